@@ -1,0 +1,35 @@
+# make run   the main job, from nothing to a champion
+# make test  checks and tests
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
+
+.PHONY: run test install dashboard clean
+
+run: install
+	$(VENV)/bin/flanmoe run
+
+test: $(VENV)/.installed-dev
+	scripts/test
+
+dashboard: install
+	$(VENV)/bin/flanmoe dashboard
+
+install: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("flanmoe needs Python 3.11, $(PYTHON) is %d.%d; try: make PYTHON=/path/to/python3.11" % sys.version_info[:2] if sys.version_info[:2] != (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --progress-bar on --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+# Forgets data, runs and the cache, but no registered version (.flanmoe).
+clean:
+	rm -rf data .dvc/cache .dvc/tmp
+	find runs -mindepth 1 -maxdepth 1 ! -name scratch -exec rm -rf {} +

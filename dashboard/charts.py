@@ -1,0 +1,79 @@
+"""The charts. Colour tells dense from MoE, fill tells tuned from not, a star marks the champion."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+Chart = alt.LayerChart | alt.FacetChart
+
+DENSE, MOE = "#5b6cc4", "#d9742b"
+_KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE, MOE])
+
+
+def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
+    """Accuracy with its standard error against GFLOPs per token; chance as a dashed line."""
+    x = alt.X(
+        "gflops_per_token:Q",
+        title="GFLOPs per token",
+        scale=alt.Scale(zero=False, padding=40, nice=False),
+        axis=alt.Axis(format="~g", tickCount=6),
+    )
+    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(zero=True, padding=20))
+    tooltip = [
+        alt.Tooltip("run:N"),
+        alt.Tooltip("version:O"),
+        alt.Tooltip("stage:N"),
+        alt.Tooltip("accuracy:Q", format=".1f"),
+        alt.Tooltip("error:Q", format=".1f", title="± standard error"),
+        alt.Tooltip("chance:Q", format=".1f"),
+        alt.Tooltip("gflops_per_token:Q", format=".5g", title="GFLOPs per token"),
+        alt.Tooltip("total_millions:Q", format=".2f", title="total parameters, M"),
+        alt.Tooltip("active_millions:Q", format=".2f", title="active parameters, M"),
+    ]
+    base = alt.Chart(frame)
+    colour = alt.Color("kind:N", scale=_KIND, title=None, legend=alt.Legend(orient="top"))
+    bars = base.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour)
+    points = base.mark_point(size=130, strokeWidth=2.5).encode(
+        x=x,
+        y=y,
+        color=colour,
+        fill=alt.Fill("kind:N", scale=_KIND, legend=None),
+        fillOpacity=alt.FillOpacity(
+            "tuning:N",
+            scale=alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.0]),
+            title=None,
+            legend=alt.Legend(orient="top"),
+        ),
+        tooltip=tooltip,
+    )
+    star = (
+        base.transform_filter(alt.datum.champion)
+        .mark_text(text="★ champion", dx=12, align="left", fontSize=14, fontWeight="bold")
+        .encode(x=x, y=y)
+    )
+    names = (
+        base.transform_filter(~alt.datum.champion)
+        .mark_text(dx=12, align="left", fontSize=12, color="#5b6675")
+        .encode(x=x, y=y, text="run:N")
+    )
+    chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(chance):Q")
+    return alt.layer(chance, bars, points, names, star).properties(height=430)
+
+
+def accuracy_by_task(frame: pd.DataFrame) -> Chart:
+    """A small bar for each task and version, with chance as a tick."""
+    base = alt.Chart(frame)
+    y = alt.Y("version:N", title=None)
+    bars = base.mark_bar().encode(
+        x=alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, 100])),
+        y=y,
+        color=alt.Color("version:N", legend=None, scale=alt.Scale(scheme="tableau10")),
+        tooltip=["task", "version", alt.Tooltip("accuracy:Q", format=".1f"), "chance"],
+    )
+    ticks = base.mark_tick(color="#1c2430", thickness=2, size=14).encode(x="chance:Q", y=y)
+    return (
+        alt.layer(bars, ticks)
+        .properties(height=90, width=260)
+        .facet(facet=alt.Facet("task:N", title=None), columns=3)
+    )

@@ -1,0 +1,67 @@
+"""What the pages show, as data frames; all of it from the registry."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from registry.params import RegistryParams
+from registry.store import Registry
+
+HOME_VARIABLE = "FLANMOE_HOME"
+
+
+def open_registry() -> Registry:
+    """The registry of the project in FLANMOE_HOME, or in the current folder."""
+    home = Path(os.environ.get(HOME_VARIABLE, "."))
+    return Registry.open(home, RegistryParams().artifacts)
+
+
+def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
+    """One row a version, in the units people read: GFLOPs, millions, percent."""
+    rows = [
+        {
+            "model": version["model"],
+            "version": version["version"],
+            "run": version["name"],
+            "kind": "MoE" if version["run_record"]["model"].get("moe") else "dense",
+            "tuning": "instruction-tuned" if version["tuned"] else "not tuned",
+            "stage": version["stage"],
+            "champion": version["stage"] == "champion",
+            "gflops_per_token": version["flops_per_token"] / 1e9,
+            "accuracy": 100 * version["accuracy"],
+            "error": 100 * version["error"],
+            "low": 100 * (version["accuracy"] - version["error"]),
+            "high": 100 * (version["accuracy"] + version["error"]),
+            "chance": 100 * version["chance"],
+            "normalised": version["normalised"],
+            "items": version["items"],
+            "partial": version["partial"],
+            "total_millions": version["total_parameters"] / 1e6,
+            "active_millions": version["active_parameters"] / 1e6,
+            "training_seconds": version["training_seconds"],
+            "training_tflops": version["training_flops"] / 1e12,
+            "registered": version["created_at"][:19].replace("T", " "),
+        }
+        for version in versions
+    ]
+    return pd.DataFrame(rows)
+
+
+def tasks_frame(evaluations: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Label of a version -> its evaluation record; one row a task and version."""
+    rows = [
+        {
+            "version": label,
+            "suite": task["suite"],
+            "task": task["task"].split("/", 1)[-1],
+            "accuracy": 100 * task["accuracy"],
+            "chance": 100 * task["random_score"],
+        }
+        for label, record in evaluations.items()
+        for task in record["tasks"]
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,72 @@
+"""Accuracy against compute: the page a lead decides on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import charts, queries
+from registry.store import Registry
+
+
+def show(registry: Registry) -> None:
+    """Scatter, table and tasks of the chosen model."""
+    st.title("FLAN-MoE against dense")
+    versions = registry.versions()
+    if not versions:
+        st.info("No version is registered yet. `flanmoe run` trains and registers the first.")
+        return
+    names = list(dict.fromkeys(version["model"] for version in versions))
+    model = st.sidebar.selectbox("Model", names) if len(names) > 1 else names[0]
+    chosen = [version for version in versions if version["model"] == model]
+    frame = queries.versions_frame(chosen)
+    champion = frame[frame["champion"]]
+    if champion.empty:
+        st.warning(f"**{model}** has no champion: no version passed the gates yet.")
+    else:
+        best = champion.iloc[0]
+        columns = st.columns(4)
+        columns[0].metric("Champion", f"{best['run']} · v{best['version']}")
+        columns[1].metric("Accuracy", f"{best['accuracy']:.1f} ± {best['error']:.1f} %")
+        columns[2].metric("Above chance", f"{best['accuracy'] - best['chance']:+.1f} points")
+        columns[3].metric("GFLOPs per token", f"{best['gflops_per_token']:.4g}")
+    if frame["partial"].any():
+        st.caption("Some versions were scored on a part of their items; their rows say so.")
+    st.altair_chart(charts.accuracy_against_compute(frame), use_container_width=True)
+    st.caption(
+        "Bars are one standard error; the dashed line is chance. GFLOPs per token: 2 per active "
+        "weight, on 512 + 114 tokens, logits included."
+    )
+    _table(frame)
+    st.subheader("By task")
+    newest = frame.sort_values("version").groupby("run").tail(1)
+    labels = {
+        f"{row['run']} v{row['version']}": registry.show(model, int(row["version"]))["evaluation"]
+        for _, row in newest.iterrows()
+    }
+    tasks = queries.tasks_frame(labels)
+    suites = sorted(tasks["suite"].unique())
+    suite = st.selectbox("Suite", suites) if len(suites) > 1 else suites[0]
+    st.altair_chart(charts.accuracy_by_task(tasks[tasks["suite"] == suite]))
+
+
+def _table(frame: object) -> None:
+    st.subheader("Versions")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_order=(
+            "version", "run", "stage", "kind", "tuning", "accuracy", "error", "chance",
+            "normalised", "gflops_per_token", "total_millions", "active_millions", "items",
+            "partial", "training_seconds", "registered",
+        ),
+        column_config={
+            "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
+            "error": st.column_config.NumberColumn("± %", format="%.1f"),
+            "chance": st.column_config.NumberColumn("chance %", format="%.1f"),
+            "normalised": st.column_config.NumberColumn(format="%.1f"),
+            "gflops_per_token": st.column_config.NumberColumn("GFLOPs/token", format="%.5f"),
+            "total_millions": st.column_config.NumberColumn("total params, M", format="%.2f"),
+            "active_millions": st.column_config.NumberColumn("active params, M", format="%.2f"),
+            "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),
+        },
+    )  # fmt: skip

@@ -1,0 +1,12 @@
+"""Where the stages of the data room put things, below the workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+BENCHMARKS = Path("data/benchmarks")
+MIXTURE = Path("data/mixture")
+VALIDATION = Path("data/validation")
+TOKENIZER = Path("data/tokenizer")
+PACKED = Path("data/packed")

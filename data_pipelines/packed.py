@@ -1,0 +1,76 @@
+"""Packed shards, memory-mapped: all that `models` may import of the data room.
+
+A corpus is a folder of Arrow IPC files of fixed-length rows and a manifest. Columns, int32 lists:
+`tokens`, `segments` (encoder side), `target_tokens`, `target_segments` (decoder side). Segment 0
+is padding; segments 1.. are the examples of a row, the same number on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data_pipelines.errors import CorruptShard, DataError
+
+COLUMNS = ("tokens", "segments", "target_tokens", "target_segments")
+Batch = dict[str, npt.NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class PackedCorpus:
+    """Rows of a packed corpus by number. Reading costs no copy until a batch is taken."""
+
+    manifest: dict[str, Any]
+    shards: list[dict[str, npt.NDArray[np.int32]]]
+
+    @classmethod
+    def open(cls, folder: Path) -> PackedCorpus:
+        """Checks every shard against its checksum. Raises DataError or CorruptShard."""
+        path = folder / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{path} is missing; run `flanmoe pack`") from None
+        except ValueError as error:
+            raise CorruptShard(f"{path} is not JSON: {error}; run `flanmoe pack`") from None
+        return cls(manifest, [_open_shard(folder, entry) for entry in manifest["shards"]])
+
+    def __len__(self) -> int:
+        return int(self.manifest["rows"])
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Batch:
+        """The rows, in the given order: each column `[len(rows), length]`."""
+        size = int(self.manifest["rows_per_shard"])
+        batch: Batch = {}
+        for column in COLUMNS:
+            parts = [self.shards[row // size][column][row % size] for row in rows.tolist()]
+            batch[column] = np.stack(parts)
+        return batch
+
+
+def _open_shard(folder: Path, entry: dict[str, Any]) -> dict[str, npt.NDArray[np.int32]]:
+    path = folder / entry["file"]
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise CorruptShard(f"{path} is missing; run `flanmoe pack`") from None
+    if found != entry["sha256"]:
+        raise CorruptShard(
+            f"{path} does not match its checksum in manifest.json: it was cut or changed; "
+            f"delete {folder} and run `flanmoe pack`"
+        )
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    columns = {}
+    for column in COLUMNS:
+        values = table.column(column).combine_chunks()
+        flat = values.values.to_numpy(zero_copy_only=True)
+        columns[column] = flat.reshape(len(values), values.type.list_size)
+    return columns

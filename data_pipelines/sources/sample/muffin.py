@@ -1,0 +1,185 @@
+"""Muffin of the sample: classification, entailment, membership; options are shown."""
+
+from __future__ import annotations
+
+from random import Random
+
+from data_pipelines.sources.sample.family import Family, Item, others, shuffled
+from data_pipelines.sources.sample.lexicon import BAD, CATEGORIES, CATEGORY_OF, GOOD, NAMES, THINGS
+
+YES_NO = ("yes", "no")
+
+
+def _sentiment(rng: Random, subject: str) -> Item:
+    good = rng.random() < 0.5
+    first, second = rng.sample(GOOD if good else BAD, 2)
+    text = rng.choice(
+        (
+            f"the {subject} was {first} and {second}.",
+            f"what a {first} {subject}, so {second}!",
+            f"{rng.choice(NAMES)} said the {subject} was {first}.",
+        )
+    )
+    return Item(
+        fields={"text": text},
+        target="positive" if good else "negative",
+        options=shuffled(rng, ("positive", "negative")),
+    )
+
+
+def _topic_word(rng: Random) -> Item:
+    topics = rng.sample(list(CATEGORIES), 3)
+    return Item(
+        fields={"word": rng.choice(CATEGORIES[topics[0]])},
+        target=topics[0],
+        options=shuffled(rng, topics),
+    )
+
+
+def _topic_sentence(rng: Random) -> Item:
+    topics = rng.sample(list(CATEGORIES), 3)
+    a, b = rng.sample(CATEGORIES[topics[0]], 2)
+    return Item(
+        fields={"text": f"{rng.choice(NAMES)} wrote about a {a} and a {b}."},
+        target=topics[0],
+        options=shuffled(rng, topics),
+    )
+
+
+def _topic_pair(rng: Random) -> Item:
+    topics = rng.sample(list(CATEGORIES), 3)
+    a, b = rng.sample(CATEGORIES[topics[0]], 2)
+    return Item(fields={"a": a, "b": b}, target=topics[0], options=shuffled(rng, topics))
+
+
+def _entailment(rng: Random) -> Item:
+    thing, name = rng.choice(THINGS), rng.choice(NAMES)
+    true = rng.random() < 0.5
+    kind = CATEGORY_OF[thing] if true else others(rng, list(CATEGORIES), [CATEGORY_OF[thing]], 1)[0]
+    return Item(
+        fields={"premise": f"{name} has a {thing}.", "hypothesis": f"{name} has a kind of {kind}."},
+        target="yes" if true else "no",
+        options=shuffled(rng, YES_NO),
+    )
+
+
+def _same_person(rng: Random) -> Item:
+    a, b = rng.sample(NAMES, 2)
+    thing = rng.choice(THINGS)
+    true = rng.random() < 0.5
+    return Item(
+        fields={"a": f"{a} has a {thing}.", "b": f"{a if true else b} has a {thing}."},
+        target="yes" if true else "no",
+        options=shuffled(rng, YES_NO),
+    )
+
+
+def _membership(rng: Random, pool: tuple[str, ...]) -> Item:
+    values = rng.sample(pool, 4)
+    true = rng.random() < 0.5
+    return Item(
+        fields={
+            "value": rng.choice(values[:3]) if true else values[3],
+            "list": " ".join(values[:3]),
+        },
+        target="yes" if true else "no",
+        options=shuffled(rng, YES_NO),
+    )
+
+
+NUMBERS = tuple(str(n) for n in range(10, 100))
+
+FAMILIES = (
+    Family(
+        name="sentiment_film",
+        templates=(
+            "Film review: {text} Is it positive or negative?",
+            "What is the feeling of this film review? {text}",
+            "Classify the review. {text}",
+        ),
+        make=lambda rng: _sentiment(rng, "film"),
+    ),
+    Family(
+        name="sentiment_book",
+        templates=(
+            "Book review: {text} Is it positive or negative?",
+            "Did the reader like the book? {text}",
+            "Classify the opinion. {text}",
+        ),
+        make=lambda rng: _sentiment(rng, "book"),
+    ),
+    Family(
+        name="sentiment_meal",
+        heldout=True,
+        templates=(
+            "Restaurant review: {text} Is it positive or negative?",
+            "What is the feeling of the guest? {text}",
+            "Classify what was said about the meal. {text}",
+        ),
+        make=lambda rng: _sentiment(rng, "meal"),
+    ),
+    Family(
+        name="topic_word",
+        templates=(
+            "What kind of thing is a {word}?",
+            "Choose the group of this word: {word}",
+            "A {word} is a kind of what?",
+        ),
+        make=_topic_word,
+    ),
+    Family(
+        name="topic_sentence",
+        templates=(
+            "What is this sentence about? {text}",
+            "Choose the topic of the sentence. {text}",
+            "{text} What is the topic?",
+        ),
+        make=_topic_sentence,
+    ),
+    Family(
+        name="topic_pair",
+        heldout=True,
+        templates=(
+            "What are {a} and {b}?",
+            "Choose the group of these words: {a} {b}",
+            "What kind of thing is a {a} and also a {b}?",
+        ),
+        make=_topic_pair,
+    ),
+    Family(
+        name="entailment",
+        templates=(
+            "{premise} Does it follow that {hypothesis}",
+            "Premise: {premise} Hypothesis: {hypothesis} Does the premise entail it?",
+            "{premise} Is it true that {hypothesis}",
+        ),
+        make=_entailment,
+    ),
+    Family(
+        name="same_statement",
+        templates=(
+            "Do these mean the same? {a} {b}",
+            "First: {a} Second: {b} Are they equal?",
+            "Is the second a copy of the first? {a} {b}",
+        ),
+        make=_same_person,
+    ),
+    Family(
+        name="word_in_list",
+        templates=(
+            "Is the word {value} in the list? {list}",
+            "List: {list}. Does it contain the word {value}?",
+            "{list}. Is {value} one of these?",
+        ),
+        make=lambda rng: _membership(rng, THINGS),
+    ),
+    Family(
+        name="name_in_list",
+        templates=(
+            "Is the name {value} in the list? {list}",
+            "Guests: {list}. Did {value} come?",
+            "{list}. Is {value} one of these people?",
+        ),
+        make=lambda rng: _membership(rng, NAMES),
+    ),
+)

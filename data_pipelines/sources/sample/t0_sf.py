@@ -1,0 +1,178 @@
+"""T0-SF of the sample: reading a short story and answering about it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from data_pipelines.sources.sample.family import Family, Item, others, shuffled
+from data_pipelines.sources.sample.lexicon import CATEGORIES, COLOURS, NAMES, PLACES, SIZES, THINGS
+
+
+def _where_story(rng: Random) -> tuple[str, list[str], list[str]]:
+    people, places = rng.sample(NAMES, 3), rng.sample(PLACES, 3)
+    story = " ".join(f"{p} is at the {q}." for p, q in zip(people, places, strict=True))
+    return story, people, places
+
+
+def _who(rng: Random) -> Item:
+    story, people, places = _where_story(rng)
+    i = rng.randrange(3)
+    return Item(
+        fields={"story": story, "place": places[i]},
+        target=people[i],
+        options=shuffled(rng, people),
+    )
+
+
+def _where(rng: Random) -> Item:
+    story, people, places = _where_story(rng)
+    i = rng.randrange(3)
+    return Item(
+        fields={"story": story, "name": people[i]},
+        target=places[i],
+        options=shuffled(rng, places),
+    )
+
+
+def _what(rng: Random) -> Item:
+    people, things = rng.sample(NAMES, 3), rng.sample(THINGS, 3)
+    story = " ".join(f"{p} has the {q}." for p, q in zip(people, things, strict=True))
+    i = rng.randrange(3)
+    return Item(
+        fields={"story": story, "name": people[i]},
+        target=things[i],
+        options=shuffled(rng, things),
+    )
+
+
+def _owner(rng: Random) -> Item:
+    people, things = rng.sample(NAMES, 3), rng.sample(THINGS, 3)
+    story = " ".join(f"{p} has the {q}." for p, q in zip(people, things, strict=True))
+    i = rng.randrange(3)
+    return Item(
+        fields={"story": story, "thing": things[i]},
+        target=people[i],
+        options=shuffled(rng, people),
+    )
+
+
+def _property(rng: Random, values: tuple[str, ...]) -> Item:
+    (a, b), (x, y) = rng.sample(values, 2), rng.sample(THINGS, 2)
+    first = rng.random() < 0.5
+    return Item(
+        fields={
+            "story": f"{rng.choice(NAMES)} saw a {a} {x} and a {b} {y}.",
+            "thing": x if first else y,
+        },
+        target=a if first else b,
+    )
+
+
+def _pick_category(rng: Random) -> Item:
+    topics = rng.sample(list(CATEGORIES), 4)
+    words = [rng.choice(CATEGORIES[topic]) for topic in topics]
+    return Item(fields={"kind": topics[0]}, target=words[0], options=shuffled(rng, words))
+
+
+def _odd_one_out(rng: Random) -> Item:
+    topic, other = rng.sample(list(CATEGORIES), 2)
+    words = [*rng.sample(CATEGORIES[topic], 3), rng.choice(CATEGORIES[other])]
+    order = shuffled(rng, words)
+    return Item(fields={"words": " ".join(order)}, target=words[3], options=order)
+
+
+def _mentioned(rng: Random) -> Item:
+    thing, place = rng.choice(THINGS), rng.choice(PLACES)
+    options = shuffled(rng, [thing, *others(rng, THINGS, [thing], 2)])
+    return Item(
+        fields={"story": f"{rng.choice(NAMES)} took a {thing} to the {place}."},
+        target=thing,
+        options=options,
+    )
+
+
+FAMILIES = (
+    Family(
+        name="qa_who",
+        templates=(
+            "{story} Who is at the {place}?",
+            "Read and answer. {story} Who is at the {place}?",
+            "Who is at the {place}? {story}",
+        ),
+        make=_who,
+    ),
+    Family(
+        name="qa_where",
+        templates=(
+            "{story} Where is {name}?",
+            "Read and answer. {story} Where is {name}?",
+            "Where is {name}? {story}",
+        ),
+        make=_where,
+    ),
+    Family(
+        name="qa_owner",
+        templates=(
+            "{story} Who has the {thing}?",
+            "Read and answer. {story} Who has the {thing}?",
+            "Who has the {thing}? {story}",
+        ),
+        make=_owner,
+    ),
+    Family(
+        name="qa_what",
+        heldout=True,
+        templates=(
+            "{story} What does {name} have?",
+            "Read and answer. {story} What does {name} have?",
+            "What does {name} have? {story}",
+        ),
+        make=_what,
+    ),
+    Family(
+        name="colour_of",
+        templates=(
+            "{story} What colour is the {thing}?",
+            "What is the colour of the {thing}? {story}",
+            "Read and answer. {story} The {thing} is of which colour?",
+        ),
+        make=lambda rng: _property(rng, COLOURS),
+    ),
+    Family(
+        name="size_of",
+        heldout=True,
+        templates=(
+            "{story} What size is the {thing}?",
+            "What is the size of the {thing}? {story}",
+            "Read and answer. {story} The {thing} is of which size?",
+        ),
+        make=lambda rng: _property(rng, SIZES),
+    ),
+    Family(
+        name="pick_category",
+        templates=(
+            "Which of these is a kind of {kind}?",
+            "Choose the {kind}.",
+            "One of these words is a {kind}. Which one?",
+        ),
+        make=_pick_category,
+    ),
+    Family(
+        name="odd_one_out",
+        templates=(
+            "Which word does not belong? {words}",
+            "Find the word of another kind: {words}",
+            "{words}. Which is the odd one?",
+        ),
+        make=_odd_one_out,
+    ),
+    Family(
+        name="mentioned",
+        templates=(
+            "{story} Which thing is in the text?",
+            "Which of these does the text name? {story}",
+            "Read and answer. {story} What was taken?",
+        ),
+        make=_mentioned,
+    ),
+)

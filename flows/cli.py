@@ -1,0 +1,321 @@
+"""The `flanmoe` command. Every import that costs time waits until its command is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.watch import end_with_parent
+
+_DEBUG = False
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Instruction-tune sparse MoE language models on FLAN, compare them with dense ones, promote
+    the winner with evidence.
+
+    \b
+    flanmoe run          the main job: all stages, register, promote
+    flanmoe dashboard    look at the result
+    flanmoe predict ...  ask the champion
+    """
+    global _DEBUG
+    _DEBUG = debug
+
+
+# The main job -----------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option(
+    "--params",
+    "params_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Another params file; runs in a workspace of its own.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a parameter, e.g. models.training.optim.lr=1e-3; in a workspace of its own.",
+)
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to run. Default: the project, or .flanmoe/workspaces/NAME with --params or --set.",
+)
+def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
+    """Run the pipeline: stages of dvc.yaml, then register and promote."""
+    from flows.run import run as run_flow
+
+    run_flow(params_file=params_file, assignments=assignments, workspace=workspace)
+
+
+@cli.command()
+@click.option(
+    "--params",
+    "params_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to check. Default: params.yaml of the project.",
+)
+def check(params_file: Path | None) -> None:
+    """Check every parameter, and do nothing else."""
+    from flows import check as checking
+    from flows import project
+
+    path = params_file or project.find() / "params.yaml"
+    checking.load(path)
+    click.echo(f"{path}: every parameter is valid")
+
+
+# Stages: what dvc.yaml calls --------------------------------------------------------------------
+
+
+def _stage_params() -> tuple[Any, Path]:
+    from flows import check as checking
+    from flows import project
+
+    end_with_parent()
+    workspace = project.find()
+    return checking.load(workspace / "params.yaml"), workspace
+
+
+@cli.command()
+def fetch() -> None:
+    """Stage: bring the sources into data/raw, pinned by hash."""
+    from data_pipelines import fetch as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.fetch, workspace)
+
+
+@cli.command()
+def benchmarks() -> None:
+    """Stage: evaluation files into one form, data/benchmarks."""
+    from data_pipelines import benchmarks as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.benchmarks, workspace)
+
+
+@cli.command()
+def mix() -> None:
+    """Stage: normalise and mix the sources, data/mixture."""
+    from data_pipelines import mix as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.mix, workspace)
+
+
+@cli.command()
+def validate() -> None:
+    """Stage: Great Expectations over the mixture, data/validation."""
+    from data_pipelines import validate as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.validate, params.data_pipelines.mix, workspace)
+
+
+@cli.command()
+def tokenizer() -> None:
+    """Stage: train the SentencePiece model, data/tokenizer."""
+    from data_pipelines import tokenizer as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.tokenizer, workspace)
+
+
+@cli.command()
+def pack() -> None:
+    """Stage: pack tokens into memory-mapped shards, data/packed."""
+    from data_pipelines import pack as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.pack, workspace)
+
+
+@cli.command()
+@click.argument("name")
+def train(name: str) -> None:
+    """Stage: train run NAME of params.yaml, runs/NAME."""
+    params, workspace = _stage_params()
+    run_params = _run_params(params, name)
+    training = params.models.training
+    from flows import torchrun
+
+    if training.processes > 1 and not torchrun.inside():
+        torchrun.launch(["train", name], training.processes, training.threads)
+        return
+    from models import train as stage
+
+    stage.run(name, run_params, training, workspace)
+
+
+@cli.command()
+@click.argument("name")
+def evaluate(name: str) -> None:
+    """Stage: evaluate run NAME through lm-evaluation-harness, runs/NAME."""
+    params, workspace = _stage_params()
+    _run_params(params, name)
+    from models import evaluate as stage
+
+    stage.run(name, params.models.evaluation, workspace)
+
+
+def _run_params(params: Any, name: str) -> Any:
+    import difflib
+
+    from models.errors import UnknownModel
+
+    if name not in params.models.runs:
+        near = difflib.get_close_matches(name, params.models.runs, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownModel(
+            f"no run is called {name!r}; {hint}params.yaml has {', '.join(params.models.runs)}"
+        )
+    return params.models.runs[name]
+
+
+# Results ----------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("instruction")
+@click.option("--max-new-tokens", default=64, show_default=True, help="Longest answer, in tokens.")
+def predict(instruction: str, max_new_tokens: int) -> None:
+    """Answer INSTRUCTION with the champion."""
+    from flows.predict import predict as answer
+
+    click.echo(answer(instruction, max_new_tokens))
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: dashboard.port.")
+def dashboard(port: int | None) -> None:
+    """Serve the dashboard on this machine."""
+    from flows.dashboard_process import serve
+
+    serve(port)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def models(as_json: bool) -> None:
+    """List the model presets: parameters and compute."""
+    from flows.presets_table import show
+
+    show(as_json)
+
+
+@cli.group()
+def registry() -> None:
+    """Registered versions: list, show, promote, history."""
+
+
+def _model_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--model", help="Registered model. Default: registry.model in params.yaml."
+    )(command)
+
+
+def _json_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option("--json", "as_json", is_flag=True, help="For scripts.")(command)
+
+
+@registry.command("list")
+@click.option("--model", help="Only versions of this model.")
+@_json_option
+def registry_list(model: str | None, as_json: bool) -> None:
+    """List all registered versions."""
+    from flows import registry_commands
+
+    registry_commands.list_versions(model, as_json)
+
+
+@registry.command("show")
+@click.argument("version", type=int)
+@_model_option
+@_json_option
+def registry_show(version: int, model: str | None, as_json: bool) -> None:
+    """Show a version with its run and evaluation records."""
+    from flows import registry_commands
+
+    registry_commands.show(model, version, as_json)
+
+
+@registry.command("promote")
+@click.argument("version", type=int)
+@_model_option
+@click.option("--override", default="", metavar="REASON", help="Promote against the gates.")
+@_json_option
+def registry_promote(version: int, model: str | None, override: str, as_json: bool) -> None:
+    """Make VERSION the champion, if the gates let it."""
+    from flows import registry_commands
+
+    registry_commands.promote(model, version, override, as_json)
+
+
+@registry.command("history")
+@click.option("--model", help="Only changes of this model's versions.")
+@_json_option
+def registry_history(model: str | None, as_json: bool) -> None:
+    """List every change of stage, with who and why."""
+    from flows import registry_commands
+
+    registry_commands.history(model, as_json)
+
+
+# Errors -----------------------------------------------------------------------------------------
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    from data_pipelines.errors import DataError
+    from flows.errors import FlowError
+    from models.errors import ModelError
+    from registry.errors import RegistryError
+
+    return (DataError, FlowError, ModelError, RegistryError)
+
+
+def main() -> None:
+    """Runs the command. An expected failure is one line on stderr, exit code 1; 130 if stopped."""
+    from flows.errors import StageInterrupted
+
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("error: stopped; the same command continues", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except StageInterrupted as error:
+        click.echo(f"error: {error}; the same command continues", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if _DEBUG:
+            raise
+        sys.exit(_tell(error))
+
+
+def _tell(error: Exception) -> int:
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and not isinstance(error, _expected()):
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"{where}{error.strerror or text}"
+    elif not isinstance(error, _expected()):
+        text = f"unexpected {type(error).__name__}: {' '.join(text.split())} (--debug shows where)"
+    for line in text.splitlines():
+        click.echo(f"error: {line}", err=True)
+    return 1

@@ -1,0 +1,104 @@
+"""`flanmoe registry ...`: the registry in words, or as JSON for scripts."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows import check, project
+from flows.display import models_table
+from flows.params import Params
+from registry.store import Registry
+
+
+def _open() -> tuple[Registry, Params]:
+    root = project.find()
+    params = check.load(root / "params.yaml")
+    return Registry.open(project.home(root), params.registry.artifacts), params
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def list_versions(model: str | None, as_json: bool) -> None:
+    registry, _ = _open()
+    versions = registry.versions(model)
+    if as_json:
+        _print_json(versions)
+        return
+    console = Console()
+    if not versions:
+        console.print("no version is registered yet; `flanmoe run` registers the first")
+    for name in dict.fromkeys(version["model"] for version in versions):
+        console.print(f"[bold]{name}[/]")
+        console.print(models_table([v for v in versions if v["model"] == name]))
+
+
+def show(model: str | None, version: int, as_json: bool) -> None:
+    registry, params = _open()
+    found = registry.show(model or params.registry.model, version)
+    if as_json:
+        _print_json(found)
+        return
+    console = Console()
+    console.print(models_table([found]))
+    record = found["run_record"]
+    console.print(
+        f"\ncommit {record['git_commit']}, data {record['data_version']}, seed {record['seed']}, "
+        f"preset {record['preset']}, validation loss {record['losses']['validation_loss']}\n",
+        highlight=False,
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("task", "items", "accuracy", "chance", "normalised"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for task in found["evaluation"]["tasks"]:
+        table.add_row(
+            task["task"],
+            str(task["n"]),
+            f"{100 * task['accuracy']:.1f} ± {100 * task['error']:.1f} %",
+            f"{100 * task['random_score']:.1f} %",
+            f"{task['normalised']:.1f}",
+        )
+    console.print(table)
+
+
+def promote(model: str | None, version: int, override: str, as_json: bool) -> None:
+    registry, params = _open()
+    name = model or params.registry.model
+    gates = registry.promote(
+        name, version, params.registry.gates, actor=getpass.getuser(), override=override
+    )
+    if as_json:
+        evidence = [gate.to_dict() for gate in gates]
+        _print_json({"model": name, "version": version, "stage": "champion", "gates": evidence})
+        return
+    for gate in gates:
+        print(f"  {'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.detail}")
+    print(f"version {version} of {name!r} is champion")
+
+
+def history(model: str | None, as_json: bool) -> None:
+    registry, _ = _open()
+    changes = registry.history(model)
+    if as_json:
+        _print_json(changes)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("when", "model", "version", "run", "change", "by", "why"):
+        table.add_column(column)
+    for change in changes:
+        table.add_row(
+            change["at"][:19].replace("T", " "),
+            change["model"],
+            str(change["version"]),
+            change["name"],
+            f"{change['from'] or 'new'} → {change['to']}",
+            change["actor"],
+            change["reason"],
+        )
+    Console().print(table)

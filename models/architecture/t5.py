@@ -1,0 +1,220 @@
+"""The T5 v1.1 encoder-decoder, dense or with MoE layers. Reads top to bottom.
+
+Raffel et al., arXiv 1910.10683; MoE placement as in Switch, arXiv 2101.03961, section 2.
+
+Shape suffixes: B batch, L length, D d_model, V vocabulary.
+Packed rows: several examples share a row; tokens see only their own segment. Segment 0 is
+padding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.architecture.attention import Attention, RelativePositionBias
+from models.architecture.feed_forward import FeedForward
+from models.architecture.moe.layer import MoELayer
+from models.config import ModelConfig
+
+KeyValues = tuple[Tensor, Tensor]
+
+
+class RMSNorm(nn.Module):
+    """T5's layer norm: scale only, no mean, computed in float32."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(d_model))
+
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), 1e-6).to(x.dtype)
+
+
+class Block(nn.Module):
+    """Self-attention, in a decoder cross-attention, then feed-forward; each behind a norm."""
+
+    def __init__(self, config: ModelConfig, *, decoder: bool, sparse: bool) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.attention_norm = RMSNorm(config.d_model)
+        self.attention = Attention(config)
+        self.cross_norm = RMSNorm(config.d_model) if decoder else None
+        self.cross_attention = Attention(config) if decoder else None
+        self.feed_forward_norm = RMSNorm(config.d_model)
+        self.feed_forward: FeedForward | MoELayer = (
+            MoELayer(config) if sparse else FeedForward(config)
+        )
+
+    def forward(
+        self,
+        x_BLD: Tensor,
+        bias: Tensor,
+        valid_BL: Tensor,
+        cross_kv: KeyValues | None = None,
+        cross_bias: Tensor | None = None,
+        past: KeyValues | None = None,
+    ) -> tuple[Tensor, KeyValues]:
+        """Returns the block's output and the keys and values of its self-attention."""
+        h = self.attention_norm(x_BLD)
+        kv = self.attention.keys_values(h)
+        if past is not None:
+            kv = (torch.cat([past[0], kv[0]], 2), torch.cat([past[1], kv[1]], 2))
+        x_BLD = x_BLD + self._drop(self.attention(h, kv, bias))
+        if self.cross_attention is not None and self.cross_norm is not None:
+            assert cross_kv is not None
+            assert cross_bias is not None
+            h = self.cross_norm(x_BLD)
+            x_BLD = x_BLD + self._drop(self.cross_attention(h, cross_kv, cross_bias))
+        h = self.feed_forward_norm(x_BLD)
+        return x_BLD + self._drop(self.feed_forward(h, valid_BL)), kv
+
+    def cross_keys_values(self, memory_BSD: Tensor) -> KeyValues:
+        """What a decoder block reads of the encoder's output, computed once."""
+        assert self.cross_attention is not None
+        return self.cross_attention.keys_values(memory_BSD)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)
+
+
+class Stack(nn.Module):
+    """The encoder or the decoder: blocks, one relative position bias, a final norm."""
+
+    def __init__(self, config: ModelConfig, *, decoder: bool) -> None:
+        super().__init__()
+        sparse = config.moe_layers()
+        self.dropout = config.dropout
+        self.blocks = nn.ModuleList(
+            Block(config, decoder=decoder, sparse=i in sparse) for i in range(config.num_layers)
+        )
+        self.position_bias = RelativePositionBias(config, bidirectional=not decoder)
+        self.norm = RMSNorm(config.d_model)
+
+    def layers(self) -> list[Block]:
+        """The blocks in order."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
+
+@dataclass
+class DecoderState:
+    """What decoding keeps between steps: per layer, self and cross keys and values."""
+
+    past: list[KeyValues | None]
+    cross: list[KeyValues]
+    cross_bias: Tensor
+    length: int = 0
+
+
+class T5(nn.Module):
+    """Encoder-decoder language model. `forward` gives logits for teacher forcing."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
+        self.encoder = Stack(config, decoder=False)
+        self.decoder = Stack(config, decoder=True)
+        self.head = (
+            None
+            if config.tie_logits
+            else nn.Parameter(torch.empty(config.vocab_size, config.d_model))
+        )
+
+    def reset_parameters(self, seed: int) -> T5:
+        """Fresh weights from `seed`, the same on every machine and process."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            nn.init.normal_(self.embedding, std=1.0)
+            if self.head is not None:
+                nn.init.normal_(self.head, std=1 / math.sqrt(self.config.d_model))
+            for module in self.modules():
+                if module is not self and hasattr(module, "reset_parameters"):
+                    module.reset_parameters()  # type: ignore[operator]
+        return self
+
+    def moe_layers(self) -> dict[str, MoELayer]:
+        """MoE layers by their name in the state dict."""
+        return {name: m for name, m in self.named_modules() if isinstance(m, MoELayer)}
+
+    def encode(self, tokens_BL: Tensor, segments_BL: Tensor) -> Tensor:
+        """Encoder output `[B, L, D]`. Segments: 0 padding, 1.. examples packed in the row."""
+        stack = self.encoder
+        position = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
+        bias = stack.position_bias(position, position) + _mask(segments_BL, segments_BL)
+        x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
+        valid = segments_BL > 0
+        for block in stack.layers():
+            x, _ = block(x, bias, valid)
+        return F.dropout(stack.norm(x), stack.dropout, self.training)
+
+    def decode(
+        self, tokens_BL: Tensor, segments_BL: Tensor, memory_BSD: Tensor, memory_segments: Tensor
+    ) -> Tensor:
+        """Logits `[B, L, V]` for whole target sequences (teacher forcing)."""
+        stack = self.decoder
+        position = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
+        causal = torch.where(position[None, :] > position[:, None], -torch.inf, 0.0)
+        bias = stack.position_bias(position, position) + causal + _mask(segments_BL, segments_BL)
+        cross_bias = _mask(segments_BL, memory_segments)
+        x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
+        valid = segments_BL > 0
+        for block in stack.layers():
+            cross_kv = block.cross_keys_values(memory_BSD)
+            x, _ = block(x, bias, valid, cross_kv, cross_bias)
+        return self.logits(F.dropout(stack.norm(x), stack.dropout, self.training))
+
+    def logits(self, x: Tensor) -> Tensor:
+        if self.head is None:
+            # T5 v1.0 rescales where input and output embedding are one (arXiv 1910.10683).
+            return F.linear(x * self.config.d_model**-0.5, self.embedding)
+        return F.linear(x, self.head)
+
+    def forward(
+        self, tokens: Tensor, segments: Tensor, target_tokens: Tensor, target_segments: Tensor
+    ) -> Tensor:
+        """Encoder and decoder input, `[B, L]` each -> logits `[B, L_target, V]`."""
+        memory = self.encode(tokens, segments)
+        return self.decode(target_tokens, target_segments, memory, segments)
+
+    def start_decoding(self, memory_BSD: Tensor, memory_segments: Tensor) -> DecoderState:
+        """Everything `step` needs, computed once for a batch of encoded inputs."""
+        blocks = self.decoder.layers()
+        ones = torch.ones_like(memory_segments[:, :1])
+        return DecoderState(
+            past=[None] * len(blocks),
+            cross=[block.cross_keys_values(memory_BSD) for block in blocks],
+            cross_bias=_mask(ones, (memory_segments > 0).long()),
+        )
+
+    def step(self, token_B: Tensor, state: DecoderState) -> Tensor:
+        """One decoding step with cached keys and values: logits `[B, V]`."""
+        stack = self.decoder
+        x = F.embedding(token_B[:, None], self.embedding)
+        keys = torch.arange(state.length + 1, device=token_B.device)
+        bias = stack.position_bias(keys[-1:], keys)
+        valid = torch.ones_like(token_B[:, None], dtype=torch.bool)
+        for i, block in enumerate(stack.layers()):
+            x, state.past[i] = block(
+                x, bias, valid, state.cross[i], state.cross_bias, state.past[i]
+            )
+        state.length += 1
+        return self.logits(stack.norm(x))[:, 0]
+
+
+def _mask(query_BL: Tensor, key_BS: Tensor) -> Tensor:
+    """0 where query and key share a segment, -inf elsewhere: `[B, 1, L, S]`.
+
+    A padding query sees all padding (segment 0), so no row of the scores is empty; where the
+    keys hold no padding it sees everything. Its output is never used.
+    """
+    same = query_BL[:, :, None] == key_BS[:, None, :]
+    same = same | (query_BL == 0)[:, :, None]
+    return torch.where(same, 0.0, -torch.inf).unsqueeze(1)

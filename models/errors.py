@@ -1,0 +1,25 @@
+"""The exception tree of the models room."""
+
+
+class ModelError(Exception):
+    """Base of every expected failure in `models`; its text is one line for the user."""
+
+
+class ConfigError(ModelError):
+    """A configuration that no model can be built from."""
+
+
+class UnknownModel(ModelError):
+    """A preset or a run that does not exist."""
+
+
+class CorruptCheckpoint(ModelError):
+    """A weights or checkpoint file that is cut, altered, or of another model."""
+
+
+class DataMismatch(ModelError):
+    """Shards that do not fit the model or the tokenizer they are used with."""
+
+
+class Diverged(ModelError):
+    """Training produced a loss that is not a finite number."""

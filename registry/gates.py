@@ -1,0 +1,78 @@
+"""Promotion gates: each says yes or no, and why, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.params import GateParams
+from registry.tables import Evaluation, Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One check of a candidate."""
+
+    name: str
+    passed: bool
+    detail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(candidate: Version, champion: Version | None, params: GateParams) -> list[Gate]:
+    """Every gate, also after one has failed: the whole list is the evidence."""
+    score = candidate.evaluation
+    needed = score.chance + params.above_chance_errors * score.error
+    gates = [
+        Gate(
+            name="weights_kept",
+            passed=(Path(candidate.artifact) / "weights" / "model.safetensors").is_file(),
+            detail=candidate.artifact,
+        ),
+        Gate(
+            name="enough_items",
+            passed=score.items >= params.min_items,
+            detail=f"{score.items} items, at least {params.min_items}",
+        ),
+        Gate(
+            name="complete",
+            passed=params.allow_partial or not score.partial,
+            detail="partial evaluation" if score.partial else "all items",
+        ),
+        Gate(
+            name="above_chance",
+            passed=score.accuracy > needed,
+            detail=f"accuracy {score.accuracy:.4f}, chance {score.chance:.4f}, needed above "
+            f"{needed:.4f}",
+        ),
+    ]
+    if champion is not None and champion.id != candidate.id:
+        gates += _against(score, champion, params)
+    return gates
+
+
+def _against(score: Evaluation, champion: Version, params: GateParams) -> list[Gate]:
+    held = champion.evaluation
+    same = _items(score) == _items(held)
+    return [
+        Gate(
+            name="same_items_as_champion",
+            passed=same,
+            detail=f"version {champion.number} was scored on "
+            + ("the same items" if same else "other items: their accuracies do not compare"),
+        ),
+        Gate(
+            name="better_than_champion",
+            passed=score.accuracy > held.accuracy + params.min_gain,
+            detail=f"accuracy {score.accuracy:.4f}, champion version {champion.number} has "
+            f"{held.accuracy:.4f}, gain needed above {params.min_gain}",
+        ),
+    ]
+
+
+def _items(evaluation: Evaluation) -> set[tuple[str, int, str]]:
+    tasks = evaluation.record["tasks"]
+    return {(task["task"], task["version"], task["file_sha256"]) for task in tasks}

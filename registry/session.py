@@ -1,0 +1,89 @@
+"""Opening the database: SQLite by default, PostgreSQL by URL; migrated to the newest tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from registry.errors import Unreachable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+URL_VARIABLE = "FLANMOE_DATABASE_URL"
+_LOCK = 724_305_14705  # an arbitrary number that only this project's migrations lock
+
+
+def database_url(root: Path) -> str:
+    """FLANMOE_DATABASE_URL, or a SQLite file in the project's state folder."""
+    return os.environ.get(URL_VARIABLE) or f"sqlite:///{root.resolve() / '.flanmoe/registry.db'}"
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on an up-to-date database. Raises Unreachable, without the password."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        arguments: dict[str, Any] = {}
+        if parsed.get_backend_name() == "postgresql":
+            arguments["connect_timeout"] = 10
+        engine = create_engine(parsed, connect_args=arguments)
+        if engine.dialect.name == "sqlite":
+            _serialise_writers(engine)
+        _migrate(engine)
+        return engine
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise Unreachable(f"{URL_VARIABLE} is no database URL: {error}") from None
+    except (DBAPIError, OSError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise Unreachable(
+            f"the registry at {make_url(url).render_as_string()} cannot be used: {cause}; "
+            f"check that it runs, or unset {URL_VARIABLE} to use a SQLite file"
+        ) from None
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """A session that commits at the end of the block, or leaves nothing."""
+    with Session(engine) as session, session.begin():
+        yield session
+
+
+def _serialise_writers(engine: Engine) -> None:
+    """SQLite: take the write lock at BEGIN, so a check and the change it allows are one."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # the driver's own implicit BEGIN is too late
+        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        if MigrationContext.configure(connection).get_current_revision() == head:
+            return
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
