@@ -11,15 +11,28 @@ DENSE, MOE = "#5b6cc4", "#d9742b"
 _KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE, MOE])
 
 
+_TUNING = alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.35])
+
+
+def _around(values: pd.Series[float]) -> list[float]:
+    low, high = float(values.min()), float(values.max())
+    return [low / 2**0.5, high * 2**0.5]
+
+
+def _top(frame: pd.DataFrame) -> float:
+    return min(105.0, 1.15 * float(frame["high"].max()) + 2)
+
+
 def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
     """Accuracy with its standard error against GFLOPs per token; chance as a dashed line."""
     x = alt.X(
         "gflops_per_token:Q",
         title="GFLOPs per token",
-        scale=alt.Scale(zero=False, padding=40, nice=False),
-        axis=alt.Axis(format="~g", tickCount=6),
+        # Logarithmic, and never narrower than a factor of 2: models of equal compute look equal.
+        scale=alt.Scale(type="log", domain=_around(frame["gflops_per_token"]), nice=False),
+        axis=alt.Axis(format=".2~g", tickCount=6),
     )
-    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(zero=True, padding=20))
+    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, _top(frame)]))
     tooltip = [
         alt.Tooltip("run:N"),
         alt.Tooltip("version:O"),
@@ -49,8 +62,9 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
     )
     star = (
         base.transform_filter(alt.datum.champion)
-        .mark_text(text="★ champion", dx=12, align="left", fontSize=14, fontWeight="bold")
-        .encode(x=x, y=y)
+        .transform_calculate(label="'★ ' + datum.run")
+        .mark_text(dx=12, align="left", fontSize=14, fontWeight="bold")
+        .encode(x=x, y=y, text="label:N")
     )
     names = (
         base.transform_filter(~alt.datum.champion)
@@ -68,7 +82,8 @@ def accuracy_by_task(frame: pd.DataFrame) -> Chart:
     bars = base.mark_bar().encode(
         x=alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, 100])),
         y=y,
-        color=alt.Color("version:N", legend=None, scale=alt.Scale(scheme="tableau10")),
+        color=alt.Color("kind:N", legend=None, scale=_KIND),
+        fillOpacity=alt.FillOpacity("tuning:N", scale=_TUNING, legend=None),
         tooltip=["task", "version", alt.Tooltip("accuracy:Q", format=".1f"), "chance"],
     )
     ticks = base.mark_tick(color="#1c2430", thickness=2, size=14).encode(x="chance:Q", y=y)

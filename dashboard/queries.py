@@ -51,17 +51,20 @@ def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tasks_frame(evaluations: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Label of a version -> its evaluation record; one row a task and version."""
+def tasks_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a task, for the newest version of each run in `frame`."""
+    newest = frame.sort_values("version").groupby("run").tail(1).to_dict("records")
     rows = [
         {
-            "version": label,
+            "version": f"{version['run']} v{version['version']}",
+            "kind": version["kind"],
+            "tuning": version["tuning"],
             "suite": task["suite"],
             "task": task["task"].split("/", 1)[-1],
             "accuracy": 100 * task["accuracy"],
             "chance": 100 * task["random_score"],
         }
-        for label, record in evaluations.items()
-        for task in record["tasks"]
+        for version in newest
+        for task in registry.show(model, version["version"])["evaluation"]["tasks"]
     ]
     return pd.DataFrame(rows)

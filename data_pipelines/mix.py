@@ -1,7 +1,8 @@
 """Stage `mix`: normalise every source into the Example contract and mix by published rates.
 
 Writes data/mixture: examples.parquet, text.parquet (pre-training), quarantine.parquet,
-report.json. Which rows are taken depends on the seed and each row's uid alone.
+report.json (every task), metrics.json (the shares, for DVC). Which rows are taken depends on
+the seed and each row's uid alone.
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ def run(params: MixParams, workspace: Path) -> None:
         pq.write_table(dropped, out / "quarantine.parquet")
         texts = _texts(raw, params, mixed)
         pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), out / "text.parquet")
-        write_json(out / "report.json", _report(counts, mixed, refused, len(texts), params))
+        report = _report(counts, mixed, refused, len(texts), params)
+        write_json(out / "report.json", report)
+        shares = {name: entry["share"] for name, entry in report["mixtures"].items()}
+        counted = {key: value for key, value in report.items() if key != "mixtures"}
+        write_json(out / "metrics.json", {**counted, "shares": shares})
 
 
 def _load(raw: Path, params: MixParams) -> tuple[list[Example], list[Refused]]:

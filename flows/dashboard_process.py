@@ -40,6 +40,7 @@ def serve(port: int | None) -> None:
         "browser.gatherUsageStats": "false",
         "server.fileWatcherType": "none",
         "logger.level": "warning",
+        "client.toolbarMode": "minimal",
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(app), *arguments]

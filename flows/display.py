@@ -86,6 +86,12 @@ class Display:
             self.console.print(f"  {stage:<24} {_MARKS[outcome]:<22} {spent}", highlight=False)
 
 
+def wide_console() -> Console:
+    """Where the output is no terminal, wide enough for tables to keep one line a row."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 160))
+
+
 def models_table(versions: list[dict[str, Any]]) -> Table:
     """Model, parameters, compute, accuracy with its error, champion or not."""
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)

@@ -29,12 +29,14 @@ def read(workspace: Path) -> Graph:
         with Repo(str(workspace)) as repo:
             graph = repo.index.graph
             # DVC's edges point from a stage to what it needs.
-            order = [stage.addressing for stage in networkx.topological_sort(graph.reverse())]
+            # Names, not addresses: those depend on the folder this process was started in.
+            order = [stage.name for stage in networkx.topological_sort(graph.reverse())]
             needs = {
-                stage.addressing: frozenset(other.addressing for other in graph.successors(stage))
+                stage.name: frozenset(other.name for other in graph.successors(stage))
                 for stage in graph.nodes
             }
-            changed = frozenset(repo.status())
+            named = {stage.addressing: stage.name for stage in graph.nodes}
+            changed = frozenset(named[address] for address in repo.status())
     except DvcException as error:
         raise FlowError(f"{workspace / 'dvc.yaml'}: {' '.join(str(error).split())}") from None
     return Graph(order=tuple(order), needs=needs, changed=changed)

@@ -139,6 +139,9 @@ def _run_stage(job: Job, name: str) -> str:
         job.outcomes[name] = "cached"
         job.display.end(name, "cached")
         return "cached"
+    if "failed" in job.outcomes.values():
+        # Hours of training must not go on beside an error that the run will end with anyway.
+        raise StageInterrupted(f"{name} was not started: another stage failed")
     job.display.start(name)
     outcome = "failed"
     try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from rich.console import Console
 from rich.table import Table
 
-from flows.display import count
+from flows.display import count, wide_console
 from models import flops
 from models.presets import PRESETS
 
@@ -46,4 +45,4 @@ def show(as_json: bool) -> None:
             count(float(str(row["active_parameters"]))),
             f"{float(str(row['flops_per_token'])) / 1e9:.4g}",
         )
-    Console().print(table)
+    wide_console().print(table)

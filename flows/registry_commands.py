@@ -6,11 +6,10 @@ import getpass
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from flows import check, project
-from flows.display import models_table
+from flows.display import models_table, wide_console
 from flows.params import Params
 from registry.store import Registry
 
@@ -31,7 +30,7 @@ def list_versions(model: str | None, as_json: bool) -> None:
     if as_json:
         _print_json(versions)
         return
-    console = Console()
+    console = wide_console()
     if not versions:
         console.print("no version is registered yet; `flanmoe run` registers the first")
     for name in dict.fromkeys(version["model"] for version in versions):
@@ -45,7 +44,7 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     if as_json:
         _print_json(found)
         return
-    console = Console()
+    console = wide_console()
     console.print(models_table([found]))
     record = found["run_record"]
     console.print(
@@ -101,4 +100,4 @@ def history(model: str | None, as_json: bool) -> None:
             change["actor"],
             change["reason"],
         )
-    Console().print(table)
+    wide_console().print(table)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from flows import check, graph, project, server
-from flows.display import Display, models_table
+from flows.display import Display, models_table, wide_console
 from flows.errors import StageInterrupted
 from flows.processes import Processes, on_interrupt
 from registry.store import Registry
@@ -19,7 +17,7 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
     With a params file, assignments or a workspace named, a workspace apart from the project is
     used, so that the project's own params.yaml, data and dvc.lock stay as they are.
     """
-    console = _console()
+    console = wide_console()
     root = project.find()
     home = project.home(root)
     folder = _workspace(root, params_file, assignments, workspace)
@@ -46,7 +44,7 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
                 display=display,
             )
             console.print(
-                f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect at {api.url}",
+                f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect: {api.url}",
                 highlight=False,
             )
             with display.live():
@@ -56,12 +54,6 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
     console.print()
     console.print(result.decision.reason, highlight=False, soft_wrap=True)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
-
-
-def _console() -> Console:
-    """Where the output is no terminal, wide enough for the table to keep one line a model."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 120))
 
 
 def _workspace(

@@ -86,10 +86,10 @@ class Evaluation(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), unique=True)
-    accuracy: Mapped[float]
-    error: Mapped[float]
-    chance: Mapped[float]
-    normalised: Mapped[float]
+    accuracy: Mapped[float] = mapped_column(Float)
+    error: Mapped[float] = mapped_column(Float)
+    chance: Mapped[float] = mapped_column(Float)
+    normalised: Mapped[float] = mapped_column(Float)
     partial: Mapped[bool]
     items: Mapped[int]
     record: Mapped[dict[str, Any]] = mapped_column(JSON)

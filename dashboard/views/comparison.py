@@ -31,19 +31,14 @@ def show(registry: Registry) -> None:
         columns[3].metric("GFLOPs per token", f"{best['gflops_per_token']:.4g}")
     if frame["partial"].any():
         st.caption("Some versions were scored on a part of their items; their rows say so.")
-    st.altair_chart(charts.accuracy_against_compute(frame), use_container_width=True)
+    st.altair_chart(charts.accuracy_against_compute(frame))
     st.caption(
         "Bars are one standard error; the dashed line is chance. GFLOPs per token: 2 per active "
         "weight, on 512 + 114 tokens, logits included."
     )
     _table(frame)
     st.subheader("By task")
-    newest = frame.sort_values("version").groupby("run").tail(1)
-    labels = {
-        f"{row['run']} v{row['version']}": registry.show(model, int(row["version"]))["evaluation"]
-        for _, row in newest.iterrows()
-    }
-    tasks = queries.tasks_frame(labels)
+    tasks = queries.tasks_frame(registry, model, frame)
     suites = sorted(tasks["suite"].unique())
     suite = st.selectbox("Suite", suites) if len(suites) > 1 else suites[0]
     st.altair_chart(charts.accuracy_by_task(tasks[tasks["suite"] == suite]))
@@ -64,7 +59,7 @@ def _table(frame: object) -> None:
             "error": st.column_config.NumberColumn("± %", format="%.1f"),
             "chance": st.column_config.NumberColumn("chance %", format="%.1f"),
             "normalised": st.column_config.NumberColumn(format="%.1f"),
-            "gflops_per_token": st.column_config.NumberColumn("GFLOPs/token", format="%.5f"),
+            "gflops_per_token": st.column_config.NumberColumn("GFLOPs/token", format="%.4g"),
             "total_millions": st.column_config.NumberColumn("total params, M", format="%.2f"),
             "active_millions": st.column_config.NumberColumn("active params, M", format="%.2f"),
             "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),

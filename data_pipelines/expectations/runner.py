@@ -12,6 +12,7 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 import great_expectations as gx
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def _finding(suite: str, result: Any) -> Finding:
         expectation=config.type,
         column=str(config.kwargs.get("column", "")),
         success=bool(result.success),
-        blocking=str(config.severity) not in ("warning", "info"),
+        blocking=config.severity == FailureSeverity.CRITICAL,
         observed=_observed(result),
         limits=", ".join(f"{k}={v}" for k, v in sorted(arguments.items()) if v is not None),
     )

@@ -47,7 +47,7 @@ def sample(path: Path) -> Iterator[Item | Refused]:
 def bbh(path: Path) -> Iterator[Item | Refused]:
     """BIG-Bench Hard: JSON `{examples: [{input, target}]}`, direct answers.
 
-    Choices are the letters under `Options:`; a task with at most two different answers (yes/no,
+    Choices are the letters, or the dashed words, under `Options:`; a task with at most two different answers (yes/no,
     true/false, valid/invalid) is a choice between them; any other is generated.
     """
     data = read_json(path)
@@ -62,7 +62,9 @@ def bbh(path: Path) -> Iterator[Item | Refused]:
             continue
         options: tuple[str, ...] | None = None
         if "\nOptions:\n" in text:
-            options = tuple(re.findall(r"^(\([A-Z]\))", text.split("\nOptions:\n", 1)[1], re.M))
+            listed = text.split("\nOptions:\n", 1)[1]
+            letters = re.findall(r"^(\([A-Z]\))", listed, re.M)
+            options = tuple(letters or re.findall(r"^- (.+?) *$", listed, re.M))
         elif len(answers) <= 2:
             options = tuple(answers)
         if options is not None and answer not in options:

@@ -1,0 +1,59 @@
+import pytest
+
+from models.architecture.moe.routers.names import ROUTER_CHOICES, check_router
+from models.architecture.moe.routers.table import ROUTERS
+from models.config import ModelConfig, MoEConfig
+from models.errors import ConfigError, UnknownModel
+from models.presets import PRESETS, preset
+
+SIZES = {"vocab_size": 8, "d_model": 8, "d_ff": 8, "num_heads": 1, "d_kv": 8, "num_layers": 2}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_config_survives_its_json_form(name):
+    assert ModelConfig.from_dict(preset(name).to_dict()) == preset(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"d_model": 0}, "d_model is 0"),
+        ({"activation": "swish"}, "'swish'"),
+        ({"moe": MoEConfig(num_experts=1)}, "at least 2"),
+        ({"moe": MoEConfig(num_experts=4, k=5)}, "k is 5"),
+        ({"moe": MoEConfig(num_experts=4, every=3)}, "every is 3"),
+        ({"moe": MoEConfig(num_experts=4, capacity_factor_train=0)}, "capacity_factor_train is 0"),
+    ],
+)
+def test_impossible_sizes_are_refused_by_name(changes, told):
+    with pytest.raises(ConfigError, match=told):
+        ModelConfig(**{**SIZES, **changes})
+
+
+def test_unknown_preset_names_the_nearest():
+    with pytest.raises(UnknownModel, match="did you mean 'tiny_switch'"):
+        preset("tiny_swich")
+
+
+def test_unknown_key_is_refused():
+    with pytest.raises(ConfigError, match="d_modle"):
+        ModelConfig.from_dict({**SIZES, "d_modle": 3})
+
+
+def test_router_names_and_table_agree():
+    assert set(ROUTERS) == set(ROUTER_CHOICES)
+    with pytest.raises(ConfigError, match="st_moe"):
+        check_router(preset("st_base").moe)
+    with pytest.raises(ConfigError, match="k is 2"):
+        check_router(MoEConfig(num_experts=4, k=2))
+
+
+def test_published_sizes():
+    moe = preset("st_32b").moe
+    assert (moe.num_experts, moe.k, moe.dense_beside, moe.z_loss) == (64, 2, True, 1e-3)
+    # REFERENCE: MoE layers per stack.
+    layers = {n: len(c.moe_layers()) for n, c in PRESETS.items() if c.moe and "tiny" not in n}
+    assert layers == {
+        "switch_base": 6, "switch_large": 12, "switch_xxl": 12, "switch_c": 15,
+        "st_base": 3, "st_xl": 6, "st_32b": 6,
+    }  # fmt: skip
