@@ -16,8 +16,9 @@ class RunParams:
 
     preset: str
     """Architecture: a name from `flanmoe models`."""
-    start: str = SCRATCH
-    """`scratch` for random weights, or the run whose weights this one continues from."""
+    start: str
+    """`scratch` for random weights, or the run whose weights this one continues from. Always
+    written out: dvc.yaml reads it to know which run needs which."""
     data: str = "train"
     """`pretrain` (plain text) or `train` (instructions)."""
     steps: int = 1000

@@ -103,6 +103,7 @@ def _train(
             weights="weights/model.safetensors",
             weights_sha256=sha256(out / "weights" / "model.safetensors"),
             processes=group.world,
+            resumed_from=progress.resumed_from,
         ),
     )
     checkpoint.discard(folder)

@@ -47,8 +47,8 @@ def sample(path: Path) -> Iterator[Item | Refused]:
 def bbh(path: Path) -> Iterator[Item | Refused]:
     """BIG-Bench Hard: JSON `{examples: [{input, target}]}`, direct answers.
 
-    Choices are the letters, or the dashed words, under `Options:`; a task with at most two different answers (yes/no,
-    true/false, valid/invalid) is a choice between them; any other is generated.
+    Choices are the letters, or the dashed words, under `Options:`; a task with at most two
+    different answers (yes/no, true/false) is a choice between them; any other is generated.
     """
     data = read_json(path)
     rows = data.get("examples") if isinstance(data, dict) else None

@@ -34,6 +34,8 @@ class Progress:
     seconds: float = 0.0
     """Time spent in steps, over all attempts."""
     target_tokens: int = 0
+    resumed_from: int = 0
+    """Step of the checkpoint that this attempt continued; 0 if it began at the beginning."""
     log: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -139,6 +141,7 @@ class Trainer:
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.progress = Progress(**json.loads(state["progress"]))
+        self.progress.resumed_from = self.progress.step
         health = state["health"]
         self.health = RouterHealth(**health)
 

@@ -88,9 +88,7 @@ def test_answers_are_right(name):
 
 def digest(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
-    }
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def test_same_seed_same_bytes_and_heldout_families_are_never_trained_on(tmp_path):

@@ -99,7 +99,9 @@ def test_uid_names_row_and_template():
 def test_json_that_was_cut(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"Instances": [{"a": 1}, {"b"')
-    with pytest.raises(SourceError, match=r"a\.json is not JSON at line 1.*cut off.*fetch it again"):
+    with pytest.raises(
+        SourceError, match=r"a\.json is not JSON at line 1.*cut off.*fetch it again"
+    ):
         read_json(path)
 
 
@@ -150,7 +152,7 @@ def test_mmlu_cells_over_several_lines(tmp_path):
 def test_mmlu_with_an_unclosed_quote(tmp_path):
     path = tmp_path / "anatomy_test.csv"
     path.write_text('q,a,b,c,d,A\n"open,a,b,c,d,B\n')
-    with pytest.raises(SourceError, match="anatomy_test.csv, line 2"):
+    with pytest.raises(SourceError, match=r"anatomy_test\.csv, line 2"):
         list(mmlu(path))
 
 

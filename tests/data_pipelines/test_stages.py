@@ -131,7 +131,7 @@ def test_a_failed_expectation_stops_and_leaves_the_report(workspace):
     import pyarrow as pa
 
     pq.write_table(pa.Table.from_pylist(rows, EXAMPLE_SCHEMA), path)
-    with pytest.raises(ExpectationFailed, match="target_is_an_option.*report.html"):
+    with pytest.raises(ExpectationFailed, match=r"target_is_an_option.*report\.html"):
         validate.run(VALIDATE, MIX, workspace)
     results = json.loads((workspace / "data/validation/results.json").read_text())
     failed = [r for r in results if not r["success"] and r["blocking"]]
@@ -155,9 +155,7 @@ def test_a_warning_goes_on(workspace):
 
 
 def test_tokenizer_has_t5_ids_and_survives_a_round_trip(made):
-    processor = spm.SentencePieceProcessor(
-        model_file=str(made / "data/tokenizer/spiece.model")
-    )
+    processor = spm.SentencePieceProcessor(model_file=str(made / "data/tokenizer/spiece.model"))
     assert (processor.pad_id(), processor.eos_id(), processor.unk_id()) == (0, 1, 2)
     rows = pq.read_table(made / "data/mixture/examples.parquet").to_pylist()
     for row in rows[:100]:

@@ -41,8 +41,11 @@ def layer(experts, factor, activation="relu", dense_beside=False, d_model=8, d_f
 def brute_force(made, x_TD, valid_T):
     """Token by token: the most probable expert, while it has room."""
     moe, experts = made.router.config, made.experts
-    room = [capacity(int(valid_T.sum()), moe.num_experts, 1, moe.capacity_factor_train,
-                     moe.min_capacity)] * moe.num_experts
+    room = [
+        capacity(
+            int(valid_T.sum()), moe.num_experts, 1, moe.capacity_factor_train, moe.min_capacity
+        )
+    ] * moe.num_experts
     rows = []
     for x, valid in zip(x_TD, valid_T.tolist(), strict=True):
         y = torch.zeros_like(x)
@@ -59,8 +62,10 @@ def brute_force(made, x_TD, valid_T):
                 y = probs[e] * (h @ experts.wo_EFD[e])
         if made.dense is not None:
             dense = made.dense
-            h = torch.relu(dense.wi @ x) if dense.wg is None else (
-                torch.nn.functional.gelu(dense.wi @ x, approximate="tanh") * (dense.wg @ x)
+            h = (
+                torch.relu(dense.wi @ x)
+                if dense.wg is None
+                else (torch.nn.functional.gelu(dense.wi @ x, approximate="tanh") * (dense.wg @ x))
             )
             y = y + dense.wo @ h
         rows.append(y)

@@ -60,7 +60,9 @@ def copy_from(reference, model):
             state[f"{here}.feed_forward_norm.weight"] = source[f"{last}.layer_norm.weight"]
             names = {"wi": "wi_0", "wg": "wi_1", "wo": "wo"} if gated else {"wi": "wi", "wo": "wo"}
             for name, other in names.items():
-                state[f"{here}.feed_forward.{name}"] = source[f"{last}.DenseReluDense.{other}.weight"]
+                state[f"{here}.feed_forward.{name}"] = source[
+                    f"{last}.DenseReluDense.{other}.weight"
+                ]
     model.load_state_dict(state)
 
 

@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
         file.unlink()
     else:
         (tmp_path / "latest.json").write_text("{")
-    with pytest.raises(CorruptCheckpoint, match="delete .* to train this run from its start"):
+    with pytest.raises(CorruptCheckpoint, match=r"delete .* to train this run from its start"):
         trainer(tmp_path, steps=4).fit()
 
 

@@ -1,0 +1,147 @@
+"""The dashboard: its frames, its page in Streamlit's harness, and rendered in Chromium."""
+
+import json
+import shutil
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import dashboard
+from dashboard.charts import accuracy_against_compute
+from dashboard.queries import open_registry, versions_frame
+
+CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)"
+APP = Path(dashboard.__file__).parent / "app.py"
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture
+def home(finished, monkeypatch):
+    monkeypatch.setenv("FLANMOE_HOME", str(finished.project.folder))
+    monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    return finished.project.folder
+
+
+def test_frame_holds_what_the_registry_holds(home):
+    versions = open_registry().versions()
+    frame = versions_frame(versions)
+    assert list(frame["run"]) == ["moe_base", "moe_instruct"]
+    for row, version in zip(frame.to_dict("records"), versions, strict=True):
+        assert row["accuracy"] == pytest.approx(100 * version["accuracy"])
+        assert row["gflops_per_token"] == pytest.approx(version["flops_per_token"] / 1e9)
+        assert row["champion"] == (version["stage"] == "champion")
+        assert (row["kind"], row["tuning"]) == (
+            "MoE",
+            "instruction-tuned" if version["tuned"] else "not tuned",
+        )
+
+
+def test_chart_spec_marks_the_champion_and_spans_at_least_a_factor_of_2(home):
+    frame = versions_frame(open_registry().versions())
+    spec = json.dumps(accuracy_against_compute(frame).to_dict())
+    assert "datum.champion" in spec
+    assert "gflops_per_token" in spec
+    (low, high) = json.loads(spec)["layer"][1]["encoding"]["x"]["scale"]["domain"]
+    assert high / low >= 2
+
+
+def test_page_shows_champion_and_table(home):
+    from streamlit.testing.v1 import AppTest
+
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.exception
+    champion = next(v for v in open_registry().versions() if v["stage"] == "champion")
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert metrics["Champion"] == f"{champion['name']} · v{champion['version']}"
+    table = page.dataframe[0].value
+    assert list(table["version"]) == [1, 2]
+
+
+def test_page_of_an_empty_registry(tmp_path, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.exception
+    assert "flanmoe run" in page.info[0].value
+
+
+def test_page_of_a_registry_that_is_gone(monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv("FLANMOE_DATABASE_URL", "postgresql://x@127.0.0.1:9/none")
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.exception
+    assert "cannot be used" in page.error[0].value
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+def test_rendered_in_chromium_without_any_outside_request(finished, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = finished.project.start("dashboard", "--port", str(port))
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(url, timeout=2)
+                break
+            except OSError:
+                time.sleep(0.2)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
+                      "--disable-background-networking", "--disable-component-update"],
+            )  # fmt: skip
+            page = browser.new_page(viewport={"width": 1300, "height": 1400})
+            outside = []
+            page.on(
+                "request",
+                lambda r: (
+                    None
+                    if r.url.startswith((url, f"ws://127.0.0.1:{port}", "data:", "blob:"))
+                    else outside.append(r.url)
+                ),
+            )
+            page.goto(url)
+            page.wait_for_selector(CHART, timeout=60_000)
+            page.wait_for_selector("[data-testid=stDataFrame]", timeout=60_000)
+            text = page.inner_text("body")
+            box = page.locator(CHART).first.bounding_box()
+            page.screenshot(path=tmp_path / "page.png")
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert "FLAN-MoE against dense" in text
+    assert "moe_" in text
+    assert box["width"] > 600
+    assert box["height"] > 300
+    assert outside == []
+    assert (tmp_path / "page.png").stat().st_size > 20_000
+
+
+def test_only_this_machine_can_reach_it(finished):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = finished.project.start("dashboard", "--port", str(port))
+    try:
+        deadline = time.monotonic() + 60
+        listening = ""
+        while time.monotonic() < deadline and f":{port:04X} " not in listening:
+            time.sleep(0.3)
+            listening = Path("/proc/net/tcp").read_text()
+        (line,) = [line for line in listening.splitlines() if f":{port:04X} 00000000:0000" in line]
+        assert line.split()[1].startswith("0100007F")  # 127.0.0.1
+    finally:
+        server.terminate()
+        server.wait(20)

@@ -1,0 +1,80 @@
+"""Ctrl-C, a kill, and a second run at the same time: nothing is left behind, nothing is lost."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+
+def long_training(project):
+    params = project.params()
+    params["models"]["runs"]["moe_instruct"]["steps"] = 300
+    project.write_params(params)
+    return project
+
+
+def processes_of(folder):
+    """Processes that work below the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and str(folder) in process.cwd():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):
+    project = long_training(finished_copy)
+    folder = project.folder
+    latest = folder / ".flanmoe" / "checkpoints" / "moe_instruct" / "latest.json"
+    running = project.start("run")
+    assert wait_for(latest.is_file, 120)
+    second = project.call("run")
+    assert second.returncode == 1
+    assert f"another run (process {running.pid}) works in" in second.stderr
+    running.send_signal(signal.SIGINT)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, output
+    assert "the same command continues" in output
+    assert "Traceback" not in output
+    assert wait_for(lambda: not processes_of(folder), 10), processes_of(folder)
+    step = json.loads(latest.read_text())["step"]
+    assert 0 < step < 300
+    assert not list(folder.rglob("*.partial"))
+
+    params = project.params()
+    done = project.call("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    log = json.loads((folder / "runs" / "moe_instruct" / "log.json").read_text())
+    assert log[-1]["step"] == params["models"]["runs"]["moe_instruct"]["steps"]
+    record = json.loads((folder / "runs" / "moe_instruct" / "run.json").read_text())
+    assert record["resumed_from"] >= step
+    assert not latest.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL])
+def test_a_killed_run_takes_its_children_with_it(finished_copy, number):
+    project = long_training(finished_copy)
+    latest = project.folder / ".flanmoe" / "checkpoints" / "moe_instruct" / "latest.json"
+    running = project.start("run")
+    assert wait_for(latest.is_file, 120)
+    assert len(processes_of(project.folder)) > 2
+    running.send_signal(number)
+    running.wait(20)
+    assert wait_for(lambda: not processes_of(project.folder), 20), processes_of(project.folder)
+    # The lock went with the process: the next command is not refused.
+    assert project.call("check").returncode == 0

@@ -1,0 +1,63 @@
+"""flanmoe check: what each mistake in params.yaml is told."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from flows.check import parse, read
+from flows.errors import InvalidParams
+from flows.project import override
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        (
+            "models.training.optim.lrr=1",
+            "models.training.optim.lrr: unknown key; did you mean 'lr'",
+        ),
+        ("model.training=1", "model: unknown key; did you mean 'models'"),
+        ("models.training.optim.lr=fast", "models.training.optim.lr: 'fast'"),
+        ("models.training.optim.lr=-1", "lr and clip must be above 0"),
+        ("models.training.batch_rows=2.5", "models.training.batch_rows: 2.5"),
+        ("models.training.processes=3", "cannot be shared evenly by 3 processes"),
+        ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
+        ("models.runs.moe_base.preset=st_base", "moe.router is 'st_moe'"),
+        ("models.runs.moe_base.preset=tiny_dense", "run 'moe_base' is of preset 'tiny_dense'"),
+        ("models.runs.moe_base.start=moe_instruct", "leads back to itself"),
+        ("models.runs.moe_base.start=nobody", "there is no run 'nobody'"),
+        ("models.runs.moe_base.data=test", "must be pretrain or train"),
+        ("models.runs.scratch={preset: tiny_dense, start: scratch}", "a run is named with"),
+        ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
+        ("models.runs=null", "models.runs"),
+        ("data_pipelines.mix.shares={mufin: 1}", "'mufin'"),
+        ("data_pipelines.mix.shares={cot: 0}", "shares must not be negative"),
+        ("data_pipelines.fetch.sample=null", "nothing to fetch"),
+        ("data_pipelines.fetch.files={cto: x}", "root is empty"),
+        ("data_pipelines.pack.encoder_length=2", "at least 8"),
+        ("dashboard.port=0", "port must lie between"),
+        ("flows.parallel=0", "parallel must lie between"),
+    ],
+)
+def test_mistakes_are_told_with_path_value_and_what_is_allowed(assignment, told):
+    data = override(read(ROOT / "params.yaml"), (assignment,))
+    with pytest.raises(InvalidParams) as caught:
+        parse(data, "params.yaml")
+    assert told in str(caught.value)
+    assert all(line.startswith("params.yaml: ") for line in str(caught.value).splitlines())
+
+
+def test_numbers_that_yaml_reads_as_text_are_numbers():
+    data = override(read(ROOT / "params.yaml"), ("models.training.optim.lr='1e-4'",))
+    assert parse(data, "x").models.training.optim.lr == 1e-4
+
+
+def test_every_unknown_key_is_told_at_once():
+    data = copy.deepcopy(read(ROOT / "params.yaml"))
+    data["flows"]["a"] = data["registry"]["b"] = 1
+    with pytest.raises(InvalidParams) as caught:
+        parse(data, "params.yaml")
+    assert len(str(caught.value).splitlines()) == 2
