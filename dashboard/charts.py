@@ -60,19 +60,23 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
         ),
         tooltip=tooltip,
     )
-    star = (
-        base.transform_filter(alt.datum.champion)
-        .transform_calculate(label="'★ ' + datum.run")
-        .mark_text(dx=12, align="left", fontSize=14, fontWeight="bold")
+    # Dense names to the left, MoE names to the right: pairs of equal compute stand close together.
+    named = base.transform_calculate(label="(datum.champion ? '★ ' : '') + datum.run")
+    names = [
+        named.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
+        .mark_text(
+            align=align,
+            dx=shift,
+            fontSize=14 if champion else 12,
+            fontWeight="bold" if champion else "normal",
+            color="#1c2430" if champion else "#5b6675",
+        )
         .encode(x=x, y=y, text="label:N")
-    )
-    names = (
-        base.transform_filter(~alt.datum.champion)
-        .mark_text(dx=12, align="left", fontSize=12, color="#5b6675")
-        .encode(x=x, y=y, text="run:N")
-    )
+        for kind, align, shift in (("dense", "right", -13), ("MoE", "left", 13))
+        for champion in (False, True)
+    ]
     chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(chance):Q")
-    return alt.layer(chance, bars, points, names, star).properties(height=430)
+    return alt.layer(chance, bars, points, *names).properties(height=430)
 
 
 def accuracy_by_task(frame: pd.DataFrame) -> Chart:

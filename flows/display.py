@@ -19,6 +19,7 @@ _MARKS = {
     "cached": "[dim]unchanged[/]",
     "failed": "[red]failed[/]",
     "stopped": "[yellow]stopped[/]",
+    "refused": "[yellow]waits for DVC[/]",
 }
 _PLAIN_SECONDS = 15.0
 
@@ -77,7 +78,7 @@ class Display:
                 )
 
     def end(self, stage: str, outcome: str) -> None:
-        """`outcome`: ran, cached, failed or stopped."""
+        """`outcome`: ran, cached, failed, stopped or refused."""
         with self._lock:
             if stage in self._bars:
                 self._progress.remove_task(self._bars.pop(stage))

@@ -43,7 +43,7 @@ class Job:
     processes: Processes
     display: Display
     outcomes: dict[str, str] = field(default_factory=dict)
-    """Stage -> ran, cached, failed or stopped."""
+    """Stage -> ran, cached, failed, stopped or refused."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,9 @@ def _run_stage(job: Job, name: str) -> str:
         )
     except StageInterrupted:
         outcome = "stopped"
+        raise
+    except LockRefused:
+        outcome = "refused"  # no failure yet: Prefect tries again
         raise
     finally:
         job.outcomes[name] = outcome

@@ -87,7 +87,7 @@ def log_file(workspace: Path, stage: str) -> Path:
 def _reason(lines: list[str], code: int) -> str:
     told = [line for line in lines if line.startswith(ERROR)]
     if told:
-        return told[-1].removeprefix(ERROR)
+        return told[0].removeprefix(ERROR)  # what follows a cause are its consequences
     dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if dvc:
         return dvc[0]

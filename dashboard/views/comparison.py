@@ -15,7 +15,9 @@ def show(registry: Registry) -> None:
     if not versions:
         st.info("No version is registered yet. `flanmoe run` trains and registers the first.")
         return
-    names = list(dict.fromkeys(version["model"] for version in versions))
+    # The model that was registered last comes first.
+    newest = sorted(versions, key=lambda version: version["created_at"], reverse=True)
+    names = list(dict.fromkeys(version["model"] for version in newest))
     model = st.sidebar.selectbox("Model", names) if len(names) > 1 else names[0]
     chosen = [version for version in versions if version["model"] == model]
     frame = queries.versions_frame(chosen)
@@ -24,7 +26,7 @@ def show(registry: Registry) -> None:
         st.warning(f"**{model}** has no champion: no version passed the gates yet.")
     else:
         best = champion.iloc[0]
-        columns = st.columns(4)
+        columns = st.columns([2, 1, 1, 1])
         columns[0].metric("Champion", f"{best['run']} · v{best['version']}")
         columns[1].metric("Accuracy", f"{best['accuracy']:.1f} ± {best['error']:.1f} %")
         columns[2].metric("Above chance", f"{best['accuracy'] - best['chance']:+.1f} points")
@@ -33,7 +35,8 @@ def show(registry: Registry) -> None:
         st.caption("Some versions were scored on a part of their items; their rows say so.")
     st.altair_chart(charts.accuracy_against_compute(frame))
     st.caption(
-        "Bars are one standard error; the dashed line is chance. GFLOPs per token: 2 per active "
+        "Filled: instruction-tuned; hollow: not. Bars are one standard error; the dashed line is "
+        "chance. GFLOPs per token: 2 per active "
         "weight, on 512 + 114 tokens, logits included."
     )
     _table(frame)

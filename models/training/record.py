@@ -24,7 +24,8 @@ def git_commit(folder: Path) -> str:
     commit = git("rev-parse", "HEAD").strip()
     if not commit:
         return "unknown"
-    changed = git("status", "--porcelain", "--untracked-files=no").strip()
+    # dvc.lock changes with every run: it is a result, not code.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock").strip()
     return commit + ("+changes" if changed else "")
 
 

@@ -47,6 +47,19 @@ def test_promote_against_the_gates(finished_copy):
     assert changes[-1]["reason"] == "override: trying"
 
 
+def test_training_in_two_processes(finished_copy):
+    """torchrun starts them, fairscale shards the optimizer state over them."""
+    params = finished_copy.params()
+    params["models"]["training"]["processes"] = 2
+    finished_copy.write_params(params)
+    done = finished_copy.call("train", "moe_instruct")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((finished_copy.folder / "runs/moe_instruct/run.json").read_text())
+    assert record["processes"] == 2
+    alone = json.loads((finished_copy.folder / "runs/moe_base/run.json").read_text())
+    assert record["losses"]["validation_loss"] < alone["losses"]["validation_loss"]
+
+
 def test_models_lists_published_sizes():
     command = [sys.executable, "-m", "flows", "models", "--json"]
     rows = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)

@@ -6,7 +6,6 @@ import signal
 import time
 
 import psutil
-import pytest
 
 
 def long_training(project):
@@ -66,14 +65,35 @@ def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):
     assert not latest.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL])
-def test_a_killed_run_takes_its_children_with_it(finished_copy, number):
+def test_a_stage_is_tried_again_when_dvc_is_busy(finished_copy):
+    """Somebody else's DVC command holds the repository's lock for a while."""
+    from dvc.repo import Repo
+
+    params = finished_copy.params()
+    params["models"]["evaluation"]["batch_items"] = 32
+    finished_copy.write_params(params)
+    running = finished_copy.start("run")
+    output = []
+    for line in running.stdout:
+        output.append(line)
+        if "started" in line:
+            break
+    with Repo(str(finished_copy.folder)) as repo, repo.lock:
+        time.sleep(8)
+    rest, _ = running.communicate(timeout=120)
+    output = "".join(output) + rest
+    assert running.returncode == 0, output
+    assert "waits for DVC" in output
+    assert output.count("evaluate@moe_base        done") == 1
+
+
+def test_a_killed_run_takes_its_children_with_it(finished_copy):
     project = long_training(finished_copy)
     latest = project.folder / ".flanmoe" / "checkpoints" / "moe_instruct" / "latest.json"
     running = project.start("run")
     assert wait_for(latest.is_file, 120)
     assert len(processes_of(project.folder)) > 2
-    running.send_signal(number)
+    running.send_signal(signal.SIGKILL)
     running.wait(20)
     assert wait_for(lambda: not processes_of(project.folder), 20), processes_of(project.folder)
     # The lock went with the process: the next command is not refused.
