@@ -65,14 +65,14 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
     names = [
         named.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
         .mark_text(
-            align=align,
-            dx=shift,
+            align="right" if kind == "dense" else "left",
+            dx=-13 if kind == "dense" else 13,
             fontSize=14 if champion else 12,
             fontWeight="bold" if champion else "normal",
             color="#1c2430" if champion else "#5b6675",
         )
         .encode(x=x, y=y, text="label:N")
-        for kind, align, shift in (("dense", "right", -13), ("MoE", "left", 13))
+        for kind in ("dense", "MoE")
         for champion in (False, True)
     ]
     chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(chance):Q")
