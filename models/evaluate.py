@@ -94,7 +94,7 @@ def _samples(
     """Task -> one row an item, in the file's order."""
     # Local files only; the harness's copies of them go where they are thrown away.
     with tempfile.TemporaryDirectory() as cache:
-        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache, "TQDM_DISABLE": "0"}
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache}
         import datasets
         from lm_eval.evaluator import simple_evaluate
         from lm_eval.tasks import TaskManager

@@ -26,20 +26,22 @@ def postgres(tmp_path_factory):
     if _bin() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     folder = tmp_path_factory.mktemp("postgres")
-    as_user = []
+    user = None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(folder, "postgres")
         for parent in folder.parents:
             if parent == Path("/tmp"):
                 break
             parent.chmod(0o755)
-        as_user = ["runuser", "-u", "postgres", "--"]
+        user = "postgres"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
     def call(*words):
-        subprocess.run([*as_user, *words], check=True, capture_output=True, cwd="/", timeout=120)
+        subprocess.run(
+            words, check=True, capture_output=True, cwd="/", timeout=120, user=user, group=user
+        )
 
     data = str(folder / "data")
     call(str(_bin() / "initdb"), "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")
