@@ -99,7 +99,7 @@ def _impossible(params: Params) -> list[str]:
     """Combinations that each field alone cannot see."""
     from models.architecture.moe.routers.names import check_router
     from models.errors import ModelError
-    from models.presets import preset
+    from models.presets import PRESETS, preset
 
     problems = []
     for name, run in params.models.runs.items():
@@ -112,7 +112,9 @@ def _impossible(params: Params) -> list[str]:
             problems.append(f"{where}.preset: {error}")
             continue
         started = params.models.runs.get(run.start)
-        if started is not None and started.preset != run.preset:
+        # Where the other run's preset does not exist, that alone is the mistake.
+        known = started is not None and started.preset in PRESETS
+        if started is not None and known and started.preset != run.preset:
             problems.append(
                 f"{where}.start: run {run.start!r} is of preset {started.preset!r}, "
                 f"this one of {run.preset!r}"

@@ -70,7 +70,6 @@ def test_a_missing_source_stops_the_flow(fresh_project):
 
 def test_a_truncated_source(finished_copy):
     path = finished_copy.folder / "data" / "raw" / "niv2" / "sample_copy_list.json"
-    path.unlink()  # a link into the cache: never written through
     path.write_text('{"Definition": ["x"], "Instances": [{"input": "a b')
     before = (finished_copy.folder / "data" / "mixture" / "report.json").read_bytes()
     line = told(finished_copy.call("mix"))

@@ -61,3 +61,10 @@ def test_every_unknown_key_is_told_at_once():
     with pytest.raises(InvalidParams) as caught:
         parse(data, "params.yaml")
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_mistake_is_told_once_not_with_its_consequences():
+    data = override(read(ROOT / "params.yaml"), ("models.runs.moe_base.preset=tiny_swich",))
+    with pytest.raises(InvalidParams) as caught:
+        parse(data, "params.yaml")
+    assert len(str(caught.value).splitlines()) == 1
