@@ -26,10 +26,10 @@ def show(registry: Registry) -> None:
         st.warning(f"**{model}** has no champion: no version passed the gates yet.")
     else:
         best = champion.iloc[0]
-        columns = st.columns([2, 1, 1, 1])
+        columns = st.columns([5, 4, 3, 4])
         columns[0].metric("Champion", f"{best['run']} · v{best['version']}")
         columns[1].metric("Accuracy", f"{best['accuracy']:.1f} ± {best['error']:.1f} %")
-        columns[2].metric("Above chance", f"{best['accuracy'] - best['chance']:+.1f} points")
+        columns[2].metric("Above chance, points", f"{best['accuracy'] - best['chance']:+.1f}")
         columns[3].metric("GFLOPs per token", f"{best['gflops_per_token']:.4g}")
     if frame["partial"].any():
         st.caption("Some versions were scored on a part of their items; their rows say so.")
