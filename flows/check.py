@@ -113,8 +113,7 @@ def _impossible(params: Params) -> list[str]:
             continue
         started = params.models.runs.get(run.start)
         # Where the other run's preset does not exist, that alone is the mistake.
-        known = started is not None and started.preset in PRESETS
-        if started is not None and known and started.preset != run.preset:
+        if started is not None and started.preset in PRESETS and started.preset != run.preset:
             problems.append(
                 f"{where}.start: run {run.start!r} is of preset {started.preset!r}, "
                 f"this one of {run.preset!r}"

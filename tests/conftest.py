@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +16,33 @@ import yaml
 ROOT = Path(__file__).parent.parent
 
 
-def _environment(**extra):
+def free_port():
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds):
+    """Whether the condition came true in that time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def answers(url):
+    """Whether an HTTP server answers there."""
+    try:
+        urllib.request.urlopen(url, timeout=2)
+    except OSError:
+        return False
+    return True
+
+
+def environment_of_a_user(**extra):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FLANMOE_", "PREFECT_"))}
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **extra}
@@ -30,7 +59,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *words],
             cwd=self.folder,
-            env=_environment(**environment),
+            env=environment_of_a_user(**environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -59,7 +88,7 @@ class Project:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=_environment(**environment),
+            env=environment_of_a_user(**environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

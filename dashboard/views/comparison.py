@@ -36,8 +36,7 @@ def show(registry: Registry) -> None:
     st.altair_chart(charts.accuracy_against_compute(frame))
     st.caption(
         "Filled: instruction-tuned; hollow: not. Bars are one standard error; the dashed line is "
-        "chance. GFLOPs per token: 2 per active "
-        "weight, on 512 + 114 tokens, logits included."
+        "chance. GFLOPs per token: 2 per active weight, on 512 + 114 tokens, logits included."
     )
     _table(frame)
     st.subheader("By task")

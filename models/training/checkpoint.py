@@ -31,8 +31,8 @@ def save(folder: Path, step: int, fingerprint: str, state: dict[str, Any]) -> No
             old.unlink()
 
 
-def load(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
-    """(step, state) of the last checkpoint; None if there is none of this very run.
+def load(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """State of the last checkpoint; None if there is none of this very run.
 
     Raises CorruptCheckpoint if the file is missing or differs from its checksum.
     """
@@ -40,7 +40,7 @@ def load(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
         return None
     try:
         latest = json.loads((folder / "latest.json").read_text(encoding="utf-8"))
-        path, digest, step = folder / latest["file"], latest["sha256"], int(latest["step"])
+        path, digest = folder / latest["file"], latest["sha256"]
         if latest["fingerprint"] != fingerprint:
             return None
     except (ValueError, KeyError, TypeError) as error:
@@ -49,7 +49,7 @@ def load(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
         raise CorruptCheckpoint(_advice(path, folder, "it is missing, cut or changed"))
     # weights_only: tensors and plain containers, no code, even if the file is not ours.
     state: dict[str, Any] = torch.load(path, weights_only=True)
-    return step, state
+    return state
 
 
 def discard(folder: Path) -> None:

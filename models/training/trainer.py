@@ -133,17 +133,15 @@ class Trainer:
         bar.set_postfix_str(f"loss {line['loss']:.3f}", refresh=False)
 
     def _resume(self, optimizer: torch.optim.Optimizer) -> None:
-        found = checkpoint.load(self.checkpoints, self.fingerprint)
-        if found is None:
+        state = checkpoint.load(self.checkpoints, self.fingerprint)
+        if state is None:
             return
-        _, state = found
         self.model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.progress = Progress(**json.loads(state["progress"]))
         self.progress.resumed_from = self.progress.step
-        health = state["health"]
-        self.health = RouterHealth(**health)
+        self.health = RouterHealth(**state["health"])
 
     def _save(self, optimizer: torch.optim.Optimizer, *, sharded: bool) -> None:
         optimizer_state = optim.state_of(optimizer, sharded=sharded)

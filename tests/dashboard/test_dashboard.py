@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import socket
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ import pytest
 import dashboard
 from dashboard.charts import accuracy_against_compute
 from dashboard.queries import open_registry, versions_frame
+from tests.conftest import answers, free_port, wait_for
 
 CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)"
 APP = Path(dashboard.__file__).parent / "app.py"
@@ -82,19 +80,11 @@ def test_page_of_a_registry_that_is_gone(monkeypatch):
 def test_rendered_in_chromium_without_any_outside_request(finished, tmp_path):
     from playwright.sync_api import sync_playwright
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = finished.project.start("dashboard", "--port", str(port))
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(url, timeout=2)
-                break
-            except OSError:
-                time.sleep(0.2)
+        assert wait_for(lambda: answers(url), 60)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=CHROMIUM,
@@ -130,17 +120,16 @@ def test_rendered_in_chromium_without_any_outside_request(finished, tmp_path):
 
 
 def test_only_this_machine_can_reach_it(finished):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = finished.project.start("dashboard", "--port", str(port))
     try:
-        deadline = time.monotonic() + 60
-        listening = ""
-        while time.monotonic() < deadline and f":{port:04X} " not in listening:
-            time.sleep(0.3)
-            listening = Path("/proc/net/tcp").read_text()
-        (line,) = [line for line in listening.splitlines() if f":{port:04X} 00000000:0000" in line]
+
+        def listening():
+            lines = Path("/proc/net/tcp").read_text().splitlines()
+            return [line for line in lines if f":{port:04X} 00000000:0000" in line]
+
+        assert wait_for(listening, 60)
+        (line,) = listening()
         assert line.split()[1].startswith("0100007F")  # 127.0.0.1
     finally:
         server.terminate()

@@ -7,6 +7,8 @@ import time
 
 import psutil
 
+from tests.conftest import wait_for
+
 
 def long_training(project):
     params = project.params()
@@ -25,15 +27,6 @@ def processes_of(folder):
         except psutil.Error:
             continue
     return found
-
-
-def wait_for(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):

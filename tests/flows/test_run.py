@@ -5,11 +5,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 import yaml
+
+from tests.conftest import answers, environment_of_a_user, free_port, wait_for
 
 STAGES = {
     "fetch", "benchmarks", "mix", "validate", "tokenizer", "pack", "train@moe_base",
@@ -166,17 +166,11 @@ def test_a_given_prefect_server_is_used(finished, finished_copy):
     """PREFECT_API_URL set: no server of our own, and the history is on that one."""
     folder = finished_copy.folder
     shutil.rmtree(folder / ".flanmoe" / "prefect")
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     database = folder / "given.db"
-    from tests.conftest import _environment
-
     # Its tables are there already; otherwise making them takes most of the test.
     shutil.copyfile(finished.project.folder / ".flanmoe" / "prefect" / "prefect.db", database)
-    environment = _environment(
+    environment = environment_of_a_user(
         PREFECT_API_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{database}",
         PREFECT_HOME=str(folder / "given"),
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
@@ -186,25 +180,21 @@ def test_a_given_prefect_server_is_used(finished, finished_copy):
     server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
     url = f"http://127.0.0.1:{port}/api"
     try:
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=2)
-                break
-            except OSError:
-                time.sleep(0.3)
+        assert wait_for(lambda: answers(f"{url}/health"), 90)
         done = finished_copy.call("run", PREFECT_API_URL=url)
         assert done.returncode == 0, done.stderr
         assert url in done.stdout
         assert not (folder / ".flanmoe" / "prefect" / "prefect.db").exists()
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            state, tasks = flow_runs(database)[-1]
-            if len(tasks) == len(STAGES) + 3 and set(tasks.values()) == {"COMPLETED"}:
-                break
-            time.sleep(0.5)
+        everything = len(STAGES) + 3
+
+        def recorded():
+            _, tasks = flow_runs(database)[-1]
+            return len(tasks) == everything and set(tasks.values()) == {"COMPLETED"}
+
+        assert wait_for(recorded, 20)
+        state, tasks = flow_runs(database)[-1]
         assert state == "COMPLETED"
-        assert len(tasks) == len(STAGES) + 3
+        assert len(tasks) == everything
     finally:
         server.terminate()
         server.wait(20)

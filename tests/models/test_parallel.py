@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import json, sys
+import sys
 from pathlib import Path
 import numpy as np, torch
 from data_pipelines.packed import PackedCorpus
@@ -41,9 +41,7 @@ with join() as group:
         fingerprint="x", checkpoints=folder, group=group,
     )
     trainer.fit()
-    state = {n: t.double().sum().item() for n, t in trainer.model.state_dict().items()}
     flat = torch.cat([t.flatten() for t in trainer.model.state_dict().values()])
-    kind = type(trainer)
     if group.is_first:
         torch.save(flat, folder / "weights.pt")
 """
@@ -89,7 +87,7 @@ def test_a_checkpoint_of_two_processes_is_continued_by_one(tmp_path):
     torch.testing.assert_close(moved, one, atol=1e-5, rtol=1e-4)
 
 
-def test_the_optimizer_state_is_sharded_by_fairscale(monkeypatch):
+def test_the_optimizer_state_is_sharded_by_fairscale():
     import torch
     import torch.distributed as dist
     from fairscale.optim.oss import OSS
@@ -97,8 +95,6 @@ def test_the_optimizer_state_is_sharded_by_fairscale(monkeypatch):
     from models.training import optim
     from models.training.params import OptimParams
 
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setenv("MASTER_PORT", "0")
     store = dist.HashStore()
     dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:

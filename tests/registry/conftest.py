@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from registry.intake import read_submission
 from registry.session import open_engine
 from registry.store import Registry
+from tests.conftest import free_port
 
 
 def _bin():
@@ -34,9 +34,7 @@ def postgres(tmp_path_factory):
                 break
             parent.chmod(0o755)
         user = "postgres"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def call(*words):
         subprocess.run(

@@ -1,6 +1,6 @@
 """A routing is data: who goes where, at which weight, and how well the load is spread.
 
-Every router returns a `Routing`; every dispatch backend consumes one (see DESIGN in README).
+Every router returns a `Routing`; every dispatch backend consumes one.
 
 Shape suffixes: T tokens, E experts, A assignments (at most T * k).
 """
