@@ -40,6 +40,7 @@ def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
             "normalised": version["normalised"],
             "items": version["items"],
             "partial": version["partial"],
+            "contaminated": version["contaminated"],
             "total_millions": version["total_parameters"] / 1e6,
             "active_millions": version["active_parameters"] / 1e6,
             "training_seconds": version["training_seconds"],
@@ -68,3 +69,12 @@ def tasks_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataF
         for task in registry.show(model, version["version"])["evaluation"]["tasks"]
     ]
     return pd.DataFrame(rows)
+
+
+def data_warnings(versions: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Warning of the data room -> the versions that were trained on such data."""
+    found: dict[str, list[str]] = {}
+    for version in versions:
+        for warning in version["data_warnings"]:
+            found.setdefault(warning, []).append(f"{version['name']} v{version['version']}")
+    return found

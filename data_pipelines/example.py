@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+TEXT = "text"
+"""The `mixture` of plain pre-training text: its rows are documents, not instructions."""
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One row of a mixture. `references` are all accepted answers, `targets` the first."""
+    """One source row, put into words by one template.
+
+    `references` are all accepted answers, `targets` the first. `context`, `question` and `answer`
+    are the bare content, without the template's words: duplicates and overlaps with evaluation
+    suites are looked for in them. `shots` counts worked examples inside `inputs`; `composes` says
+    whether more may be put in front.
+    """
 
     mixture: str
     task: str
@@ -22,19 +31,28 @@ class Example:
     options: tuple[str, ...] | None
     source_file: str
     source_row: int
+    item: int = 0
+    """Which of the examples that one source row holds."""
     split: str = "train"
+    context: str = ""
+    question: str
+    answer: str
+    shots: int = 0
+    composes: bool = True
 
     @property
     def uid(self) -> str:
         """Stable name of the row: the same for the same source row and template."""
-        key = f"{self.task}\0{self.source_file}\0{self.source_row}\0{self.template}"
+        key = f"{self.task}\0{self.source_file}\0{self.source_row}\0{self.item}\0{self.template}"
         return hashlib.sha256(key.encode()).hexdigest()[:20]
 
     def to_row(self) -> dict[str, Any]:
-        return {"uid": self.uid, **asdict(self)}
+        """As a row of RECORD_SCHEMA."""
+        row: dict[str, Any] = {"uid": self.uid}
+        return row | {name: getattr(self, name) for name in RECORD_SCHEMA.names[1:]}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
     """A source row that a loader could not read, and why."""
 
@@ -42,6 +60,10 @@ class Refused:
     source_row: int
     reason: str
     raw: str
+
+
+RAW_CHARACTERS = 2000
+"""How much of a refused row is kept."""
 
 
 EXAMPLE_SCHEMA = pa.schema(
@@ -57,8 +79,22 @@ EXAMPLE_SCHEMA = pa.schema(
         ("options", pa.list_(pa.string())),
         ("source_file", pa.string()),
         ("source_row", pa.int64()),
+        ("shots", pa.int32()),
+        # Why cleaning would drop the row, where it is told to keep and flag; else empty.
+        ("flags", pa.list_(pa.string())),
     ]
 )
+
+RECORD_SCHEMA = pa.schema(
+    [
+        *[EXAMPLE_SCHEMA.field(name) for name in EXAMPLE_SCHEMA.names if name != "flags"],
+        ("composes", pa.bool_()),
+        ("context", pa.string()),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+    ]
+)
+"""What the stage `read` writes: every example there is, before any is chosen."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [

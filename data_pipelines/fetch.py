@@ -1,40 +1,74 @@
-"""Stage `fetch`: bring every source into data/raw, and pin each file by its hash."""
+"""Stage `fetch`: bring every source into data/raw, under the names the catalog gives, and pin each
+file by its hash."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-from pathlib import Path
+import sys
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 
+import fsspec
+from fsspec.implementations.http import HTTPFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from tqdm import tqdm
 
-from data_pipelines import layout
+from data_pipelines import catalog, layout
+from data_pipelines.catalog import Source
+from data_pipelines.download import download
 from data_pipelines.errors import SourceError
 from data_pipelines.output import new_folder, write_json
 from data_pipelines.params import FetchParams
+from data_pipelines.sources.sample.generate import SOURCES as SAMPLE
 from data_pipelines.sources.sample.generate import generate
+
+DOWNLOADS = Path(".flanmoe/downloads")
+"""What has arrived of a fetch that did not end, below the workspace."""
 
 
 def run(params: FetchParams, workspace: Path) -> None:
-    """Fills data/raw and its manifest.json (file -> sha256, bytes).
+    """Fills data/raw and its manifest.json: every source with its files, every file's hash.
 
-    Raises SourceError when a named file is missing or differs from its pin.
+    Raises SourceError when a file is missing, cannot be had, or differs from its pin.
     """
-    pins = _read_pins(Path(params.pins)) if params.pins else {}
+    path = Path(params.catalog) if params.catalog else catalog.BUILT_IN
+    chosen = catalog.select(catalog.load(path), params.sources) if params.sources else {}
+    accepted = {n: s for n, s in chosen.items() if s.terms in params.licences}
+    left_out = {n: f"{s.licence} ({s.terms})" for n, s in chosen.items() if n not in accepted}
+    for name, licence in left_out.items():
+        print(f"{name} is left out: its licence is {licence}", file=sys.stderr)
+    if not accepted and params.sample is None:
+        raise SourceError(
+            f"data_pipelines.fetch.licences leaves out every source: {', '.join(left_out)}"
+        )
+    pins = catalog.pins(path)
+    found = {name: _find(name, source, params, pins) for name, source in accepted.items()}
+    places = {file: location for files in found.values() for file, location in files.items()}
+    cut = set() if params.root else {f for s in accepted.values() for f in s.cut}
+    expected = {f: pins[f] for f in places if f in pins and f not in cut} if params.verify else {}
     with new_folder(workspace / layout.RAW) as raw:
+        sources = dict(accepted)
         if params.sample is not None:
             generate(raw, params.sample)
-        for folder, pattern in params.files.items():
-            _copy(Path(params.root), pattern, raw / folder, pins)
-        files = sorted(path for path in raw.rglob("*") if path.is_file())
+            sources |= SAMPLE
+        _bring(places, expected, raw, workspace / DOWNLOADS, params.retries)
+        files = sorted(p.relative_to(raw).as_posix() for p in raw.rglob("*") if p.is_file())
         manifest = {
-            path.relative_to(raw).as_posix(): {
-                "sha256": sha256(path),
-                "bytes": path.stat().st_size,
-            }
-            for path in tqdm(files, desc="hash", unit="file")
+            "files": {
+                file: {"sha256": sha256(raw / file), "bytes": (raw / file).stat().st_size}
+                for file in tqdm(files, desc="hash", unit="file")
+            },
+            "sources": {
+                name: asdict(source)
+                | {"found": [f for f in files if catalog.matches(f, source.files)]}
+                for name, source in sources.items()
+            },
+            "left_out": left_out,
         }
         write_json(raw / "manifest.json", manifest)
+    shutil.rmtree(workspace / DOWNLOADS, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:
@@ -43,44 +77,101 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _copy(root: Path, pattern: str, target: Path, pins: dict[str, str]) -> None:
-    if not root.is_dir():
+def _find(
+    name: str, source: Source, params: FetchParams, pins: dict[str, str]
+) -> dict[str, str]:
+    """File name -> where it is fetched from."""
+    found: dict[str, str] = {}
+    for pattern, url in source.patterns.items():
+        pinned = [file for file in pins if catalog.matches_one(file, pattern)]
+        if not params.root and not url:
+            raise SourceError(f"{name} has no address of its own: set data_pipelines.fetch.root")
+        if params.root and not _is_http(params.root):
+            listed = _list(params.root, pattern)
+            missing = sorted(set(pinned) - set(listed)) if params.verify else []
+            if missing:
+                raise SourceError(
+                    f"{_below(params.root, missing[0])} is missing: the catalog's hashes name "
+                    "it; fetch it again, or set data_pipelines.fetch.verify: false"
+                )
+        elif "*" in pattern:
+            # A web server lists no folder: the pins say which files there are.
+            listed = pinned
+        else:
+            listed = [pattern]
+        if not listed and pattern in source.also:
+            raise SourceError(f"{name}: no file matches {pattern!r} below {params.root}")
+        for file in listed:
+            place = _below(params.root, file) if params.root else _published(url, pattern, file)
+            found[file] = place
+    if not any(catalog.matches(file, source.files) for file in found):
+        where = params.root or source.url
+        raise SourceError(f"{name}: no file matches {', '.join(source.files)!r} below {where}")
+    return found
+
+
+def _below(root: str, file: str) -> str:
+    """Location of a file below a folder or URL."""
+    return f"{root.rstrip('/')}/{file}"
+
+
+def _published(url: str, pattern: str, file: str) -> str:
+    """A source's `url` stands for the folder before a pattern's first star."""
+    fixed = PurePosixPath(pattern.split("*")[0] + "x").parent
+    return _below(url, PurePosixPath(file).relative_to(fixed).as_posix())
+
+
+def _is_http(root: str) -> bool:
+    return isinstance(fsspec.core.url_to_fs(root)[0], HTTPFileSystem)
+
+
+def _list(root: str, pattern: str) -> list[str]:
+    filesystem, base = fsspec.core.url_to_fs(root)
+    if not filesystem.isdir(base):
         raise SourceError(
-            f"data_pipelines.fetch.root is {str(root)!r}: there is no such folder; "
+            f"data_pipelines.fetch.root is {root!r}: there is no such folder; "
             "set it to where the source files lie"
         )
-    sources = sorted(path for path in root.glob(pattern) if path.is_file())
-    pinned = [name for name in pins if Path(name).match(pattern)]
-    missing = sorted(set(pinned) - {path.relative_to(root).as_posix() for path in sources})
-    if missing:
-        raise SourceError(f"{root / missing[0]} is missing: the pins list it, fetch it again")
-    if not sources:
-        raise SourceError(f"no file matches {pattern!r} below {root}")
-    target.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        name = source.relative_to(root).as_posix()
-        if source.stat().st_size == 0:
-            raise SourceError(f"{source} is empty; fetch it again")
-        shutil.copyfile(source, target / source.name)
-        expected = pins.get(name)
-        found = sha256(target / source.name) if expected else None
-        if expected and found != expected:
-            raise SourceError(
-                f"{source} has sha256 {found}, the pin says {expected}: it was cut or changed; "
-                "fetch it again, or update the pins if the change is meant"
-            )
+    base = base.rstrip("/")
+    paths = filesystem.glob(f"{base}/{pattern}")
+    return sorted(p.removeprefix(base + "/") for p in paths if filesystem.isfile(p))
 
 
-def _read_pins(path: Path) -> dict[str, str]:
-    """A file as `sha256sum` writes it: hash, two spaces, name relative to the root."""
-    if not path.is_file():
-        raise SourceError(f"data_pipelines.fetch.pins is {str(path)!r}: there is no such file")
-    pins = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        digest, _, name = line.strip().partition("  ")
-        if not line.strip():
-            continue
-        if len(digest) != 64 or not name:
-            raise SourceError(f"{path}, line {number}: not a line of sha256sum")
-        pins[name] = digest
-    return pins
+def _bring(
+    places: dict[str, str], expected: dict[str, str], raw: Path, downloads: Path, retries: int
+) -> None:
+    """Every file below `raw`. Those that come over a network wait in `downloads` for the last."""
+    local = {f: p for f, p in places.items() if _is_local(p)}
+    remote = {f: p for f, p in places.items() if f not in local}
+    for file, place in tqdm(local.items(), desc="copy", unit="file"):
+        source = Path(fsspec.core.url_to_fs(place)[1])
+        (raw / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, raw / file)
+        _verify(raw / file, place, expected.get(file))
+    with tqdm(desc="download", unit="B", total=None, disable=not remote) as bar:
+        for file, place in remote.items():
+            bar.set_postfix_str(file)
+            download(place, downloads / file, retries=retries, on_bytes=bar.update)
+            try:
+                _verify(downloads / file, place, expected.get(file))
+            except SourceError:
+                (downloads / file).unlink()  # not to be taken for whole by the next run
+                raise
+    for file in remote:
+        (raw / file).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(downloads / file, raw / file)
+
+
+def _is_local(place: str) -> bool:
+    return isinstance(fsspec.core.url_to_fs(place)[0], LocalFileSystem)
+
+
+def _verify(path: Path, place: str, expected: str | None) -> None:
+    if path.stat().st_size == 0:
+        raise SourceError(f"{place} is empty; fetch it again")
+    found = sha256(path) if expected else None
+    if found != expected:
+        raise SourceError(
+            f"{place} has sha256 {found}, the catalog says {expected}: it was cut or changed; "
+            "fetch it again, or set data_pipelines.fetch.verify: false if the change is meant"
+        )

@@ -6,6 +6,9 @@ from pathlib import Path
 
 RAW = Path("data/raw")
 BENCHMARKS = Path("data/benchmarks")
+GUARD = BENCHMARKS / "guard.parquet"
+RECORDS = Path("data/records")
+CLEAN = Path("data/clean")
 MIXTURE = Path("data/mixture")
 VALIDATION = Path("data/validation")
 TOKENIZER = Path("data/tokenizer")

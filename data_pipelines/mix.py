@@ -1,133 +1,322 @@
-"""Stage `mix`: normalise every source into the Example contract and mix by published rates.
+"""Stage `mix`: choose by published rates, put worked examples in front, order by chance.
 
-Writes data/mixture: examples.parquet, text.parquet (pre-training), quarantine.parquet,
-report.json (every task), metrics.json (the shares, for DVC). Which rows are taken depends on
-the seed and each row's uid alone.
+Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (pre-training), each
+file one window of the whole; contamination.json (which evaluation items the mixture overlaps
+with); report.json (every task), metrics.json (the shares, for DVC). Which rows are taken, how and
+in which order depends on the seed and each row's uid alone.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import asdict, replace
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_pipelines import layout
+from data_pipelines.database import database, literal
+from data_pipelines.engine import open_engine
 from data_pipelines.errors import SourceError
-from data_pipelines.example import (
-    EXAMPLE_SCHEMA,
-    QUARANTINE_SCHEMA,
-    Example,
-    Refused,
-    stable_fraction,
-    stable_hash,
-)
+from data_pipelines.example import EXAMPLE_SCHEMA, TEXT
+from data_pipelines.mixing.few_shot import POOL, compose, load_pool
 from data_pipelines.mixing.rates import quotas, target_shares
 from data_pipelines.output import new_folder, write_json
-from data_pipelines.params import MixParams
-from data_pipelines.sources.table import LOADERS
-from data_pipelines.sources.text_files import read_lines
+from data_pipelines.params import EngineParams, MixParams
+from data_pipelines.tables import batches, parquet_writer
+
+SPLITS = ("train", "validation")
+TEXT_SCHEMA = pa.schema([("text", pa.string())])
+Counts = dict[str, dict[str, int]]
 
 
-def run(params: MixParams, workspace: Path) -> None:
-    """Raises SourceError for a broken source, or one that loses too many rows."""
-    raw = workspace / layout.RAW
-    examples, refused = _load(raw, params)
-    if not examples:
-        raise SourceError(f"{raw} holds no training file; run `flanmoe fetch`")
-    by_task: dict[str, dict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
-    for example in examples:
-        by_task[example.mixture][example.task].append(example)
-    counts = {m: {t: len(rows) for t, rows in tasks.items()} for m, tasks in by_task.items()}
-    quota = quotas(counts, params.shares, params.caps, params.examples)
-    mixed = [
-        example
-        for mixture, tasks in by_task.items()
-        for task, rows in tasks.items()
-        for example in _choose(rows, quota[mixture][task], params)
-    ]
-    mixed.sort(key=lambda example: example.uid)
-    with new_folder(workspace / layout.MIXTURE) as out:
-        rows = [example.to_row() for example in mixed]
-        pq.write_table(pa.Table.from_pylist(rows, EXAMPLE_SCHEMA), out / "examples.parquet")
-        dropped = pa.Table.from_pylist([asdict(row) for row in refused], QUARANTINE_SCHEMA)
-        pq.write_table(dropped, out / "quarantine.parquet")
-        texts = _texts(raw, params, mixed)
-        pq.write_table(pa.table({"text": pa.array(texts, pa.string())}), out / "text.parquet")
-        report = _report(counts, mixed, refused, len(texts), params)
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One window of chosen rows, and where the finished one goes."""
+
+    chosen: Path
+    pool: Path
+    params: MixParams
+    examples: Path
+    text: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a window holds, by (mixture, task)."""
+
+    examples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    few_shot: Counter[tuple[str, str]] = field(default_factory=Counter)
+    with_options: Counter[tuple[str, str]] = field(default_factory=Counter)
+    flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    characters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    split: str
+
+
+def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
+    """Raises SourceError if nothing is left to mix."""
+    with (
+        new_folder(workspace / layout.MIXTURE) as out,
+        tempfile.TemporaryDirectory(dir=out, prefix="scratch-") as folder,
+    ):
+        scratch = Path(folder)
+        (out / "examples").mkdir()
+        (out / "text").mkdir()
+        with database(scratch, engine.memory_mb) as connection:
+            available = _views(connection, workspace)
+            if not any(available.values()):
+                raise SourceError(
+                    f"{workspace / layout.RECORDS} holds no example to train on: see "
+                    f"{workspace / layout.CLEAN / 'report.json'} for what was taken out"
+                )
+            quota = quotas(
+                available, params.shares, params.caps, params.examples, params.temperature
+            )
+            _choose(connection, quota, params)
+            _pool(connection, scratch / "pool.parquet")
+            chosen = _windows(connection, params, scratch)
+            if params.text == "files":
+                _texts(connection, params, out / "text")
+            write_json(out / "contamination.json", _contamination(connection, workspace))
+        jobs = [
+            Job(
+                chosen=path,
+                pool=scratch / "pool.parquet",
+                params=params,
+                examples=out / "examples" / path.name,
+                text=out / "text" / path.name
+                if params.text == "examples" and path.name.startswith("train")
+                else None,
+            )
+            for path in chosen
+        ]
+        with open_engine(engine) as workers:
+            outcomes = list(tqdm(workers.map(finish, jobs), desc="mix", total=len(jobs)))
+        report = _report(available, outcomes, params)
+        report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
         write_json(out / "report.json", report)
-        shares = {name: entry["share"] for name, entry in report["mixtures"].items()}
         counted = {key: value for key, value in report.items() if key != "mixtures"}
+        shares = {name: entry["share"] for name, entry in report["mixtures"].items()}
         write_json(out / "metrics.json", {**counted, "shares": shares})
 
 
-def _load(raw: Path, params: MixParams) -> tuple[list[Example], list[Refused]]:
-    files = [
-        (loader, path)
-        for mixture, loader in LOADERS.items()
-        for path in sorted((raw / mixture).glob(loader.PATTERN))
-    ]
-    examples: list[Example] = []
-    refused: list[Refused] = []
-    for loader, path in tqdm(files, desc="read", unit="file"):
-        rows = list(loader.load(path, path.relative_to(raw).as_posix(), params))
-        bad = [row for row in rows if isinstance(row, Refused)]
-        if len(bad) > params.max_quarantine_share * len(rows):
-            raise SourceError(
-                f"{path}: {len(bad)} of {len(rows)} rows cannot be read, first row "
-                f"{bad[0].source_row}: {bad[0].reason} (limit: max_quarantine_share "
-                f"{params.max_quarantine_share})"
+def finish(job: Job) -> Outcome:
+    """Writes one window of finished examples."""
+    pool = load_pool(job.pool)
+    outcome = Outcome(split=job.examples.name.split("-")[0])
+    with parquet_writer(job.examples, EXAMPLE_SCHEMA) as examples:
+        texts: list[str] = []
+        for batch in batches(job.chosen):
+            rows = batch.to_pylist()
+            for row in rows:
+                row["inputs"], row["shots"] = compose(row, pool, job.params)
+                key = (row["mixture"], row["task"])
+                outcome.examples[key] += 1
+                outcome.few_shot[key] += row["shots"] > 0
+                outcome.with_options[key] += row["options"] is not None
+                outcome.flagged[key] += bool(row["flags"])
+                outcome.characters[key] += len(row["inputs"]) + len(row["targets"])
+                if job.text is not None:
+                    texts.append(f"{row['inputs']} {row['targets']}")
+            examples.write_table(pa.Table.from_pylist(rows, EXAMPLE_SCHEMA))
+    if job.text is not None:
+        pq.write_table(pa.table({"text": texts}, TEXT_SCHEMA), job.text)
+    return outcome
+
+
+def _views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts:
+    """Views `records` and `verdicts`; returns mixture -> task -> examples that may be chosen."""
+    files = workspace / layout.RECORDS / "examples" / "*.parquet"
+    clean = workspace / layout.CLEAN
+    connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet({literal(files)})")
+    for name in ("verdicts", "duplicates", "contamination"):
+        connection.execute(
+            f"CREATE VIEW {name} AS "
+            f"SELECT * FROM read_parquet({literal(clean / f'{name}.parquet')})"
+        )
+    connection.execute(
+        """
+        CREATE VIEW kept AS
+        SELECT r.*, coalesce(v.reasons, []) AS flags FROM records r
+        LEFT JOIN verdicts v ON v.uid = r.uid
+        WHERE r.split = 'train' AND NOT coalesce(v.dropped, false)
+        """
+    )
+    counted = connection.execute(
+        f"""
+        SELECT mixture, task, count(*) FROM kept WHERE mixture <> '{TEXT}'
+        GROUP BY mixture, task ORDER BY mixture, task
+        """
+    ).fetchall()
+    counts: Counts = {}
+    for mixture, task, number in counted:
+        counts.setdefault(mixture, {})[task] = number
+    return counts
+
+
+def _choose(
+    connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams
+) -> None:
+    """Table `chosen`: uid, split, and `place`, the order by chance.
+
+    The split goes by what is asked, of duplicates by what the row kept for them asks: a question
+    never lies on both sides.
+    """
+    rows = [(m, t, n) for m, tasks in quota.items() for t, n in tasks.items()]
+    names = ("mixture", "task", "quota")
+    connection.register("quotas", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
+    connection.execute(
+        f"""
+        CREATE TABLE chosen AS
+        WITH ranked AS (
+            SELECT uid, mixture, task, composes, template,
+                   coalesce(context, '') || question AS asked,
+                   row_number() OVER (
+                       PARTITION BY mixture, task ORDER BY md5('{params.seed} mix ' || uid), uid
+                   ) AS rank
+            FROM kept
+        ), taken AS (
+            SELECT r.* FROM ranked r JOIN quotas q USING (mixture, task) WHERE r.rank <= q.quota
+        ), asked AS (
+            SELECT t.uid, t.mixture, t.task, t.template, t.composes,
+                   coalesce(k.context || k.question, t.asked) AS asked
+            FROM taken t
+            LEFT JOIN (SELECT uid, min(kept) AS kept FROM duplicates GROUP BY uid) d
+            ON d.uid = t.uid
+            LEFT JOIN records k ON k.uid = d.kept
+        )
+        SELECT uid, task, template, composes, md5('{params.seed} order ' || uid) AS place,
+               CASE WHEN ('0x' || left(md5('{params.seed} split ' || asked), 8))::UBIGINT
+                         < {params.validation_share} * 4294967296
+                    THEN 'validation' ELSE 'train' END AS split
+        FROM asked
+        """
+    )
+
+
+def _pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    connection.execute(
+        f"""
+        COPY (
+            WITH few AS (
+                SELECT uid, place FROM chosen WHERE split = 'train' AND composes
+                QUALIFY row_number() OVER (PARTITION BY task, template ORDER BY place) <= {POOL}
             )
-        refused += bad
-        examples += [row for row in rows if isinstance(row, Example)]
-    return examples, refused
+            SELECT r.uid, r.task, r.template, r.inputs, r.targets
+            FROM few JOIN records r ON r.uid = few.uid ORDER BY few.place
+        ) TO {literal(target)} (FORMAT parquet)
+        """
+    )
 
 
-def _choose(rows: list[Example], count: int, params: MixParams) -> list[Example]:
-    ranked = sorted(rows, key=lambda example: stable_hash(params.seed, "mix", example.uid))
-    return [replace(example, split=_split(example, params)) for example in ranked[:count]]
+def _windows(
+    connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: Path
+) -> list[Path]:
+    """The chosen rows in their order, a file a window."""
+    columns = ", ".join(f"k.{name}" for name in EXAMPLE_SCHEMA.names if name != "split")
+    files: list[Path] = []
+    for split in SPLITS:
+        rows = connection.sql(
+            f"""
+            SELECT {columns}, c.split, k.composes FROM chosen c JOIN kept k ON k.uid = c.uid
+            WHERE c.split = '{split}' ORDER BY c.place
+            """
+        )
+        files += _write_windows(rows, params.window, scratch, f"{split}-")
+    return files
 
 
-def _split(example: Example, params: MixParams) -> str:
-    # By what is asked, not by row: the same question never lies on both sides.
-    fraction = stable_fraction(params.seed, "split", example.inputs)
-    return "validation" if fraction < params.validation_share else "train"
+def _texts(connection: duckdb.DuckDBPyConnection, params: MixParams, target: Path) -> None:
+    rows = connection.sql(
+        f"SELECT inputs AS text FROM kept WHERE mixture = '{TEXT}' "
+        f"ORDER BY md5('{params.seed} order ' || uid), uid"
+    )
+    _write_windows(rows, params.window, target, "")
 
 
-def _texts(raw: Path, params: MixParams, mixed: list[Example]) -> list[str]:
-    if params.text == "examples":
-        return [f"{e.inputs} {e.targets}" for e in mixed if e.split == "train"]
-    files = sorted((raw / "text").glob("*.txt"))
-    return [line for path in files for line in read_lines(path) if line.strip()]
+def _write_windows(
+    rows: duckdb.DuckDBPyRelation, size: int, folder: Path, prefix: str
+) -> list[Path]:
+    files: list[Path] = []
+    with rows.to_arrow_reader(min(size, 4096)) as reader:
+        writer, left = None, 0
+        for batch in reader:
+            while batch.num_rows:
+                if writer is None or not left:
+                    if writer is not None:
+                        writer.close()
+                    path = folder / f"{prefix}{len(files):05d}.parquet"
+                    files.append(path)
+                    writer, left = pq.ParquetWriter(path, reader.schema, compression="lz4"), size
+                taken = batch.slice(0, left)
+                writer.write_batch(taken)
+                left -= taken.num_rows
+                batch = batch.slice(taken.num_rows)
+        if writer is not None:
+            writer.close()
+    return files
 
 
-def _report(
-    counts: dict[str, dict[str, int]],
-    mixed: list[Example],
-    refused: list[Refused],
-    texts: int,
-    params: MixParams,
-) -> dict[str, Any]:
-    per_mixture = Counter(example.mixture for example in mixed)
-    per_task = Counter((example.mixture, example.task) for example in mixed)
-    targets = target_shares(sorted(counts), params.shares)
+def _contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str, Any]:
+    """Suite -> how many items it has, and which of them a row of the mixture overlaps with."""
+    totals = connection.execute(
+        f"SELECT suite, count(*) FROM read_parquet({literal(workspace / layout.GUARD)}) "
+        "GROUP BY suite ORDER BY suite"
+    ).fetchall()
+    overlapping = connection.execute(
+        f"""
+        SELECT DISTINCT c.suite, c.suite_task, c.item FROM contamination c
+        WHERE c.uid IN (SELECT uid FROM chosen)
+        OR c.uid IN (SELECT uid FROM kept WHERE mixture = '{TEXT}')
+        ORDER BY c.suite, c.suite_task, c.item
+        """
+    ).fetchall()
+    result: dict[str, Any] = {
+        suite: {"items": total, "contaminated": 0, "tasks": {}} for suite, total in totals
+    }
+    for suite, task, item in overlapping:
+        result[suite]["contaminated"] += 1
+        result[suite]["tasks"].setdefault(task, []).append(item)
+    return result
+
+
+def _report(available: Counts, outcomes: list[Outcome], params: MixParams) -> dict[str, Any]:
+    total = Outcome(split="all")
+    for outcome in outcomes:
+        for name in ("examples", "few_shot", "with_options", "flagged", "characters"):
+            getattr(total, name).update(getattr(outcome, name))
+    examples = total.examples.total()
+    targets = target_shares(sorted(available), params.shares)
+    mixtures: dict[str, Any] = {}
+    for mixture, tasks in sorted(available.items()):
+        taken = sum(total.examples[mixture, task] for task in tasks)
+        mixtures[mixture] = {
+            "examples": taken,
+            "available": sum(tasks.values()),
+            "share": round(taken / examples, 4) if examples else 0.0,
+            "target_share": round(targets[mixture], 4),
+            "tasks": {
+                task: {
+                    "examples": total.examples[mixture, task],
+                    "available": tasks[task],
+                    "few_shot": total.few_shot[mixture, task],
+                    "with_options": total.with_options[mixture, task],
+                    "flagged": total.flagged[mixture, task],
+                    "characters": total.characters[mixture, task],
+                }
+                for task in sorted(tasks)
+            },
+        }
+    validation = sum(o.examples.total() for o in outcomes if o.split == "validation")
     return {
-        "examples": len(mixed),
-        "validation": sum(example.split == "validation" for example in mixed),
-        "texts": texts,
-        "quarantined": len(refused),
-        "mixtures": {
-            mixture: {
-                "examples": per_mixture[mixture],
-                "available": sum(tasks.values()),
-                "share": round(per_mixture[mixture] / len(mixed), 4),
-                "target_share": round(targets[mixture], 4),
-                "tasks": {task: per_task[mixture, task] for task in sorted(tasks)},
-            }
-            for mixture, tasks in sorted(counts.items())
-        },
+        "examples": examples,
+        "validation": validation,
+        "few_shot": total.few_shot.total(),
+        "flagged": total.flagged.total(),
+        "mixtures": mixtures,
     }

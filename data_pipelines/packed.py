@@ -2,7 +2,8 @@
 
 A corpus is a folder of Arrow IPC files of fixed-length rows and a manifest. Columns, int32 lists:
 `tokens`, `segments` (encoder side), `target_tokens`, `target_segments` (decoder side). Segment 0
-is padding; segments 1.. are the examples of a row, the same number on both sides.
+is padding; segments 1.. are the examples of a row, the same number on both sides. Beside them
+`tasks` names the task of each segment, by its place in the manifest's list.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,12 @@ class PackedCorpus:
     manifest: dict[str, Any]
     shards: list[dict[str, npt.NDArray[np.int32]]]
 
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """The first row of each shard."""
+        sizes = [len(shard["tokens"]) for shard in self.shards]
+        return np.cumsum([0, *sizes])[:-1]
+
     @classmethod
     def open(cls, folder: Path) -> PackedCorpus:
         """Checks every shard against its checksum. Raises DataError or CorruptShard."""
@@ -40,22 +48,26 @@ class PackedCorpus:
             raise DataError(f"{path} is missing; run `flanmoe pack`") from None
         except ValueError as error:
             raise CorruptShard(f"{path} is not JSON: {error}; run `flanmoe pack`") from None
-        return cls(manifest, [_open_shard(folder, entry) for entry in manifest["shards"]])
+        # A window with nothing to pack leaves a shard without rows.
+        entries = [entry for entry in manifest["shards"] if entry["rows"]]
+        return cls(manifest, [open_shard(folder, entry) for entry in entries])
 
     def __len__(self) -> int:
         return int(self.manifest["rows"])
 
     def take(self, rows: npt.NDArray[np.int64]) -> Batch:
         """The rows, in the given order: each column `[len(rows), length]`."""
-        size = int(self.manifest["rows_per_shard"])
+        shard = np.searchsorted(self.starts, rows, "right") - 1
+        within = rows - self.starts[shard]
         batch: Batch = {}
         for column in COLUMNS:
-            parts = [self.shards[row // size][column][row % size] for row in rows.tolist()]
-            batch[column] = np.stack(parts)
+            places = zip(shard.tolist(), within.tolist(), strict=True)
+            batch[column] = np.stack([self.shards[s][column][row] for s, row in places])
         return batch
 
 
-def _open_shard(folder: Path, entry: dict[str, Any]) -> dict[str, npt.NDArray[np.int32]]:
+def open_shard(folder: Path, entry: dict[str, Any]) -> dict[str, npt.NDArray[np.int32]]:
+    """Columns of one shard, each `[rows, length]`. Raises CorruptShard."""
     path = folder / entry["file"]
     try:
         with path.open("rb") as file:

@@ -9,21 +9,21 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import sentencepiece as spm
 
 from data_pipelines import layout
+from data_pipelines.database import database, literal
 from data_pipelines.errors import SourceError
-from data_pipelines.example import stable_hash
 from data_pipelines.fetch import sha256
 from data_pipelines.output import new_folder
 from data_pipelines.packing.vocabulary import Vocabulary
-from data_pipelines.params import TokenizerParams
+from data_pipelines.params import EngineParams, TokenizerParams
 
 
-def run(params: TokenizerParams, workspace: Path) -> None:
+def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
     """Writes data/tokenizer/spiece.model and tokenizer.json (pieces, sentinels, hash)."""
     with new_folder(workspace / layout.TOKENIZER) as out:
         target = out / "spiece.model"
@@ -32,7 +32,7 @@ def run(params: TokenizerParams, workspace: Path) -> None:
                 raise SourceError(f"data_pipelines.tokenizer.model: {params.model} is missing")
             shutil.copyfile(params.model, target)
         else:
-            target.write_bytes(_train(_texts(workspace, params), params))
+            target.write_bytes(_train(_texts(workspace, params, engine.memory_mb), params))
         vocabulary = Vocabulary.load(target, params.sentinels)
         description = {
             "pieces": vocabulary.pieces,
@@ -44,18 +44,24 @@ def run(params: TokenizerParams, workspace: Path) -> None:
         (out / "tokenizer.json").write_text(text, encoding="utf-8")
 
 
-def _texts(workspace: Path, params: TokenizerParams) -> list[str]:
+def _texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str]:
+    """A sample by hash, in hash order: the same whatever order the rows came in."""
     folder = workspace / layout.MIXTURE
-    examples = pq.read_table(folder / "examples.parquet", columns=["inputs", "targets"])
-    texts = pq.read_table(folder / "text.parquet")
-    rows = [
-        *examples["inputs"].to_pylist(),
-        *examples["targets"].to_pylist(),
-        *texts["text"].to_pylist(),
-    ]
-    # A sample by hash, in hash order: the same whatever order the rows came in.
-    rows.sort(key=lambda text: stable_hash("tokenizer", text))
-    return rows[: params.max_sentences]
+    examples = literal(folder / "examples" / "*.parquet")
+    texts = literal(folder / "text" / "*.parquet")
+    with (
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix="tokenizer-") as scratch,
+        database(Path(scratch), memory_mb) as connection,
+    ):
+        rows = connection.execute(
+            f"""
+            SELECT text FROM (
+                SELECT unnest([inputs, targets]) AS text FROM read_parquet({examples})
+                UNION ALL SELECT text FROM read_parquet({texts})
+            ) ORDER BY md5(text), text LIMIT {params.max_sentences}
+            """
+        ).fetchall()
+    return [text for (text,) in rows]
 
 
 def _train(texts: list[str], params: TokenizerParams) -> bytes:

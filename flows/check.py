@@ -118,12 +118,38 @@ def _impossible(params: Params) -> list[str]:
                 f"{where}.start: run {run.start!r} is of preset {started.preset!r}, "
                 f"this one of {run.preset!r}"
             )
-    fetch = params.data_pipelines.fetch
-    if params.data_pipelines.mix.text == "files" and fetch.sample is None:
-        pretrain = [n for n, run in params.models.runs.items() if run.data == "pretrain"]
-        if pretrain and "text" not in fetch.files:
+    return problems + _data(params)
+
+
+def _data(params: Params) -> list[str]:
+    """What the data room's params and the catalog, or the runs, say against each other."""
+    from data_pipelines import catalog
+    from data_pipelines.errors import SourceError
+    from data_pipelines.example import TEXT
+
+    data = params.data_pipelines
+    path = Path(data.fetch.catalog) if data.fetch.catalog else catalog.BUILT_IN
+    try:
+        chosen = catalog.select(catalog.load(path), data.fetch.sources)
+    except SourceError as error:
+        return [str(error)]
+    problems = []
+    suites = {source.suite for source in chosen.values() if source.suite}
+    if data.fetch.sample is not None:
+        suites.add("sample")
+    for suite in data.benchmarks.guard_only:
+        if suite not in suites:
+            near = difflib.get_close_matches(suite, suites, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
             problems.append(
-                f"models.runs.{pretrain[0]}.data: pretrain needs text, but "
-                "data_pipelines.fetch names no text files; set data_pipelines.mix.text: examples"
+                f"data_pipelines.benchmarks.guard_only: no suite {suite!r} is fetched; {hint}"
+                f"fetched are {', '.join(sorted(suites))}"
             )
+    texts = data.fetch.sample is not None or any(s.mixture == TEXT for s in chosen.values())
+    pretrain = [name for name, run in params.models.runs.items() if run.data == "pretrain"]
+    if data.mix.text == "files" and not texts and pretrain:
+        problems.append(
+            f"models.runs.{pretrain[0]}.data: pretrain needs text, but "
+            "data_pipelines.fetch names no source of text; set data_pipelines.mix.text: examples"
+        )
     return problems

@@ -106,12 +106,30 @@ def benchmarks() -> None:
 
 
 @cli.command()
+def read() -> None:
+    """Stage: source rows into examples, data/records."""
+    from data_pipelines import read as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.read, params.data_pipelines, workspace)
+
+
+@cli.command()
+def clean() -> None:
+    """Stage: find duplicates and overlaps with evaluation, data/clean."""
+    from data_pipelines import clean as stage
+
+    params, workspace = _stage_params()
+    stage.run(params.data_pipelines.clean, params.data_pipelines, workspace)
+
+
+@cli.command()
 def mix() -> None:
-    """Stage: normalise and mix the sources, data/mixture."""
+    """Stage: mix the examples by published rates, data/mixture."""
     from data_pipelines import mix as stage
 
     params, workspace = _stage_params()
-    stage.run(params.data_pipelines.mix, workspace)
+    stage.run(params.data_pipelines.mix, params.data_pipelines, workspace)
 
 
 @cli.command()
@@ -120,7 +138,8 @@ def validate() -> None:
     from data_pipelines import validate as stage
 
     params, workspace = _stage_params()
-    stage.run(params.data_pipelines.validate, params.data_pipelines.mix, workspace)
+    data = params.data_pipelines
+    stage.run(data.validate, data.read, data, workspace)
 
 
 @cli.command()
@@ -129,7 +148,7 @@ def tokenizer() -> None:
     from data_pipelines import tokenizer as stage
 
     params, workspace = _stage_params()
-    stage.run(params.data_pipelines.tokenizer, workspace)
+    stage.run(params.data_pipelines.tokenizer, params.data_pipelines, workspace)
 
 
 @cli.command()
@@ -138,7 +157,7 @@ def pack() -> None:
     from data_pipelines import pack as stage
 
     params, workspace = _stage_params()
-    stage.run(params.data_pipelines.pack, workspace)
+    stage.run(params.data_pipelines.pack, params.data_pipelines, workspace)
 
 
 @cli.command()
@@ -212,6 +231,34 @@ def models(as_json: bool) -> None:
     from flows.presets_table import show
 
     show(as_json)
+
+
+@cli.group()
+def data() -> None:
+    """The data: catalog of sources, report on the mixture."""
+
+
+@data.command("catalog")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def data_catalog(as_json: bool) -> None:
+    """List every source: where from, its licence, and whether it is present."""
+    from flows import data_commands
+
+    data_commands.catalog(as_json)
+
+
+@data.command("report")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The workspace to report on. Default: the project.",
+)
+def data_report(as_json: bool, workspace: Path | None) -> None:
+    """Show what the mixture holds: shares, duplicates, quarantine, contamination."""
+    from flows import data_commands
+
+    data_commands.report(as_json, workspace)
 
 
 @cli.group()

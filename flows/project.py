@@ -101,13 +101,11 @@ def alone(workspace: Path) -> Iterator[None]:
 
 
 def _absolute(params: dict[str, Any], project: Path) -> dict[str, Any]:
-    fetch = params.get("data_pipelines", {}).get("fetch", {})
-    for key in ("root", "pins"):
-        if fetch.get(key):
-            fetch[key] = str((project / fetch[key]).resolve())
-    tokenizer = params.get("data_pipelines", {}).get("tokenizer", {})
-    if tokenizer.get("model"):
-        tokenizer["model"] = str((project / tokenizer["model"]).resolve())
+    data = params.get("data_pipelines", {})
+    for section, key in (("fetch", "root"), ("fetch", "catalog"), ("tokenizer", "model")):
+        value = data.get(section, {}).get(key)
+        if value and "://" not in value:  # a URL means the same everywhere
+            data[section][key] = str((project / value).resolve())
     return params
 
 

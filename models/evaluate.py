@@ -1,7 +1,8 @@
 """Stage `evaluate`: one run on every benchmark, through lm-evaluation-harness.
 
 Writes into runs/NAME: evaluation.json (the record), scores.json (DVC metrics), samples.parquet
-(each item's id, prompt hash, answer, correctness).
+(each item's id, prompt hash, answer, correctness, and whether
+the training mixture overlaps with it).
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     )
     index = _index(workspace / layout.BENCHMARKS)
     samples = _samples(answerer, index, workspace / layout.BENCHMARKS, params)
+    _mark_contaminated(samples, index, _read(workspace / layout.CONTAMINATION, "mix"))
     tasks = [_task_record(entry, samples[task_name(entry)]) for entry in index]
     suites = _suites(tasks)
     accuracy, error = macro(
@@ -67,6 +69,8 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
             **summary,
             "partial": any(task["partial"] for task in tasks),
             "items": sum(task["n"] for task in tasks),
+            "contaminated": sum(task["contaminated"] for task in tasks),
+            "data_warnings": _data_warnings(workspace),
             "suites": suites,
             "tasks": tasks,
             "weights_sha256": sha256(folder / "weights" / "model.safetensors"),
@@ -76,11 +80,36 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     )
 
 
-def _index(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "index.json"
+def _read(path: Path, stage: str) -> Any:
     if not path.is_file():
-        raise DataMismatch(f"{path} is missing; run `flanmoe benchmarks`")
-    index: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        raise DataMismatch(f"{path} is missing; run `flanmoe {stage}`")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _mark_contaminated(
+    samples: dict[str, list[dict[str, Any]]], index: list[dict[str, Any]], overlap: dict[str, Any]
+) -> None:
+    """Tells of each sample whether the training mixture overlaps with its item."""
+    for entry in index:
+        known = overlap.get(entry["suite"], {"tasks": {}})["tasks"].get(entry["task"], ())
+        seen = set(known)
+        for row in samples[task_name(entry)]:
+            row["contaminated"] = row["id"] in seen
+
+
+def _data_warnings(workspace: Path) -> list[str]:
+    """Expectations of the data room that do not hold and do not block."""
+    return [
+        f"{found['suite']}: {found['expectation']} {found['column']} ({found['limits']}), seen "
+        f"{found['observed']}"
+        for path in layout.FINDINGS
+        for found in _read(workspace / path, "validate")
+        if not found["success"]
+    ]
+
+
+def _index(folder: Path) -> list[dict[str, Any]]:
+    index: list[dict[str, Any]] = _read(folder / "index.json", "benchmarks")
     for entry in index:
         file = folder / entry["file"]
         if not file.is_file() or sha256(file) != entry["sha256"]:
@@ -155,6 +184,7 @@ def _task_record(entry: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str,
         "metric": "acc" if entry["kind"] == "multiple_choice" else "exact_match",
         "shots": 0,
         "n": len(rows),
+        "contaminated": sum(row["contaminated"] for row in rows),
         "partial": entry["partial"],
         "accuracy": round(accuracy, 6),
         "error": round(error, 6),
@@ -178,6 +208,7 @@ def _suites(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "suite": suite,
                 "tasks": len(members),
                 "n": sum(t["n"] for t in members),
+                "contaminated": sum(t["contaminated"] for t in members),
                 "partial": any(t["partial"] for t in members),
                 "accuracy": round(accuracy, 6),
                 "error": round(error, 6),

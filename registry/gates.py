@@ -49,9 +49,33 @@ def check(candidate: Version, champion: Version | None, params: GateParams) -> l
             f"{needed:.4f}",
         ),
     ]
+    gates.append(_uncontaminated(score, params))
     if champion is not None and champion.id != candidate.id:
         gates += _against(score, champion, params)
     return gates
+
+
+def _uncontaminated(score: Evaluation, params: GateParams) -> Gate:
+    """By suite, the worst of them: a small suite must not hide behind a large one."""
+    tasks = score.record["tasks"]
+    if any(task.get("contaminated") is None for task in tasks):
+        return Gate(
+            name="uncontaminated",
+            passed=False,
+            detail="the evaluation does not say which items were trained on; evaluate again",
+        )
+    counts: dict[str, list[int]] = {}
+    for task in tasks:
+        found = counts.setdefault(task["suite"], [0, 0])
+        found[0] += task["contaminated"]
+        found[1] += task["n"]
+    suite, (contaminated, items) = max(counts.items(), key=lambda entry: entry[1][0] / entry[1][1])
+    return Gate(
+        name="uncontaminated",
+        passed=contaminated / items <= params.max_contaminated_share,
+        detail=f"at worst {contaminated} of {items} items ({suite}) overlap with the training "
+        f"mixture, at most {params.max_contaminated_share:.1%}",
+    )
 
 
 def _against(score: Evaluation, champion: Version, params: GateParams) -> list[Gate]:

@@ -52,6 +52,8 @@ class TaskScore(BaseModel):
     suite: str
     version: int
     n: int = Field(gt=0)
+    contaminated: int | None = Field(default=None, ge=0)
+    """Items that the training mixture overlaps with; None in records from before it was counted."""
     accuracy: float = Field(ge=0, le=1)
     error: float = Field(ge=0)
     random_score: float = Field(ge=0, lt=1)

@@ -17,6 +17,8 @@ class GateParams:
     """Accuracy it must have beyond the champion's."""
     allow_partial: bool = False
     """Whether an evaluation limited to part of its items is evidence enough."""
+    max_contaminated_share: float = 0.0
+    """Largest part of a suite's items that the training mixture may overlap with."""
 
 
 @dataclass(frozen=True, kw_only=True)

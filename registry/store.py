@@ -125,6 +125,8 @@ def describe(version: Version) -> dict[str, Any]:
         "normalised": score.normalised,
         "partial": score.partial,
         "items": score.items,
+        "contaminated": score.record.get("contaminated"),
+        "data_warnings": score.record.get("data_warnings", []),
         "created_at": version.created_at.isoformat(),
         "artifact": version.artifact,
         "run_record": version.run_record,

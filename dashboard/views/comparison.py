@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard import charts, queries
@@ -39,11 +41,22 @@ def show(registry: Registry) -> None:
         "chance. GFLOPs per token: 2 per active weight, on 512 + 114 tokens, logits included."
     )
     _table(frame)
+    _warnings(chosen)
     st.subheader("By task")
     tasks = queries.tasks_frame(registry, model, frame)
     suites = sorted(tasks["suite"].unique())
     suite = st.selectbox("Suite", suites) if len(suites) > 1 else suites[0]
     st.altair_chart(charts.accuracy_by_task(tasks[tasks["suite"] == suite]))
+
+
+def _warnings(versions: list[dict[str, Any]]) -> None:
+    """Expectations about the data that do not hold and did not stop the pipeline."""
+    found = queries.data_warnings(versions)
+    if not found:
+        return
+    with st.expander(f"Data warnings: {len(found)}"):
+        for warning, trained in found.items():
+            st.markdown(f"- `{warning}` ({', '.join(trained)})")
 
 
 def _table(frame: object) -> None:
@@ -54,7 +67,7 @@ def _table(frame: object) -> None:
         column_order=(
             "version", "run", "stage", "kind", "tuning", "accuracy", "error", "chance",
             "normalised", "gflops_per_token", "total_millions", "active_millions", "items",
-            "partial", "training_seconds", "registered",
+            "partial", "contaminated", "training_seconds", "registered",
         ),
         column_config={
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
@@ -64,6 +77,10 @@ def _table(frame: object) -> None:
             "gflops_per_token": st.column_config.NumberColumn("GFLOPs/token", format="%.4g"),
             "total_millions": st.column_config.NumberColumn("total params, M", format="%.2f"),
             "active_millions": st.column_config.NumberColumn("active params, M", format="%.2f"),
+            "contaminated": st.column_config.NumberColumn(
+                "contaminated items",
+                help="Evaluation items that the training mixture overlaps with.",
+            ),
             "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),
         },
     )  # fmt: skip

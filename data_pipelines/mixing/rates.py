@@ -1,7 +1,8 @@
 """How many examples of each task a mixture holds.
 
 Chung et al., arXiv 2210.11416, section 2.1: fixed shares between mixtures; within one, a task's
-rate is proportional to min(its examples, the cap).
+rate is proportional to min(its examples, the cap), raised to 1/temperature (Raffel et al., arXiv
+1910.10683, section 3.5.2; 1 in FLAN).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ def quotas(
     shares: Mapping[str, float],
     caps: Mapping[str, int],
     examples: int,
+    temperature: float = 1.0,
 ) -> dict[str, dict[str, int]]:
     """`counts`: mixture -> task -> examples at hand. Returns the same shape: examples to take.
 
@@ -29,7 +31,8 @@ def quotas(
             continue
         budget = examples * present[mixture] / whole
         cap = caps.get(mixture)
-        weights = {task: min(n, cap) if cap else n for task, n in tasks.items()}
+        capped = {task: min(n, cap) if cap else n for task, n in tasks.items()}
+        weights = {task: n ** (1 / temperature) for task, n in capped.items()}
         total = sum(weights.values())
         wanted = {task: budget * weight / total for task, weight in weights.items()}
         taken = _round(wanted)

@@ -1,7 +1,7 @@
 """Packs pairs of sequences into rows of two fixed lengths, both sides at once.
 
-Best fit, decreasing: an example goes to the open row it fills most. Rows are kept by the room
-they have left on each side, so finding one costs no scan over all rows.
+Best fit, decreasing: an example goes to the open row it fills most. Open rows are kept by the room
+they have left on each side, as bits of whole numbers, so that finding one costs no scan over rows.
 
     lengths (enc, dec):  (6,2) (3,1) (4,2)        row 10 / 4
     rows:                [(6,2) (4,2)]  [(3,1)]
@@ -9,8 +9,11 @@ they have left on each side, so finding one costs no scan over all rows.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+import math
 from collections.abc import Sequence
+
+SHORTEST = 2
+"""The shortest example is a token and an end mark on each side: less room is no room."""
 
 
 def pack(
@@ -21,8 +24,7 @@ def pack(
         range(len(lengths)), key=lambda i: (-_fill(lengths[i], encoder_length, decoder_length), i)
     )
     rows: list[list[int]] = []
-    # (encoder room, decoder room, row), sorted: the first that fits is the tightest encoder.
-    open_rows: list[tuple[int, int, int]] = []
+    open_rows = _OpenRows(encoder_length)
     for index in order:
         encoder, decoder = lengths[index]
         if encoder > encoder_length or decoder > decoder_length:
@@ -30,20 +32,70 @@ def pack(
                 f"example {index} is {encoder} + {decoder} tokens; "
                 f"a row holds {encoder_length} + {decoder_length}"
             )
-        at = bisect_left(open_rows, (encoder, decoder, -1))
-        while at < len(open_rows) and open_rows[at][1] < decoder:
-            at += 1
-        if at < len(open_rows):
-            room_e, room_d, row = open_rows.pop(at)
-        else:
-            room_e, room_d, row = encoder_length, decoder_length, len(rows)
+        found = open_rows.take(encoder, decoder)
+        if found is None:
+            found = (encoder_length, decoder_length, len(rows))
             rows.append([])
+        room_e, room_d, row = found
         rows[row].append(index)
-        room_e, room_d = room_e - encoder, room_d - decoder
-        # The shortest example is a token and an end mark on each side: less room is no room.
-        if room_e >= 2 and room_d >= 2:
-            insort(open_rows, (room_e, room_d, row))
+        if room_e - encoder >= SHORTEST and room_d - decoder >= SHORTEST:
+            open_rows.add(room_e - encoder, room_d - decoder, row)
     return rows
+
+
+def fewest_rows(
+    lengths: Sequence[tuple[int, int]], encoder_length: int, decoder_length: int
+) -> int:
+    """A number of rows that no packing can go below: each side alone needs as many.
+
+    Beside the room that the tokens take, examples of more than half a row on one side need a row
+    each (Martello & Toth, Discrete Applied Mathematics 28, 1990: the bound L2 at one half).
+    """
+    bounds = []
+    for side, length in ((0, encoder_length), (1, decoder_length)):
+        sizes = [pair[side] for pair in lengths]
+        bounds.append(math.ceil(sum(sizes) / length))
+        bounds.append(sum(2 * size > length for size in sizes))
+    return max(bounds)
+
+
+class _OpenRows:
+    """Rows with room, found by the room: tightest on the encoder's side, then the decoder's."""
+
+    def __init__(self, encoder_length: int) -> None:
+        self._rows: dict[tuple[int, int], list[int]] = {}
+        self._encoder = 0
+        """Bit e: some open row has e tokens of room for the encoder."""
+        self._decoder = [0] * (encoder_length + 1)
+        """Bit d of entry e: some open row has e and d tokens of room."""
+
+    def add(self, room_e: int, room_d: int, row: int) -> None:
+        self._rows.setdefault((room_e, room_d), []).append(row)
+        self._encoder |= 1 << room_e
+        self._decoder[room_e] |= 1 << room_d
+
+    def take(self, encoder: int, decoder: int) -> tuple[int, int, int] | None:
+        """Removes and returns (encoder room, decoder room, row) of the tightest that fits."""
+        left = self._encoder >> encoder << encoder
+        while left:
+            lowest = left & -left
+            room_e = lowest.bit_length() - 1
+            fitting = self._decoder[room_e] >> decoder << decoder
+            if fitting:
+                room_d = (fitting & -fitting).bit_length() - 1
+                return room_e, room_d, self._remove(room_e, room_d)
+            left ^= lowest
+        return None
+
+    def _remove(self, room_e: int, room_d: int) -> int:
+        rows = self._rows[room_e, room_d]
+        row = rows.pop()
+        if not rows:
+            del self._rows[room_e, room_d]
+            self._decoder[room_e] ^= 1 << room_d
+            if not self._decoder[room_e]:
+                self._encoder ^= 1 << room_e
+        return row
 
 
 def _fill(length: tuple[int, int], encoder_length: int, decoder_length: int) -> float:

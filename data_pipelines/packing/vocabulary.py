@@ -47,8 +47,9 @@ class Vocabulary:
         return list(self.processor.EncodeAsIds(text))
 
     def encode_all(self, texts: list[str]) -> list[list[int]]:
-        """`encode` of many texts, on all threads."""
-        return [list(ids) for ids in self.processor.Encode(texts, num_threads=-1)]
+        """`encode` of many texts, on one thread: parts run side by side in processes."""
+        ids: list[list[int]] = self.processor.Encode(texts, num_threads=1)
+        return ids
 
     def sentinel(self, index: int) -> int:
         """Id of `<extra_id_INDEX>`: the highest first, as T5 numbers them."""

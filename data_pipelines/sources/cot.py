@@ -7,44 +7,50 @@ line break, a quotation mark is text. Rows end at the line feed byte only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from data_pipelines.example import Example, Refused, stable_fraction, stable_hash
-from data_pipelines.params import MixParams
-from data_pipelines.sources.text_files import read_lines
-from data_pipelines.templates.instructions import COT_DIRECT, COT_WITH_RATIONALE
+from data_pipelines.example import Example, Refused, stable_fraction
+from data_pipelines.params import ReadParams
+from data_pipelines.sources.part import Part
+from data_pipelines.templates.instructions import choose, group
 
-PATTERN = "*.tsv"
+LINES = True
 
 
-def load(path: Path, name: str, params: MixParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
     """Examples of one file; a row without three filled columns is refused."""
-    task = "cot_" + path.stem.removesuffix("_train")
-    for row, line in enumerate(read_lines(path), start=1):
+    task = "cot_" + part.path.stem.removesuffix("_train")
+    templates = group("cot")
+    for row, line in part.lines():
+        if isinstance(line, Refused):
+            yield line
+            continue
         cells = [cell.replace("\\n", "\n").strip() for cell in line.split("\t")]
         if len(cells) != 3:
-            reason = f"{len(cells)} columns instead of 3"
-            yield Refused(source_file=name, source_row=row, reason=reason, raw=line)
+            yield part.refused(row, f"{len(cells)} columns instead of 3", line)
             continue
         if not all(cells):
-            yield Refused(source_file=name, source_row=row, reason="empty cell", raw=line)
+            yield part.refused(row, "empty cell", line)
             continue
         question, answer, rationale = cells
-        with_rationale = stable_fraction(params.seed, "cot", name, row) < params.cot_rationale_share
-        kind, templates = (
-            ("rationale", COT_WITH_RATIONALE) if with_rationale else ("direct", COT_DIRECT)
-        )
-        number = stable_hash(params.seed, "template", name, row) % len(templates)
-        inputs, targets = templates[number]
-        fields = {"question": question, "answer": answer, "rationale": rationale}
+        # The rationale is asked for, given as a hint the other way round, or left out.
+        if stable_fraction(params.seed, "inverted", part.name, row) < params.inversion_share:
+            form = "inverted"
+        elif stable_fraction(params.seed, "cot", part.name, row) < params.cot_rationale_share:
+            form = "rationale"
+        else:
+            form = "direct"
+        name, template = choose(templates, form, (params.seed, part.name, row))
+        inputs, targets = template.fill(question=question, answer=answer, rationale=rationale)
         yield Example(
-            mixture="cot",
+            mixture=part.mixture,
             task=task,
-            template=f"{kind}_{number}",
-            inputs=inputs.format(**fields),
-            targets=targets.format(**fields),
-            references=(targets.format(**fields),),
+            template=name,
+            inputs=inputs,
+            targets=targets,
+            references=(targets,),
             options=None,
-            source_file=name,
+            source_file=part.name,
             source_row=row,
+            question=question,
+            answer=answer,
         )

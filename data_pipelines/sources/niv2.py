@@ -1,57 +1,134 @@
 """Super-NaturalInstructions: one JSON file a task.
 
-Format (allenai/natural-instructions): `Definition` (list of str), `Instances` (list of
+Format (allenai/natural-instructions): `Definition` (list of str), `Positive Examples` and
+`Negative Examples` (lists of `{input, output, explanation}`), `Instances` (list of
 `{id, input, output}`). Some re-exports hold a bare string where a list belongs; both are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Example, Refused, stable_hash
-from data_pipelines.params import MixParams
-from data_pipelines.sources.text_files import read_json
-from data_pipelines.templates.instructions import NIV2
+from data_pipelines.example import Example, Refused, stable_fraction, stable_hash
+from data_pipelines.params import ReadParams
+from data_pipelines.sources.part import Part
+from data_pipelines.templates.instructions import choose, group
 
-PATTERN = "*.json"
+LINES = False
+SHOTS = 2
+"""Positive examples in front of a row, as in the benchmark's own evaluation."""
 
 
-def load(path: Path, name: str, params: MixParams) -> Iterator[Example | Refused]:
-    """Examples of one task file; an instance without input or output is refused."""
-    task = read_json(path)
+def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+    """Examples of one task file; an instance without input or output is refused.
+
+    Raises SourceError for a file that is no task.
+    """
+    task = part.json()
     definitions = _strings(task.get("Definition")) if isinstance(task, dict) else []
     instances = task.get("Instances") if isinstance(task, dict) else None
     if not definitions or not isinstance(instances, list):
-        raise SourceError(f"{path} is not a NIV2 task: it lacks Definition or Instances")
+        raise SourceError(f"{part.path} is not a NIV2 task: it lacks Definition or Instances")
+    if not instances:
+        yield part.refused(0, "the task has no instances", "")
+    positive, negative = (_worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative"))
+    split = _split(part, params)
+    templates = group("niv2")
     for row, instance in enumerate(instances):
         text = instance.get("input") if isinstance(instance, dict) else None
         outputs = _strings(instance.get("output")) if isinstance(instance, dict) else []
         if not isinstance(text, str) or not text.strip() or not outputs:
-            yield Refused(
-                source_file=name,
-                source_row=row,
-                reason="no input or no output",
-                raw=str(instance)[:2000],
-            )
+            yield part.refused(row, "no input or no output", instance)
             continue
-        choice = stable_hash(params.seed, "template", name, row)
-        number, definition = choice % len(NIV2), definitions[choice // 7 % len(definitions)]
-        fields = {"definition": definition, "input": text.strip(), "output": outputs[0]}
-        inputs, targets = NIV2[number]
+        key = (params.seed, part.name, row)
+        with_examples = stable_fraction("shots", *key) < params.niv2_examples_share
+        shown = _shown(positive, negative, key) if with_examples else []
+        name, template = choose(templates, "examples" if shown else "definition", key)
+        definition = definitions[stable_hash("definition", *key) % len(definitions)]
+        inputs, targets = template.fill(
+            definition=definition,
+            examples="\n\n".join(shown),
+            input=text.strip(),
+            output=outputs[0],
+        )
         yield Example(
-            mixture="niv2",
-            task=path.stem,
-            template=f"definition_{number}",
-            inputs=inputs.format(**fields),
-            targets=targets.format(**fields),
+            mixture=part.mixture,
+            task=part.path.stem,
+            template=name,
+            inputs=inputs,
+            targets=targets,
             references=tuple(outputs),
             options=None,
-            source_file=name,
+            source_file=part.name,
             source_row=row,
+            split=split,
+            question=text.strip(),
+            answer=outputs[0],
+            shots=len(shown),
+            composes=False,
         )
+
+
+def _shown(
+    positive: list[dict[str, str]], negative: list[dict[str, str]], key: tuple[object, ...]
+) -> list[str]:
+    """Positive examples, for half of the rows a negative one after them, with explanations."""
+    explained = stable_hash("explained", *key) % 2 == 0
+    chosen = [("Positive", example) for example in positive[:SHOTS]]
+    if stable_hash("negative", *key) % 2 == 0:
+        chosen += [("Negative", example) for example in negative[:1]]
+    blocks = []
+    for number, (sign, example) in enumerate(chosen, start=1):
+        lines = [
+            f"{sign} Example {number} -",
+            f"Input: {example['input']}",
+            f"Output: {example['output']}",
+        ]
+        if explained and example["explanation"]:
+            lines.append(f"Explanation: {example['explanation']}")
+        blocks.append("\n".join(lines))
+    return blocks
+
+
+def _worked(value: Any) -> list[dict[str, str]]:
+    examples = value if isinstance(value, list) else []
+    found = []
+    for example in examples:
+        if not isinstance(example, dict):
+            continue
+        text, outputs = example.get("input"), _strings(example.get("output"))
+        if isinstance(text, str) and text.strip() and outputs:
+            explanation = example.get("explanation")
+            found.append(
+                {
+                    "input": text.strip(),
+                    "output": outputs[0],
+                    "explanation": explanation.strip() if isinstance(explanation, str) else "",
+                }
+            )
+    return found
+
+
+def _split(part: Part, params: ReadParams) -> str:
+    """`test` for a task of the published test list: held out from training."""
+    folder = part.options.get("splits")
+    if params.niv2_split == "all" or not folder:
+        return "train"
+    return "test" if part.path.stem in _listed(part.raw / folder / "test_tasks.txt") else "train"
+
+
+@lru_cache(maxsize=8)
+def _listed(path: Path) -> frozenset[str]:
+    if not path.is_file():
+        raise SourceError(
+            f"{path} is missing: the published split of NIV2; fetch it, or set "
+            "data_pipelines.read.niv2_split: all"
+        )
+    return frozenset(path.read_text(encoding="utf-8").split())
 
 
 def _strings(value: Any) -> list[str]:

@@ -73,8 +73,8 @@ def submit(tmp_path):
     """Makes the folder of a finished run and reads it as the flow would."""
 
     def make(name="run", accuracy=0.6, *, flops=1e6, items=400, chance=0.25, partial=False,
-             benchmark="b" * 64):  # fmt: skip
-        folder = tmp_path / f"{name}-{accuracy}-{flops}-{benchmark[:4]}"
+             benchmark="b" * 64, contaminated=0):  # fmt: skip
+        folder = tmp_path / f"{name}-{accuracy}-{flops}-{benchmark[:4]}-{contaminated}"
         tokenizer = tmp_path / "tokenizer"
         tokenizer.mkdir(exist_ok=True)
         (tokenizer / "spiece.model").write_bytes(b"pieces")
@@ -98,6 +98,7 @@ def submit(tmp_path):
         task = {
             "task": "s/t", "suite": "s", "version": 1, "n": items, "accuracy": accuracy,
             "error": 0.01, "random_score": chance, "normalised": 1.0, "file_sha256": benchmark,
+            "contaminated": contaminated,
         }  # fmt: skip
         evaluation = {
             "schema_version": 1, "name": name, "accuracy": accuracy, "error": 0.01,

@@ -87,6 +87,8 @@ def test_equal_accuracy_goes_to_fewer_flops(registry, submit):
         ({"accuracy": 0.255}, "above_chance"),
         ({"items": 10}, "enough_items"),
         ({"partial": True}, "complete"),
+        ({"contaminated": 1}, "uncontaminated.*1 of 400 items"),
+        ({"contaminated": None}, "uncontaminated.*evaluate again"),
     ],
 )
 def test_gates_refuse(registry, submit, changes, gate):

@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from data_pipelines.catalog import Source
 from data_pipelines.params import SampleParams
 from data_pipelines.sources.sample import cot, muffin, niv2, t0_sf
 from data_pipelines.sources.sample.family import Family, Question, question
@@ -24,6 +25,31 @@ FAMILIES: dict[str, tuple[Family, ...]] = {
     "niv2": niv2.FAMILIES,
     "cot": cot.FAMILIES,
 }
+
+_OWN = {"licence": "Apache-2.0 (generated)", "terms": "open"}
+SOURCES: dict[str, Source] = {
+    "sample/muffin": Source(
+        mixture="muffin",
+        format="flan_export",
+        files=("muffin/*.jsonl",),
+        options={"composes": True},
+        **_OWN,
+    ),
+    "sample/t0_sf": Source(
+        mixture="t0_sf",
+        format="flan_export",
+        files=("t0_sf/*.jsonl",),
+        options={"composes": True},
+        **_OWN,
+    ),
+    "sample/niv2": Source(mixture="niv2", format="niv2_json", files=("niv2/sample_*.json",), **_OWN),
+    "sample/cot": Source(mixture="cot", format="cot_tsv", files=("cot/sample_*.tsv",), **_OWN),
+    "sample/text": Source(mixture="text", format="text", files=("text/sample.txt",), **_OWN),
+    "sample/benchmarks": Source(
+        suite="sample", format="items", files=("benchmarks/sample/*.jsonl",), **_OWN
+    ),
+}
+"""What the generated files are, in the words of the catalog."""
 
 
 def generate(folder: Path, params: SampleParams) -> None:
@@ -65,14 +91,16 @@ def _rendered(mixture: str, q: Question) -> dict[str, Any]:
 
 
 def _benchmark_item(mixture: str, q: Question) -> dict[str, Any]:
-    prompt = q.instruction + q.options_block
+    prompt, asked = q.instruction + q.options_block, q.instruction
     if mixture == "niv2":
+        asked = q.item.fields["input"]
         prompt = f"Definition: {q.instruction} Input: {q.item.fields['input']} Output:"
     return {
         "id": f"{q.family}-{q.index}",
         "prompt": prompt,
         "answer": q.item.target,
         "options": q.item.options,
+        "question": asked,
     }
 
 

@@ -1,0 +1,89 @@
+"""One file from anywhere fsspec reaches: HTTP, object stores, a local mirror.
+
+A broken transfer goes on where it stopped, also in a later run: what has arrived stays beside the
+target, with the name of the version it is of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import fsspec
+
+from data_pipelines.errors import SourceError
+
+BLOCK = 1 << 20
+FIRST_WAIT = 0.5
+
+
+def download(
+    location: str, target: Path, *, retries: int, on_bytes: Callable[[int], object]
+) -> None:
+    """Brings `location` to `target`, whole or not at all; a whole one of the same version stays.
+
+    Raises SourceError when there is no such file, or when it cannot be had after `retries` more
+    tries.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(retries + 1):
+        try:
+            _transfer(location, target, on_bytes)
+            return
+        except FileNotFoundError:
+            raise SourceError(f"{location}: there is no such file") from None
+        except (OSError, aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+            if attempt == retries:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise SourceError(
+                    f"{location} could not be fetched in {retries + 1} tries ({reason}); what has "
+                    "arrived is kept, the same command goes on from there"
+                ) from None
+            time.sleep(FIRST_WAIT * 2**attempt)
+
+
+def _transfer(location: str, target: Path, on_bytes: Callable[[int], object]) -> None:
+    # Uncached: the file may have changed, or come back, since it was last asked about.
+    filesystem, path = fsspec.core.url_to_fs(location, **_options(location))
+    filesystem.invalidate_cache()
+    version = _version(filesystem.info(path))
+    partial = target.with_name(target.name + ".part")
+    stamp = target.with_name(target.name + ".version")
+    known = stamp.read_text(encoding="utf-8") if stamp.is_file() else None
+    if known != version:
+        partial.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        stamp.write_text(version, encoding="utf-8")
+    if target.is_file():
+        on_bytes(target.stat().st_size)
+        return
+    with filesystem.open(path, "rb", block_size=BLOCK) as remote, partial.open("ab") as file:
+        at = file.tell()
+        if at:
+            try:
+                remote.seek(at)
+            except (ValueError, NotImplementedError):  # a server that cannot begin in the middle
+                at = 0
+                file.truncate(0)
+        on_bytes(at)
+        while block := remote.read(BLOCK):
+            file.write(block)
+            on_bytes(len(block))
+    os.replace(partial, target)
+
+
+def _options(location: str) -> dict[str, Any]:
+    if location.startswith(("http://", "https://")):
+        return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(sock_connect=30, sock_read=60)}}
+    return {}
+
+
+def _version(info: dict[str, Any]) -> str:
+    """What tells one version of a remote file from another, as far as its server says."""
+    told = [info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "size")]
+    return "|".join(str(value) for value in told)

@@ -1,0 +1,83 @@
+"""What packed shards must satisfy: token ids in range, segments whole and the same on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from data_pipelines.engine import Engine
+from data_pipelines.expectations.runner import Finding, check, merge
+from data_pipelines.packed import open_shard
+from data_pipelines.packing.vocabulary import EOS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One shard to look at."""
+
+    folder: Path
+    entry: dict[str, Any]
+    corpus: str
+    vocabulary: int
+
+
+def findings_of(workers: Engine, folder: Path, manifest: dict[str, Any]) -> list[Finding]:
+    """Over every shard of a corpus."""
+    jobs = [
+        Job(
+            folder=folder,
+            entry=entry,
+            corpus=manifest["corpus"],
+            vocabulary=manifest["vocab_size"],
+        )
+        for entry in manifest["shards"]
+        if entry["rows"]
+    ]
+    return merge(workers.map(examine, jobs))
+
+
+def examine(job: Job) -> list[Finding]:
+    """Of one shard."""
+    return check(_frame(open_shard(job.folder, job.entry)), _suite(job.corpus, job.vocabulary))
+
+
+def _suite(corpus: str, vocabulary: int) -> gx.ExpectationSuite:
+    in_range = {"min_value": 0, "max_value": vocabulary - 1}
+    return gx.ExpectationSuite(
+        name=f"packed {corpus}",
+        expectations=[
+            gxe.ExpectColumnValuesToBeBetween(column="lowest_token", **in_range),
+            gxe.ExpectColumnValuesToBeBetween(column="highest_token", **in_range),
+            gxe.ExpectColumnValuesToBeBetween(column="segments", min_value=1),
+            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="target_segments"),
+            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="ends"),
+            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="target_ends"),
+            gxe.ExpectColumnValuesToBeInSet(column="in_order", value_set=[True]),
+        ],
+    )
+
+
+def _frame(shard: dict[str, npt.NDArray[np.int32]]) -> pd.DataFrame:
+    """One row a packed row, with what can be wrong with it."""
+    tokens = np.concatenate([shard["tokens"], shard["target_tokens"]], axis=1)
+    frame = {"lowest_token": tokens.min(axis=1), "highest_token": tokens.max(axis=1)}
+    in_order = np.ones(len(tokens), bool)
+    for side in ("", "target_"):
+        ids, segments = shard[f"{side}tokens"], shard[f"{side}segments"]
+        # The last token of each segment: where the number changes.
+        following = np.concatenate([segments[:, 1:], np.zeros((len(ids), 1), np.int32)], axis=1)
+        last = (segments > 0) & (following != segments)
+        frame[f"{side}segments"] = segments.max(axis=1)
+        frame[f"{side}ends"] = (last & (ids == EOS)).sum(axis=1)
+        # 1 1 2 2 2 3 0 0: up by one, and padding only at the end.
+        step = following - segments
+        ends_row = following == 0
+        in_order &= ((step == 0) | (step == 1) | ends_row).all(axis=1) & (segments[:, 0] == 1)
+    return pd.DataFrame(frame | {"in_order": in_order})

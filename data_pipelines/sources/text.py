@@ -1,0 +1,33 @@
+"""Plain text for pre-training: a document a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data_pipelines.example import TEXT, Example, Refused
+from data_pipelines.params import ReadParams
+from data_pipelines.sources.part import Part
+
+LINES = True
+
+
+def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+    """Documents of one file; blank lines are passed over."""
+    for row, line in part.lines():
+        if isinstance(line, Refused):
+            yield line
+        elif line.strip():
+            yield Example(
+                mixture=TEXT,
+                task=part.source,
+                template="",
+                inputs=line,
+                targets="",
+                references=(),
+                options=None,
+                source_file=part.name,
+                source_row=row,
+                question=line,
+                answer="",
+                composes=False,
+            )
