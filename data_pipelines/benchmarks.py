@@ -26,7 +26,9 @@ from data_pipelines.sources.benchmarks.item import Item
 from data_pipelines.sources.benchmarks.table import READERS
 from data_pipelines.sources.part import Part
 
-GUARD_SCHEMA = pa.schema([(name, pa.string()) for name in ("suite", "task", "id", "question", "text")])
+GUARD_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("suite", "task", "id", "question", "text")]
+)
 
 
 def run(params: BenchmarksParams, workspace: Path) -> None:

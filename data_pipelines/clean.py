@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from data_pipelines import layout
 from data_pipelines.cleaning import contamination, duplicates
-from data_pipelines.cleaning.words import normalised
+from data_pipelines.cleaning.words import joined, normalised
 from data_pipelines.database import database, literal
 from data_pipelines.engine import open_engine
 from data_pipelines.example import TEXT
@@ -90,22 +90,14 @@ def examine(job: Job) -> None:
                 for name in ("context", "question", "answer")
             )
             targets = normalised(batch["targets"].combine_chunks())
-            everything = pc.binary_join_element_wise(context, question, answer, targets, " ")
-            everything = normalised(everything)  # no double spaces where a field is empty
+            everything = joined(context, question, answer, targets)
             matches.write_table(guard.matches(batch, question, everything))
             # Plain text repeats itself rightly; only instructions are asked to be unlike.
             mask = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
             if pc.any(mask).as_py():
-                signatures.write_table(
-                    duplicates.signatures(
-                        *(
-                            column.filter(mask)
-                            for column in (
-                                batch["uid"].combine_chunks(), context, question, answer
-                            )
-                        )  # fmt: skip
-                    )
-                )
+                columns = (batch["uid"].combine_chunks(), context, question, answer)
+                asked = duplicates.signatures(*(column.filter(mask) for column in columns))
+                signatures.write_table(asked)
 
 
 def _decide(
@@ -161,7 +153,9 @@ def _report(connection: duckdb.DuckDBPyConnection, guard: Path) -> dict[str, Any
         "FROM contamination GROUP BY ALL ORDER BY ALL"
     )
     found = dict(
-        counted("SELECT suite, count(DISTINCT (suite_task, item)) FROM contamination GROUP BY suite")
+        counted(
+            "SELECT suite, count(DISTINCT (suite_task, item)) FROM contamination GROUP BY suite"
+        )
     )
     return {
         "duplicates": dict(

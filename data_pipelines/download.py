@@ -6,7 +6,6 @@ target, with the name of the version it is of.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -37,7 +36,7 @@ def download(
             return
         except FileNotFoundError:
             raise SourceError(f"{location}: there is no such file") from None
-        except (OSError, aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+        except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             if attempt == retries:
                 reason = " ".join(str(error).split()) or type(error).__name__
                 raise SourceError(

@@ -28,12 +28,15 @@ TRIES = 3
 
 
 class Engine(Protocol):
-    """Runs a function over items. Results come in the items' order."""
+    """Runs a function over items. Results come in the items' order.
+
+    `few`: so many items are sooner done in this process than workers are started.
+    """
 
     workers: int
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
+        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
     ) -> Iterator[Result]: ...
 
 
@@ -62,8 +65,10 @@ class Local:
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        if self.workers == 1 or len(items) < 2:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
+    ) -> Iterator[Result]:
+        if self.workers == 1 or len(items) <= few:
             yield from map(function, items)
             return
         waiting = deque(enumerate(items))
@@ -131,7 +136,9 @@ class Dask:
     client: Any
     workers: int
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
+    ) -> Iterator[Result]:
         from distributed import KilledWorker
 
         ahead = 4 * self.workers

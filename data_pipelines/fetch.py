@@ -77,9 +77,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _find(
-    name: str, source: Source, params: FetchParams, pins: dict[str, str]
-) -> dict[str, str]:
+def _find(name: str, source: Source, params: FetchParams, pins: dict[str, str]) -> dict[str, str]:
     """File name -> where it is fetched from."""
     found: dict[str, str] = {}
     for pattern, url in source.patterns.items():

@@ -13,12 +13,8 @@ from data_pipelines.sources.part import Part
 
 def sources(workspace: Path) -> dict[str, dict[str, Any]]:
     """Name -> catalog entry, with `found`, its files below data/raw. Raises SourceError."""
-    return _read(workspace)["sources"]
-
-
-def left_out(workspace: Path) -> dict[str, str]:
-    """Sources that the accepted licences leave out -> their licence."""
-    return _read(workspace)["left_out"]
+    found: dict[str, dict[str, Any]] = _read(workspace)["sources"]
+    return found
 
 
 def part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:

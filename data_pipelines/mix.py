@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -30,7 +32,9 @@ from data_pipelines.output import new_folder, write_json
 from data_pipelines.params import EngineParams, MixParams
 from data_pipelines.tables import batches, parquet_writer
 
+FEW = 8
 SPLITS = ("train", "validation")
+FIGURES = ("few_shot", "with_options", "flagged", "characters")
 TEXT_SCHEMA = pa.schema([("text", pa.string())])
 Counts = dict[str, dict[str, int]]
 
@@ -96,7 +100,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
             for path in chosen
         ]
         with open_engine(engine) as workers:
-            outcomes = list(tqdm(workers.map(finish, jobs), desc="mix", total=len(jobs)))
+            outcomes = list(tqdm(workers.map(finish, jobs, few=FEW), desc="mix", total=len(jobs)))
         report = _report(available, outcomes, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
         write_json(out / "report.json", report)
@@ -109,24 +113,38 @@ def finish(job: Job) -> Outcome:
     """Writes one window of finished examples."""
     pool = load_pool(job.pool)
     outcome = Outcome(split=job.examples.name.split("-")[0])
-    with parquet_writer(job.examples, EXAMPLE_SCHEMA) as examples:
-        texts: list[str] = []
+    texts = parquet_writer(job.text, TEXT_SCHEMA) if job.text else nullcontext()
+    with parquet_writer(job.examples, EXAMPLE_SCHEMA) as examples, texts as text:
         for batch in batches(job.chosen):
-            rows = batch.to_pylist()
-            for row in rows:
-                row["inputs"], row["shots"] = compose(row, pool, job.params)
-                key = (row["mixture"], row["task"])
-                outcome.examples[key] += 1
-                outcome.few_shot[key] += row["shots"] > 0
-                outcome.with_options[key] += row["options"] is not None
-                outcome.flagged[key] += bool(row["flags"])
-                outcome.characters[key] += len(row["inputs"]) + len(row["targets"])
-                if job.text is not None:
-                    texts.append(f"{row['inputs']} {row['targets']}")
-            examples.write_table(pa.Table.from_pylist(rows, EXAMPLE_SCHEMA))
-    if job.text is not None:
-        pq.write_table(pa.table({"text": texts}, TEXT_SCHEMA), job.text)
+            finished = compose(batch, pool, job.params).select(EXAMPLE_SCHEMA.names)
+            finished = finished.cast(EXAMPLE_SCHEMA)
+            _count(finished, outcome)
+            examples.write_table(finished)
+            if text is not None:
+                whole = pc.binary_join_element_wise(finished["inputs"], finished["targets"], " ")
+                text.write_table(pa.table([whole], schema=TEXT_SCHEMA))
     return outcome
+
+
+def _count(rows: pa.Table, outcome: Outcome) -> None:
+    figures = pa.table(
+        {
+            "mixture": rows["mixture"],
+            "task": rows["task"],
+            "few_shot": pc.greater(rows["shots"], 0),
+            "with_options": pc.is_valid(rows["options"]),
+            "flagged": pc.greater(pc.list_value_length(rows["flags"]), 0),
+            "characters": pc.add(pc.utf8_length(rows["inputs"]), pc.utf8_length(rows["targets"])),
+        }
+    )
+    sums = figures.group_by(["mixture", "task"]).aggregate(
+        [([], "count_all"), *((name, "sum") for name in FIGURES)]
+    )
+    for row in sums.to_pylist():
+        key = (row["mixture"], row["task"])
+        outcome.examples[key] += row["count_all"]
+        for name in FIGURES:
+            getattr(outcome, name)[key] += row[f"{name}_sum"]
 
 
 def _views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts:
@@ -159,9 +177,7 @@ def _views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts:
     return counts
 
 
-def _choose(
-    connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams
-) -> None:
+def _choose(connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams) -> None:
     """Table `chosen`: uid, split, and `place`, the order by chance.
 
     The split goes by what is asked, of duplicates by what the row kept for them asks: a question
@@ -214,9 +230,7 @@ def _pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     )
 
 
-def _windows(
-    connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: Path
-) -> list[Path]:
+def _windows(connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: Path) -> list[Path]:
     """The chosen rows in their order, a file a window."""
     columns = ", ".join(f"k.{name}" for name in EXAMPLE_SCHEMA.names if name != "split")
     files: list[Path] = []
@@ -288,7 +302,7 @@ def _contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) -> di
 def _report(available: Counts, outcomes: list[Outcome], params: MixParams) -> dict[str, Any]:
     total = Outcome(split="all")
     for outcome in outcomes:
-        for name in ("examples", "few_shot", "with_options", "flagged", "characters"):
+        for name in ("examples", *FIGURES):
             getattr(total, name).update(getattr(outcome, name))
     examples = total.examples.total()
     targets = target_shares(sorted(available), params.shares)

@@ -48,6 +48,11 @@ class PackedCorpus:
             raise DataError(f"{path} is missing; run `flanmoe pack`") from None
         except ValueError as error:
             raise CorruptShard(f"{path} is not JSON: {error}; run `flanmoe pack`") from None
+        if not manifest["rows"]:
+            raise DataError(
+                f"{folder} holds no rows: the mixture has nothing for it; give "
+                "data_pipelines.fetch a source of text, or set data_pipelines.mix.text: examples"
+            )
         # A window with nothing to pack leaves a shard without rows.
         entries = [entry for entry in manifest["shards"] if entry["rows"]]
         return cls(manifest, [open_shard(folder, entry) for entry in entries])

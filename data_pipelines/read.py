@@ -83,9 +83,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
                 tqdm(workers.map(read_part, jobs), desc="read", total=len(jobs), unit="part")
             )
         report = _report(outcomes, params)
-        concatenate(
-            (job.quarantine for job in jobs), out / "quarantine.parquet", QUARANTINE_SCHEMA
-        )
+        concatenate((job.quarantine for job in jobs), out / "quarantine.parquet", QUARANTINE_SCHEMA)
         for job in jobs:
             job.quarantine.unlink()
         (out / "refused").rmdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from dashboard.params import DashboardParams
 from data_pipelines.params import DataParams
@@ -18,6 +19,11 @@ class FlowsParams:
     """Stages that run at once where the graph allows it; DVC's lock bears about 4."""
     retries: int = 3
     """Times a stage is tried again when DVC's lock is refused."""
+    dask_cluster: str = "distributed.LocalCluster"
+    """Class of the Dask cluster that a run starts with `data_pipelines.engine: dask` and no
+    scheduler named, e.g. dask_kubernetes.operator.KubeCluster."""
+    dask_options: dict[str, Any] = field(default_factory=dict)
+    """What that class is made with."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.parallel <= 8:

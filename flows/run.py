@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows import check, graph, project, server
+from flows.cluster import cluster
 from flows.display import Display, models_table, wide_console
 from flows.errors import StageInterrupted
 from flows.processes import Processes, on_interrupt
@@ -47,7 +48,9 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
                 f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect: {api.url}",
                 highlight=False,
             )
-            with display.live():
+            with cluster(params) as scheduler, display.live():
+                if scheduler:
+                    console.print(f"  Dask: {scheduler}", highlight=False)
                 result = pipeline.run(job)
     console.print()
     console.print(models_table(result.versions))

@@ -15,10 +15,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from rensa import RMinHash
 
-from data_pipelines.cleaning.words import Words, key
+from data_pipelines.cleaning.words import Words, joined, key
 from data_pipelines.database import literal
 
 SHINGLE = 5
@@ -44,14 +43,11 @@ SIGNATURE_SCHEMA = pa.schema(
 )
 
 
-def signatures(
-    uids: pa.Array, context: pa.Array, question: pa.Array, answer: pa.Array
-) -> pa.Table:
+def signatures(uids: pa.Array, context: pa.Array, question: pa.Array, answer: pa.Array) -> pa.Table:
     """SIGNATURE_SCHEMA rows of normalised texts."""
     texts = zip(context.to_pylist(), question.to_pylist(), answer.to_pylist(), strict=True)
     keys = [(key(c, q, a), key(a)) for c, q, a in texts]
-    both = pc.utf8_trim_whitespace(pc.binary_join_element_wise(context, question, " "))
-    shingles = Words.of(both).grams(SHINGLE)
+    shingles = Words.of(joined(context, question)).grams(SHINGLE)
     whole = _minima(shingles)
     asked = _minima(Words.of(question))
     long_enough = np.diff(shingles.offsets) >= SHORTEST
@@ -80,13 +76,15 @@ def _minima(words: Words) -> npt.NDArray[np.uint32]:
     return np.array(matrix.to_rows(), np.uint32).reshape(rows, MINIMA)
 
 
-def _bands(minima: npt.NDArray[np.uint32], answers: npt.NDArray[np.uint64]) -> pa.Array:
+def _bands(
+    minima: npt.NDArray[np.uint32], answers: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint64]:
     """`[rows, BANDS]`: rows of one bucket agree in a band's minima and in their answer."""
     wide = minima.astype(np.uint64).reshape(len(minima), BANDS, MINIMA // BANDS)
-    mixed = np.repeat(answers[:, None], BANDS, 1) + np.arange(BANDS, dtype=np.uint64)
+    mixed: npt.NDArray[np.uint64] = answers[:, None] + np.arange(BANDS, dtype=np.uint64)[None]
     for column in range(wide.shape[2]):
-        mixed = (mixed ^ wide[:, :, column]) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(31)
+        mixed = np.bitwise_xor(mixed, wide[:, :, column]) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = np.bitwise_xor(mixed, mixed >> np.uint64(31))
     return mixed
 
 
@@ -117,9 +115,7 @@ def exact_pairs(connection: duckdb.DuckDBPyConnection, files: Path) -> None:
     )
 
 
-def near_pairs(
-    connection: duckdb.DuckDBPyConnection, files: Path, threshold: float
-) -> None:
+def near_pairs(connection: duckdb.DuckDBPyConnection, files: Path, threshold: float) -> None:
     """Adds near duplicates of rows that are no exact ones to the table."""
     connection.execute(
         f"""

@@ -25,6 +25,14 @@ def normalised(texts: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{N}]+", " "))
 
 
+def joined(*texts: pa.Array) -> pa.Array:
+    """Normalised texts end to end; an empty one leaves no second space."""
+    spaced = [
+        pc.if_else(pc.equal(t, ""), t, pc.binary_join_element_wise(t, "", " ")) for t in texts
+    ]
+    return pc.utf8_trim_whitespace(pc.binary_join_element_wise(*spaced, ""))
+
+
 @dataclass(frozen=True)
 class Words:
     """Hashes of all words, end to end; row i's are `hashes[offsets[i]:offsets[i + 1]]`."""

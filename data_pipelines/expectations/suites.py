@@ -38,9 +38,7 @@ def raw_suite(read: ReadParams) -> gx.ExpectationSuite:
             gxe.ExpectColumnValueLengthsToBeBetween(
                 column="question", min_value=1, max_value=longest
             ),
-            gxe.ExpectColumnValuesToNotMatchRegex(
-                column="inputs", regex=BROKEN_TEXT, mostly=0.999
-            ),
+            gxe.ExpectColumnValuesToNotMatchRegex(column="inputs", regex=BROKEN_TEXT, mostly=0.999),
         ],
     )
 

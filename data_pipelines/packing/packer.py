@@ -10,53 +10,63 @@ they have left on each side, as bits of whole numbers, so that finding one costs
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+Lengths = npt.NDArray[np.int64]
 SHORTEST = 2
 """The shortest example is a token and an end mark on each side: less room is no room."""
 
 
 def pack(
-    lengths: Sequence[tuple[int, int]], encoder_length: int, decoder_length: int
+    encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> list[list[int]]:
-    """Indices of the examples of each row. Raises ValueError for one longer than a row."""
-    order = sorted(
-        range(len(lengths)), key=lambda i: (-_fill(lengths[i], encoder_length, decoder_length), i)
-    )
+    """Indices of the examples of each row; `encoder[i]`, `decoder[i]` are example i's lengths.
+
+    Raises ValueError for an example longer than a row.
+    """
+    too_long = np.flatnonzero((encoder > encoder_length) | (decoder > decoder_length))
+    if len(too_long):
+        index = int(too_long[0])
+        raise ValueError(
+            f"example {index} is {encoder[index]} + {decoder[index]} tokens; "
+            f"a row holds {encoder_length} + {decoder_length}"
+        )
+    fill = np.maximum(encoder / encoder_length, decoder / decoder_length)
+    order = np.argsort(-fill, kind="stable").tolist()
+    sizes = list(zip(encoder.tolist(), decoder.tolist(), strict=True))
     rows: list[list[int]] = []
     open_rows = _OpenRows(encoder_length)
     for index in order:
-        encoder, decoder = lengths[index]
-        if encoder > encoder_length or decoder > decoder_length:
-            raise ValueError(
-                f"example {index} is {encoder} + {decoder} tokens; "
-                f"a row holds {encoder_length} + {decoder_length}"
-            )
-        found = open_rows.take(encoder, decoder)
+        size_e, size_d = sizes[index]
+        found = open_rows.take(size_e, size_d)
         if found is None:
-            found = (encoder_length, decoder_length, len(rows))
-            rows.append([])
-        room_e, room_d, row = found
-        rows[row].append(index)
-        if room_e - encoder >= SHORTEST and room_d - decoder >= SHORTEST:
-            open_rows.add(room_e - encoder, room_d - decoder, row)
+            room_e, room_d, row = encoder_length, decoder_length, len(rows)
+            rows.append([index])
+        else:
+            room_e, room_d, row = found
+            rows[row].append(index)
+        room_e -= size_e
+        room_d -= size_d
+        if room_e >= SHORTEST and room_d >= SHORTEST:
+            open_rows.add(room_e, room_d, row)
     return rows
 
 
 def fewest_rows(
-    lengths: Sequence[tuple[int, int]], encoder_length: int, decoder_length: int
+    encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> int:
     """A number of rows that no packing can go below: each side alone needs as many.
 
     Beside the room that the tokens take, examples of more than half a row on one side need a row
     each (Martello & Toth, Discrete Applied Mathematics 28, 1990: the bound L2 at one half).
     """
-    bounds = []
-    for side, length in ((0, encoder_length), (1, decoder_length)):
-        sizes = [pair[side] for pair in lengths]
-        bounds.append(math.ceil(sum(sizes) / length))
-        bounds.append(sum(2 * size > length for size in sizes))
-    return max(bounds)
+    return max(
+        bound
+        for sizes, length in ((encoder, encoder_length), (decoder, decoder_length))
+        for bound in (math.ceil(int(sizes.sum()) / length), int((2 * sizes > length).sum()))
+    )
 
 
 class _OpenRows:
@@ -96,7 +106,3 @@ class _OpenRows:
             if not self._decoder[room_e]:
                 self._encoder ^= 1 << room_e
         return row
-
-
-def _fill(length: tuple[int, int], encoder_length: int, decoder_length: int) -> float:
-    return max(length[0] / encoder_length, length[1] / decoder_length)

@@ -28,8 +28,10 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
             and stable_fraction("inverted", *key) < params.inversion_share
         )
         form = "inverted" if inverted else "forward"
-        shows = record.options is not None and not inverted and (
-            stable_fraction("options", *key) < params.options_share
+        shows = (
+            record.options is not None
+            and not inverted
+            and (stable_fraction("options", *key) < params.options_share)
         )
         name, template = choose(templates, form, key)
         inputs, targets = template.fill(

@@ -35,7 +35,9 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
         raise SourceError(f"{part.path} is not a NIV2 task: it lacks Definition or Instances")
     if not instances:
         yield part.refused(0, "the task has no instances", "")
-    positive, negative = (_worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative"))
+    positive, negative = (
+        _worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative")
+    )
     split = _split(part, params)
     templates = group("niv2")
     for row, instance in enumerate(instances):

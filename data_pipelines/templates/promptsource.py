@@ -20,8 +20,12 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML that reads the two tags as plain mappings."""
 
 
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
 for _tag in ("!Template", "!TemplateMetadata"):
-    _Loader.add_constructor(_tag, lambda loader, node: loader.construct_mapping(node, deep=True))
+    _Loader.add_constructor(_tag, _mapping)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def load(path: Path) -> tuple[Prompt, ...]:
     A template with mistakes in it is kept, and refuses each row it is chosen for.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506: a SafeLoader
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
     except FileNotFoundError:
         raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from jinja2 import TemplateError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import Undefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 BUDGET = 20_000
 """Steps of loops, and calls, that one rendering may take."""
@@ -95,9 +96,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise SecurityError("text formatting is not allowed")
         if operator == "*":
             for sized, times in ((left, right), (right, left)):
-                if isinstance(sized, str | list | tuple) and isinstance(times, int):
-                    if len(sized) * times > LONGEST:
-                        raise SecurityError(f"more than {LONGEST} characters")
+                sizes = isinstance(sized, str | list | tuple) and isinstance(times, int)
+                if sizes and len(sized) * times > LONGEST:
+                    raise SecurityError(f"more than {LONGEST} characters")
         return super().call_binop(context, operator, left, right)
 
     def refuse_endless(self, seed: int) -> None:

@@ -3,13 +3,13 @@
 import json
 
 import pytest
+from data_pipelines.sources.text_files import read_json, read_lines
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import MixParams
 from data_pipelines.sources import cot, flan_export, niv2
 from data_pipelines.sources.benchmarks import Item, bbh, gsm8k, mmlu, sample
-from data_pipelines.sources.text_files import read_json, read_lines
 
 PARAMS = MixParams()
 

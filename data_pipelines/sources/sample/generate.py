@@ -26,28 +26,23 @@ FAMILIES: dict[str, tuple[Family, ...]] = {
     "cot": cot.FAMILIES,
 }
 
-_OWN = {"licence": "Apache-2.0 (generated)", "terms": "open"}
+
+def _generated(format: str, files: str, **fields: Any) -> Source:
+    return Source(
+        format=format, files=(files,), licence="Apache-2.0 (generated)", terms="open", **fields
+    )
+
+
+_COMPOSES = {"composes": True}
 SOURCES: dict[str, Source] = {
-    "sample/muffin": Source(
-        mixture="muffin",
-        format="flan_export",
-        files=("muffin/*.jsonl",),
-        options={"composes": True},
-        **_OWN,
+    "sample/muffin": _generated(
+        "flan_export", "muffin/*.jsonl", mixture="muffin", options=_COMPOSES
     ),
-    "sample/t0_sf": Source(
-        mixture="t0_sf",
-        format="flan_export",
-        files=("t0_sf/*.jsonl",),
-        options={"composes": True},
-        **_OWN,
-    ),
-    "sample/niv2": Source(mixture="niv2", format="niv2_json", files=("niv2/sample_*.json",), **_OWN),
-    "sample/cot": Source(mixture="cot", format="cot_tsv", files=("cot/sample_*.tsv",), **_OWN),
-    "sample/text": Source(mixture="text", format="text", files=("text/sample.txt",), **_OWN),
-    "sample/benchmarks": Source(
-        suite="sample", format="items", files=("benchmarks/sample/*.jsonl",), **_OWN
-    ),
+    "sample/t0_sf": _generated("flan_export", "t0_sf/*.jsonl", mixture="t0_sf", options=_COMPOSES),
+    "sample/niv2": _generated("niv2_json", "niv2/sample_*.json", mixture="niv2"),
+    "sample/cot": _generated("cot_tsv", "cot/sample_*.tsv", mixture="cot"),
+    "sample/text": _generated("text", "text/sample.txt", mixture="text"),
+    "sample/benchmarks": _generated("items", "benchmarks/sample/*.jsonl", suite="sample"),
 }
 """What the generated files are, in the words of the catalog."""
 
