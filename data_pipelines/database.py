@@ -12,7 +12,8 @@ import duckdb
 @contextmanager
 def database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that holds at most `memory_mb` and puts the rest into files below `scratch`."""
-    connection = duckdb.connect()
+    # A file, not memory: what a table holds can then leave the memory without being copied.
+    connection = duckdb.connect(str(scratch / "database.duckdb"))
     try:
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")
         connection.execute("SET temp_directory = ?", [str(scratch / "spill")])

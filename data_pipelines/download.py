@@ -34,16 +34,22 @@ def download(
         try:
             _transfer(location, target, on_bytes)
             return
-        except FileNotFoundError:
-            raise SourceError(f"{location}: there is no such file") from None
+        except FileNotFoundError as error:
+            # fsspec says so of a server that does not answer, too; then it names the cause.
+            cause = error.__cause__
+            gone = getattr(cause, "status", None) in (404, 410)
+            if gone or not isinstance(cause, aiohttp.ClientError | TimeoutError):
+                raise SourceError(f"{location}: there is no such file") from None
+            failure: Exception = cause
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
-            if attempt == retries:
-                reason = " ".join(str(error).split()) or type(error).__name__
-                raise SourceError(
-                    f"{location} could not be fetched in {retries + 1} tries ({reason}); what has "
-                    "arrived is kept, the same command goes on from there"
-                ) from None
+            failure = error
+        if attempt < retries:
             time.sleep(FIRST_WAIT * 2**attempt)
+    reason = " ".join(str(failure).split()) or type(failure).__name__
+    raise SourceError(
+        f"{location} could not be fetched in {retries + 1} tries ({reason}); what has arrived is "
+        "kept, the same command goes on from there"
+    )
 
 
 def _transfer(location: str, target: Path, on_bytes: Callable[[int], object]) -> None:
@@ -61,19 +67,27 @@ def _transfer(location: str, target: Path, on_bytes: Callable[[int], object]) ->
     if target.is_file():
         on_bytes(target.stat().st_size)
         return
-    with filesystem.open(path, "rb", block_size=BLOCK) as remote, partial.open("ab") as file:
+    try:
+        _copy(filesystem, path, partial, BLOCK, on_bytes)
+    except ValueError:  # what fsspec says of a web server that cannot begin in the middle of a file
+        _copy(filesystem, path, partial, 0, on_bytes)
+    os.replace(partial, target)
+
+
+def _copy(
+    filesystem: Any, path: str, partial: Path, block: int, on_bytes: Callable[[int], object]
+) -> None:
+    """The rest of a file, or with no `block` the whole of it in one stream."""
+    with filesystem.open(path, "rb", block_size=block) as remote, partial.open("ab") as file:
+        if not block:
+            file.truncate(0)
         at = file.tell()
         if at:
-            try:
-                remote.seek(at)
-            except (ValueError, NotImplementedError):  # a server that cannot begin in the middle
-                at = 0
-                file.truncate(0)
+            remote.seek(at)
         on_bytes(at)
-        while block := remote.read(BLOCK):
-            file.write(block)
-            on_bytes(len(block))
-    os.replace(partial, target)
+        while data := remote.read(BLOCK):
+            file.write(data)
+            on_bytes(len(data))
 
 
 def _options(location: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TRIES = 3
+CONNECT_SECONDS = 20
 """How often a part may take its worker with it before the stage gives up."""
 
 
@@ -166,7 +167,7 @@ def _dask(params: EngineParams) -> Iterator[Dask]:
     address = params.scheduler or config.get("scheduler-address", None)
     if address:
         try:
-            client = Client(address, timeout=30, set_as_default=False)
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"data_pipelines.scheduler is {address!r}: no Dask scheduler answers there "

@@ -35,6 +35,16 @@ from data_pipelines.tables import batches, parquet_writer
 FEW = 8
 SPLITS = ("train", "validation")
 FIGURES = ("few_shot", "with_options", "flagged", "characters")
+CHOSEN_SCHEMA = pa.schema(
+    [
+        ("uid", pa.string()),
+        ("task", pa.string()),
+        ("template", pa.string()),
+        ("composes", pa.bool_()),
+        ("place", pa.uint64()),
+        ("split", pa.string()),
+    ]
+)
 TEXT_SCHEMA = pa.schema([("text", pa.string())])
 Counts = dict[str, dict[str, int]]
 
@@ -81,7 +91,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
             quota = quotas(
                 available, params.shares, params.caps, params.examples, params.temperature
             )
-            _choose(connection, quota, params)
+            _choose(connection, quota, params, scratch / "chosen.parquet")
             _pool(connection, scratch / "pool.parquet")
             chosen = _windows(connection, params, scratch)
             if params.text == "files":
@@ -177,42 +187,50 @@ def _views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts:
     return counts
 
 
-def _choose(connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams) -> None:
-    """Table `chosen`: uid, split, and `place`, the order by chance.
+def _choose(
+    connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams, target: Path
+) -> None:
+    """View `chosen`: uid, task, template, composes, split, and `place`, the order by chance.
 
     The split goes by what is asked, of duplicates by what the row kept for them asks: a question
     never lies on both sides.
     """
-    rows = [(m, t, n) for m, tasks in quota.items() for t, n in tasks.items()]
-    names = ("mixture", "task", "quota")
-    connection.register("quotas", pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))))
-    connection.execute(
+    ordered = connection.sql(
         f"""
-        CREATE TABLE chosen AS
-        WITH ranked AS (
-            SELECT uid, mixture, task, composes, template,
-                   coalesce(context, '') || question AS asked,
-                   row_number() OVER (
-                       PARTITION BY mixture, task ORDER BY md5('{params.seed} mix ' || uid), uid
-                   ) AS rank
-            FROM kept
-        ), taken AS (
-            SELECT r.* FROM ranked r JOIN quotas q USING (mixture, task) WHERE r.rank <= q.quota
-        ), asked AS (
-            SELECT t.uid, t.mixture, t.task, t.template, t.composes,
-                   coalesce(k.context || k.question, t.asked) AS asked
-            FROM taken t
-            LEFT JOIN (SELECT uid, min(kept) AS kept FROM duplicates GROUP BY uid) d
-            ON d.uid = t.uid
-            LEFT JOIN records k ON k.uid = d.kept
+        WITH asked AS (
+            SELECT d.uid, min(k.context || k.question) AS text FROM duplicates d
+            JOIN records k ON k.uid = d.kept
+            WHERE d.uid NOT IN (SELECT uid FROM verdicts WHERE dropped) GROUP BY d.uid
         )
-        SELECT uid, task, template, composes, md5('{params.seed} order ' || uid) AS place,
-               CASE WHEN ('0x' || left(md5('{params.seed} split ' || asked), 8))::UBIGINT
-                         < {params.validation_share} * 4294967296
-                    THEN 'validation' ELSE 'train' END AS split
-        FROM asked
+        SELECT k.mixture, k.task, k.uid, k.template, k.composes,
+               md5_number_lower('{params.seed} order ' || k.uid) AS place,
+               md5_number_lower(
+                   '{params.seed} split ' || coalesce(a.text, k.context || k.question)
+               ) AS side
+        FROM kept k LEFT JOIN asked a ON a.uid = k.uid
+        WHERE k.mixture <> '{TEXT}'
+        ORDER BY k.mixture, k.task, md5_number_lower('{params.seed} mix ' || k.uid), k.uid
         """
     )
+    group, taken = ("", ""), 0
+    with ordered.to_arrow_reader(4096) as reader, parquet_writer(target, CHOSEN_SCHEMA) as file:
+        for batch in reader:
+            # The rows of a task follow each other: so many of its first ones as its quota allows.
+            kept = []
+            tasks = zip(batch["mixture"].to_pylist(), batch["task"].to_pylist(), strict=True)
+            for row, key in enumerate(tasks):
+                if key != group:
+                    group, taken = key, 0
+                if taken < quota[key[0]][key[1]]:
+                    kept.append(row)
+                    taken += 1
+            rows = pa.Table.from_batches([batch]).take(pa.array(kept, pa.int64()))
+            below = int(params.validation_share * 2**64)
+            split = pc.if_else(
+                pc.less(rows["side"], pa.scalar(below, pa.uint64())), "validation", "train"
+            )
+            file.write_table(rows.append_column("split", split).select(CHOSEN_SCHEMA.names))
+    connection.execute(f"CREATE VIEW chosen AS SELECT * FROM read_parquet({literal(target)})")
 
 
 def _pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -221,10 +239,11 @@ def _pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         COPY (
             WITH few AS (
                 SELECT uid, place FROM chosen WHERE split = 'train' AND composes
-                QUALIFY row_number() OVER (PARTITION BY task, template ORDER BY place) <= {POOL}
+                QUALIFY {POOL} >=
+                    row_number() OVER (PARTITION BY task, template ORDER BY place, uid)
             )
             SELECT r.uid, r.task, r.template, r.inputs, r.targets
-            FROM few JOIN records r ON r.uid = few.uid ORDER BY few.place
+            FROM few JOIN records r ON r.uid = few.uid ORDER BY few.place, few.uid
         ) TO {literal(target)} (FORMAT parquet)
         """
     )
@@ -232,13 +251,14 @@ def _pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
 
 def _windows(connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: Path) -> list[Path]:
     """The chosen rows in their order, a file a window."""
-    columns = ", ".join(f"k.{name}" for name in EXAMPLE_SCHEMA.names if name != "split")
+    names = [name for name in EXAMPLE_SCHEMA.names if name != "split"]
+    columns = ", ".join(f"k.{name}" for name in names)
     files: list[Path] = []
     for split in SPLITS:
         rows = connection.sql(
             f"""
             SELECT {columns}, c.split, k.composes FROM chosen c JOIN kept k ON k.uid = c.uid
-            WHERE c.split = '{split}' ORDER BY c.place
+            WHERE c.split = '{split}' ORDER BY c.place, c.uid
             """
         )
         files += _write_windows(rows, params.window, scratch, f"{split}-")
@@ -248,7 +268,7 @@ def _windows(connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: 
 def _texts(connection: duckdb.DuckDBPyConnection, params: MixParams, target: Path) -> None:
     rows = connection.sql(
         f"SELECT inputs AS text FROM kept WHERE mixture = '{TEXT}' "
-        f"ORDER BY md5('{params.seed} order ' || uid), uid"
+        f"ORDER BY md5_number_lower('{params.seed} order ' || uid), uid"
     )
     _write_windows(rows, params.window, target, "")
 

@@ -61,7 +61,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
         for name, source in manifest.sources(workspace).items()
         if source["mixture"]
         for file in source["found"]
-        for part in _cut(manifest.part(workspace, name, source, file), params)
+        for part in cut(manifest.part(workspace, name, source, file), params.part_mb << 20)
     ]
     if not parts:
         raise SourceError(f"{workspace / layout.RAW} holds no training file; run `flanmoe fetch`")
@@ -129,9 +129,9 @@ def _checked(row: Example | Refused, job: Job) -> Example | Refused:
     return row
 
 
-def _cut(part: Part, params: ReadParams) -> list[Part]:
-    """A large line-oriented file in parts that begin at a line each."""
-    size, most = part.path.stat().st_size, params.part_mb << 20
+def cut(part: Part, most: int) -> list[Part]:
+    """A line-oriented file of more than `most` bytes in parts of about that, each whole lines."""
+    size = part.path.stat().st_size
     whole = part.path.suffix in (".gz", ".parquet")
     if not LOADERS[part.format].LINES or whole or size <= most:
         return [part]

@@ -48,7 +48,10 @@ def _texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str
     """A sample by hash, in hash order: the same whatever order the rows came in."""
     folder = workspace / layout.MIXTURE
     examples = literal(folder / "examples" / "*.parquet")
-    texts = literal(folder / "text" / "*.parquet")
+    plain = ""
+    if any((folder / "text").glob("*.parquet")):
+        texts = literal(folder / "text" / "*.parquet")
+        plain = f"UNION ALL SELECT text FROM read_parquet({texts})"
     with (
         tempfile.TemporaryDirectory(dir=folder.parent, prefix="tokenizer-") as scratch,
         database(Path(scratch), memory_mb) as connection,
@@ -57,7 +60,7 @@ def _texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str
             f"""
             SELECT text FROM (
                 SELECT unnest([inputs, targets]) AS text FROM read_parquet({examples})
-                UNION ALL SELECT text FROM read_parquet({texts})
+                {plain}
             ) ORDER BY md5(text), text LIMIT {params.max_sentences}
             """
         ).fetchall()

@@ -134,9 +134,19 @@ def _of_the_whole(
         connection.execute(f"CREATE VIEW rows AS SELECT * FROM read_parquet({files})")
         whole = connection.sql(
             """
-            SELECT mixture, count(*) AS examples, count(*) - count(DISTINCT uid) AS repeated_uids,
-                   1 - count(DISTINCT md5(inputs || targets)) / count(*) AS repeated_share
-            FROM rows GROUP BY mixture ORDER BY mixture
+            WITH said AS (
+                SELECT mixture, md5_number_lower(inputs || targets) AS text, count(*) AS n
+                FROM rows GROUP BY ALL
+            ), named AS (
+                SELECT mixture, uid, count(*) AS n FROM rows GROUP BY ALL
+            )
+            SELECT mixture, examples, repeated_uids, repeated_share FROM (
+                SELECT mixture, sum(n)::BIGINT AS examples, 1 - count(*) / sum(n) AS repeated_share
+                FROM said GROUP BY mixture
+            ) JOIN (
+                SELECT mixture, (sum(n) - count(*))::BIGINT AS repeated_uids
+                FROM named GROUP BY mixture
+            ) USING (mixture) ORDER BY mixture
             """
         ).df()
         balance = connection.sql(

@@ -107,10 +107,13 @@ def exact_pairs(connection: duckdb.DuckDBPyConnection, files: Path) -> None:
     connection.execute(
         f"""
         CREATE TABLE duplicates AS
-        SELECT uid, kept, 'exact' AS how FROM (
-            SELECT uid, min(uid) OVER (PARTITION BY exact) AS kept
-            FROM read_parquet({literal(files)})
-        ) WHERE uid <> kept
+        WITH repeated AS (
+            SELECT exact, min(uid) AS kept FROM read_parquet({literal(files)})
+            GROUP BY exact HAVING count(*) > 1
+        )
+        SELECT s.uid, r.kept, 'exact' AS how
+        FROM read_parquet({literal(files)}) s JOIN repeated r ON r.exact = s.exact
+        WHERE s.uid <> r.kept
         """
     )
 
@@ -119,11 +122,17 @@ def near_pairs(connection: duckdb.DuckDBPyConnection, files: Path, threshold: fl
     """Adds near duplicates of rows that are no exact ones to the table."""
     connection.execute(
         f"""
+        CREATE VIEW banded AS
+        SELECT unnest(bands) AS band, uid FROM read_parquet({literal(files)}) s
+        WHERE NOT EXISTS (SELECT 1 FROM duplicates d WHERE d.uid = s.uid)
+        """
+    )
+    connection.execute(
+        """
         CREATE TABLE buckets AS
-        SELECT band, uid, row_number() OVER (PARTITION BY band ORDER BY uid) AS place FROM (
-            SELECT unnest(bands) AS band, uid FROM read_parquet({literal(files)}) AS s
-            WHERE NOT EXISTS (SELECT 1 FROM duplicates d WHERE d.uid = s.uid)
-        ) QUALIFY count(*) OVER (PARTITION BY band) > 1
+        WITH shared AS (SELECT band FROM banded GROUP BY band HAVING count(*) > 1)
+        SELECT band, uid, row_number() OVER (PARTITION BY band ORDER BY uid) AS place
+        FROM banded WHERE band IN (SELECT band FROM shared)
         """
     )
     candidates = connection.cursor().sql(

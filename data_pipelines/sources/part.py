@@ -89,7 +89,8 @@ class Part:
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
-            cut = " (the file looks cut off)" if error.pos >= len(text.rstrip()) - 1 else ""
+            at_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
+            cut = " (the file looks cut off)" if at_end else ""
             raise SourceError(
                 f"{self.path} is not JSON at line {error.lineno}: {error.msg}{cut}; fetch it again"
             ) from None

@@ -8,13 +8,14 @@ refused; a count, unlike a clock, refuses the same template on every machine.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import TemplateError, nodes, pass_context
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Undefined
+from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 BUDGET = 20_000
@@ -37,13 +38,16 @@ def _step() -> None:
         raise SecurityError(f"more than {BUDGET} steps: the template does not end")
 
 
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
+# With the context asked for, Jinja does not work a filter out once, when it compiles a constant.
+@pass_context
+def _counted(_context: Context, items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         _step()
         yield item
 
 
-def _choice(items: Any) -> Any:
+@pass_context
+def _choice(_context: Context, items: Any) -> Any:
     """promptsource's `choice`: one item by chance, here by the row's own chance."""
     items = list(items)
     return _random.get().choice(items) if items else Undefined(name="choice")
@@ -51,9 +55,8 @@ def _choice(items: Any) -> Any:
 
 def _most_frequent(items: Any) -> list[Any]:
     """promptsource's `most_frequent`: the items that occur most often."""
-    items = list(items)
-    counts = [items.count(item) for item in items]
-    return [item for item, n in zip(items, counts, strict=True) if n == max(counts)]
+    counts = Counter(items)
+    return [item for item, n in counts.items() if n == max(counts.values())]
 
 
 class Sandbox(ImmutableSandboxedEnvironment):

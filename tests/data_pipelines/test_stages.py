@@ -1,206 +1,361 @@
 """fetch, benchmarks, mix, validate, tokenizer, pack: one after the other, on a small sample."""
 
-import dataclasses
-import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sentencepiece as spm
 
-from data_pipelines import benchmarks, fetch, mix, pack, tokenizer, validate
+from data_pipelines import fetch
 from data_pipelines.errors import CorruptShard, DataError, ExpectationFailed, SourceError
-from data_pipelines.example import EXAMPLE_SCHEMA
+from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 from data_pipelines.packed import PackedCorpus
-from data_pipelines.params import (
-    BenchmarksParams,
-    FetchParams,
-    MixParams,
-    PackParams,
-    SampleParams,
-    TokenizerParams,
-    ValidateParams,
-)
-
-SAMPLE = SampleParams(examples_per_family=60, heldout_items=12, text_documents=300)
-FETCH = FetchParams(sample=SAMPLE)
-MIX = MixParams(examples=1000)
-VALIDATE = ValidateParams(min_examples=10)
-TOKENIZER = TokenizerParams(vocab_size=500, sentinels=8)
-PACK = PackParams(encoder_length=96, decoder_length=32, rows_per_shard=50)
+from data_pipelines.params import BenchmarksParams
+from data_pipelines.report.gather import gather
+from tests.data_pipelines.conftest import Room
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    workspace = tmp_path_factory.mktemp("workspace")
-    fetch.run(FETCH, workspace)
-    benchmarks.run(BenchmarksParams(), workspace)
-    mix.run(MIX, workspace)
-    validate.run(VALIDATE, MIX, workspace)
-    tokenizer.run(TOKENIZER, workspace)
-    pack.run(PACK, workspace)
-    return workspace
+    return Room(tmp_path_factory.mktemp("made")).run()
 
 
 @pytest.fixture
-def workspace(made, tmp_path):
-    shutil.copytree(made, tmp_path / "copy")
-    return tmp_path / "copy"
+def room(made, tmp_path):
+    """A copy of the finished room, to change."""
+    shutil.copytree(made.workspace, tmp_path / "copy")
+    return made.but(workspace=tmp_path / "copy")
+
+
+def table(room, folder="mixture/examples"):
+    return pq.read_table(room.workspace / "data" / folder)
+
+
+def rows_of(room, folder="mixture/examples"):
+    return table(room, folder).to_pylist()
+
+
+def bytes_below(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_manifest_pins_every_file(made):
-    raw = made / "data" / "raw"
-    manifest = json.loads((raw / "manifest.json").read_text())
+    raw = made.workspace / "data" / "raw"
+    manifest = made.json("raw/manifest.json")
     files = {p.relative_to(raw).as_posix() for p in raw.rglob("*") if p.is_file()}
-    assert set(manifest) == files - {"manifest.json"}
+    assert set(manifest["files"]) == files - {"manifest.json"}
     name = "cot/sample_add_story_train.tsv"
-    assert manifest[name]["sha256"] == fetch.sha256(raw / name)
+    assert manifest["files"][name]["sha256"] == fetch.sha256(raw / name)
+    assert name in manifest["sources"]["sample/cot"]["found"]
 
 
-def test_mixture_follows_the_contract_and_the_published_shares(made):
-    folder = made / "data" / "mixture"
-    table = pq.read_table(folder / "examples.parquet")
-    assert table.schema.equals(EXAMPLE_SCHEMA)
-    rows = table.to_pylist()
+def test_records_and_mixture_follow_the_contract_and_the_published_shares(made):
+    assert table(made, "records/examples").schema.equals(RECORD_SCHEMA)
+    assert table(made).schema.equals(EXAMPLE_SCHEMA)
+    rows = rows_of(made)
     assert len({row["uid"] for row in rows}) == len(rows)
-    report = json.loads((folder / "report.json").read_text())
+    report = made.json("mixture/report.json")
     assert report["examples"] == len(rows)
     for name, share in {"muffin": 0.460, "t0_sf": 0.279, "niv2": 0.242, "cot": 0.018}.items():
         mixture = report["mixtures"][name]
-        counted = sum(row["mixture"] == name for row in rows)
-        assert mixture["examples"] == counted
+        assert mixture["examples"] == sum(row["mixture"] == name for row in rows)
         assert mixture["target_share"] == pytest.approx(share / 0.999, abs=0.002)
-    # 8 tasks of 60 rows are fewer than Muffin's quota of 460: what is there is taken, and told.
-    assert report["mixtures"]["muffin"]["examples"] == 460
+        assert mixture["share"] == pytest.approx(share / 0.999, abs=0.03)
     train = {row["inputs"] for row in rows if row["split"] == "train"}
     assert not train & {row["inputs"] for row in rows if row["split"] == "validation"}
 
 
-def test_mixing_again_gives_the_same_bytes_and_another_seed_others(made, workspace):
-    before = (made / "data/mixture/examples.parquet").read_bytes()
-    mix.run(MIX, workspace)
-    assert (workspace / "data/mixture/examples.parquet").read_bytes() == before
-    mix.run(dataclasses.replace(MIX, seed=1), workspace)
-    assert (workspace / "data/mixture/examples.parquet").read_bytes() != before
+def test_every_window_but_the_last_is_full_and_in_an_order_by_chance(made):
+    folder = made.workspace / "data/mixture/examples"
+    sizes = [pq.read_metadata(path).num_rows for path in sorted(folder.glob("train-*"))]
+    assert len(sizes) > 2
+    assert set(sizes[:-1]) == {300}
+    first = pq.read_table(sorted(folder.glob("train-*"))[0])["mixture"].to_pylist()
+    assert first.count("muffin") == pytest.approx(138, abs=40)
 
 
-def test_refused_rows_are_counted_with_file_row_and_reason(workspace):
-    path = workspace / "data/raw/cot/sample_add_story_train.tsv"
+def test_few_shot_examples_come_from_the_same_task_and_template_of_the_training_split(made):
+    rows = rows_of(made)
+    records = {row["uid"]: row for row in rows_of(made, "records/examples")}
+    composed = [row for row in rows if row["shots"] > records[row["uid"]]["shots"]]
+    composing = [row for row in rows if records[row["uid"]]["composes"]]
+    assert 0.3 < len(composed) / len(composing) < 0.55  # half, less those without others
+    train = {row["uid"] for row in rows if row["split"] == "train"}
+    shown = {
+        (r["task"], r["template"], r["inputs"]): r["targets"]
+        for uid, r in records.items()
+        if uid in train
+    }
+    for row in composed:
+        own = records[row["uid"]]["inputs"]
+        assert row["inputs"].endswith("\n\n" + own)
+        assert len(row["inputs"]) <= made.mix.few_shot_characters
+        blocks = row["inputs"].removesuffix("\n\n" + own)
+        # The worked examples, end to end, are rows of this task and template, with their answers.
+        count = 0
+        while blocks:
+            block = next(
+                text
+                for (task, template, inputs), targets in shown.items()
+                if (task, template) == (row["task"], row["template"]) and inputs != own
+                for text in (f"{inputs}\n{targets}", f"{inputs} {targets}")
+                if blocks == text or blocks.startswith(text + "\n\n")
+            )
+            blocks = blocks[len(block) + 2 :]
+            count += 1
+        assert count == row["shots"]
+
+
+def test_again_gives_the_same_bytes_on_any_number_of_workers_and_another_seed_others(made, room):
+    before = bytes_below(made.workspace / "data")
+    workers = replace(made.engine, workers=2)
+    room.but(engine=workers).run("read", "clean", "mix", "validate", "tokenizer", "pack")
+    assert bytes_below(room.workspace / "data") == before
+    room.but(mix=replace(made.mix, seed=1)).run("mix")
+    assert bytes_below(room.workspace / "data/mixture") != {
+        name.removeprefix("mixture/"): data
+        for name, data in before.items()
+        if name.startswith("mixture/")
+    }
+
+
+def test_refused_rows_are_counted_with_file_row_and_reason(room):
+    path = room.workspace / "data/raw/cot/sample_add_story_train.tsv"
     path.write_text(path.read_text() + "broken row\n")
-    mix.run(MIX, workspace)
-    (row,) = pq.read_table(workspace / "data/mixture/quarantine.parquet").to_pylist()
+    room.run("read")
+    (row,) = rows_of(room, "records/quarantine.parquet")
     assert row == {
         "source_file": "cot/sample_add_story_train.tsv",
         "source_row": 61,
         "reason": "1 columns instead of 3",
         "raw": "broken row",
     }
+    assert room.json("records/report.json")["sources"]["sample/cot"]["quarantined"] == 1
 
 
-def test_a_source_that_loses_too_much_fails_by_name(workspace):
-    path = workspace / "data/raw/cot/sample_add_story_train.tsv"
-    path.write_text("broken row\n" * 10 + path.read_text())
-    with pytest.raises(SourceError, match=r"add_story_train\.tsv: 10 of 70 rows .*first row 1"):
-        mix.run(MIX, workspace)
-    assert (workspace / "data/mixture/examples.parquet").is_file()  # the old one is untouched
+def test_a_source_that_loses_too_much_fails_by_name(room):
+    path = room.workspace / "data/raw/cot/sample_add_story_train.tsv"
+    before = bytes_below(room.workspace / "data/records")
+    path.write_text("broken row\n" * 20 + path.read_text())
+    told = r"source sample/cot: 20 of 260 rows cannot be read, first cot/.*add_story.*, row 1:"
+    with pytest.raises(SourceError, match=told):
+        room.run("read")
+    assert bytes_below(room.workspace / "data/records") == before  # the old ones are untouched
 
 
-def test_text_from_examples(workspace):
-    mix.run(dataclasses.replace(MIX, text="examples"), workspace)
-    texts = pq.read_table(workspace / "data/mixture/text.parquet")["text"].to_pylist()
-    rows = pq.read_table(workspace / "data/mixture/examples.parquet").to_pylist()
-    assert texts == [f"{r['inputs']} {r['targets']}" for r in rows if r["split"] == "train"]
+def test_text_from_examples(room):
+    room.but(mix=replace(room.mix, text="examples")).run("mix")
+    texts = [row["text"] for row in rows_of(room, "mixture/text")]
+    train = [r for r in rows_of(room) if r["split"] == "train"]
+    assert sorted(texts) == sorted(f"{r['inputs']} {r['targets']}" for r in train)
+
+
+def test_without_any_text_there_is_nothing_to_pretrain_on_and_that_is_said(room):
+    shutil.rmtree(room.workspace / "data/mixture/text")
+    (room.workspace / "data/mixture/text").mkdir()
+    room.run("validate", "tokenizer", "pack")
+    with pytest.raises(DataError, match=r"pretrain holds no rows: .*mix.text: examples"):
+        PackedCorpus.open(room.workspace / "data/packed/pretrain")
+    assert len(PackedCorpus.open(room.workspace / "data/packed/train"))
 
 
 def test_expectations_hold_and_leave_a_page(made):
-    page = (made / "data/validation/report.html").read_text()
+    page = (made.workspace / "data/validation/report.html").read_text()
     assert "0 blocking failed" in page
     assert "http" not in page.replace("http-equiv", "")  # nothing is loaded from elsewhere
-    results = json.loads((made / "data/validation/results.json").read_text())
-    assert {r["suite"] for r in results} >= {"muffin", "t0_sf", "niv2", "cot", "shares"}
+    results = made.json("validation/results.json")
+    assert {r["suite"] for r in results} == {
+        "raw examples", "muffin", "t0_sf", "niv2", "cot", "mixtures", "label balance",
+        "overlap with evaluation", "quarantine",
+    }  # fmt: skip
     assert all(r["success"] for r in results if r["blocking"])
+    packed = made.json("packed/validation.json")
+    assert {r["suite"] for r in packed} == {"packed train", "packed validation", "packed pretrain"}
+    assert all(r["success"] for r in packed)
 
 
-def test_a_failed_expectation_stops_and_leaves_the_report(workspace):
-    path = workspace / "data/mixture/examples.parquet"
-    table = pq.read_table(path)
-    rows = table.to_pylist()
-    chosen = next(row for row in rows if row["options"])
-    chosen["targets"] = "none of them"
-    import pyarrow as pa
-
-    pq.write_table(pa.Table.from_pylist(rows, EXAMPLE_SCHEMA), path)
-    with pytest.raises(ExpectationFailed, match=r"target_is_an_option.*report\.html"):
-        validate.run(VALIDATE, MIX, workspace)
-    results = json.loads((workspace / "data/validation/results.json").read_text())
-    failed = [r for r in results if not r["success"] and r["blocking"]]
-    assert [r["column"] for r in failed] == ["target_is_an_option"]
+def change(room, folder, edit):
+    """One row of the first file, changed."""
+    path = sorted((room.workspace / "data" / folder).glob("*.parquet"))[0]
+    whole = pq.read_table(path)
+    rows = whole.to_pylist()
+    edit(rows)
+    pq.write_table(pa.Table.from_pylist(rows, whole.schema), path)
 
 
-def test_a_missing_column_is_a_failed_expectation_not_a_crash(workspace):
-    path = workspace / "data/mixture/examples.parquet"
-    pq.write_table(pq.read_table(path).drop_columns(["source_file"]), path)
+def no_option(rows):
+    next(row for row in rows if row["options"])["targets"] = "none of them"
+
+
+def no_inputs(rows):
+    rows[0]["inputs"] = ""
+
+
+def twice(rows):
+    other = next(row for row in rows[1:] if row["mixture"] == rows[0]["mixture"])
+    other["uid"] = rows[0]["uid"]
+
+
+def binary(rows):
+    for row in rows[:20]:
+        row["inputs"] = "\x00\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("folder", "edit", "column"),
+    [
+        ("mixture/examples", no_option, "target_is_an_option"),
+        ("mixture/examples", no_inputs, "inputs"),
+        ("mixture/examples", twice, "repeated_uids"),
+        ("records/examples", no_inputs, "inputs"),
+        ("records/examples", binary, "inputs"),
+    ],
+)
+def test_a_failed_expectation_stops_and_leaves_the_report(room, folder, edit, column):
+    change(room, folder, edit)
+    with pytest.raises(ExpectationFailed, match=rf"{column}.*report\.html"):
+        room.run("validate")
+    failed = [r for r in room.json("validation/results.json") if not r["success"] and r["blocking"]]
+    assert [r["column"] for r in failed] == [column]
+
+
+def test_a_missing_column_is_a_failed_expectation_not_a_crash(room):
+    for path in (room.workspace / "data/mixture/examples").glob("*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["source_file"]), path)
     with pytest.raises(ExpectationFailed, match="source_file"):
-        validate.run(VALIDATE, MIX, workspace)
+        room.run("validate")
 
 
-def test_a_warning_goes_on(workspace):
-    strict = dataclasses.replace(VALIDATE, max_duplicate_share=0.0)
-    validate.run(strict, MIX, workspace)
-    results = json.loads((workspace / "data/validation/results.json").read_text())
-    warned = [r for r in results if not r["success"]]
-    assert warned
-    assert not any(r["blocking"] for r in warned)
+def test_too_few_examples_stop(room):
+    with pytest.raises(ExpectationFailed, match=r"mixtures: .*examples .*min_value=500"):
+        room.but(validate=replace(room.validate, min_examples=500)).run("validate")
+
+
+@pytest.mark.parametrize(
+    ("limits", "column"),
+    [
+        ({"max_duplicate_share": -1.0}, "repeated_share"),
+        ({"share_tolerance": -1.0}, "share_off_target"),
+        ({"max_answer_share": 0.1}, "answer_share"),
+        ({"min_english_share": 1.1}, "english_share"),
+        ({"max_contaminated_share": -1.0}, "contaminated_share"),
+    ],
+)
+def test_a_warning_goes_on_and_is_told(room, limits, column):
+    room.but(validate=replace(room.validate, **limits)).run("validate")
+    warned = [r for r in room.json("validation/results.json") if not r["success"]]
+    assert [(r["column"], r["blocking"]) for r in warned] == [(column, False)]
+    room.run("pack")
+    assert column in [f["column"] for f in gather(room.workspace)["expectations"]["warnings"]]
+
+
+def test_the_report_adds_up(made):
+    report = gather(made.workspace)
+    packed = report["packing"]
+    assert packed["train"]["examples"] + packed["validation"]["examples"] == report["examples"]
+    for key in ("encoder_tokens", "decoder_tokens", "truncated"):
+        by_task = sum(t[key] for m in report["mixtures"].values() for t in m["tasks"].values())
+        assert by_task == packed["train"][key] + packed["validation"][key]
+    read = made.json("records/report.json")
+    available = sum(m["available"] for m in report["mixtures"].values())
+    assert available + report["rows_dropped"] + report["held_out"] == read["examples"]
+    assert packed["train"]["fewest_rows"] <= packed["train"]["rows"]
+    page = (made.workspace / "data/packed/report.html").read_text()
+    assert f"{report['examples']:,}" in page
+    assert "http" not in page
+
+
+def test_a_report_before_its_stages(tmp_path):
+    with pytest.raises(DataError, match="run `flanmoe fetch`"):
+        gather(tmp_path)
 
 
 def test_tokenizer_has_t5_ids_and_survives_a_round_trip(made):
-    processor = spm.SentencePieceProcessor(model_file=str(made / "data/tokenizer/spiece.model"))
+    processor = tokenizer_of(made)
     assert (processor.pad_id(), processor.eos_id(), processor.unk_id()) == (0, 1, 2)
-    rows = pq.read_table(made / "data/mixture/examples.parquet").to_pylist()
+    rows = rows_of(made)
     for row in rows[:100]:
         text = " ".join(row["inputs"].split())
         assert processor.DecodeIds(processor.EncodeAsIds(text)) == text
 
 
-def test_a_given_tokenizer_is_used(made, workspace):
-    given = workspace / "given.model"
-    shutil.copyfile(made / "data/tokenizer/spiece.model", given)
-    tokenizer.run(dataclasses.replace(TOKENIZER, model=str(given)), workspace)
-    assert (workspace / "data/tokenizer/spiece.model").read_bytes() == given.read_bytes()
+def tokenizer_of(room):
+    model = room.workspace / "data/tokenizer/spiece.model"
+    return spm.SentencePieceProcessor(model_file=str(model))
+
+
+def test_a_given_tokenizer_is_used(room):
+    model = room.workspace / "data/tokenizer/spiece.model"
+    given = room.workspace / "given.model"
+    shutil.copyfile(model, given)
+    room = room.but(tokenizer=replace(room.tokenizer, model=str(given)))
+    room.run("tokenizer")
+    assert model.read_bytes() == given.read_bytes()
     given.write_bytes(given.read_bytes()[:100])
     with pytest.raises(SourceError, match="no SentencePiece model"):
-        tokenizer.run(dataclasses.replace(TOKENIZER, model=str(given)), workspace)
+        room.run("tokenizer")
+    given.unlink()
     with pytest.raises(SourceError, match="is missing"):
-        tokenizer.run(dataclasses.replace(TOKENIZER, model="no.model"), workspace)
+        room.run("tokenizer")
 
 
-def test_packed_rows_hold_every_example_whole(made):
-    """Unpacked and decoded, the rows give back the mixture's training examples."""
-    processor = spm.SentencePieceProcessor(model_file=str(made / "data/tokenizer/spiece.model"))
-    corpus = PackedCorpus.open(made / "data/packed/train")
-    batch = corpus.take(np.arange(len(corpus)))
-    found = []
-    for row in range(len(corpus)):
-        for segment in range(1, batch["segments"][row].max() + 1):
+def unpacked(room, corpus):
+    """Every example of a packed corpus: its two texts, its task, whether it was cut."""
+    processor, folder = tokenizer_of(room), room.workspace / "data/packed" / corpus
+    names = room.json(f"packed/{corpus}/manifest.json")["tasks"]
+    tasks = [
+        row
+        for path in sorted(folder.glob("*.arrow"))
+        for row in pa.ipc.open_file(path).read_all()["tasks"].to_pylist()
+    ]
+    opened = PackedCorpus.open(folder)
+    batch = opened.take(np.arange(len(opened)))
+    for row in range(len(opened)):
+        assert batch["segments"][row].max() == len(tasks[row])
+        for segment, task in enumerate(tasks[row], start=1):
             source = batch["tokens"][row][batch["segments"][row] == segment].tolist()
             target = batch["target_tokens"][row][batch["target_segments"][row] == segment].tolist()
             assert source[-1] == target[-1] == 1
-            found.append((processor.DecodeIds(source[:-1]), processor.DecodeIds(target[:-1])))
-    rows = pq.read_table(made / "data/mixture/examples.parquet").to_pylist()
-    expected = [
-        (" ".join(r["inputs"].split()), " ".join(r["targets"].split()))
-        for r in rows
-        if r["split"] == "train"
-    ]
-    assert sorted(found) == sorted(expected)
-    assert corpus.manifest["encoder_fill"] > 0.95
-    assert len(corpus.manifest["shards"]) > 1
+            texts = processor.DecodeIds(source[:-1]), processor.DecodeIds(target[:-1])
+            yield *texts, names[task], len(source) == 96 or len(target) == 48
+
+
+@pytest.mark.parametrize("corpus", ["train", "validation"])
+def test_packed_rows_hold_every_example_whole(made, corpus):
+    """Unpacked and decoded, the rows give back the mixture's examples; those cut, their start."""
+    expected = {
+        (" ".join(r["inputs"].split()), " ".join(r["targets"].split()), r["task"])
+        for r in rows_of(made)
+        if r["split"] == corpus
+    }
+    starts = [(inputs, targets) for inputs, targets, _ in expected]
+    found = list(unpacked(made, corpus))
+    cut = 0
+    for inputs, targets, task, full in found:
+        if (inputs, targets, task) not in expected:
+            assert full
+            assert any(i.startswith(inputs) and t.startswith(targets) for i, t in starts)
+            cut += 1
+    manifest = made.json(f"packed/{corpus}/manifest.json")
+    assert len(found) == manifest["examples"] == sum(r["split"] == corpus for r in rows_of(made))
+    assert cut <= manifest["truncated"]
+
+
+def test_packing_is_tight_and_says_how_tight_it_could_be(made):
+    manifest = made.json("packed/train/manifest.json")
+    assert manifest["encoder_fill"] > 0.93  # a few hundred examples a window, of 96 tokens a row
+    assert manifest["fewest_rows"] <= manifest["rows"] < 1.08 * manifest["fewest_rows"]
+    assert len(manifest["shards"]) > 1
 
 
 def test_rows_are_taken_across_shards_in_the_order_asked_for(made):
-    corpus = PackedCorpus.open(made / "data/packed/train")
-    rows = np.array([60, 3, 49, 50])
+    corpus = PackedCorpus.open(made.workspace / "data/packed/train")
+    edge = int(corpus.starts[1])
+    rows = np.array([len(corpus) - 1, 3, edge, edge - 1])
     together = corpus.take(rows)
     for i, row in enumerate(rows):
         alone = corpus.take(np.array([row]))
@@ -208,8 +363,8 @@ def test_rows_are_taken_across_shards_in_the_order_asked_for(made):
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
-def test_a_damaged_shard_is_named(workspace, damage):
-    path = workspace / "data/packed/train/00000.arrow"
+def test_a_damaged_shard_is_named(room, damage):
+    path = room.workspace / "data/packed/train/00000.arrow"
     data = path.read_bytes()
     if damage == "changed":
         path.write_bytes(data[:-200] + bytes(200))
@@ -218,7 +373,7 @@ def test_a_damaged_shard_is_named(workspace, damage):
     else:
         path.unlink()
     with pytest.raises(CorruptShard, match=r"00000\.arrow"):
-        PackedCorpus.open(workspace / "data/packed/train")
+        PackedCorpus.open(room.workspace / "data/packed/train")
 
 
 def test_no_corpus(tmp_path):
@@ -226,78 +381,18 @@ def test_no_corpus(tmp_path):
         PackedCorpus.open(tmp_path)
 
 
-def test_a_benchmark_limit_is_deterministic_and_marked(workspace):
-    benchmarks.run(BenchmarksParams(limit=5), workspace)
-    index = json.loads((workspace / "data/benchmarks/index.json").read_text())
+def test_a_benchmark_limit_is_deterministic_marked_and_guards_every_item_all_the_same(room):
+    room = room.but(benchmarks=BenchmarksParams(limit=5))
+    room.run("benchmarks")
+    index = room.json("benchmarks/index.json")
     assert {entry["items"] for entry in index} == {5}
     assert all(entry["partial"] for entry in index)
-    benchmarks.run(BenchmarksParams(limit=5), workspace)
-    assert json.loads((workspace / "data/benchmarks/index.json").read_text()) == index
+    guard = pq.read_table(room.workspace / "data/benchmarks/guard.parquet")
+    assert len(guard) == 12 * len(index)
+    room.run("benchmarks")
+    assert room.json("benchmarks/index.json") == index
 
 
-def test_an_unknown_suite(workspace):
-    (workspace / "data/raw/benchmarks/mmmlu").mkdir()
-    with pytest.raises(SourceError, match="benchmarks/mmmlu: no such suite"):
-        benchmarks.run(BenchmarksParams(), workspace)
-
-
-# Real folders as a source ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def root(tmp_path):
-    (tmp_path / "files" / "cot").mkdir(parents=True)
-    (tmp_path / "files" / "cot" / "a_train.tsv").write_text("q\ta\tr\n")
-    (tmp_path / "files" / "cot" / "b_train.tsv").write_text("q\ta\tr\n")
-    return tmp_path / "files"
-
-
-def pins_of(root):
-    lines = [f"{fetch.sha256(p)}  {p.relative_to(root)}\n" for p in sorted(root.rglob("*.tsv"))]
-    (root / "pins").write_text("".join(lines))
-    return str(root / "pins")
-
-
-def from_root(root, **changes):
-    return FetchParams(root=str(root), files={"cot": "cot/*_train.tsv"}, **changes)
-
-
-def test_pinned_files_are_copied(root, tmp_path):
-    fetch.run(from_root(root, pins=pins_of(root)), tmp_path)
-    assert (tmp_path / "data/raw/cot/a_train.tsv").read_text() == "q\ta\tr\n"
-
-
-def test_a_truncated_file_is_refused_and_nothing_is_lost(root, tmp_path):
-    params = from_root(root, pins=pins_of(root))
-    fetch.run(params, tmp_path)
-    (root / "cot" / "b_train.tsv").write_text("q\ta")
-    with pytest.raises(SourceError, match=r"b_train\.tsv has sha256 .* the pin says"):
-        fetch.run(params, tmp_path)
-    assert (tmp_path / "data/raw/cot/b_train.tsv").read_text() == "q\ta\tr\n"
-
-
-def test_a_missing_pinned_file_is_named(root, tmp_path):
-    params = from_root(root, pins=pins_of(root))
-    (root / "cot" / "b_train.tsv").unlink()
-    with pytest.raises(SourceError, match=r"b_train\.tsv is missing"):
-        fetch.run(params, tmp_path)
-
-
-@pytest.mark.parametrize("what", ["no root", "no match", "empty", "no pins", "bad pins"])
-def test_other_bad_sources(root, tmp_path, what):
-    params, told = from_root(root), ""
-    if what == "no root":
-        params, told = from_root(root / "nowhere"), "no such folder"
-    elif what == "no match":
-        params = FetchParams(root=str(root), files={"niv2": "niv2/*.json"})
-        told = "no file matches 'niv2/"
-    elif what == "empty":
-        (root / "cot" / "a_train.tsv").write_text("")
-        told = r"a_train\.tsv is empty"
-    elif what == "no pins":
-        params, told = from_root(root, pins="no.pins"), "no such file"
-    else:
-        (root / "pins").write_text("hello\n")
-        params, told = from_root(root, pins=str(root / "pins")), "line 1: not a line of sha256sum"
-    with pytest.raises(SourceError, match=told):
-        fetch.run(params, tmp_path)
+def test_a_suite_that_only_guards_is_not_scored(room):
+    with pytest.raises(SourceError, match="no evaluation suite would be scored"):
+        room.but(benchmarks=BenchmarksParams(guard_only=("sample",))).run("benchmarks")
