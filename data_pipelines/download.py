@@ -79,9 +79,7 @@ def _copy(
 ) -> None:
     """The rest of a file, or with no `block` the whole of it in one stream."""
     with filesystem.open(path, "rb", block_size=block) as remote, partial.open("ab") as file:
-        if not block:
-            file.truncate(0)
-        at = file.tell()
+        at = file.tell() if block else file.truncate(0)
         if at:
             remote.seek(at)
         on_bytes(at)

@@ -25,7 +25,7 @@ from data_pipelines.expectations.language import english_share
 from data_pipelines.expectations.page import render
 from data_pipelines.expectations.runner import Finding, check, first_failure, merge
 from data_pipelines.expectations.suites import (
-    mixture_frame,
+    frame_of,
     mixture_suite,
     mixtures_suite,
     overlap_suite,
@@ -94,12 +94,11 @@ def examine(job: Job) -> list[Finding]:
     for path in job.files:
         present = [column for column in columns if column in pq.read_schema(path).names]
         parts.append(pq.read_table(path, columns=present))
-    frame = pa.concat_tables(parts).to_pandas()
+    frame = frame_of(pa.concat_tables(parts))
     if job.raw:
         return check(frame, raw_suite(job.read))
-    rows = mixture_frame(frame)
     return merge(
-        check(part, mixture_suite(str(name), job.params)) for name, part in rows.groupby("mixture")
+        check(part, mixture_suite(str(name), job.params)) for name, part in frame.groupby("mixture")
     )
 
 

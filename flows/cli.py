@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
-from flows.watch import end_with_parent
+from flows.stage_commands import STAGES
 
 _DEBUG = False
 
@@ -77,129 +76,8 @@ def check(params_file: Path | None) -> None:
 
 # Stages: what dvc.yaml calls --------------------------------------------------------------------
 
-
-def _stage_params() -> tuple[Any, Path]:
-    from flows import check as checking
-    from flows import project
-
-    end_with_parent()
-    workspace = project.find()
-    return checking.load(workspace / "params.yaml"), workspace
-
-
-@cli.command()
-def fetch() -> None:
-    """Stage: bring the sources into data/raw, pinned by hash."""
-    from data_pipelines import fetch as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.fetch, workspace)
-
-
-@cli.command()
-def benchmarks() -> None:
-    """Stage: evaluation files into one form, data/benchmarks."""
-    from data_pipelines import benchmarks as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.benchmarks, workspace)
-
-
-@cli.command()
-def read() -> None:
-    """Stage: source rows into examples, data/records."""
-    from data_pipelines import read as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.read, params.data_pipelines, workspace)
-
-
-@cli.command()
-def clean() -> None:
-    """Stage: find duplicates and overlaps with evaluation, data/clean."""
-    from data_pipelines import clean as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.clean, params.data_pipelines, workspace)
-
-
-@cli.command()
-def mix() -> None:
-    """Stage: mix the examples by published rates, data/mixture."""
-    from data_pipelines import mix as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.mix, params.data_pipelines, workspace)
-
-
-@cli.command()
-def validate() -> None:
-    """Stage: Great Expectations over the mixture, data/validation."""
-    from data_pipelines import validate as stage
-
-    params, workspace = _stage_params()
-    data = params.data_pipelines
-    stage.run(data.validate, data.read, data, workspace)
-
-
-@cli.command()
-def tokenizer() -> None:
-    """Stage: train the SentencePiece model, data/tokenizer."""
-    from data_pipelines import tokenizer as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.tokenizer, params.data_pipelines, workspace)
-
-
-@cli.command()
-def pack() -> None:
-    """Stage: pack tokens into memory-mapped shards, data/packed."""
-    from data_pipelines import pack as stage
-
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.pack, params.data_pipelines, workspace)
-
-
-@cli.command()
-@click.argument("name")
-def train(name: str) -> None:
-    """Stage: train run NAME of params.yaml, runs/NAME."""
-    params, workspace = _stage_params()
-    run_params = _run_params(params, name)
-    training = params.models.training
-    from flows import torchrun
-
-    if training.processes > 1 and not torchrun.inside():
-        torchrun.launch(["train", name], training.processes, training.threads)
-        return
-    from models import train as stage
-
-    stage.run(name, run_params, training, workspace)
-
-
-@cli.command()
-@click.argument("name")
-def evaluate(name: str) -> None:
-    """Stage: evaluate run NAME through lm-evaluation-harness, runs/NAME."""
-    params, workspace = _stage_params()
-    _run_params(params, name)
-    from models import evaluate as stage
-
-    stage.run(name, params.models.evaluation, workspace)
-
-
-def _run_params(params: Any, name: str) -> Any:
-    import difflib
-
-    from models.errors import UnknownModel
-
-    if name not in params.models.runs:
-        near = difflib.get_close_matches(name, params.models.runs, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownModel(
-            f"no run is called {name!r}; {hint}params.yaml has {', '.join(params.models.runs)}"
-        )
-    return params.models.runs[name]
+for command in STAGES:
+    cli.add_command(command)
 
 
 # Results ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from data_pipelines.cleaning.words import Hashes, Words, key, normalised
 
-WHOLE_WORDS = 5
+WHOLE_WORDS = 3
 """A question of fewer words says too little for a match to mean anything."""
 _BITS = 26
 

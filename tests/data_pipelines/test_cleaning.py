@@ -273,7 +273,7 @@ def test_the_guard_over_random_texts_is_brute_force(tmp_path):
         (row, item)
         for row, body in enumerate(rows)
         for item, other in enumerate(items)
-        if body == other and len(words_of(body)) >= 5 and items.count(other) == 1
+        if body == other and len(words_of(body)) >= 3 and items.count(other) == 1
     }
     head = pa.table(
         {"uid": [str(i) for i in range(len(rows))], "mixture": ["m"] * len(rows),

@@ -209,10 +209,10 @@ def binary(rows):
     ("folder", "edit", "column"),
     [
         ("mixture/examples", no_option, "target_is_an_option"),
-        ("mixture/examples", no_inputs, "inputs"),
+        ("mixture/examples", no_inputs, "inputs_characters"),
         ("mixture/examples", twice, "repeated_uids"),
-        ("records/examples", no_inputs, "inputs"),
-        ("records/examples", binary, "inputs"),
+        ("records/examples", no_inputs, "inputs_characters"),
+        ("records/examples", binary, "inputs_broken"),
     ],
 )
 def test_a_failed_expectation_stops_and_leaves_the_report(room, folder, edit, column):

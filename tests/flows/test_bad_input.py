@@ -52,30 +52,32 @@ def test_set_without_a_value(fresh_project):
 def test_a_missing_source_stops_the_flow(fresh_project):
     root = fresh_project.folder / "files"
     root.mkdir()
-    (root / "x_train.tsv").write_text("q\ta\tr\n")
+    (root / "x.txt").write_text("nothing that is asked for\n")
     done = fresh_project.call(
         "run",
         "--set",
         f"data_pipelines.fetch.root={root}",
         "--set",
-        "data_pipelines.fetch.files={niv2: 'tasks/*.json'}",
+        "data_pipelines.fetch.sources=[cot/flan]",
+        "--set",
+        "data_pipelines.fetch.verify=false",
         "--set",
         "flows.retries=0",
         "--workspace",
         str(fresh_project.folder / "w"),
     )
-    assert "fetch: no file matches 'tasks/*.json'" in told(done)
+    assert "fetch: cot/flan: no file matches 'cot/flan_v2/*_train.tsv'" in told(done)
     assert not (fresh_project.folder / "w" / "data" / "raw").exists()
 
 
 def test_a_truncated_source(finished_copy):
     path = finished_copy.folder / "data" / "raw" / "niv2" / "sample_copy_list.json"
     path.write_text('{"Definition": ["x"], "Instances": [{"input": "a b')
-    before = (finished_copy.folder / "data" / "mixture" / "report.json").read_bytes()
-    line = told(finished_copy.call("mix"))
+    before = (finished_copy.folder / "data" / "records" / "report.json").read_bytes()
+    line = told(finished_copy.call("read"))
     assert "sample_copy_list.json is not JSON" in line
     assert "fetch it again" in line
-    assert (finished_copy.folder / "data" / "mixture" / "report.json").read_bytes() == before
+    assert (finished_copy.folder / "data" / "records" / "report.json").read_bytes() == before
 
 
 def test_a_corrupt_shard(finished_copy):
