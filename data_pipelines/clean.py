@@ -28,6 +28,7 @@ from data_pipelines.output import new_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
 from data_pipelines.tables import batches, parquet_writer
 
+TASK_FIGURES = ("mixture", "task", "duplicates", "contaminated", "dropped")
 COLUMNS = ["uid", "mixture", "task", "context", "question", "answer", "targets"]
 
 
@@ -64,7 +65,11 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
             for _ in tqdm(workers.map(examine, jobs), desc="examine", total=len(jobs), unit="part"):
                 pass
         with database(scratch, engine.memory_mb) as connection:
-            _decide(connection, params, scratch, records[0].parent)
+            files = literal(records[0].parent / "*.parquet")
+            connection.execute(
+                f"CREATE VIEW records AS SELECT uid, mixture, task FROM read_parquet({files})"
+            )
+            _decide(connection, params, scratch)
             for name, order in (
                 ("duplicates", "uid, kept"),
                 ("contamination", "uid, suite, suite_task, item"),
@@ -100,9 +105,7 @@ def examine(job: Job) -> None:
                 signatures.write_table(asked)
 
 
-def _decide(
-    connection: duckdb.DuckDBPyConnection, params: CleanParams, scratch: Path, records: Path
-) -> None:
+def _decide(connection: duckdb.DuckDBPyConnection, params: CleanParams, scratch: Path) -> None:
     """Tables `duplicates`, `contamination` and `verdicts`."""
     signatures = scratch / "signatures-*.parquet"
     duplicates.exact_pairs(connection, signatures)
@@ -112,9 +115,7 @@ def _decide(
         f"CREATE TABLE contamination AS SELECT * FROM "
         f"read_parquet({literal(scratch / 'matches-*.parquet')})"
     )
-    tasks = connection.execute(
-        f"SELECT DISTINCT task FROM read_parquet({literal(records / '*.parquet')}) ORDER BY task"
-    ).fetchall()
+    tasks = connection.execute("SELECT DISTINCT task FROM records ORDER BY task").fetchall()
     excluded = [
         task
         for (task,) in tasks
@@ -133,8 +134,7 @@ def _decide(
             FROM contamination
             UNION ALL
             SELECT uid, 'excluded', true
-            FROM read_parquet({literal(records / "*.parquet")})
-            WHERE task IN (SELECT task FROM excluded)
+            FROM records WHERE task IN (SELECT task FROM excluded)
         ) GROUP BY uid
         """
     )
@@ -161,6 +161,18 @@ def _report(connection: duckdb.DuckDBPyConnection, guard: Path) -> dict[str, Any
         "duplicates": dict(
             counted("SELECT how, count(*) FROM duplicates GROUP BY how ORDER BY how")
         ),
+        "tasks": [
+            dict(zip(TASK_FIGURES, row, strict=True))
+            for row in counted(
+                """
+                SELECT r.mixture, r.task,
+                       count_if(list_contains(v.reasons, 'duplicate')),
+                       count_if(len(list_filter(v.reasons, lambda x: x LIKE 'contaminated:%')) > 0),
+                       count_if(v.dropped)
+                FROM verdicts v JOIN records r ON r.uid = v.uid GROUP BY ALL ORDER BY ALL
+                """
+            )
+        ],
         "rows_dropped": counted("SELECT count(*) FROM verdicts WHERE dropped")[0][0],
         "rows_flagged": counted("SELECT count(*) FROM verdicts WHERE NOT dropped")[0][0],
         "rows_excluded": counted(

@@ -107,7 +107,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         ]
         with open_engine(engine) as workers:
             outcomes = list(tqdm(workers.map(finish, jobs, few=FEW), desc="mix", total=len(jobs)))
-        report = _report(available, outcomes, params)
+        report = _report(available, quota, outcomes, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
         write_json(out / "report.json", report)
         counted = {key: value for key, value in report.items() if key != "mixtures"}
@@ -153,7 +153,9 @@ def _count(rows: pa.Table, outcome: Outcome) -> None:
             getattr(outcome, name)[key] += row[f"{name}_sum"]
 
 
-def _report(available: Counts, outcomes: list[Outcome], params: MixParams) -> dict[str, Any]:
+def _report(
+    available: Counts, quota: Counts, outcomes: list[Outcome], params: MixParams
+) -> dict[str, Any]:
     total = Outcome(split="all")
     for outcome in outcomes:
         for name in ("examples", *FIGURES):
@@ -171,6 +173,7 @@ def _report(available: Counts, outcomes: list[Outcome], params: MixParams) -> di
             "tasks": {
                 task: {
                     "examples": total.examples[mixture, task],
+                    "target": quota[mixture][task],
                     "available": tasks[task],
                     "few_shot": total.few_shot[mixture, task],
                     "with_options": total.with_options[mixture, task],

@@ -17,10 +17,10 @@ def quotas(
     examples: int,
     temperature: float = 1.0,
 ) -> dict[str, dict[str, int]]:
-    """`counts`: mixture -> task -> examples at hand. Returns the same shape: examples to take.
+    """`counts`: mixture -> task -> examples at hand. Returns the same shape: examples aimed at.
 
-    A task never gives more than it has; what it lacks is not made up by others, so the report
-    shows the shortfall.
+    A task may have fewer than that: what it lacks is not made up by others, so the report shows
+    the shortfall.
     """
     present = {m: shares.get(m, 0.0) for m, tasks in counts.items() if tasks}
     whole = sum(present.values())
@@ -35,8 +35,7 @@ def quotas(
         weights = {task: n ** (1 / temperature) for task, n in capped.items()}
         total = sum(weights.values())
         wanted = {task: budget * weight / total for task, weight in weights.items()}
-        taken = _round(wanted)
-        result[mixture] = {task: min(taken[task], tasks[task]) for task in tasks}
+        result[mixture] = _round(wanted)
     return result
 
 

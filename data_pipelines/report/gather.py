@@ -57,7 +57,10 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
             for suite, entry in clean["contamination"].items()
         },
         "mixtures": {
-            mixture: {**entry, "tasks": _with_tokens(entry["tasks"], corpora)}
+            mixture: {
+                **entry,
+                "tasks": _with_tokens(entry["tasks"], corpora, _taken_out(clean, mixture)),
+            }
             for mixture, entry in mix["mixtures"].items()
         },
         "packing": {
@@ -79,16 +82,35 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _taken_out(clean: dict[str, Any], mixture: str) -> dict[str, dict[str, int]]:
+    """Task -> rows that cleaning found something against."""
+    return {
+        entry["task"]: {key: entry[key] for key in ("duplicates", "contaminated", "dropped")}
+        for entry in clean["tasks"]
+        if entry["mixture"] == mixture
+    }
+
+
 def _with_tokens(
-    tasks: dict[str, dict[str, int]], corpora: dict[str, dict[str, Any]]
+    tasks: dict[str, dict[str, int]],
+    corpora: dict[str, dict[str, Any]],
+    taken_out: dict[str, dict[str, int]],
 ) -> dict[str, dict[str, int]]:
+    """The tasks that are mixed, and those that cleaning left nothing of."""
+    nothing = dict.fromkeys(("duplicates", "contaminated", "dropped"), 0)
+    gone = {
+        task: dict.fromkeys(next(iter(tasks.values())), 0)
+        for task in taken_out
+        if task not in tasks
+    }
+    tasks = dict(sorted((tasks | gone).items()))
     result = {}
     for task, entry in tasks.items():
         counted: Counter[str] = Counter(encoder_tokens=0, decoder_tokens=0, truncated=0)
         for corpus in ("train", "validation"):
             found = corpora[corpus]["by_task"].get(task, {})
             counted.update({key: found.get(key, 0) for key in counted})
-        result[task] = {**entry, **counted}
+        result[task] = {**entry, **counted, **taken_out.get(task, nothing)}
     return result
 
 

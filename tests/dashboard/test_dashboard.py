@@ -9,6 +9,7 @@ import pytest
 import dashboard
 from dashboard.charts import accuracy_against_compute
 from dashboard.queries import open_registry, versions_frame
+from registry.intake import read_submission
 from tests.conftest import answers, free_port, wait_for
 
 CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)"
@@ -56,6 +57,32 @@ def test_page_shows_champion_and_table(home):
     assert metrics["Champion"] == f"{champion['name']} · v{champion['version']}"
     table = page.dataframe[0].value
     assert list(table["version"]) == [1, 2]
+
+
+def test_warnings_about_the_data_are_shown_with_the_versions_they_concern(
+    finished_copy, monkeypatch
+):
+    from streamlit.testing.v1 import AppTest
+
+    folder = finished_copy.folder
+    path = folder / "data/validation/results.json"
+    findings = json.loads(path.read_text())
+    findings[0] |= {"success": False, "blocking": False, "observed": "7 of 9 rows"}
+    path.unlink()  # the copy shares its bytes with the cache
+    path.write_text(json.dumps(findings))
+    assert finished_copy.call("evaluate", "moe_instruct").returncode == 0
+    monkeypatch.setenv("FLANMOE_HOME", str(folder))
+    monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    submission = read_submission(folder / "runs/moe_instruct", folder / "data/tokenizer")
+    open_registry().register("warned", submission)
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.exception
+    (expander,) = page.expander
+    assert expander.label == "Data warnings: 1"
+    text = expander.markdown[0].value
+    assert findings[0]["suite"] in text
+    assert "7 of 9 rows" in text
+    assert "moe_instruct v1" in text
 
 
 def test_page_of_an_empty_registry(tmp_path, monkeypatch):

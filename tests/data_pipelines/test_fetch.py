@@ -7,6 +7,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from data_pipelines import catalog, download, fetch
@@ -154,6 +155,18 @@ def test_any_url_can_be_the_root(params, server, tmp_path):
         replace(params, sources=("cot/a",), root=f"{server.url}/mirror/", verify=False), tmp_path
     )
     assert raw(tmp_path, "cot/y_train.tsv") == b"q\ta\tr\n"
+
+
+def test_any_kind_of_store_can_be_the_root(params, tmp_path):
+    store = fsspec.filesystem("memory")
+    for name in "xy":
+        store.pipe(f"/bucket/cot/{name}_train.tsv", b"q\ta\tr\n")
+    fetch.run(replace(params, sources=("cot/a",), root="memory://bucket", verify=False), tmp_path)
+    assert raw(tmp_path, "cot/x_train.tsv") == b"q\ta\tr\n"
+    with pytest.raises(SourceError, match=r"cot/a: no file matches"):
+        fetch.run(
+            replace(params, sources=("cot/a",), root="memory://bucket/cot", verify=False), tmp_path
+        )
 
 
 @pytest.mark.parametrize("ranges", [True, False])

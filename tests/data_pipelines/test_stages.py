@@ -260,6 +260,10 @@ def test_the_report_adds_up(made):
     for key in ("encoder_tokens", "decoder_tokens", "truncated"):
         by_task = sum(t[key] for m in report["mixtures"].values() for t in m["tasks"].values())
         assert by_task == packed["train"][key] + packed["validation"][key]
+    tasks = [t for m in report["mixtures"].values() for t in m["tasks"].values()]
+    assert sum(t["dropped"] for t in tasks) == report["rows_dropped"]
+    assert sum(t["duplicates"] for t in tasks) == sum(report["duplicates"].values())
+    assert all(t["examples"] <= min(t["available"], t["target"]) for t in tasks)
     read = made.json("records/report.json")
     available = sum(m["available"] for m in report["mixtures"].values())
     assert available + report["rows_dropped"] + report["held_out"] == read["examples"]

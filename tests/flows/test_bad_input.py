@@ -165,7 +165,7 @@ def test_a_failed_expectation_stops_the_flow(fresh_project):
     done = fresh_project.call("run")
     line = told(done)
     assert "validate: " in line
-    assert "expect_table_row_count_to_be_between" in line
+    assert "expect_column_values_to_be_between examples (min_value=" in line
     assert (fresh_project.folder / "data" / "validation" / "report.html").is_file()
     assert not (fresh_project.folder / "data" / "packed").exists()
     assert "train" not in done.stdout

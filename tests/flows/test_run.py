@@ -12,8 +12,8 @@ import yaml
 from tests.conftest import answers, environment_of_a_user, free_port, wait_for
 
 STAGES = {
-    "fetch", "benchmarks", "mix", "validate", "tokenizer", "pack", "train@moe_base",
-    "train@moe_instruct", "evaluate@moe_base", "evaluate@moe_instruct",
+    "fetch", "benchmarks", "read", "clean", "mix", "validate", "tokenizer", "pack",
+    "train@moe_base", "train@moe_instruct", "evaluate@moe_base", "evaluate@moe_instruct",
 }  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def test_records_say_where_numbers_come_from(finished):
     folder = finished.project.folder
     run = json.loads((folder / "runs" / "moe_instruct" / "run.json").read_text())
     lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    assert run["data_hashes"]["data/packed"] == lock["pack"]["outs"][0]["md5"]
+    packed = {out["path"]: out["md5"] for out in lock["pack"]["outs"]}
+    assert run["data_hashes"]["data/packed/train"] == packed["data/packed/train"]
     commit = subprocess.run(
         ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
