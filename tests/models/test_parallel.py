@@ -29,7 +29,7 @@ shard = {
     "target_tokens": rng.integers(2, 30, (24, 8), dtype=np.int32),
     "target_segments": (np.arange(8)[None] < lengths[:, None]).astype(np.int32),
 }
-corpus = PackedCorpus({"rows": 24, "rows_per_shard": 24}, [shard])
+corpus = PackedCorpus({"rows": 24}, [shard])
 # The balance loss is a mean within a process: off, so that the comparison is exact.
 moe = MoEConfig(num_experts=3, capacity_factor_train=None, balance_loss=0.0, expert_dropout=0.0)
 config = ModelConfig(vocab_size=32, d_model=16, d_ff=32, num_heads=2, d_kv=8, num_layers=2,

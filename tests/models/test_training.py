@@ -32,7 +32,7 @@ def corpus(rows=10, seed=0):
         "target_tokens": rng.integers(2, 30, (rows, 6), dtype=np.int32),
         "target_segments": np.tile(np.array([1, 1, 2, 2, 0, 0], np.int32), (rows, 1)),
     }
-    return PackedCorpus({"rows": rows, "rows_per_shard": rows}, [shard])
+    return PackedCorpus({"rows": rows}, [shard])
 
 
 def model():
