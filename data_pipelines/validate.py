@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -36,10 +35,10 @@ from data_pipelines.expectations.suites import (
 from data_pipelines.output import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams, ValidateParams
 
-BATCH = 32768
+BATCH = 250_000
 RAW_COLUMNS = ("uid", "mixture", "task", "split", "source_file", "inputs", "question")
 MIXTURE_COLUMNS = ("uid", "mixture", "split", "source_file", "inputs", "targets", "options")
-FEW = 6
+FEW = 12
 LANGUAGE_ROWS = 500
 LEAST_OF_A_TASK = 20
 """A task of fewer examples says nothing about the balance of its labels."""
@@ -90,11 +89,11 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
 def examine(job: Job) -> list[Finding]:
     """What can be said of each row."""
     columns = RAW_COLUMNS if job.raw else MIXTURE_COLUMNS
-    parts = []
+    frames = []
     for path in job.files:
         present = [column for column in columns if column in pq.read_schema(path).names]
-        parts.append(pq.read_table(path, columns=present))
-    frame = frame_of(pa.concat_tables(parts))
+        frames.append(frame_of(pq.read_table(path, columns=present)))
+    frame = pd.concat(frames, ignore_index=True)
     if job.raw:
         return check(frame, raw_suite(job.read))
     return merge(
@@ -103,7 +102,7 @@ def examine(job: Job) -> list[Finding]:
 
 
 def _grouped(files: list[Path]) -> list[list[Path]]:
-    """Small files together, up to a batch: each look costs the same, however few the rows."""
+    """Files together, up to a batch: each look costs the same, however few the rows."""
     groups: list[list[Path]] = []
     room = 0
     for path in files:
