@@ -8,7 +8,6 @@ something speaks against: the reasons, and whether it is dropped) and report.jso
 from __future__ import annotations
 
 import fnmatch
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from data_pipelines.cleaning.words import joined, normalised
 from data_pipelines.database import database, literal
 from data_pipelines.engine import open_engine
 from data_pipelines.example import TEXT
-from data_pipelines.output import new_folder, write_json
+from data_pipelines.output import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
 from data_pipelines.tables import batches, parquet_writer
 
@@ -48,9 +47,8 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
     with (
         new_folder(workspace / layout.CLEAN) as out,
-        tempfile.TemporaryDirectory(dir=out, prefix="scratch-") as folder,
+        scratch_folder(workspace / layout.CLEAN) as scratch,
     ):
-        scratch = Path(folder)
         jobs = [
             Job(
                 records=path,

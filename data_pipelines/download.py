@@ -17,13 +17,14 @@ import fsspec
 
 from data_pipelines.errors import SourceError
 
+Progress = Callable[[int, int], object]
+"""Called with the bytes that have arrived of a file, and its size."""
+
 BLOCK = 1 << 20
 FIRST_WAIT = 0.5
 
 
-def download(
-    location: str, target: Path, *, retries: int, on_bytes: Callable[[int], object]
-) -> None:
+def download(location: str, target: Path, *, retries: int, progress: Progress) -> None:
     """Brings `location` to `target`, whole or not at all; a whole one of the same version stays.
 
     Raises SourceError when there is no such file, or when it cannot be had after `retries` more
@@ -32,7 +33,7 @@ def download(
     target.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(retries + 1):
         try:
-            _transfer(location, target, on_bytes)
+            _transfer(location, target, progress)
             return
         except FileNotFoundError as error:
             # fsspec says so of a server that does not answer, too; then it names the cause.
@@ -52,11 +53,12 @@ def download(
     )
 
 
-def _transfer(location: str, target: Path, on_bytes: Callable[[int], object]) -> None:
+def _transfer(location: str, target: Path, progress: Progress) -> None:
     # Uncached: the file may have changed, or come back, since it was last asked about.
     filesystem, path = fsspec.core.url_to_fs(location, **_options(location))
     filesystem.invalidate_cache()
-    version = _version(filesystem.info(path))
+    info = filesystem.info(path)
+    version = _version(info)
     partial = target.with_name(target.name + ".part")
     stamp = target.with_name(target.name + ".version")
     known = stamp.read_text(encoding="utf-8") if stamp.is_file() else None
@@ -65,12 +67,16 @@ def _transfer(location: str, target: Path, on_bytes: Callable[[int], object]) ->
         target.unlink(missing_ok=True)
         stamp.write_text(version, encoding="utf-8")
     if target.is_file():
-        on_bytes(target.stat().st_size)
+        progress(target.stat().st_size, target.stat().st_size)
         return
+    size = int(info.get("size") or 0)
     try:
-        _copy(filesystem, path, partial, BLOCK, on_bytes)
+        _copy(filesystem, path, partial, BLOCK, lambda n: progress(n, size))
     except ValueError:  # what fsspec says of a web server that cannot begin in the middle of a file
-        _copy(filesystem, path, partial, 0, on_bytes)
+        _copy(filesystem, path, partial, 0, lambda n: progress(n, size))
+    if size and partial.stat().st_size != size:
+        partial.unlink()
+        raise OSError(f"not the {size} bytes that were announced")
     os.replace(partial, target)
 
 
@@ -85,7 +91,8 @@ def _copy(
         on_bytes(at)
         while data := remote.read(BLOCK):
             file.write(data)
-            on_bytes(len(data))
+            at += len(data)
+            on_bytes(at)
 
 
 def _options(location: str) -> dict[str, Any]:

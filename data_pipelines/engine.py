@@ -174,7 +174,10 @@ def _dask(params: EngineParams) -> Iterator[Dask]:
                 f"({error})"
             ) from None
         with client:
-            client.wait_for_workers(1, timeout=60)
+            try:
+                client.wait_for_workers(1, timeout=3 * CONNECT_SECONDS)
+            except TimeoutError:
+                raise DataError(f"the Dask scheduler at {address} has no worker") from None
             yield Dask(client, max(1, len(client.scheduler_info(n_workers=-1)["workers"])))
         return
     workers = params.workers or _cores()

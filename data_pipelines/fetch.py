@@ -146,10 +146,16 @@ def _bring(
         (raw / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, raw / file)
         _verify(raw / file, place, expected.get(file))
-    with tqdm(desc="download", unit="B", total=None, disable=not remote) as bar:
+    with tqdm(desc="download", unit="B", total=0, disable=not remote) as bar:
         for file, place in remote.items():
             bar.set_postfix_str(file)
-            download(place, downloads / file, retries=retries, on_bytes=bar.update)
+            before = bar.n
+
+            def move(arrived: int, size: int, before: int = before) -> None:
+                bar.total = before + max(arrived, size)
+                bar.update(before + arrived - bar.n)
+
+            download(place, downloads / file, retries=retries, progress=move)
             try:
                 _verify(downloads / file, place, expected.get(file))
             except SourceError:

@@ -8,7 +8,6 @@ in which order depends on the seed and each row's uid alone.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from data_pipelines.mixing.selection import (
     text_windows,
     write_pool,
 )
-from data_pipelines.output import new_folder, write_json
+from data_pipelines.output import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, MixParams
 from data_pipelines.tables import batches, parquet_writer
 
@@ -72,9 +71,8 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
     """Raises SourceError if nothing is left to mix."""
     with (
         new_folder(workspace / layout.MIXTURE) as out,
-        tempfile.TemporaryDirectory(dir=out, prefix="scratch-") as folder,
+        scratch_folder(workspace / layout.MIXTURE) as scratch,
     ):
-        scratch = Path(folder)
         (out / "examples").mkdir()
         (out / "text").mkdir()
         with database(scratch, engine.memory_mb) as connection:

@@ -22,6 +22,18 @@ def new_folder(path: Path) -> Iterator[Path]:
     os.replace(partial, path)
 
 
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what is needed on the way; a killed process's is cleared first."""
+    scratch = path.with_name(path.name + ".scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """JSON with sorted keys, so that equal content has an equal hash."""
     partial = path.with_name(path.name + ".partial")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import sentencepiece as spm
@@ -18,7 +17,7 @@ from data_pipelines import layout
 from data_pipelines.database import database, literal
 from data_pipelines.errors import SourceError
 from data_pipelines.fetch import sha256
-from data_pipelines.output import new_folder
+from data_pipelines.output import new_folder, scratch_folder
 from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import EngineParams, TokenizerParams
 
@@ -53,8 +52,8 @@ def _texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str
         texts = literal(folder / "text" / "*.parquet")
         plain = f"UNION ALL SELECT text FROM read_parquet({texts})"
     with (
-        tempfile.TemporaryDirectory(dir=folder.parent, prefix="tokenizer-") as scratch,
-        database(Path(scratch), memory_mb) as connection,
+        scratch_folder(workspace / layout.TOKENIZER) as scratch,
+        database(scratch, memory_mb) as connection,
     ):
         rows = connection.execute(
             f"""

@@ -7,7 +7,6 @@ shards have their own suite, which the stage `pack` runs before it hands them on
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from data_pipelines.expectations.suites import (
     raw_suite,
     tasks_suite,
 )
-from data_pipelines.output import new_folder, write_json
+from data_pipelines.output import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams, ValidateParams
 
 BATCH = 250_000
@@ -125,8 +124,8 @@ def _of_the_whole(
     records = json.loads((workspace / layout.RECORDS / "report.json").read_text(encoding="utf-8"))
     overlap = json.loads((mixture / "contamination.json").read_text(encoding="utf-8"))
     with (
-        tempfile.TemporaryDirectory(dir=mixture.parent, prefix="validate-") as scratch,
-        database(Path(scratch), engine.memory_mb) as connection,
+        scratch_folder(workspace / layout.VALIDATION) as scratch,
+        database(scratch, engine.memory_mb) as connection,
     ):
         files = literal(mixture / "examples" / "*.parquet")
         connection.execute(f"CREATE VIEW rows AS SELECT * FROM read_parquet({files})")

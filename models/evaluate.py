@@ -42,7 +42,8 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     )
     index = _index(workspace / layout.BENCHMARKS)
     samples = _samples(answerer, index, workspace / layout.BENCHMARKS, params)
-    _mark_contaminated(samples, index, _read(workspace / layout.CONTAMINATION, "mix"))
+    overlap = _read(workspace / layout.CONTAMINATION, "mix")
+    _mark_contaminated(samples, index, overlap)
     tasks = [_task_record(entry, samples[task_name(entry)]) for entry in index]
     suites = _suites(tasks)
     accuracy, error = macro(
@@ -70,6 +71,11 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
             "partial": any(task["partial"] for task in tasks),
             "items": sum(task["n"] for task in tasks),
             "contaminated": sum(task["contaminated"] for task in tasks),
+            # Of every suite that the training data was checked against, scored here or not.
+            "contamination": {
+                suite: {"items": found["items"], "contaminated": found["contaminated"]}
+                for suite, found in overlap.items()
+            },
             "data_warnings": _data_warnings(workspace),
             "suites": suites,
             "tasks": tasks,

@@ -57,7 +57,7 @@ def test_evaluation_and_registry_tell_of_overlaps_with_the_mixture(finished_copy
     file = finished_copy.folder / "data/benchmarks" / task["file"]
     item = json.loads(file.read_text().splitlines()[0])["id"]
     known = json.loads(overlap.read_text())
-    known["sample"]["tasks"] = {task["task"]: [item]}
+    known["sample"].update(contaminated=1, tasks={task["task"]: [item]})
     overlap.unlink()  # the copy shares its bytes with the cache
     overlap.write_text(json.dumps(known))
     assert finished_copy.call("evaluate", "moe_instruct").returncode == 0
@@ -66,6 +66,7 @@ def test_evaluation_and_registry_tell_of_overlaps_with_the_mixture(finished_copy
     assert counted.pop(f"sample/{task['task']}") == 1
     assert set(counted.values()) == {0}
     assert record["contaminated"] == record["suites"][0]["contaminated"] == 1
+    assert record["contamination"] == {"sample": {"items": 120, "contaminated": 1}}
 
 
 def test_a_run_on_a_dask_cluster_of_its_own(fresh_project):
