@@ -149,7 +149,7 @@ def _bring(
     with tqdm(desc="download", unit="B", total=0, disable=not remote) as bar:
         for file, place in remote.items():
             bar.set_postfix_str(file)
-            before = bar.n
+            before = int(bar.n)
 
             def move(arrived: int, size: int, before: int = before) -> None:
                 bar.total = before + max(arrived, size)
