@@ -36,15 +36,22 @@ def run(params: FetchParams, workspace: Path) -> None:
     path = Path(params.catalog) if params.catalog else catalog.BUILT_IN
     chosen = catalog.select(catalog.load(path), params.sources) if params.sources else {}
     accepted = {n: s for n, s in chosen.items() if s.terms in params.licences}
-    left_out = {n: f"{s.licence} ({s.terms})" for n, s in chosen.items() if n not in accepted}
-    for name, licence in left_out.items():
-        print(f"{name} is left out: its licence is {licence}", file=sys.stderr)
+    left_out = {
+        name: f"its licence is {source.licence} ({source.terms})"
+        for name, source in chosen.items()
+        if name not in accepted
+    }
     if not accepted and params.sample is None:
         raise SourceError(
             f"data_pipelines.fetch.licences leaves out every source: {', '.join(left_out)}"
         )
     pins = catalog.pins(path)
     found = {name: _find(name, source, params, pins) for name, source in accepted.items()}
+    for name in [name for name, files in found.items() if not files]:
+        left_out[name] = f"{params.root} does not hold its files"
+        del accepted[name], found[name]
+    for name, reason in left_out.items():
+        print(f"{name} is left out: {reason}", file=sys.stderr)
     places = {file: location for files in found.values() for file, location in files.items()}
     cut = set() if params.root else {f for s in accepted.values() for f in s.cut}
     expected = {f: pins[f] for f in places if f in pins and f not in cut} if params.verify else {}
@@ -78,8 +85,10 @@ def sha256(path: Path) -> str:
 
 
 def _find(name: str, source: Source, params: FetchParams, pins: dict[str, str]) -> dict[str, str]:
-    """File name -> where it is fetched from."""
+    """File name -> where it is fetched from; nothing for a source that may be left out."""
     found: dict[str, str] = {}
+    # Another folder of these formats, asked for by a pattern: it may hold less.
+    may_lack = bool(params.root) and not params.verify and name not in params.sources
     for pattern, url in source.patterns.items():
         pinned = [file for file in pins if catalog.matches_one(file, pattern)]
         if not params.root and not url:
@@ -98,11 +107,17 @@ def _find(name: str, source: Source, params: FetchParams, pins: dict[str, str]) 
         else:
             listed = [pattern]
         if not listed and pattern in source.also:
+            if may_lack and "*" in pattern:
+                continue  # whoever reads the files says what it lacks
+            if may_lack:
+                return {}
             raise SourceError(f"{name}: no file matches {pattern!r} below {params.root}")
         for file in listed:
             place = _below(params.root, file) if params.root else _published(url, pattern, file)
             found[file] = place
     if not any(catalog.matches(file, source.files) for file in found):
+        if may_lack:
+            return {}
         where = params.root or source.url
         raise SourceError(f"{name}: no file matches {', '.join(source.files)!r} below {where}")
     return found

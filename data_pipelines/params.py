@@ -46,7 +46,8 @@ class FetchParams:
     """Another catalog than data_pipelines/catalog.yaml."""
     verify: bool = True
     """Whether files must have the hashes that stand beside the catalog; false for files of the
-    same formats with other content."""
+    same formats with other content. Then a source that a pattern names, and the root has no file
+    of, is left out and said."""
     licences: tuple[str, ...] = TERMS
     """Terms of use that are accepted; sources under others are left out, and said."""
     retries: int = 4

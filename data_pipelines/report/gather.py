@@ -45,7 +45,7 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
             }
             for name, source in manifest["sources"].items()
         },
-        "left_out_by_licence": manifest["left_out"],
+        "left_out": manifest["left_out"],
         "quarantined": read["quarantined"],
         "held_out": sum(t["examples"] for t in read["tasks"] if t["split"] == "test"),
         "duplicates": clean["duplicates"],

@@ -1,7 +1,9 @@
 """Fetching: from a folder and over HTTP, broken off, resumed, changed on the way; the catalog."""
 
 import hashlib
+import json
 import re
+import shutil
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -290,13 +292,25 @@ def test_other_bad_sources(folder, tmp_path, what, told):
         (root / "lists/l.txt").unlink()
     elif what == "no match":
         (root / "other/b_train.tsv").unlink()
-        folder = replace(folder, verify=False)
+        folder = replace(folder, verify=False, sources=("cot/b",))
     elif what == "bad pins":
         Path(folder.catalog).with_suffix(".sha256").write_text("hello\n")
     else:
         folder = replace(folder, sources=("cot/aa",))
     with pytest.raises(SourceError, match=told):
         fetch.run(folder, tmp_path)
+
+
+@pytest.mark.parametrize("lacks", ["other", "lists"])
+def test_another_folder_of_the_same_formats_may_hold_less(folder, tmp_path, capsys, lacks):
+    shutil.rmtree(Path(folder.root) / lacks)
+    fetch.run(replace(folder, verify=False), tmp_path)
+    assert raw(tmp_path, "cot/x_train.tsv") == BIG
+    told = f"cot/b is left out: {folder.root} does not hold its files"
+    assert told in capsys.readouterr().err
+    manifest = json.loads(raw(tmp_path, "manifest.json"))
+    assert list(manifest["sources"]) == ["cot/a"]
+    assert list(manifest["left_out"]) == ["cot/b"]
 
 
 # The catalog -------------------------------------------------------------------------------------
