@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines.cleaning.words import Hashes, Words, key, normalised
+from data_pipelines.remembered import remembered
 
 WHOLE_WORDS = 3
 """A question of fewer words says too little for a match to mean anything."""
@@ -93,7 +93,7 @@ def _low(hashes: Hashes) -> npt.NDArray[np.int64]:
     return (hashes & np.uint64((1 << _BITS) - 1)).astype(np.int64)
 
 
-@lru_cache(maxsize=2)
+@remembered(2)
 def guard(path: Path, ngram: int, max_items: int) -> Guard:
     """The guard of `guard.parquet` (columns suite, task, id, question, text)."""
     table = pq.read_table(path)

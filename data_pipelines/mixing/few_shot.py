@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from data_pipelines.example import stable_fraction, stable_hash
 from data_pipelines.params import MixParams
+from data_pipelines.remembered import remembered
 
 POOL = 8
 """Worked examples kept at hand for each task and template."""
@@ -35,7 +35,7 @@ class Worked:
 Pool = Mapping[tuple[str, str], Sequence[Worked]]
 
 
-@lru_cache(maxsize=1)
+@remembered(1)
 def load_pool(path: Path) -> Pool:
     """Of a file with `uid, task, template, inputs, targets`, by task and template."""
     pool: dict[tuple[str, str], list[Worked]] = defaultdict(list)

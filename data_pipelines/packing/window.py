@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from data_pipelines.packing.pretraining import pair
 from data_pipelines.packing.shard import Pairs, write_shard
 from data_pipelines.packing.vocabulary import Tokens, Vocabulary
 from data_pipelines.params import PackParams
+from data_pipelines.remembered import remembered
 
 TEXT_TASK = "text"
 
@@ -51,7 +51,7 @@ class Outcome:
 
 def pack_window(job: Job) -> Outcome:
     """Tokenises and packs one window; the same shard whoever calls it."""
-    vocabulary = _vocabulary(job.tokenizer)
+    vocabulary = _vocabulary(job.tokenizer / "tokenizer.json")
     params = job.params
     table = pq.read_table(job.window)
     if "text" in table.column_names:
@@ -104,7 +104,7 @@ def _plain(
     return Pairs(inputs, targets, task), tokens.lengths[kept] >= job.params.encoder_length
 
 
-@lru_cache(maxsize=1)
-def _vocabulary(folder: Path) -> Vocabulary:
-    description = json.loads((folder / "tokenizer.json").read_text())
-    return Vocabulary.load(folder / "spiece.model", description["sentinels"])
+@remembered(1)
+def _vocabulary(path: Path) -> Vocabulary:
+    description = json.loads(path.read_text())
+    return Vocabulary.load(path.with_name("spiece.model"), description["sentinels"])

@@ -8,13 +8,13 @@ Format (allenai/natural-instructions): `Definition` (list of str), `Positive Exa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, Refused, stable_fraction, stable_hash
 from data_pipelines.params import ReadParams
+from data_pipelines.remembered import remembered
 from data_pipelines.sources.part import Part
 from data_pipelines.templates.instructions import choose, group
 
@@ -123,7 +123,7 @@ def _split(part: Part, params: ReadParams) -> str:
     return "test" if part.path.stem in _listed(part.raw / folder / "test_tasks.txt") else "train"
 
 
-@lru_cache(maxsize=8)
+@remembered(8)
 def _listed(path: Path) -> frozenset[str]:
     if not path.is_file():
         raise SourceError(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, Refused, stable_hash
 from data_pipelines.params import ReadParams
+from data_pipelines.remembered import remembered
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.raw.row import RawRow
 from data_pipelines.sources.raw.table import rows
@@ -76,7 +76,7 @@ def _example(
     return part.refused(row, f"none of {len(prompts)} templates applies", record.columns)
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def _trained_as(path: Path, hub_name: str) -> str:
     """`do_train` of a data set, e.g. `glue/mrpc`; empty if T0 does not train on it."""
     try:

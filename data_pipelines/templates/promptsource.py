@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from data_pipelines.errors import SourceError
+from data_pipelines.remembered import remembered
 from data_pipelines.templates.sandbox import TemplateRefused, compiled, render
 
 SEPARATOR = "|||"
@@ -59,7 +59,7 @@ class Prompt:
         return parts[0], parts[1], choices
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def load(path: Path) -> tuple[Prompt, ...]:
     """Templates of one file, by name. Raises SourceError for a file that is none of promptsource.
 

@@ -300,6 +300,16 @@ def test_plain_text_is_kept_from_evaluation_too(tmp_path):
     assert len(texts) <= len(before.splitlines())
 
 
+def test_a_worker_that_outlives_a_run_sees_the_items_of_the_next(tmp_path):
+    """Workers of a cluster do; what they remember of a file must not outlive the file."""
+    room = room_of(tmp_path, [(text, "yes", name, "flan") for name, text in ROWS.items()])
+    items = tmp_path / "root/eval/gsm8k/test.jsonl"
+    items.write_text(json.dumps({"question": ROWS["innocent"], "answer": "#### 1"}) + "\n")
+    room.run("fetch", "benchmarks", "read", "clean")
+    found = pq.read_table(room.workspace / "data/clean/contamination.parquet")
+    assert found["task"].to_pylist() == ["innocent"]
+
+
 def test_another_threshold_finds_no_fewer(tmp_path):
     room = room_of(tmp_path, NEAR)
     loose = room.but(clean=replace(room.clean, near_similarity=0.5))
