@@ -48,6 +48,11 @@ class Source:
         return dict.fromkeys(self.files, self.url) | self.also
 
 
+def path_of(named: str) -> Path:
+    """The catalog that `fetch.catalog` names; the built-in one where it names none."""
+    return Path(named) if named else BUILT_IN
+
+
 def load(path: Path) -> dict[str, Source]:
     """Name -> source. Raises SourceError naming the entry that is wrong, and what of it."""
     from data_pipelines.sources.benchmarks.table import READERS

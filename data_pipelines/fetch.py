@@ -33,7 +33,7 @@ def run(params: FetchParams, workspace: Path) -> None:
 
     Raises SourceError when a file is missing, cannot be had, or differs from its pin.
     """
-    path = Path(params.catalog) if params.catalog else catalog.BUILT_IN
+    path = catalog.path_of(params.catalog)
     chosen = catalog.select(catalog.load(path), params.sources) if params.sources else {}
     accepted = {n: s for n, s in chosen.items() if s.terms in params.licences}
     left_out = {

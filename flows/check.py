@@ -128,9 +128,9 @@ def _data(params: Params) -> list[str]:
     from data_pipelines.example import TEXT
 
     data = params.data_pipelines
-    path = Path(data.fetch.catalog) if data.fetch.catalog else catalog.BUILT_IN
     try:
-        chosen = catalog.select(catalog.load(path), data.fetch.sources)
+        sources = catalog.load(catalog.path_of(data.fetch.catalog))
+        chosen = catalog.select(sources, data.fetch.sources)
     except SourceError as error:
         return [str(error)]
     problems = []

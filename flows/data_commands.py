@@ -23,7 +23,11 @@ def catalog(as_json: bool) -> None:
     """Every source of the catalog that params.yaml names."""
     root = project.find()
     params = check.load(root / "params.yaml")
-    rows = [_entry(name, source, params, root) for name, source in _sources(params).items()]
+    path = catalogs.path_of(params.data_pipelines.fetch.catalog)
+    pins = catalogs.pins(path)
+    rows = [
+        _entry(name, source, params, root, pins) for name, source in catalogs.load(path).items()
+    ]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -74,15 +78,10 @@ def report(as_json: bool, workspace: Path | None) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _sources(params: Params) -> dict[str, Source]:
-    named = params.data_pipelines.fetch.catalog
-    return catalogs.load(Path(named) if named else catalogs.BUILT_IN)
-
-
-def _entry(name: str, source: Source, params: Params, root: Path) -> dict[str, Any]:
+def _entry(
+    name: str, source: Source, params: Params, root: Path, pins: dict[str, str]
+) -> dict[str, Any]:
     fetch = params.data_pipelines.fetch
-    path = Path(fetch.catalog) if fetch.catalog else catalogs.BUILT_IN
-    pins = catalogs.pins(path)
     pinned = [file for file in pins if catalogs.matches(file, source.files)]
     present = [p for pattern in source.files for p in (root / layout.RAW).glob(pattern)]
     if present:

@@ -35,7 +35,6 @@ class Prompt:
     name: str
     jinja: Any
     choices: Any | None
-    original_task: bool
     refused: str = ""
     """Why the template can never be rendered."""
 
@@ -79,15 +78,13 @@ def load(path: Path) -> tuple[Prompt, ...]:
 
 
 def _prompt(entry: dict[str, Any]) -> Prompt:
-    metadata = entry.get("metadata") or {}
-    name, original = str(entry.get("name")).strip(), bool(metadata.get("original_task"))
+    name = str(entry.get("name")).strip()
     try:
         choices = entry.get("answer_choices")
         return Prompt(
             name,
             compiled(str(entry.get("jinja"))),
             compiled(choices) if choices else None,
-            original,
         )
     except TemplateRefused as error:
-        return Prompt(name, None, None, original, str(error))
+        return Prompt(name, None, None, str(error))

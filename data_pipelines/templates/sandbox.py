@@ -104,11 +104,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
                     raise SecurityError(f"more than {LONGEST} characters")
         return super().call_binop(context, operator, left, right)
 
-    def refuse_endless(self, seed: int) -> None:
-        """Starts the budget of one rendering; `seed` decides what `choice` picks."""
-        _steps.set(BUDGET)
-        _random.set(random.Random(seed))
-
 
 _SANDBOX = Sandbox()
 
@@ -122,8 +117,12 @@ def compiled(source: str) -> Any:
 
 
 def render(template: Any, fields: dict[str, Any], seed: int) -> str:
-    """The text. Raises TemplateRefused for what the sandbox or the budget does not allow."""
-    _SANDBOX.refuse_endless(seed)
+    """The text; `seed` decides what `choice` picks.
+
+    Raises TemplateRefused for what the sandbox or the budget does not allow.
+    """
+    _steps.set(BUDGET)
+    _random.set(random.Random(seed))
     try:
         text: str = template.render(fields)
     except RecursionError:
