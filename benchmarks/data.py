@@ -11,42 +11,36 @@ Every measurement is a process of its own, in turns; figures are medians.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from benchmarks.rows import write_rows
+from benchmarks.timing import machine, parser, write
 
 PATH = ("mix", "validate", "pack")
 WHOLE = ("read", "clean", *PATH)
-THREADS = len(os.sched_getaffinity(0))
 
 
 def main() -> None:
     """Measures, prints a table, and writes the figures where asked."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--turns", type=int, default=3, help="measurements of each")
-    parser.add_argument("--quick", action="store_true", help="10,000 rows, one turn")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go")
-    chosen = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
+    options.add_argument("--turns", type=int, default=3, help="measurements of each")
+    chosen = options.parse_args()
     rows, turns = ([10_000], 1) if chosen.quick else (chosen.rows, chosen.turns)
-    figures = {"machine": _machine(), "sizes": [_measure(count, turns) for count in rows]}
+    packages = ("sentencepiece", "pyarrow", "duckdb", "rensa", "great-expectations", "datasets")
+    figures = {"machine": machine(*packages), "sizes": [_measure(count, turns) for count in rows]}
     print(_table(figures))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write(figures, chosen.json)
 
 
 def _measure(rows: int, turns: int) -> dict[str, Any]:
@@ -146,25 +140,6 @@ def _suite(path: Path) -> None:
         for i in range(5_000)
     )
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-
-
-def _machine() -> dict[str, Any]:
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    packages = ("sentencepiece", "pyarrow", "duckdb", "rensa", "great-expectations", "datasets")
-    return {
-        "cpu": model,
-        "threads": THREADS,
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-        "command": " ".join(["python -m benchmarks.data", *sys.argv[1:]]),
-    }
 
 
 def _table(figures: dict[str, Any]) -> str:

@@ -97,20 +97,25 @@ def _describe(problem: Any) -> str:
 
 def _impossible(params: Params) -> list[str]:
     """Combinations that each field alone cannot see."""
-    from models.architecture.moe.routers.names import check_router
+    from models.architecture.moe.dispatch.names import check_dispatch
+    from models.architecture.moe.routers.names import check_routers
     from models.errors import ModelError
     from models.presets import PRESETS, preset
 
-    problems = []
+    problems: list[str] = []
+    training = params.models.training
     for name, run in params.models.runs.items():
         where = f"models.runs.{name}"
         try:
             config = preset(run.preset)
-            if config.moe is not None:
-                check_router(config.moe)
+            check_routers(config)
         except ModelError as error:
             problems.append(f"{where}.preset: {error}")
             continue
+        try:
+            check_dispatch(training.dispatch, config, precision=training.precision)
+        except ModelError as error:
+            problems.append(f"models.training.dispatch: {error} (run {name})")
         started = params.models.runs.get(run.start)
         # Where the other run's preset does not exist, that alone is the mistake.
         if started is not None and started.preset in PRESETS and started.preset != run.preset:

@@ -102,13 +102,70 @@ def dashboard(port: int | None) -> None:
     serve(port)
 
 
-@cli.command()
+@cli.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-def models(as_json: bool) -> None:
-    """List the model presets: parameters and compute."""
-    from flows.presets_table import show
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the model presets: parameters, compute, memory. Also: match, import, export, upcycle."""
+    if context.invoked_subcommand is None:
+        from flows.model_commands import show
 
-    show(as_json)
+        show(as_json)
+
+
+@models.command("match")
+@click.argument("preset")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def models_match(preset: str, as_json: bool) -> None:
+    """Which dense models cost the same per token as PRESET?"""
+    from flows.model_commands import match
+
+    match(preset, as_json)
+
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@models.command("import")
+@click.argument("source", type=FOLDER)
+@click.argument("target", type=FOLDER)
+def models_import(source: Path, target: Path) -> None:
+    """Make weights of ours in TARGET from a Hugging Face checkpoint in SOURCE.
+
+    T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (sharded too).
+    """
+    from flows.model_commands import import_checkpoint
+
+    import_checkpoint(source, target)
+
+
+@models.command("export")
+@click.argument("source", type=FOLDER)
+@click.argument("target", type=FOLDER)
+def models_export(source: Path, target: Path) -> None:
+    """Write the weights in SOURCE (e.g. runs/NAME/weights) for Hugging Face transformers to TARGET.
+
+    Dense models and Switch models with ReLU; other routers are refused, as transformers has no
+    class for them.
+    """
+    from flows.model_commands import export_checkpoint
+
+    export_checkpoint(source, target)
+
+
+@models.command("upcycle")
+@click.argument("source", type=FOLDER)
+@click.argument("preset")
+@click.argument("target", type=FOLDER)
+@click.option("--seed", default=0, show_default=True, help="Of the router's weights.")
+def models_upcycle(source: Path, preset: str, target: Path, seed: int) -> None:
+    """Make the MoE model PRESET in TARGET from the dense weights in SOURCE.
+
+    Every expert starts as the dense model's feed-forward layer (sparse upcycling).
+    """
+    from flows.model_commands import upcycle_checkpoint
+
+    upcycle_checkpoint(source, preset, target, seed)
 
 
 @cli.group()

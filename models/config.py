@@ -22,7 +22,11 @@ class MoEConfig:
     router: str = "switch"
     """A key of `models.architecture.moe.routers.table.ROUTERS`."""
     k: int = 1
-    """Experts used by each token."""
+    """Experts used by each token; with expert_choice, by a token on average."""
+    decoder_router: str | None = None
+    """Router of the decoder; null: the same. expert_choice needs another one there."""
+    decoder_k: int | None = None
+    """Experts used by each token of the decoder; null: k."""
     every: int = 2
     """Every how many blocks of a stack the feed-forward layer is an MoE layer."""
     capacity_factor_train: float | None = 1.25
@@ -31,6 +35,12 @@ class MoEConfig:
     """The same outside training."""
     min_capacity: int = 4
     """Fewest rows an expert accepts, however small the batch."""
+    group_rows: int | None = None
+    """Batch rows that share a group, within which capacity is counted (GShard, section 2.2);
+    null: all rows of a process are one group. At 1 no row depends on its neighbours."""
+    batch_priority: bool = False
+    """When an expert is full, drop the tokens with the lowest gate, not the last ones
+    (V-MoE, Riquelme et al., arXiv 2106.05974, section 4)."""
     dense_beside: bool = False
     """Keep a dense feed-forward layer beside each MoE layer (ST-MoE)."""
     balance_loss: float = 0.01
@@ -101,6 +111,15 @@ class ModelConfig:
         except TypeError as error:
             raise ConfigError(f"not a model configuration: {error}") from None
 
+    def moe_of(self, *, decoder: bool) -> MoEConfig:
+        """The sparse half as the encoder's or the decoder's layers see it."""
+        assert self.moe is not None
+        moe = self.moe
+        router, k = moe.router, moe.k
+        if decoder:
+            router, k = moe.decoder_router or router, moe.decoder_k or k
+        return dataclasses.replace(moe, router=router, k=k, decoder_router=None, decoder_k=None)
+
     def digest(self) -> str:
         """Short hash of the configuration, stable across processes."""
         text = json.dumps(self.to_dict(), sort_keys=True)
@@ -121,5 +140,17 @@ def _check_moe(moe: MoEConfig, num_layers: int) -> None:
         factor = getattr(moe, name)
         if factor is not None and factor <= 0:
             raise ConfigError(f"moe.{name} is {factor}: it must be above 0, or null for dropless")
-    if not 0 <= moe.jitter < 1:
-        raise ConfigError(f"moe.jitter is {moe.jitter}: it must lie in [0, 1)")
+    if moe.decoder_k is not None and not 1 <= moe.decoder_k <= moe.num_experts:
+        raise ConfigError(
+            f"moe.decoder_k is {moe.decoder_k}: it must lie between 1 and {moe.num_experts} experts"
+        )
+    for name in ("min_capacity", "group_rows"):
+        value = getattr(moe, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"moe.{name} is {value}: it must be at least 1")
+    for name in ("jitter", "expert_dropout"):
+        if not 0 <= getattr(moe, name) < 1:
+            raise ConfigError(f"moe.{name} is {getattr(moe, name)}: it must lie in [0, 1)")
+    for name in ("balance_loss", "z_loss"):
+        if getattr(moe, name) < 0:
+            raise ConfigError(f"moe.{name} is {getattr(moe, name)}: it must not be negative")

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models import layout
+from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.evaluation.answering import Answerer, max_input_of
@@ -34,6 +35,7 @@ SCHEMA_VERSION = 1
 def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     """Evaluates run `name`. Raises ModelError for missing weights or altered benchmark files."""
     make_deterministic(params.threads)
+    keep_freed_memory()
     folder = workspace / layout.RUNS / name
     answerer = Answerer.load(
         folder / "weights",

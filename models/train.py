@@ -13,6 +13,8 @@ from pathlib import Path
 
 from data_pipelines.packed import PackedCorpus
 from models import flops, layout
+from models.allocation import keep_freed_memory
+from models.architecture.moe.dispatch.table import use
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.determinism import make_deterministic
@@ -31,6 +33,7 @@ from models.weights import load_weights, save_weights
 def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Path) -> None:
     """Trains run `name`. Raises ModelError or DataError before the first step where it can."""
     make_deterministic(params.threads)
+    keep_freed_memory()
     with join() as group:
         _train(name, run_params, params, workspace, group)
 
@@ -41,6 +44,7 @@ def _train(
     corpus = PackedCorpus.open(workspace / layout.PACKED / run_params.data)
     validation = PackedCorpus.open(workspace / layout.PACKED / "validation")
     model = _start(run_params, params, corpus, workspace)
+    use(model, params.dispatch)
     digest = _fingerprint(run_params, params, corpus, model.config)
     folder = workspace / layout.CHECKPOINTS / name
     trainer = Trainer(

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from models.architecture.attention import Attention, RelativePositionBias
 from models.architecture.feed_forward import FeedForward
+from models.architecture.matmul import linear
 from models.architecture.moe.layer import MoELayer
 from models.config import ModelConfig
 
@@ -38,6 +39,22 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), 1e-6).to(x.dtype)
 
 
+class Cache:
+    """Keys and values of the tokens decoded so far, in buffers for as many as there may be."""
+
+    def __init__(self, like: Tensor, length: int) -> None:
+        """`like`: `[B, H, S, K]`, keys of the cross-attention: the same sizes but S."""
+        batch, heads, _, width = like.shape
+        self.keys, self.values = like.new_empty(2, batch, heads, length, width).unbind(0)
+        self.length = 0
+
+    def add(self, kv: KeyValues) -> KeyValues:
+        """Appends one token; returns all so far."""
+        at, self.length = self.length, self.length + 1
+        self.keys[:, :, at : self.length], self.values[:, :, at : self.length] = kv
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+
 class Block(nn.Module):
     """Self-attention, in a decoder cross-attention, then feed-forward; each behind a norm."""
 
@@ -50,7 +67,7 @@ class Block(nn.Module):
         self.cross_attention = Attention(config) if decoder else None
         self.feed_forward_norm = RMSNorm(config.d_model)
         self.feed_forward: FeedForward | MoELayer = (
-            MoELayer(config) if sparse else FeedForward(config)
+            MoELayer(config, decoder=decoder) if sparse else FeedForward(config)
         )
 
     def forward(
@@ -60,21 +77,23 @@ class Block(nn.Module):
         valid_BL: Tensor,
         cross_kv: KeyValues | None = None,
         cross_bias: Tensor | None = None,
-        past: KeyValues | None = None,
-    ) -> tuple[Tensor, KeyValues]:
-        """Returns the block's output and the keys and values of its self-attention."""
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """`cache`: keys and values of the tokens before, to which these are added."""
         h = self.attention_norm(x_BLD)
         kv = self.attention.keys_values(h)
-        if past is not None:
-            kv = (torch.cat([past[0], kv[0]], 2), torch.cat([past[1], kv[1]], 2))
-        x_BLD = x_BLD + self._drop(self.attention(h, kv, bias))
+        if cache is not None:
+            kv = cache.add(kv)
+        attend = self.attention if cache is None else self.attention.one
+        x_BLD = x_BLD + self._drop(attend(h, kv, bias))
         if self.cross_attention is not None and self.cross_norm is not None:
             assert cross_kv is not None
             assert cross_bias is not None
             h = self.cross_norm(x_BLD)
-            x_BLD = x_BLD + self._drop(self.cross_attention(h, cross_kv, cross_bias))
+            attend = self.cross_attention if cache is None else self.cross_attention.one
+            x_BLD = x_BLD + self._drop(attend(h, cross_kv, cross_bias))
         h = self.feed_forward_norm(x_BLD)
-        return x_BLD + self._drop(self.feed_forward(h, valid_BL)), kv
+        return x_BLD + self._drop(self.feed_forward(h, valid_BL))
 
     def cross_keys_values(self, memory_BSD: Tensor) -> KeyValues:
         """What a decoder block reads of the encoder's output, computed once."""
@@ -107,9 +126,13 @@ class Stack(nn.Module):
 class DecoderState:
     """What decoding keeps between steps: per layer, self and cross keys and values."""
 
-    past: list[KeyValues | None]
+    caches: list[Cache]
     cross: list[KeyValues]
     cross_bias: Tensor
+    """-inf where a row's input is padding: `[B * H, 1, S]`."""
+    bias_Z1S: Tensor
+    """Relative position bias of the keys, the oldest first, as the last possible token sees it;
+    Z = batch * heads."""
     length: int = 0
 
 
@@ -152,7 +175,7 @@ class T5(nn.Module):
         x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
         valid = segments_BL > 0
         for block in stack.layers():
-            x, _ = block(x, bias, valid)
+            x = block(x, bias, valid)
         return F.dropout(stack.norm(x), stack.dropout, self.training)
 
     def decode(
@@ -168,14 +191,14 @@ class T5(nn.Module):
         valid = segments_BL > 0
         for block in stack.layers():
             cross_kv = block.cross_keys_values(memory_BSD)
-            x, _ = block(x, bias, valid, cross_kv, cross_bias)
+            x = block(x, bias, valid, cross_kv, cross_bias)
         return self.logits(F.dropout(stack.norm(x), stack.dropout, self.training))
 
     def logits(self, x: Tensor) -> Tensor:
         if self.head is None:
             # T5 v1.0 rescales where input and output embedding are one (arXiv 1910.10683).
-            return F.linear(x * self.config.d_model**-0.5, self.embedding)
-        return F.linear(x, self.head)
+            return linear(x * self.config.d_model**-0.5, self.embedding)
+        return linear(x, self.head)
 
     def forward(
         self, tokens: Tensor, segments: Tensor, target_tokens: Tensor, target_segments: Tensor
@@ -184,28 +207,35 @@ class T5(nn.Module):
         memory = self.encode(tokens, segments)
         return self.decode(target_tokens, target_segments, memory, segments)
 
-    def start_decoding(self, memory_BSD: Tensor, memory_segments: Tensor) -> DecoderState:
-        """Everything `step` needs, computed once for a batch of encoded inputs."""
-        blocks = self.decoder.layers()
+    def start_decoding(
+        self, memory_BSD: Tensor, memory_segments: Tensor, max_tokens: int
+    ) -> DecoderState:
+        """Everything `step` needs for up to `max_tokens` steps, computed once for a batch."""
         ones = torch.ones_like(memory_segments[:, :1])
+        cross = [block.cross_keys_values(memory_BSD) for block in self.decoder.layers()]
+        heads = self.config.num_heads
+        position = torch.arange(max_tokens, device=memory_BSD.device)
+        bias_1H1S = self.decoder.position_bias(position[-1:], position)
         return DecoderState(
-            past=[None] * len(blocks),
-            cross=[block.cross_keys_values(memory_BSD) for block in blocks],
-            cross_bias=_mask(ones, (memory_segments > 0).long()),
+            caches=[Cache(keys, max_tokens) for keys, _ in cross],
+            # Read in every step: laid out as they are read.
+            cross=[(keys.contiguous(), values.contiguous()) for keys, values in cross],
+            cross_bias=_mask(ones, (memory_segments > 0).long())
+            .expand(-1, heads, -1, -1)
+            .flatten(0, 1),
+            bias_Z1S=bias_1H1S.expand(len(memory_BSD), -1, -1, -1).flatten(0, 1),
         )
 
     def step(self, token_B: Tensor, state: DecoderState) -> Tensor:
         """One decoding step with cached keys and values: logits `[B, V]`."""
         stack = self.decoder
         x = F.embedding(token_B[:, None], self.embedding)
-        keys = torch.arange(state.length + 1, device=token_B.device)
-        bias = stack.position_bias(keys[-1:], keys)
-        valid = torch.ones_like(token_B[:, None], dtype=torch.bool)
-        for i, block in enumerate(stack.layers()):
-            x, state.past[i] = block(
-                x, bias, valid, state.cross[i], state.cross_bias, state.past[i]
-            )
         state.length += 1
+        # Distances are what counts: the last `length` keys, whatever their positions.
+        bias = state.bias_Z1S[:, :, -state.length :]
+        valid = torch.ones_like(token_B[:, None], dtype=torch.bool)
+        for block, cache, cross in zip(stack.layers(), state.caches, state.cross, strict=True):
+            x = block(x, bias, valid, cross, state.cross_bias, cache)
         return self.logits(stack.norm(x))[:, 0]
 
 

@@ -14,6 +14,7 @@ import sentencepiece as spm
 import torch
 from torch import Tensor
 
+from models.architecture.generation import greedy
 from models.architecture.t5 import T5
 from models.errors import DataMismatch, UnknownModel
 from models.output import sha256
@@ -76,21 +77,16 @@ class Answerer:
     @torch.no_grad()
     def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[str]:
         """Greedy answers; each ends at the end mark or after `max_new_tokens`."""
-        memory, segments = self._encode(list(inputs))
-        state = self.model.start_decoding(memory, segments)
-        token_N = torch.full((len(inputs),), PAD)
-        ended_N = torch.zeros(len(inputs), dtype=torch.bool)
-        written: list[Tensor] = []
-        for _ in range(max_new_tokens):
-            logits_NV = self.model.step(token_N, state)
-            # Ids above the tokenizer's last piece are sentinels and spare rows: not text.
-            logits_NV[:, self.processor.vocab_size() :] = -torch.inf
-            token_N = logits_NV.argmax(-1).masked_fill(ended_N, EOS)
-            ended_N = ended_N | (token_N == EOS)
-            written.append(token_N)
-            if bool(ended_N.all()):
-                break
-        rows = torch.stack(written, 1).tolist()
+        tokens_NL = _padded([self.tokens(text) for text in inputs])
+        # Ids above the tokenizer's last piece are sentinels and spare rows: not text.
+        written = greedy(
+            self.model,
+            tokens_NL,
+            (tokens_NL != PAD).long(),
+            max_new_tokens=max_new_tokens,
+            vocabulary=self.processor.vocab_size(),
+        )
+        rows = written.tolist()
         return [self.processor.DecodeIds(row[: _index(row, EOS)]) for row in rows]
 
     def _target(self, answer: str) -> list[int]:

@@ -43,6 +43,8 @@ class TrainingParams:
     """CPU threads of a process. Results are the same again only at the same number."""
     processes: int = 1
     """Data-parallel processes; above 1 the optimizer state is sharded over them (fairscale)."""
+    dispatch: str = "native"
+    """How tokens reach their experts: native, tutel or fairscale. The weights are the same."""
     precision: str = "float32"
     """float32, or bfloat16 autocast with float32 weights and router."""
     log_every: int = 20

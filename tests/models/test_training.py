@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from data_pipelines.packed import PackedCorpus
+from models.architecture.moe.dispatch.table import use
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
 from models.errors import CorruptCheckpoint, Diverged
@@ -116,6 +117,40 @@ def test_loss_is_the_mean_over_targets_plus_weighted_balance():
     assert int(loss.tokens) == count
     assert float(loss.nats) == pytest.approx(total, rel=1e-5)
     assert float(loss.total) == pytest.approx(total / count + 0.01 * balance, rel=1e-5)
+
+
+def test_another_dispatch_trains_the_same_weights_and_continues_the_same_checkpoint(tmp_path):
+    """Up to the order of sums; expert dropout off, as each backend draws it in its own order."""
+
+    def made(folder, backend, steps):
+        one = trainer(folder, steps, dropout=0.0)
+        one.model = undropped()
+        use(one.model, backend)
+        return one
+
+    def undropped():
+        plain = model()
+        config = dataclasses.replace(
+            plain.config, dropout=0.0, moe=dataclasses.replace(plain.config.moe, expert_dropout=0.0)
+        )
+        return T5(config).reset_parameters(0)
+
+    def kill(step):
+        if step == 5:
+            raise Killed
+
+    whole = made(tmp_path / "whole", "native", 8)
+    whole.fit()
+    first = made(tmp_path / "moved", "native", 8)
+    with pytest.raises(Killed):
+        first.fit(on_step=kill)
+    moved = made(tmp_path / "moved", "fairscale", 8)
+    assert moved.fit().resumed_from == 3
+    torch.distributed.destroy_process_group()  # fairscale's group of one
+    for name, weight in whole.model.state_dict().items():
+        torch.testing.assert_close(
+            moved.model.state_dict()[name], weight, atol=1e-5, rtol=1e-4, msg=name
+        )
 
 
 class Killed(Exception):

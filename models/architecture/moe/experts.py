@@ -1,6 +1,6 @@
 """The experts of one layer, stacked: `[E, D, F]`, so a state dict never names a process.
 
-Shape suffixes: E experts, D d_model, F d_ff, A rows sorted by expert.
+Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from models.architecture.moe.grouped import grouped, looped
 from models.config import ModelConfig
 
 
 class Experts(nn.Module):
-    """E feed-forward networks of the kind the dense twin has one of."""
+    """E feed-forward networks of the kind the dense twin has one of.
+
+    With experts spread over processes the three tensors are sharded along E (DTensor), and this
+    process computes its own experts only.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         assert config.moe is not None
         e, d, f = config.moe.num_experts, config.d_model, config.d_ff
-        self.gated = config.activation == "gated_gelu"
         self.dropout = config.moe.expert_dropout
         self.wi_EDF = nn.Parameter(torch.empty(e, d, f))
-        self.wg_EDF = nn.Parameter(torch.empty(e, d, f)) if self.gated else None
+        gated = config.activation == "gated_gelu"
+        self.wg_EDF = nn.Parameter(torch.empty(e, d, f)) if gated else None
         self.wo_EFD = nn.Parameter(torch.empty(e, f, d))
 
     def reset_parameters(self) -> None:
@@ -35,25 +39,31 @@ class Experts(nn.Module):
             nn.init.normal_(self.wg_EDF, std=1 / math.sqrt(d))
         nn.init.normal_(self.wo_EFD, std=1 / math.sqrt(f))
 
-    def forward(self, x_AD: Tensor, rows_per_expert_E: Tensor) -> Tensor:
-        """`x_AD`: rows sorted by expert. Returns the experts' outputs `[A, D]`.
+    def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """wi, wg, wo of the experts that this process holds."""
+        wi, wg, wo = self.wi_EDF, self.wg_EDF, self.wo_EFD
+        return _local(wi), None if wg is None else _local(wg), _local(wo)
 
-        One matrix product for each expert that has rows: on a CPU this beats padding to
-        capacity and a grouped product, and experts without rows cost nothing.
+    def forward(
+        self, x_TD: Tensor, token_A: Tensor, rows_E: Tensor, weight_A: Tensor | None
+    ) -> Tensor:
+        """y_t = sum over the assignments a of t of weight_a * expert_a(x_t), `[T, D]`.
+
+        `token_A` is sorted by expert, `rows_E` of its entries for each; `weight_A=None` is 1.
         """
-        rows: list[int] = rows_per_expert_E.tolist()
-        # unbind, not indexing: its backward stacks the E gradients once instead of adding
-        # E tensors that are zero but for one expert.
-        wi, wo = self.wi_EDF.unbind(0), self.wo_EFD.unbind(0)
-        wg = self.wg_EDF.unbind(0) if self.wg_EDF is not None else None
-        outputs = []
-        for expert, x in enumerate(x_AD.split(rows)):
-            if rows[expert] == 0:
-                continue
-            if wg is None:
-                h = F.relu(x @ wi[expert])
-            else:
-                h = F.gelu(x @ wi[expert], approximate="tanh") * (x @ wg[expert])
-            h = F.dropout(h, self.dropout, self.training)
-            outputs.append(h @ wo[expert])
-        return torch.cat(outputs) if outputs else x_AD
+        device = x_TD.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x_TD.dtype
+        wi, wg, wo = self.weights()
+        dropout = self.dropout if self.training else 0.0
+        if device == "cuda" and dtype == torch.bfloat16:
+            return grouped(
+                x_TD, token_A, rows_E, weight_A, wi, wg, wo, dropout=dropout, dtype=dtype
+            )
+        rows: list[int] = rows_E.tolist()
+        return looped(x_TD, token_A, rows, weight_A, wi, wg, wo, dropout=dropout, dtype=dtype)
+
+
+def _local(weight: Tensor) -> Tensor:
+    local: Tensor = weight.to_local() if hasattr(weight, "to_local") else weight
+    return local

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from models.architecture.feed_forward import FeedForward
-from models.architecture.moe.dispatch import native
+from models.architecture.moe.dispatch.native import NativeDispatch
+from models.architecture.moe.dispatch.protocol import Dispatch
 from models.architecture.moe.experts import Experts
 from models.architecture.moe.routers.table import build_router
 from models.architecture.moe.routing import Routing
@@ -15,19 +16,20 @@ from models.config import ModelConfig
 class MoELayer(nn.Module):
     """Sparse feed-forward layer. After a forward pass `routing` holds what the router did."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, decoder: bool) -> None:
         super().__init__()
-        assert config.moe is not None
-        self.router = build_router(config.d_model, config.moe)
+        moe = config.moe_of(decoder=decoder)
+        self.router = build_router(config.d_model, moe)
         self.experts = Experts(config)
-        self.dense = FeedForward(config) if config.moe.dense_beside else None
+        self.dense = FeedForward(config) if moe.dense_beside else None
+        self.dispatch: Dispatch = NativeDispatch()
+        """Set by `models.architecture.moe.dispatch.table.use`."""
         self.routing: Routing | None = None
 
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """`x_BLD`: batch x length x d_model; `valid_BL`: False where there is padding."""
-        x_TD = x_BLD.flatten(0, 1)
-        self.routing = self.router(x_TD, valid_BL.flatten())
-        y_BLD = native.dispatch(x_TD, self.routing, self.experts).view_as(x_BLD)
+        self.routing = self.router(x_BLD, valid_BL)
+        y_BLD = self.dispatch(x_BLD.flatten(0, 1), self.routing, self.experts).view_as(x_BLD)
         if self.dense is not None:
             y_BLD = y_BLD + self.dense(x_BLD, valid_BL)
         return y_BLD

@@ -2,7 +2,7 @@
 
 Every router returns a `Routing`; every dispatch backend consumes one.
 
-Shape suffixes: T tokens, E experts, A assignments (at most T * k).
+Shape suffixes: T tokens, N valid tokens, E experts, K choices, G groups, A assignments.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ class LoadStatistics:
     """How the tokens of one layer and one batch were spread over its experts."""
 
     tokens_per_expert_E: Tensor
-    """Tokens that chose each expert, before capacity dropped any (int64)."""
+    """Tokens that chose each expert (or that it chose), before capacity dropped any (int64)."""
     dropped: Tensor
-    """Assignments refused because the expert was full (int64 scalar)."""
+    """Assignments refused because the expert was full; with expert choice, tokens that no expert
+    chose (int64 scalar)."""
     assigned: Tensor
-    """Assignments asked for: valid tokens times k (int64 scalar)."""
+    """Assignments asked for: valid tokens times k; with expert choice, valid tokens (int64)."""
     entropy: Tensor
     """Mean entropy of the router's distribution, in nats (float scalar)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """A flat list of assignments, sorted by expert and, within one, by token.
+    """A flat list of assignments, sorted by expert and, within one, by slot.
 
-    `token_A`, `expert_A`: int64 indices. `slot_A`: the row of the expert the token takes.
-    `weight_A`: what the expert's output is multiplied by; carries the router's gradient.
-    `rows_per_expert_E`: assignments kept for each expert (its length is E).
+    `token_A`, `expert_A`: int64 indices. `slot_A`: the row of the expert the token takes, counted
+    from 0 without gaps. `weight_A`: what the expert's output is multiplied by; carries the
+    router's gradient. `rows_per_expert_E`: assignments of each expert (its length is E).
     """
 
     token_A: Tensor
@@ -45,6 +46,15 @@ class Routing:
     balance_loss: Tensor
     z_loss: Tensor
     load: LoadStatistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignments:
+    """What a router decided, in any order: the part of a Routing that routers differ in."""
+
+    token_A: Tensor
+    expert_A: Tensor
+    weight_A: Tensor
 
 
 def capacity(tokens: int, num_experts: int, k: int, factor: float | None, minimum: int) -> int:
@@ -69,3 +79,42 @@ def slots(expert_A: Tensor, num_experts: int) -> Tensor:
     ranks = torch.arange(expert_A.numel(), device=expert_A.device)
     slot[order] = ranks - starts[expert_A[order]]
     return slot
+
+
+def drop_overflow(
+    expert_A: Tensor, group_A: Tensor, limit_G: list[int], num_experts: int
+) -> Tensor:
+    """Indices of the assignments that find room, in list order: `limit_G[g]` an expert in group g.
+
+    Earlier assignments take room first, so the order of the list is the order of precedence.
+    """
+    place_A = group_A * num_experts + expert_A
+    slot_A = slots(place_A, num_experts * len(limit_G))
+    limit_A = torch.tensor(limit_G, device=expert_A.device)[group_A]
+    return torch.nonzero(slot_A < limit_A).squeeze(-1)
+
+
+def assemble(
+    made: Assignments,
+    *,
+    num_experts: int,
+    balance_loss: Tensor,
+    z_loss: Tensor,
+    load: LoadStatistics,
+) -> Routing:
+    """The Routing of assignments that all have room."""
+    order = torch.argsort(made.expert_A, stable=True)
+    expert_A = made.expert_A[order]
+    rows_E = torch.bincount(expert_A, minlength=num_experts)
+    starts_E = torch.cumsum(rows_E, 0) - rows_E
+    ranks = torch.arange(expert_A.numel(), device=expert_A.device)
+    return Routing(
+        token_A=made.token_A[order],
+        expert_A=expert_A,
+        slot_A=ranks - starts_E[expert_A],
+        weight_A=made.weight_A[order],
+        rows_per_expert_E=rows_E,
+        balance_loss=balance_loss,
+        z_loss=z_loss,
+        load=load,
+    )

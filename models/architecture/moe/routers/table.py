@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from models.architecture.moe.routers.names import check_router
+from models.architecture.moe.routers.expert_choice import ExpertChoiceRouter
+from models.architecture.moe.routers.gshard import GShardRouter
+from models.architecture.moe.routers.st_moe import STMoERouter
 from models.architecture.moe.routers.switch import SwitchRouter
 from models.config import MoEConfig
 
-ROUTERS: dict[str, type[SwitchRouter]] = {"switch": SwitchRouter}
+Router = SwitchRouter | GShardRouter | STMoERouter | ExpertChoiceRouter
+
+ROUTERS: dict[str, type[Router]] = {
+    "switch": SwitchRouter,
+    "gshard": GShardRouter,
+    "st_moe": STMoERouter,
+    "expert_choice": ExpertChoiceRouter,
+}
 
 
-def build_router(d_model: int, config: MoEConfig) -> SwitchRouter:
-    """Raises ConfigError for a router that is not in the table, or cannot serve `k`."""
-    check_router(config)
+def build_router(d_model: int, config: MoEConfig) -> Router:
+    """`config`: of one stack (`ModelConfig.moe_of`), already checked by `check_routers`."""
     return ROUTERS[config.router](d_model, config)

@@ -1,0 +1,200 @@
+"""Experts on the rows they were given: gather, two matrix products an expert, weighted scatter.
+
+y_t = sum over the assignments a of token t of weight_a * expert_a(x_t)
+
+Two implementations of the same sum. On a CPU a loop over the experts that have rows, inside one
+autograd function: nothing is padded, an expert's hidden rows stay in the cache between its two
+products, and gradients are written once, into their place in the stacked tensor. On a GPU one
+grouped product for all experts, as a loop would launch too many small kernels.
+
+Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff, R rows of
+one expert.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from models.architecture.matmul import mm
+
+
+def activation(a: Tensor, gate_input: Tensor | None) -> Tensor:
+    """ReLU, or with a second input the gated GELU of T5 v1.1: gelu(a) * b."""
+    if gate_input is None:
+        return F.relu(a)
+    return F.gelu(a, approximate="tanh") * gate_input
+
+
+def looped(
+    x_TD: Tensor,
+    token_A: Tensor,
+    rows: list[int],
+    weight_A: Tensor | None,
+    wi_EDF: Tensor,
+    wg_EDF: Tensor | None,
+    wo_EFD: Tensor,
+    *,
+    dropout: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """`rows`: assignments of each expert. `weight_A=None`: weight 1. Products in `dtype`."""
+    y_TD: Tensor = _Looped.apply(  # type: ignore[no-untyped-call]
+        x_TD, token_A, rows, weight_A, wi_EDF, wg_EDF, wo_EFD, dropout, dtype
+    )
+    return y_TD
+
+
+def grouped(
+    x_TD: Tensor,
+    token_A: Tensor,
+    rows_E: Tensor,
+    weight_A: Tensor | None,
+    wi_EDF: Tensor,
+    wg_EDF: Tensor | None,
+    wo_EFD: Tensor,
+    *,
+    dropout: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The same through `torch.nn.functional.grouped_mm`, without waiting for the counts."""
+    ends_E = rows_E.cumsum(0).to(torch.int32)
+    with torch.autocast(x_TD.device.type, enabled=False):
+        x_AD = x_TD[token_A].to(dtype)
+        a_AF = F.grouped_mm(x_AD, wi_EDF.to(dtype), offs=ends_E)
+        b_AF = None if wg_EDF is None else F.grouped_mm(x_AD, wg_EDF.to(dtype), offs=ends_E)
+        h_AF = F.dropout(activation(a_AF, b_AF), dropout, training=dropout > 0)
+        y_AD = F.grouped_mm(h_AF, wo_EFD.to(dtype), offs=ends_E)
+        if weight_A is not None:
+            y_AD = y_AD * weight_A.to(dtype).unsqueeze(-1)
+        return torch.zeros_like(x_TD, dtype=dtype).index_add(0, token_A, y_AD)
+
+
+class _Looped(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x_TD: Tensor,
+        token_A: Tensor,
+        rows: list[int],
+        weight_A: Tensor | None,
+        wi_EDF: Tensor,
+        wg_EDF: Tensor | None,
+        wo_EFD: Tensor,
+        dropout: float,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        y_TD = torch.zeros_like(x_TD, dtype=dtype)
+        training = any(ctx.needs_input_grad)
+        # Per expert that has rows: what the backward pass needs again.
+        kept: list[Tensor | None] = []
+        with torch.autocast(x_TD.device.type, enabled=False):
+            for expert, place in _places(rows):
+                token_R = token_A[place]
+                x_RD = x_TD.index_select(0, token_R).to(dtype)
+                a_RF = mm(x_RD, wi_EDF[expert].to(dtype), relu=wg_EDF is None)
+                gelu_RF = b_RF = None
+                if wg_EDF is None:
+                    h_RF = a_RF
+                else:
+                    gelu_RF = F.gelu(a_RF, approximate="tanh")
+                    b_RF = mm(x_RD, wg_EDF[expert].to(dtype))
+                    h_RF = gelu_RF * b_RF
+                mask_RF = None
+                if dropout:
+                    h_RF, mask_RF = torch.native_dropout(h_RF, dropout, True)
+                y_RD = mm(h_RF, wo_EFD[expert].to(dtype))
+                if training:
+                    kept += [
+                        a_RF if wg_EDF is not None else None,
+                        gelu_RF,
+                        b_RF,
+                        h_RF,
+                        mask_RF,
+                        y_RD,
+                    ]
+                    y_RD = y_RD if weight_A is None else y_RD * _column(weight_A, place, dtype)
+                elif weight_A is not None:
+                    y_RD *= _column(weight_A, place, dtype)
+                y_TD.index_add_(0, token_R, y_RD)
+        ctx.rows, ctx.dropout, ctx.dtype = rows, dropout, dtype
+        ctx.save_for_backward(x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *kept)
+        return y_TD
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy_TD: Tensor) -> tuple[Tensor | None, ...]:
+        x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *kept = ctx.saved_tensors
+        dtype, rows = ctx.dtype, ctx.rows
+        dx_TD = torch.zeros_like(x_TD)
+        dweight_A = None if weight_A is None else torch.empty_like(weight_A)
+        # Frozen weights get no gradient.
+        dwi_EDF, dwg_EDF, dwo_EFD = (
+            torch.empty_like(w) if needed else None
+            for w, needed in zip((wi_EDF, wg_EDF, wo_EFD), ctx.needs_input_grad[4:7], strict=True)
+        )
+        for expert, count in enumerate(rows):
+            for gradient in (dwi_EDF, dwg_EDF, dwo_EFD):
+                if count == 0 and gradient is not None:
+                    gradient[expert].zero_()
+        for i, (expert, place) in enumerate(_places(rows)):
+            a_RF, gelu_RF, b_RF, h_RF, mask_RF, y_RD = kept[6 * i : 6 * i + 6]
+            token_R = token_A[place]
+            x_RD = x_TD.index_select(0, token_R).to(dtype)
+            dy_RD = dy_TD.index_select(0, token_R)
+            if weight_A is not None and dweight_A is not None:
+                dweight_A[place] = torch.linalg.vecdot(dy_RD, y_RD).to(dweight_A.dtype)
+                dy_RD *= _column(weight_A, place, dtype)
+            _set_product(dwo_EFD, expert, h_RF, dy_RD)
+            dh_RF = mm(dy_RD, wo_EFD[expert].to(dtype).t())
+            if mask_RF is not None:
+                dh_RF *= mask_RF
+                dh_RF *= 1 / (1 - ctx.dropout)
+            if b_RF is None:
+                # h is above 0 where neither ReLU nor dropout cut it.
+                torch.ops.aten.threshold_backward.grad_input(dh_RF, h_RF, 0, grad_input=dh_RF)
+                dx_RD = mm(dh_RF, wi_EDF[expert].to(dtype).t())
+                _set_product(dwi_EDF, expert, x_RD, dh_RF)
+            else:
+                db_RF = dh_RF * gelu_RF
+                dh_RF *= b_RF
+                da_RF = torch.ops.aten.gelu_backward(dh_RF, a_RF, approximate="tanh")
+                dx_RD = mm(da_RF, wi_EDF[expert].to(dtype).t())
+                dx_RD += mm(db_RF, wg_EDF[expert].to(dtype).t())
+                _set_product(dwi_EDF, expert, x_RD, da_RF)
+                _set_product(dwg_EDF, expert, x_RD, db_RF)
+            dx_TD.index_add_(0, token_R, dx_RD.to(dx_TD.dtype))
+        return dx_TD, None, None, dweight_A, dwi_EDF, dwg_EDF, dwo_EFD, None, None
+
+
+def _places(rows: list[int]) -> list[tuple[int, slice]]:
+    """(expert, its part of the assignments) for the experts that have rows."""
+    places, start = [], 0
+    for expert, count in enumerate(rows):
+        if count:
+            places.append((expert, slice(start, start + count)))
+        start += count
+    return places
+
+
+def _column(weight_A: Tensor, place: slice, dtype: torch.dtype) -> Tensor:
+    return weight_A[place].to(dtype).unsqueeze(-1)
+
+
+def _set_product(out_EMN: Tensor | None, expert: int, a_RM: Tensor, b_RN: Tensor) -> None:
+    """out[expert] = a^T b; nothing where out is None.
+
+    oneDNN copies the transposed a first: cheap where a is the narrow one. MKL does not, and is as
+    fast for a wide a, but slow for a narrow one unless the number of rows is a multiple of 16.
+    """
+    if out_EMN is None:
+        return
+    wide = a_RM.shape[1] > b_RN.shape[1]
+    if wide and out_EMN.dtype == a_RM.dtype:
+        torch.mm(a_RM.t(), b_RN, out=out_EMN[expert])
+    else:
+        out_EMN[expert] = mm(a_RM.t(), b_RN)
