@@ -52,7 +52,7 @@ def main() -> None:
     if torch.cuda.is_available():
         from benchmarks.moe_layer_gpu import rows_on_gpu
 
-        for row in rows_on_gpu(turns):
+        for row in rows_on_gpu(config, turns):
             _show(figures, row)
     else:
         print("no GPU: bfloat16 at 16k and 64k tokens is left out")

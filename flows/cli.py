@@ -130,7 +130,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument("source", type=FOLDER)
 @click.argument("target", type=FOLDER)
 def models_import(source: Path, target: Path) -> None:
-    """Make weights of ours in TARGET from a Hugging Face checkpoint in SOURCE.
+    """Import a Hugging Face checkpoint from SOURCE to TARGET.
 
     T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (sharded too).
     """
@@ -143,8 +143,9 @@ def models_import(source: Path, target: Path) -> None:
 @click.argument("source", type=FOLDER)
 @click.argument("target", type=FOLDER)
 def models_export(source: Path, target: Path) -> None:
-    """Write the weights in SOURCE (e.g. runs/NAME/weights) for Hugging Face transformers to TARGET.
+    """Export weights for transformers from SOURCE to TARGET.
 
+    SOURCE is a weights folder, e.g. runs/NAME/weights.
     Dense models and Switch models with ReLU; other routers are refused, as transformers has no
     class for them.
     """
@@ -159,8 +160,9 @@ def models_export(source: Path, target: Path) -> None:
 @click.argument("target", type=FOLDER)
 @click.option("--seed", default=0, show_default=True, help="Of the router's weights.")
 def models_upcycle(source: Path, preset: str, target: Path, seed: int) -> None:
-    """Make the MoE model PRESET in TARGET from the dense weights in SOURCE.
+    """Make an MoE model of dense weights in SOURCE.
 
+    PRESET says which one, TARGET is where it goes.
     Every expert starts as the dense model's feed-forward layer (sparse upcycling).
     """
     from flows.model_commands import upcycle_checkpoint

@@ -20,23 +20,10 @@ from models.architecture.attention import Attention, RelativePositionBias
 from models.architecture.feed_forward import FeedForward
 from models.architecture.matmul import linear
 from models.architecture.moe.layer import MoELayer
+from models.architecture.norm import RMSNorm
 from models.config import ModelConfig
 
 KeyValues = tuple[Tensor, Tensor]
-
-
-class RMSNorm(nn.Module):
-    """T5's layer norm: scale only, no mean, computed in float32."""
-
-    def __init__(self, d_model: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(d_model))
-
-    def reset_parameters(self) -> None:
-        nn.init.ones_(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), 1e-6).to(x.dtype)
 
 
 class Cache:

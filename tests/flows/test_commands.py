@@ -4,6 +4,13 @@ import json
 import subprocess
 import sys
 
+import torch
+from safetensors.torch import load_file
+
+from models.architecture.t5 import T5
+from models.presets import preset
+from models.weights import save_weights
+
 
 def test_predict_answers(finished):
     done = finished.project.call("predict", "Give the first word of the list. tiger horse")
@@ -65,6 +72,68 @@ def test_models_lists_published_sizes():
     rows = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     sizes = {row["name"]: row for row in rows}
     assert round(sizes["st_32b"]["total_parameters"] / 1e9, 1) == 269.1
+
+
+def flanmoe(*words):
+    command = [sys.executable, "-m", "flows", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_models_in_words():
+    shown = flanmoe("models").stdout
+    line = next(row for row in shown.splitlines() if row.startswith("ec_base"))
+    assert "expert_choice, st_moe" in line
+    assert "3.82 B" in line
+    assert "adafactor" in shown
+
+
+def test_models_match():
+    found = json.loads(flanmoe("models", "match", "st_base", "--json").stdout)
+    assert found["model"]["name"] == "st_base"
+    assert min(abs(dense["ratio"] - 1) for dense in found["dense"]) < 0.01
+    assert "st_base without experts, d_ff 3072" in flanmoe("models", "match", "st_base").stdout
+    refused = flanmoe("models", "match", "st_bas")
+    assert refused.returncode == 1
+    assert "did you mean 'st_base'" in refused.stderr
+
+
+def test_models_out_to_transformers_and_back(finished, tmp_path):
+    weights = finished.project.folder / "runs/moe_instruct/weights"
+    done = flanmoe("models", "export", weights, tmp_path / "hf")
+    assert done.returncode == 0, done.stderr
+    assert "capacity factors" in done.stderr
+    back = flanmoe("models", "import", tmp_path / "hf", tmp_path / "back")
+    assert back.returncode == 0, back.stderr
+    assert "switch, 8 experts" in back.stdout
+    one, two = (load_file(f / "model.safetensors") for f in (weights, tmp_path / "back"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_models_upcycle(tmp_path):
+    dense = T5(preset("tiny_dense")).reset_parameters(0)
+    save_weights(tmp_path / "dense", dense, "")
+    done = flanmoe("models", "upcycle", tmp_path / "dense", "tiny_gs", tmp_path / "moe")
+    assert done.returncode == 0, done.stderr
+    assert "gshard, 8 experts" in done.stdout
+    made = load_file(tmp_path / "moe/model.safetensors")
+    for expert in made["encoder.blocks.1.feed_forward.experts.wi_EDF"]:
+        assert torch.equal(expert, dense.state_dict()["encoder.blocks.1.feed_forward.wi"].t())
+
+
+def test_models_refuse_in_one_line(finished, tmp_path):
+    weights = finished.project.folder / "runs/moe_instruct/weights"
+    for words, told in (
+        (("import", tmp_path, tmp_path / "x"), "holds no config.json"),
+        (("export", tmp_path, tmp_path / "x"), "holds no trained model"),
+        (("upcycle", weights, "tiny_gs", tmp_path / "x"), "from a dense one"),
+    ):
+        refused = flanmoe("models", *words)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("error: ")
+        assert told in refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert not (tmp_path / "x").exists()
 
 
 def test_help_imports_nothing_heavy():

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architecture.moe.dispatch.native import NativeDispatch
+from models.architecture.moe.dispatch.padded import rows_needed, run_padded
 from models.architecture.moe.dispatch.table import BACKENDS
+from models.architecture.moe.dispatch.tutel import choices
 from models.architecture.moe.grouped import grouped
 from models.architecture.moe.losses import balance_loss, router_z_loss
 from models.architecture.moe.routing import capacity, slots
@@ -114,6 +116,31 @@ def test_bfloat16_equals_the_loop_within_its_precision(**case):
 @pytest.mark.skipif("tutel" in HERE, reason="Tutel is installed, its tests run")
 def test_tutel():
     pytest.skip("Tutel is not installed: dispatch through it is not tested here")
+
+
+@pytest.mark.parametrize("router", ["switch", "gshard", "st_moe"])
+def test_what_tutel_is_told_describes_the_routing(router):
+    """Its layout, read back by hand: k pairs (expert, row) a token, a row of C: no part in it."""
+    layer = build(config(router, 4, 0.5)).eval()
+    x = torch.randn(2, 9, 8)
+    expected = layer(x, everything_valid(x))
+    routing, experts = layer.routing, layer.experts
+    rows = rows_needed(routing, None)
+    assert rows == max(routing.rows_per_expert_E.tolist())
+    expert_KT, row_KT, weight_KT = choices(routing, 18, rows)
+    x_TD, taken = x.view(18, 8), torch.zeros(4, rows, 8)
+    y = torch.zeros(18, 8)
+    tokens = list(range(18)) * len(row_KT)
+    for e, r, t in zip(expert_KT.flatten(), row_KT.flatten(), tokens, strict=True):
+        if r < rows:
+            assert (taken[e, r] == 0).all()  # no two tokens in one row
+            taken[e, r] = x_TD[t]
+    out = run_padded(taken, experts)
+    for k in range(len(expert_KT)):
+        for t in range(18):
+            if row_KT[k, t] < rows:
+                y[t] += weight_KT[k, t] * out[expert_KT[k, t], row_KT[k, t]]
+    torch.testing.assert_close(y.view_as(x), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])

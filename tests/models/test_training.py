@@ -178,6 +178,39 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path, at, optimizer):
     assert resumed.health.summary() == undisturbed.health.summary()
 
 
+FAMILIES = {
+    "gshard": {"k": 2},
+    "st_moe": {"k": 2, "dense_beside": True, "z_loss": 1e-3},
+    "expert_choice": {"decoder_router": "st_moe", "decoder_k": 2, "capacity_factor_train": 1.0},
+}
+
+
+@pytest.mark.parametrize("router", FAMILIES)
+def test_every_router_learns_and_continues_with_the_same_bits(tmp_path, router):
+    """GShard's draws, too, go on where they were."""
+
+    def made(folder):
+        one = trainer(folder, steps=60, checkpoint_every=25, optim=OptimParams(lr=1e-2))
+        moe = MoEConfig(num_experts=3, router=router, expert_dropout=0.1, **FAMILIES[router])
+        config = dataclasses.replace(one.model.config, moe=moe)
+        one.model = T5(config).reset_parameters(0)
+        return one
+
+    def kill(step):
+        if step == 40:
+            raise Killed
+
+    whole = made(tmp_path / "whole")
+    log = whole.fit().log
+    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    with pytest.raises(Killed):
+        made(tmp_path / "cut").fit(on_step=kill)
+    resumed = made(tmp_path / "cut")
+    assert resumed.fit().resumed_from == 25
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
 def test_a_checkpoint_of_another_run_is_not_continued(tmp_path):
     trainer(tmp_path, steps=4).fit()  # leaves the checkpoint of step 3
     fresh = trainer(tmp_path, steps=4, fingerprint="other params")

@@ -3,12 +3,12 @@
 y_t = sum over the assignments a of token t of weight_a * expert_a(x_t)
 
 Two implementations of the same sum. On a CPU a loop over the experts that have rows, inside one
-autograd function: nothing is padded, an expert's hidden rows stay in the cache between its two
-products, and gradients are written once, into their place in the stacked tensor. On a GPU one
-grouped product for all experts, as a loop would launch too many small kernels.
+autograd function: nothing is padded to a capacity, an expert's hidden rows stay in the cache
+between its two products, and gradients are written once, into their place in the stacked tensor. On
+a GPU one grouped product for all experts, as a loop would launch too many small kernels.
 
 Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff, R rows of
-one expert.
+one expert, P the same rounded up.
 """
 
 from __future__ import annotations
@@ -95,28 +95,21 @@ class _Looped(torch.autograd.Function):
         with torch.autocast(x_TD.device.type, enabled=False):
             for expert, place in _places(rows):
                 token_R = token_A[place]
-                x_RD = x_TD.index_select(0, token_R).to(dtype)
-                a_RF = mm(x_RD, wi_EDF[expert].to(dtype), relu=wg_EDF is None)
-                gelu_RF = b_RF = None
+                x_PD = _gather(x_TD, token_R, dtype)
+                a_PF = mm(x_PD, wi_EDF[expert].to(dtype), relu=wg_EDF is None)
+                gelu_PF = b_PF = before_gelu = None
                 if wg_EDF is None:
-                    h_RF = a_RF
+                    h_PF = a_PF
                 else:
-                    gelu_RF = F.gelu(a_RF, approximate="tanh")
-                    b_RF = mm(x_RD, wg_EDF[expert].to(dtype))
-                    h_RF = gelu_RF * b_RF
-                mask_RF = None
+                    before_gelu, gelu_PF = a_PF, F.gelu(a_PF, approximate="tanh")
+                    b_PF = mm(x_PD, wg_EDF[expert].to(dtype))
+                    h_PF = gelu_PF * b_PF
+                mask_PF = None
                 if dropout:
-                    h_RF, mask_RF = torch.native_dropout(h_RF, dropout, True)
-                y_RD = mm(h_RF, wo_EFD[expert].to(dtype))
+                    h_PF, mask_PF = torch.native_dropout(h_PF, dropout, True)
+                y_RD = mm(h_PF, wo_EFD[expert].to(dtype))[: len(token_R)]
                 if training:
-                    kept += [
-                        a_RF if wg_EDF is not None else None,
-                        gelu_RF,
-                        b_RF,
-                        h_RF,
-                        mask_RF,
-                        y_RD,
-                    ]
+                    kept += [x_PD, before_gelu, gelu_PF, b_PF, h_PF, mask_PF, y_RD]
                     y_RD = y_RD if weight_A is None else y_RD * _column(weight_A, place, dtype)
                 elif weight_A is not None:
                     y_RD *= _column(weight_A, place, dtype)
@@ -142,32 +135,32 @@ class _Looped(torch.autograd.Function):
                 if count == 0 and gradient is not None:
                     gradient[expert].zero_()
         for i, (expert, place) in enumerate(_places(rows)):
-            a_RF, gelu_RF, b_RF, h_RF, mask_RF, y_RD = kept[6 * i : 6 * i + 6]
+            x_PD, a_PF, gelu_PF, b_PF, h_PF, mask_PF, y_RD = kept[7 * i : 7 * i + 7]
             token_R = token_A[place]
-            x_RD = x_TD.index_select(0, token_R).to(dtype)
-            dy_RD = dy_TD.index_select(0, token_R)
+            dy_PD = _gather(dy_TD, token_R, dtype)
             if weight_A is not None and dweight_A is not None:
+                dy_RD = dy_PD[: len(token_R)]
                 dweight_A[place] = torch.linalg.vecdot(dy_RD, y_RD).to(dweight_A.dtype)
                 dy_RD *= _column(weight_A, place, dtype)
-            _set_product(dwo_EFD, expert, h_RF, dy_RD)
-            dh_RF = mm(dy_RD, wo_EFD[expert].to(dtype).t())
-            if mask_RF is not None:
-                dh_RF *= mask_RF
-                dh_RF *= 1 / (1 - ctx.dropout)
-            if b_RF is None:
+            _set_product(dwo_EFD, expert, h_PF, dy_PD)
+            dh_PF = mm(dy_PD, wo_EFD[expert].to(dtype).t())
+            if mask_PF is not None:
+                dh_PF *= mask_PF
+                dh_PF *= 1 / (1 - ctx.dropout)
+            if b_PF is None:
                 # h is above 0 where neither ReLU nor dropout cut it.
-                torch.ops.aten.threshold_backward.grad_input(dh_RF, h_RF, 0, grad_input=dh_RF)
-                dx_RD = mm(dh_RF, wi_EDF[expert].to(dtype).t())
-                _set_product(dwi_EDF, expert, x_RD, dh_RF)
+                torch.ops.aten.threshold_backward.grad_input(dh_PF, h_PF, 0, grad_input=dh_PF)
+                dx_PD = mm(dh_PF, wi_EDF[expert].to(dtype).t())
+                _set_product(dwi_EDF, expert, x_PD, dh_PF)
             else:
-                db_RF = dh_RF * gelu_RF
-                dh_RF *= b_RF
-                da_RF = torch.ops.aten.gelu_backward(dh_RF, a_RF, approximate="tanh")
-                dx_RD = mm(da_RF, wi_EDF[expert].to(dtype).t())
-                dx_RD += mm(db_RF, wg_EDF[expert].to(dtype).t())
-                _set_product(dwi_EDF, expert, x_RD, da_RF)
-                _set_product(dwg_EDF, expert, x_RD, db_RF)
-            dx_TD.index_add_(0, token_R, dx_RD.to(dx_TD.dtype))
+                db_PF = dh_PF * gelu_PF
+                dh_PF *= b_PF
+                da_PF = torch.ops.aten.gelu_backward(dh_PF, a_PF, approximate="tanh")
+                dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
+                dx_PD += mm(db_PF, wg_EDF[expert].to(dtype).t())
+                _set_product(dwi_EDF, expert, x_PD, da_PF)
+                _set_product(dwg_EDF, expert, x_PD, db_PF)
+            dx_TD.index_add_(0, token_R, dx_PD[: len(token_R)].to(dx_TD.dtype))
         return dx_TD, None, None, dweight_A, dwi_EDF, dwg_EDF, dwo_EFD, None, None
 
 
@@ -181,6 +174,26 @@ def _places(rows: list[int]) -> list[tuple[int, slice]]:
     return places
 
 
+def _gather(x_TD: Tensor, token_R: Tensor, dtype: torch.dtype) -> Tensor:
+    """Those rows in `dtype`, then rows of zeros, which change no product: `[P, D]`.
+
+    oneDNN compiles a kernel for every shape it meets, for about a millisecond, and keeps a thousand
+    of them: loads change with every batch, so they are rounded to few different numbers of rows.
+    """
+    rows = len(token_R)
+    step = 1 if rows <= 16 else 8 if rows <= 128 else 16 if rows <= 512 else 32
+    padded = -(-rows // step) * step
+    if padded == rows:
+        return x_TD.index_select(0, token_R).to(dtype)
+    x_PD = x_TD.new_empty(padded, x_TD.shape[1], dtype=dtype)
+    x_PD[rows:] = 0
+    if x_TD.dtype == dtype:
+        torch.index_select(x_TD, 0, token_R, out=x_PD[:rows])
+    else:
+        x_PD[:rows] = x_TD.index_select(0, token_R)
+    return x_PD
+
+
 def _column(weight_A: Tensor, place: slice, dtype: torch.dtype) -> Tensor:
     return weight_A[place].to(dtype).unsqueeze(-1)
 
@@ -189,7 +202,7 @@ def _set_product(out_EMN: Tensor | None, expert: int, a_RM: Tensor, b_RN: Tensor
     """out[expert] = a^T b; nothing where out is None.
 
     oneDNN copies the transposed a first: cheap where a is the narrow one. MKL does not, and is as
-    fast for a wide a, but slow for a narrow one unless the number of rows is a multiple of 16.
+    fast for a wide a.
     """
     if out_EMN is None:
         return

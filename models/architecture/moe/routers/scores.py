@@ -52,7 +52,9 @@ class RouterWeights(nn.Module):
         moe = self.config
         token_N = torch.nonzero(valid_BL.flatten()).squeeze(-1)
         with torch.autocast(x_BLD.device.type, enabled=False):
-            h_ND = x_BLD.flatten(0, 1)[token_N].float()
+            h_ND = x_BLD.flatten(0, 1).float()
+            if token_N.numel() < len(h_ND):
+                h_ND = h_ND[token_N]
             if self.training and moe.jitter:
                 # Only what the router sees is disturbed, never what the experts see.
                 h_ND = h_ND * torch.empty_like(h_ND).uniform_(1 - moe.jitter, 1 + moe.jitter)

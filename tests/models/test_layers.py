@@ -1,0 +1,78 @@
+"""Norm, products and the dense layer against torch's own operations, gradients included."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.architecture.feed_forward import FeedForward
+from models.architecture.matmul import linear
+from models.architecture.norm import EPSILON, RMSNorm
+from models.config import ModelConfig
+
+
+def same(found, expected, *inputs):
+    """Outputs and the gradients of a random projection of them."""
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    weight = torch.randn_like(found)
+    one = torch.autograd.grad((found * weight).sum(), inputs)
+    two = torch.autograd.grad((expected * weight).sum(), inputs)
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5, 24), (2, 3, 24), (0, 24)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_norm(shape, dtype):
+    norm = RMSNorm(24)
+    torch.nn.init.normal_(norm.weight)
+    x = torch.randn(shape, requires_grad=True)
+    same(norm(x), F.rms_norm(x, (24,), norm.weight, EPSILON), x, norm.weight)
+    with torch.no_grad():
+        torch.testing.assert_close(norm(x), F.rms_norm(x, (24,), norm.weight, EPSILON))
+    assert norm(x.to(torch.bfloat16)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(7, 24), (2, 3, 24), (1, 1, 24), (0, 24)])
+def test_linear(shape):
+    x, weight = torch.randn(shape, requires_grad=True), torch.randn(10, 24, requires_grad=True)
+    same(linear(x, weight), F.linear(x, weight), x, weight)
+    transposed = torch.randn(24, 5).t().requires_grad_()
+    other = torch.randn(10, 24, requires_grad=True)
+    same(linear(transposed, other), F.linear(transposed, other), transposed, other)
+
+
+def test_linear_under_autocast_is_torchs():
+    x, weight = torch.randn(4, 8), torch.randn(3, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
+def test_feed_forward(activation):
+    config = ModelConfig(
+        vocab_size=8, d_model=16, d_ff=40, num_heads=1, d_kv=8, num_layers=1, activation=activation
+    )
+    layer = FeedForward(config)
+    layer.reset_parameters()
+    x = torch.randn(2, 5, 16, requires_grad=True)
+    h = F.linear(x, layer.wi)
+    gated = layer.wg is not None
+    h = F.gelu(h, approximate="tanh") * F.linear(x, layer.wg) if gated else F.relu(h)
+    expected = F.linear(h, layer.wo)
+    same(layer(x, None), expected, x, *layer.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, None), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_feed_forward_drops_hidden_values_in_training_only():
+    config = ModelConfig(
+        vocab_size=8, d_model=4, d_ff=512, num_heads=1, d_kv=4, num_layers=1, activation="relu",
+        dropout=0.5,
+    )  # fmt: skip
+    layer = FeedForward(config)
+    layer.reset_parameters()
+    x = torch.randn(1, 1, 4).expand(1, 400, 4).contiguous()
+    plain = layer.eval()(x, None)[0, 0].detach()
+    y = layer.train()(x, None)[0].detach()
+    assert y.std(0).min() > 0
+    assert ((y.mean(0) - plain).abs() < 5 * y.std(0) / 20).all()
