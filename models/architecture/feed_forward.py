@@ -38,37 +38,67 @@ class FeedForward(nn.Module):
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """`valid_BL` is not used: padding costs a dense layer nothing but time."""
         dropout = self.dropout if self.training else 0.0
-        if self.wg is not None:
-            h = F.gelu(linear(x_BLD, self.wi), approximate="tanh") * linear(x_BLD, self.wg)
-        elif dropout == 0.0 and uses_one_dnn(x_BLD, self.wi):
-            if not torch.is_grad_enabled():
-                return linear(mm(x_BLD.flatten(0, 1), self.wi.t(), relu=True), self.wo).view_as(
-                    x_BLD
-                )
-            y: Tensor = _ReLU.apply(x_BLD, self.wi, self.wo)  # type: ignore[no-untyped-call]
+        autocast = torch.is_autocast_enabled("cpu")
+        if dropout == 0.0 and (autocast or uses_one_dnn(x_BLD, self.wi)) and _plain(x_BLD, self.wi):
+            dtype = torch.get_autocast_dtype("cpu") if autocast else x_BLD.dtype
+            y: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]
+                x_BLD, self.wi, self.wg, self.wo, dtype
+            )
             return y
+        h = linear(x_BLD, self.wi)
+        if self.wg is None:
+            h = F.relu(h)
         else:
-            h = F.relu(linear(x_BLD, self.wi))
+            h = F.gelu(h, approximate="tanh") * linear(x_BLD, self.wg)
         return linear(F.dropout(h, dropout, training=dropout > 0), self.wo)
 
 
-class _ReLU(torch.autograd.Function):
-    """wo(relu(wi x)), with ReLU inside the product, and its gradient written over its input."""
+def _plain(x: Tensor, weight: Tensor) -> bool:
+    return x.device.type == "cpu" and type(weight) in (Tensor, nn.Parameter)
+
+
+class _Fused(torch.autograd.Function):
+    """The layer without dropout on a CPU, products in `dtype`: ReLU inside the product, gradients
+    written over what they are made of."""
 
     @staticmethod
-    def forward(ctx: Any, x_BLD: Tensor, wi: Tensor, wo: Tensor) -> Tensor:
-        x_MD = x_BLD.reshape(-1, x_BLD.shape[-1])
-        h_MF = mm(x_MD, wi.t(), relu=True)
-        ctx.save_for_backward(x_MD, h_MF, wi, wo)
-        return mm(h_MF, wo.t()).view_as(x_BLD)
+    def forward(
+        ctx: Any, x_BLD: Tensor, wi: Tensor, wg: Tensor | None, wo: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        ctx.dtypes = x_BLD.dtype, wi.dtype
+        with torch.autocast("cpu", enabled=False):
+            x_MD = x_BLD.reshape(-1, x_BLD.shape[-1]).to(dtype)
+            wi, wo = wi.to(dtype), wo.to(dtype)
+            h_MF = mm(x_MD, wi.t(), relu=wg is None)
+            a_MF = gelu_MF = b_MF = None
+            if wg is not None:
+                wg = wg.to(dtype)
+                a_MF, gelu_MF = h_MF, F.gelu(h_MF, approximate="tanh")
+                b_MF = mm(x_MD, wg.t())
+                h_MF = gelu_MF * b_MF
+            y_BLD = mm(h_MF, wo.t()).view(x_BLD.shape)
+        ctx.save_for_backward(x_MD, a_MF, gelu_MF, b_MF, h_MF, wi, wg, wo)
+        return y_BLD
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_BLD: Tensor) -> tuple[Tensor | None, ...]:
-        x_MD, h_MF, wi, wo = ctx.saved_tensors
+        x_MD, a_MF, gelu_MF, b_MF, h_MF, wi, wg, wo = ctx.saved_tensors
+        _, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
         dy_MD = dy_BLD.reshape(-1, dy_BLD.shape[-1])
-        dwo = dy_MD.t() @ h_MF if ctx.needs_input_grad[2] else None
+        dwo = (dy_MD.t() @ h_MF).to(ctx.dtypes[1]) if needs_wo else None
         dh_MF = mm(dy_MD, wo)
-        torch.ops.aten.threshold_backward.grad_input(dh_MF, h_MF, 0, grad_input=dh_MF)
-        dwi = dh_MF.t() @ x_MD if ctx.needs_input_grad[1] else None
-        return mm(dh_MF, wi).view_as(dy_BLD), dwi, dwo
+        if wg is None:
+            torch.ops.aten.threshold_backward.grad_input(dh_MF, h_MF, 0, grad_input=dh_MF)
+            dx_MD, dwg = mm(dh_MF, wi), None
+        else:
+            db_MF = dh_MF * gelu_MF
+            dh_MF *= b_MF
+            torch.ops.aten.gelu_backward.grad_input(
+                dh_MF, a_MF, approximate="tanh", grad_input=dh_MF
+            )
+            dx_MD = mm(dh_MF, wi)
+            dx_MD += mm(db_MF, wg)
+            dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wg else None
+        dwi = (dh_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
+        return dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0]), dwi, dwg, dwo, None

@@ -64,6 +64,43 @@ def test_feed_forward(activation):
         torch.testing.assert_close(layer(x, None), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
+def test_feed_forward_under_autocast(activation):
+    """Gradients in float32 for float32 weights, as near as bfloat16 allows."""
+    config = ModelConfig(
+        vocab_size=8, d_model=16, d_ff=40, num_heads=1, d_kv=8, num_layers=1, activation=activation
+    )
+    layer = FeedForward(config)
+    layer.reset_parameters()
+    # Values that bfloat16 holds: no ReLU is flipped by rounding an input.
+    for weight in layer.parameters():
+        weight.data = weight.data.bfloat16().float()
+    x = torch.randn(2, 5, 16).bfloat16().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x, None)
+    assert y.dtype == torch.bfloat16
+    expected = layer(x, None)
+    torch.testing.assert_close(y.float(), expected, atol=0.05, rtol=0.05)
+    inputs = (x, *layer.parameters())
+    found = torch.autograd.grad(y.float().square().sum(), inputs)
+    exact = torch.autograd.grad(expected.square().sum(), inputs)
+    for one, two in zip(found, exact, strict=True):
+        assert one.dtype == torch.float32
+        assert (one - two).norm() < 0.03 * two.norm()
+
+
+def test_frozen_weights_of_the_dense_layer_get_no_gradient():
+    config = ModelConfig(vocab_size=8, d_model=8, d_ff=16, num_heads=1, d_kv=8, num_layers=1)
+    layer = FeedForward(config)
+    layer.reset_parameters()
+    layer.wi.requires_grad_(False)
+    x = torch.randn(1, 3, 8, requires_grad=True)
+    layer(x, None).sum().backward()
+    assert layer.wi.grad is None
+    assert layer.wo.grad.abs().sum() > 0
+    assert x.grad.abs().sum() > 0
+
+
 def test_feed_forward_drops_hidden_values_in_training_only():
     config = ModelConfig(
         vocab_size=8, d_model=4, d_ff=512, num_heads=1, d_kv=4, num_layers=1, activation="relu",

@@ -181,7 +181,7 @@ def _gather(x_TD: Tensor, token_R: Tensor, dtype: torch.dtype) -> Tensor:
     of them: loads change with every batch, so they are rounded to few different numbers of rows.
     """
     rows = len(token_R)
-    step = 1 if rows <= 16 else 8 if rows <= 128 else 16 if rows <= 512 else 32
+    step = 1 if rows <= 16 else 4 if rows <= 128 else 16 if rows <= 512 else 32
     padded = -(-rows // step) * step
     if padded == rows:
         return x_TD.index_select(0, token_R).to(dtype)
