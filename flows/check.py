@@ -115,7 +115,8 @@ def _impossible(params: Params) -> list[str]:
         try:
             check_dispatch(training.dispatch, config, precision=training.precision)
         except ModelError as error:
-            problems.append(f"models.training.dispatch: {error} (run {name})")
+            told = f"models.training.dispatch: {error}"
+            problems += [told] if told not in problems else []
         started = params.models.runs.get(run.start)
         # Where the other run's preset does not exist, that alone is the mistake.
         if started is not None and started.preset in PRESETS and started.preset != run.preset:

@@ -102,13 +102,23 @@ def _read_tensors(source: Path) -> dict[str, Tensor]:
                 raise UnknownModel(
                     f"{file} is missing; weights are read from safetensors only, not from pickles"
                 )
-            state |= load_file(file)
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
-        raise CorruptCheckpoint(f"{source}: weights cannot be read ({error})") from None
+            state |= _load(file)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptCheckpoint(f"{index} cannot be read: {error}") from None
     absent = sorted(set(listed) - set(state))
     if absent:
         raise CorruptCheckpoint(f"{index} lists {absent[0]}, which no shard holds")
     return state
+
+
+def _load(file: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CorruptCheckpoint(
+            f"{file} cannot be read ({error}): it was cut or changed; fetch it again"
+        ) from None
+    return tensors
 
 
 def _fill_shared(state: dict[str, Tensor]) -> None:
