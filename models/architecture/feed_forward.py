@@ -39,7 +39,8 @@ class FeedForward(nn.Module):
         """`valid_BL` is not used: padding costs a dense layer nothing but time."""
         dropout = self.dropout if self.training else 0.0
         autocast = torch.is_autocast_enabled("cpu")
-        if dropout == 0.0 and (autocast or uses_one_dnn(x_BLD, self.wi)) and _plain(x_BLD, self.wi):
+        fits = (autocast or uses_one_dnn(x_BLD, self.wi)) and _plain(x_BLD, self.wi)
+        if torch.is_grad_enabled() and dropout == 0.0 and fits:
             dtype = torch.get_autocast_dtype("cpu") if autocast else x_BLD.dtype
             y: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]
                 x_BLD, self.wi, self.wg, self.wo, dtype
@@ -47,7 +48,7 @@ class FeedForward(nn.Module):
             return y
         h = linear(x_BLD, self.wi)
         if self.wg is None:
-            h = F.relu(h)
+            h = F.relu(h, inplace=not h.requires_grad)
         else:
             h = F.gelu(h, approximate="tanh") * linear(x_BLD, self.wg)
         return linear(F.dropout(h, dropout, training=dropout > 0), self.wo)

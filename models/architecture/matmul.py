@@ -7,12 +7,39 @@ uses oneDNN by itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+_packed: ContextVar[dict[int, Tensor] | None] = ContextVar("packed", default=None)
+
+
+def pack(weights: Iterable[Tensor], rows: int) -> dict[int, Tensor]:
+    """Copies in the layout in which oneDNN multiplies them by few `rows`, twice as fast.
+
+    Otherwise it brings a weight into that layout in every product. Empty where oneDNN is not used.
+    """
+    return {
+        id(weight): torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
+        for weight in weights
+        if uses_one_dnn(weight, weight)
+    }
+
+
+@contextmanager
+def using(packed: dict[int, Tensor]) -> Iterator[None]:
+    """`linear` takes these copies, made by `pack`, while no gradient is wanted."""
+    token = _packed.set(packed)
+    try:
+        yield
+    finally:
+        _packed.reset(token)
 
 
 def mm(a_MK: Tensor, b_KN: Tensor, *, relu: bool = False) -> Tensor:
@@ -21,11 +48,8 @@ def mm(a_MK: Tensor, b_KN: Tensor, *, relu: bool = False) -> Tensor:
     No gradient: for the inside of autograd functions.
     """
     if _one_dnn(a_MK) and a_MK.numel() and b_KN.numel():
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(
-            a_MK, b_KN.t(), None, "relu" if relu else "none", [], ""
-        )
-        return product
-    product = a_MK @ b_KN
+        return _one_dnn_linear(a_MK, b_KN.t(), relu)
+    product: Tensor = a_MK @ b_KN
     return product.relu_() if relu else product
 
 
@@ -33,7 +57,8 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x @ weight.T` over the last dimension of x, like `torch.nn.functional.linear`."""
     if uses_one_dnn(x, weight):
         if not torch.is_grad_enabled():
-            return _product(x, weight)
+            copy = (_packed.get() or {}).get(id(weight))
+            return _product(x, weight) if copy is None else _one_dnn_linear(x, copy, relu=False)
         y: Tensor = _Linear.apply(x, weight)  # type: ignore[no-untyped-call]
         return y
     return F.linear(x, weight)
@@ -49,6 +74,13 @@ def _one_dnn(x: Tensor) -> bool:
     return (
         x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
     )
+
+
+def _one_dnn_linear(x: Tensor, weight: Tensor, relu: bool) -> Tensor:
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(
+        x, weight, None, "relu" if relu else "none", [], ""
+    )
+    return y
 
 
 def _product(x: Tensor, weight: Tensor) -> Tensor:

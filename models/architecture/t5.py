@@ -10,6 +10,7 @@ padding.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from models.architecture.attention import Attention, RelativePositionBias
 from models.architecture.feed_forward import FeedForward
-from models.architecture.matmul import linear
+from models.architecture.matmul import linear, pack, using
 from models.architecture.moe.layer import MoELayer
 from models.architecture.norm import RMSNorm
 from models.config import ModelConfig
@@ -120,6 +121,8 @@ class DecoderState:
     bias_Z1S: Tensor
     """Relative position bias of the keys, the oldest first, as the last possible token sees it;
     Z = batch * heads."""
+    packed: dict[int, Tensor]
+    """The decoder's weights as few rows are best multiplied by them (`matmul.pack`)."""
     length: int = 0
 
 
@@ -211,6 +214,7 @@ class T5(nn.Module):
             .expand(-1, heads, -1, -1)
             .flatten(0, 1),
             bias_Z1S=bias_1H1S.expand(len(memory_BSD), -1, -1, -1).flatten(0, 1),
+            packed=pack(self._decoding_weights(), len(memory_BSD)),
         )
 
     def step(self, token_B: Tensor, state: DecoderState) -> Tensor:
@@ -221,9 +225,21 @@ class T5(nn.Module):
         # Distances are what counts: the last `length` keys, whatever their positions.
         bias = state.bias_Z1S[:, :, -state.length :]
         valid = torch.ones_like(token_B[:, None], dtype=torch.bool)
-        for block, cache, cross in zip(stack.layers(), state.caches, state.cross, strict=True):
-            x = block(x, bias, valid, cross, state.cross_bias, cache)
-        return self.logits(stack.norm(x))[:, 0]
+        with using(state.packed):
+            for block, cache, cross in zip(stack.layers(), state.caches, state.cross, strict=True):
+                x = block(x, bias, valid, cross, state.cross_bias, cache)
+            return self.logits(stack.norm(x))[:, 0]
+
+    def _decoding_weights(self) -> Iterator[Tensor]:
+        """The matrices that each step multiplies by; experts and routers are not among them."""
+        yield self.embedding if self.head is None else self.head
+        for block in self.decoder.layers():
+            yield from block.attention.parameters()
+            if block.cross_attention is not None:
+                # Its keys and values are computed once, before the first step.
+                yield from (block.cross_attention.q, block.cross_attention.o)
+            if isinstance(block.feed_forward, FeedForward):
+                yield from block.feed_forward.parameters()
 
 
 def _mask(query_BL: Tensor, key_BS: Tensor) -> Tensor:

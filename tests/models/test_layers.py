@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from models.architecture.feed_forward import FeedForward
-from models.architecture.matmul import linear
+from models.architecture.matmul import linear, pack, using
 from models.architecture.norm import EPSILON, RMSNorm
 from models.config import ModelConfig
 
@@ -45,6 +45,24 @@ def test_linear_under_autocast_is_torchs():
     x, weight = torch.randn(4, 8), torch.randn(3, 8)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+def test_packed_weights_multiply_the_same_and_only_where_no_gradient_is_wanted():
+    x, weight = torch.randn(5, 1, 24), torch.randn(40, 24, requires_grad=True)
+    copies = pack([weight], 5)
+    assert list(copies) == [id(weight)]
+    assert pack([weight.double()], 5) == {}
+    with using(copies), torch.no_grad():
+        torch.testing.assert_close(linear(x, weight), F.linear(x, weight), atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        weight.mul_(2)  # the copies are now of other weights
+        with using(copies):
+            stale = linear(x, weight)
+        torch.testing.assert_close(stale, F.linear(x, weight / 2), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(linear(x, weight), F.linear(x, weight), atol=1e-5, rtol=1e-4)
+    with using(copies):
+        assert linear(x, weight).requires_grad
+        torch.testing.assert_close(linear(x, weight), F.linear(x, weight), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
