@@ -179,10 +179,11 @@ def _gather(x_TD: Tensor, token_R: Tensor, dtype: torch.dtype) -> Tensor:
 
     oneDNN compiles a kernel for every shape it meets, for about a millisecond, and keeps a thousand
     of them: loads change with every batch, so they are rounded to few different numbers of rows.
+    Not in float64, which oneDNN does not do.
     """
     rows = len(token_R)
     step = 1 if rows <= 16 else 4 if rows <= 128 else 16 if rows <= 512 else 32
-    padded = -(-rows // step) * step
+    padded = rows if dtype == torch.float64 else -(-rows // step) * step
     if padded == rows:
         return x_TD.index_select(0, token_R).to(dtype)
     x_PD = x_TD.new_empty(padded, x_TD.shape[1], dtype=dtype)
