@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.timing import THREADS, interleaved, machine, parser, write
-from models.allocation import keep_freed_memory
+from benchmarks.timing import begin, interleaved, machine, write
 from models.architecture.generation import greedy
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
@@ -47,12 +46,7 @@ Logits = Callable[[Tensor, Tensor], Tensor]
 
 def main() -> None:
     """Measures, prints two tables, and writes the figures where asked."""
-    options = parser(__doc__)
-    options.add_argument("--turns", type=int, default=9, help="measurements of each")
-    chosen = options.parse_args()
-    turns = 3 if chosen.quick else chosen.turns
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()
+    turns, chosen = begin(__doc__)
     torch.manual_seed(0)
     source = torch.randint(2, 8192, (BATCH, SOURCE))
     target = torch.randint(2, 8192, (BATCH, TARGET))

@@ -19,40 +19,33 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.moe_peers import peers
-from benchmarks.timing import THREADS, interleaved, machine, parser, write
-from models.allocation import keep_freed_memory
+from benchmarks.moe_peers import D_FF, D_MODEL, peers
+from benchmarks.timing import begin, interleaved, machine, times_dense, write
 from models.architecture.moe.layer import MoELayer
 from models.config import ModelConfig, MoEConfig
 
-D_MODEL, D_FF = 512, 2048
 GOALS = {(16, 1): 1.05, (16, 2): 1.00, (64, 1): 1.20, (64, 2): 1.20}
 Step = Callable[[], object]
 
 
 def main() -> None:
     """Measures, prints a table, and writes the figures where asked."""
-    options = parser(__doc__)
-    options.add_argument("--turns", type=int, default=9, help="measurements of each")
-    chosen = options.parse_args()
-    turns = 3 if chosen.quick else chosen.turns
-    torch.set_num_threads(THREADS)
-    keep_freed_memory()
+    turns, chosen = begin(__doc__)
     figures: dict[str, Any] = {
         "machine": machine("torch", "transformers", "fairscale", "tutel"),
         "rows": [],
     }
     kinds = ("relu",) if chosen.quick else ("relu", "gated_gelu")
     for kind, experts, k in itertools.product(kinds, (16, 64), (1, 2)):
-        _show(figures, _training(kind, experts, k, turns, quick=chosen.quick))
+        _show(figures, _training(kind, experts, k, turns, slow=not chosen.quick))
     if not chosen.quick:
-        _show(figures, _training("relu", 64, 1, turns, quick=True, router="expert_choice"))
+        _show(figures, _training("relu", 64, 1, turns, slow=False, router="expert_choice"))
     for experts, k in itertools.product((16, 64), (1, 2)):
         _show(figures, _decoding(experts, k, 10 * turns))
     if torch.cuda.is_available():
         from benchmarks.moe_layer_gpu import rows_on_gpu
 
-        for row in rows_on_gpu(config, turns):
+        for row in rows_on_gpu(config, layer, turns):
             _show(figures, row)
     else:
         print("no GPU: bfloat16 at 16k and 64k tokens is left out")
@@ -132,7 +125,7 @@ def step_of(module: torch.nn.Module, *, tokens: int, call: Callable[[torch.Tenso
 
 
 def _training(
-    kind: str, experts: int, k: int, turns: int, *, quick: bool, router: str | None = None
+    kind: str, experts: int, k: int, turns: int, *, slow: bool, router: str | None = None
 ) -> dict[str, Any]:
     tokens = 4096
     made = layer(config(kind, experts, k, router)).train()
@@ -141,7 +134,7 @@ def _training(
         "dense": dense(kind, k, tokens),
         "ours": step_of(made, tokens=tokens, call=lambda x: made(x, valid)),
     }
-    for name, (module, call) in peers(kind, experts, k, slow=not quick).items():
+    for name, (module, call) in peers(kind, experts, k, slow=slow).items():
         cases[name] = step_of(module, tokens=tokens, call=call)
     return _row("train", kind, experts, k, tokens, interleaved(cases, turns), router)
 
@@ -187,12 +180,7 @@ def _row(
         "experts": experts,
         "k": k,
         "tokens": tokens,
-        "dense_ms": round(seconds["dense"] * 1e3, 3),
-        "times_dense": {
-            name: round(value / seconds["dense"], 3)
-            for name, value in seconds.items()
-            if name != "dense"
-        },
+        **times_dense(seconds),
         "goal": GOALS.get((experts, k)) if what == "train" and not router else None,
     }
 

@@ -14,18 +14,19 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.timing import interleaved
+from benchmarks.timing import interleaved, times_dense
 from models.architecture.moe.dispatch.table import BACKENDS
 from models.architecture.moe.layer import MoELayer
 from models.config import ModelConfig
 
+Build = Callable[[ModelConfig], MoELayer]
 K = 2
 GOAL = {(8, 65_536): 1.15}
 """At most times dense, at (experts, tokens)."""
 
 
 def rows_on_gpu(
-    config: Callable[[str, int, int], ModelConfig], turns: int
+    config: Callable[[str, int, int], ModelConfig], build: Build, turns: int
 ) -> Iterator[dict[str, Any]]:
     """One row a size, in the form of benchmarks.moe_layer. Sizes that do not fit are left out."""
     sizes = itertools.product((1024, 4096), (8, 32, 128), (16_384, 65_536))
@@ -38,16 +39,15 @@ def rows_on_gpu(
         if needed > 0.9 * torch.cuda.mem_get_info()[0]:
             print(f"left out: d_model {width}, {experts} experts, {tokens} tokens do not fit")
             continue
-        yield _row(made_of, experts, tokens, turns)
+        yield _row(build, made_of, experts, tokens, turns)
         torch.cuda.empty_cache()
 
 
-def _row(made_of: ModelConfig, experts: int, tokens: int, turns: int) -> dict[str, Any]:
+def _row(
+    build: Build, made_of: ModelConfig, experts: int, tokens: int, turns: int
+) -> dict[str, Any]:
     with torch.device("cuda"):
-        layer = MoELayer(made_of, decoder=False)
-        for module in layer.modules():
-            if module is not layer and hasattr(module, "reset_parameters"):
-                module.reset_parameters()  # type: ignore[operator]
+        layer = build(made_of)
         x = torch.randn(1, tokens, made_of.d_model, requires_grad=True)
         gradient = torch.randn_like(x, dtype=torch.bfloat16)
         valid = torch.ones(1, tokens, dtype=torch.bool)
@@ -91,11 +91,6 @@ def _row(made_of: ModelConfig, experts: int, tokens: int, turns: int) -> dict[st
         "experts": experts,
         "k": K,
         "tokens": tokens,
-        "dense_ms": round(seconds["dense"] * 1e3, 3),
-        "times_dense": {
-            name: round(value / seconds["dense"], 3)
-            for name, value in seconds.items()
-            if name != "dense"
-        },
+        **times_dense(seconds),
         "goal": GOAL.get((experts, tokens)),
     }

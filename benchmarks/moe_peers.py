@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
+
+from models.architecture.moe.dispatch.fairscale import group_of_one
 
 D_MODEL, D_FF = 512, 2048
 Peer = tuple[nn.Module, Callable[[Tensor], Any]]
@@ -74,15 +75,13 @@ def _mixtral(experts: int, k: int) -> Peer:
 def _fairscale(experts: int) -> Peer:
     from fairscale.nn.moe import MOELayer, Top2Gate
 
-    if not dist.is_initialized():
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     made = nn.ModuleList(
         nn.Sequential(
             nn.Linear(D_MODEL, D_FF, bias=False), nn.ReLU(), nn.Linear(D_FF, D_MODEL, bias=False)
         )
         for _ in range(experts)
     )
-    module = MOELayer(Top2Gate(D_MODEL, experts), made)
+    module = MOELayer(Top2Gate(D_MODEL, experts), made, group=group_of_one())
     return module, lambda x: module(x.view(experts, -1, D_MODEL)).view_as(x)
 
 

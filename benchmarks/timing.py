@@ -67,6 +67,29 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def begin(description: str | None) -> tuple[int, argparse.Namespace]:
+    """For a benchmark of models: (turns, options); all threads, memory as in training."""
+    import torch  # the data room's benchmark needs none of it
+
+    from models.allocation import keep_freed_memory
+
+    options = parser(description)
+    options.add_argument("--turns", type=int, default=9, help="measurements of each")
+    chosen = options.parse_args()
+    torch.set_num_threads(THREADS)
+    keep_freed_memory()
+    return 3 if chosen.quick else chosen.turns, chosen
+
+
+def times_dense(seconds: dict[str, float]) -> dict[str, Any]:
+    """The dense layer's milliseconds, and every other case's time as a multiple of them."""
+    dense = seconds["dense"]
+    return {
+        "dense_ms": round(dense * 1e3, 3),
+        "times_dense": {n: round(s / dense, 3) for n, s in seconds.items() if n != "dense"},
+    }
+
+
 def write(figures: dict[str, Any], path: Path | None) -> None:
     """The figures as JSON, where asked."""
     if path is not None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from models.architecture.matmul import linear, mm, uses_one_dnn
+from models.architecture.activation import activation, hidden, hidden_gradient
+from models.architecture.matmul import linear, mm, on_plain_cpu
 from models.config import ModelConfig
 
 
@@ -38,24 +39,16 @@ class FeedForward(nn.Module):
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """`valid_BL` is not used: padding costs a dense layer nothing but time."""
         dropout = self.dropout if self.training else 0.0
-        autocast = torch.is_autocast_enabled("cpu")
-        fits = (autocast or uses_one_dnn(x_BLD, self.wi)) and _plain(x_BLD, self.wi)
-        if torch.is_grad_enabled() and dropout == 0.0 and fits:
+        if torch.is_grad_enabled() and dropout == 0.0 and on_plain_cpu(x_BLD, self.wi):
+            autocast = torch.is_autocast_enabled("cpu")
             dtype = torch.get_autocast_dtype("cpu") if autocast else x_BLD.dtype
             y: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]
                 x_BLD, self.wi, self.wg, self.wo, dtype
             )
             return y
-        h = linear(x_BLD, self.wi)
-        if self.wg is None:
-            h = F.relu(h, inplace=not h.requires_grad)
-        else:
-            h = F.gelu(h, approximate="tanh") * linear(x_BLD, self.wg)
+        gate = None if self.wg is None else linear(x_BLD, self.wg)
+        h = activation(linear(x_BLD, self.wi), gate)
         return linear(F.dropout(h, dropout, training=dropout > 0), self.wo)
-
-
-def _plain(x: Tensor, weight: Tensor) -> bool:
-    return x.device.type == "cpu" and type(weight) in (Tensor, nn.Parameter)
 
 
 class _Fused(torch.autograd.Function):
@@ -70,36 +63,23 @@ class _Fused(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             x_MD = x_BLD.reshape(-1, x_BLD.shape[-1]).to(dtype)
             wi, wo = wi.to(dtype), wo.to(dtype)
-            h_MF = mm(x_MD, wi.t(), relu=wg is None)
-            a_MF = gelu_MF = b_MF = None
-            if wg is not None:
-                wg = wg.to(dtype)
-                a_MF, gelu_MF = h_MF, F.gelu(h_MF, approximate="tanh")
-                b_MF = mm(x_MD, wg.t())
-                h_MF = gelu_MF * b_MF
+            wg = None if wg is None else wg.to(dtype)
+            h_MF, kept = hidden(x_MD, wi.t(), None if wg is None else wg.t())
             y_BLD = mm(h_MF, wo.t()).view(x_BLD.shape)
-        ctx.save_for_backward(x_MD, a_MF, gelu_MF, b_MF, h_MF, wi, wg, wo)
+        ctx.save_for_backward(x_MD, h_MF, wi, wg, wo, *kept)
         return y_BLD
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_BLD: Tensor) -> tuple[Tensor | None, ...]:
-        x_MD, a_MF, gelu_MF, b_MF, h_MF, wi, wg, wo = ctx.saved_tensors
+        x_MD, h_MF, wi, wg, wo, *kept = ctx.saved_tensors
         _, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
         dy_MD = dy_BLD.reshape(-1, dy_BLD.shape[-1])
         dwo = (dy_MD.t() @ h_MF).to(ctx.dtypes[1]) if needs_wo else None
-        dh_MF = mm(dy_MD, wo)
-        if wg is None:
-            torch.ops.aten.threshold_backward.grad_input(dh_MF, h_MF, 0, grad_input=dh_MF)
-            dx_MD, dwg = mm(dh_MF, wi), None
-        else:
-            db_MF = dh_MF * gelu_MF
-            dh_MF *= b_MF
-            torch.ops.aten.gelu_backward.grad_input(
-                dh_MF, a_MF, approximate="tanh", grad_input=dh_MF
-            )
-            dx_MD = mm(dh_MF, wi)
+        da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(kept))
+        dx_MD, dwg = mm(da_MF, wi), None
+        if db_MF is not None:
             dx_MD += mm(db_MF, wg)
             dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wg else None
-        dwi = (dh_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
+        dwi = (da_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
         return dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0]), dwi, dwg, dwo, None

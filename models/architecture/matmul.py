@@ -1,8 +1,8 @@
 """Matrix products on a CPU: oneDNN's where it is the faster library, torch's own elsewhere.
 
-In float32 torch multiplies through MKL, which on the shapes of a T5 is 5 to 15 % slower than
-oneDNN, and half as fast on an expert's few rows (benchmarks/results/README.md). In bfloat16 torch
-uses oneDNN by itself.
+In float32 torch multiplies through MKL, which on the shapes of a T5 was 5 to 15 % slower than
+oneDNN, and half as fast on an expert's few rows (2 cores of an AMD EPYC with AVX-512). In bfloat16
+torch uses oneDNN by itself.
 """
 
 from __future__ import annotations
@@ -66,8 +66,20 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
 
 def uses_one_dnn(x: Tensor, weight: Tensor) -> bool:
     """Whether products of the two are better not left to torch."""
-    plain = type(weight) in (Tensor, torch.nn.Parameter) and weight.dtype == x.dtype
-    return plain and _one_dnn(x) and not torch.is_autocast_enabled("cpu")
+    fits = _plain(weight) and weight.dtype == x.dtype
+    return fits and _one_dnn(x) and not torch.is_autocast_enabled("cpu")
+
+
+def on_plain_cpu(x: Tensor, weight: Tensor) -> bool:
+    """Whether an autograd function of ours may multiply the two: in float32, or under autocast."""
+    if torch.is_autocast_enabled("cpu"):
+        return x.device.type == "cpu" and _plain(weight)
+    return uses_one_dnn(x, weight)
+
+
+def _plain(weight: Tensor) -> bool:
+    """No sharded or otherwise special tensor."""
+    return type(weight) in (Tensor, torch.nn.Parameter)
 
 
 def _one_dnn(x: Tensor) -> bool:

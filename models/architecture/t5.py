@@ -123,7 +123,6 @@ class DecoderState:
     Z = batch * heads."""
     packed: dict[int, Tensor]
     """The decoder's weights as few rows are best multiplied by them (`matmul.pack`)."""
-    length: int = 0
 
 
 class T5(nn.Module):
@@ -221,9 +220,9 @@ class T5(nn.Module):
         """One decoding step with cached keys and values: logits `[B, V]`."""
         stack = self.decoder
         x = F.embedding(token_B[:, None], self.embedding)
-        state.length += 1
-        # Distances are what counts: the last `length` keys, whatever their positions.
-        bias = state.bias_Z1S[:, :, -state.length :]
+        # Distances are what counts: the last keys, this token's included, whatever their positions.
+        keys = state.caches[0].length + 1
+        bias = state.bias_Z1S[:, :, -keys:]
         valid = torch.ones_like(token_B[:, None], dtype=torch.bool)
         with using(state.packed):
             for block, cache, cross in zip(stack.layers(), state.caches, state.cross, strict=True):

@@ -132,7 +132,7 @@ def _fill_shared(state: dict[str, Tensor]) -> None:
 
 
 def _rename(state: dict[str, Tensor], config: ModelConfig, source: Path) -> dict[str, Tensor]:
-    """Their tensors under our names. A `mlp` of a dense SwitchTransformers is found, too."""
+    """Their tensors under our names, in float32. Raises for one too many or too few."""
     wanted = list(pairs(config))
     missing = [name for pair in wanted for name in pair.theirs if name not in state]
     if missing:

@@ -10,6 +10,17 @@ from models.architecture.norm import EPSILON, RMSNorm
 from models.config import ModelConfig
 
 
+def feed_forward(d_model, d_ff, activation, dropout=0.0):
+    layer = FeedForward(
+        ModelConfig(
+            vocab_size=8, d_model=d_model, d_ff=d_ff, num_heads=1, d_kv=8, num_layers=1,
+            activation=activation, dropout=dropout,
+        )
+    )  # fmt: skip
+    layer.reset_parameters()
+    return layer
+
+
 def same(found, expected, *inputs):
     """Outputs and the gradients of a random projection of them."""
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
@@ -67,11 +78,7 @@ def test_packed_weights_multiply_the_same_and_only_where_no_gradient_is_wanted()
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
 def test_feed_forward(activation):
-    config = ModelConfig(
-        vocab_size=8, d_model=16, d_ff=40, num_heads=1, d_kv=8, num_layers=1, activation=activation
-    )
-    layer = FeedForward(config)
-    layer.reset_parameters()
+    layer = feed_forward(16, 40, activation)
     x = torch.randn(2, 5, 16, requires_grad=True)
     h = F.linear(x, layer.wi)
     gated = layer.wg is not None
@@ -85,11 +92,7 @@ def test_feed_forward(activation):
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
 def test_feed_forward_under_autocast(activation):
     """Gradients in float32 for float32 weights, as near as bfloat16 allows."""
-    config = ModelConfig(
-        vocab_size=8, d_model=16, d_ff=40, num_heads=1, d_kv=8, num_layers=1, activation=activation
-    )
-    layer = FeedForward(config)
-    layer.reset_parameters()
+    layer = feed_forward(16, 40, activation)
     # Values that bfloat16 holds: no ReLU is flipped by rounding an input.
     for weight in layer.parameters():
         weight.data = weight.data.bfloat16().float()
@@ -108,9 +111,7 @@ def test_feed_forward_under_autocast(activation):
 
 
 def test_frozen_weights_of_the_dense_layer_get_no_gradient():
-    config = ModelConfig(vocab_size=8, d_model=8, d_ff=16, num_heads=1, d_kv=8, num_layers=1)
-    layer = FeedForward(config)
-    layer.reset_parameters()
+    layer = feed_forward(8, 16, "gated_gelu")
     layer.wi.requires_grad_(False)
     x = torch.randn(1, 3, 8, requires_grad=True)
     layer(x, None).sum().backward()
@@ -120,12 +121,7 @@ def test_frozen_weights_of_the_dense_layer_get_no_gradient():
 
 
 def test_feed_forward_drops_hidden_values_in_training_only():
-    config = ModelConfig(
-        vocab_size=8, d_model=4, d_ff=512, num_heads=1, d_kv=4, num_layers=1, activation="relu",
-        dropout=0.5,
-    )  # fmt: skip
-    layer = FeedForward(config)
-    layer.reset_parameters()
+    layer = feed_forward(4, 512, "relu", dropout=0.5)
     x = torch.randn(1, 1, 4).expand(1, 400, 4).contiguous()
     plain = layer.eval()(x, None)[0, 0].detach()
     y = layer.train()(x, None)[0].detach()

@@ -20,14 +20,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from models.architecture.activation import activation, hidden, hidden_gradient
 from models.architecture.matmul import mm
-
-
-def activation(a: Tensor, gate_input: Tensor | None) -> Tensor:
-    """ReLU, or with a second input the gated GELU of T5 v1.1: gelu(a) * b."""
-    if gate_input is None:
-        return F.relu(a)
-    return F.gelu(a, approximate="tanh") * gate_input
 
 
 def looped(
@@ -96,20 +90,14 @@ class _Looped(torch.autograd.Function):
             for expert, place in _places(rows):
                 token_R = token_A[place]
                 x_PD = _gather(x_TD, token_R, dtype)
-                a_PF = mm(x_PD, wi_EDF[expert].to(dtype), relu=wg_EDF is None)
-                gelu_PF = b_PF = before_gelu = None
-                if wg_EDF is None:
-                    h_PF = a_PF
-                else:
-                    before_gelu, gelu_PF = a_PF, F.gelu(a_PF, approximate="tanh")
-                    b_PF = mm(x_PD, wg_EDF[expert].to(dtype))
-                    h_PF = gelu_PF * b_PF
+                wg_DF = None if wg_EDF is None else wg_EDF[expert].to(dtype)
+                h_PF, before = hidden(x_PD, wi_EDF[expert].to(dtype), wg_DF)
                 mask_PF = None
                 if dropout:
                     h_PF, mask_PF = torch.native_dropout(h_PF, dropout, True)
                 y_RD = mm(h_PF, wo_EFD[expert].to(dtype))[: len(token_R)]
                 if training:
-                    kept += [x_PD, before_gelu, gelu_PF, b_PF, h_PF, mask_PF, y_RD]
+                    kept += [x_PD, h_PF, mask_PF, y_RD, *before]
                     y_RD = y_RD if weight_A is None else y_RD * _column(weight_A, place, dtype)
                 elif weight_A is not None:
                     y_RD *= _column(weight_A, place, dtype)
@@ -135,7 +123,7 @@ class _Looped(torch.autograd.Function):
                 if count == 0 and gradient is not None:
                     gradient[expert].zero_()
         for i, (expert, place) in enumerate(_places(rows)):
-            x_PD, a_PF, gelu_PF, b_PF, h_PF, mask_PF, y_RD = kept[7 * i : 7 * i + 7]
+            x_PD, h_PF, mask_PF, y_RD, *before = kept[7 * i : 7 * i + 7]
             token_R = token_A[place]
             dy_PD = _gather(dy_TD, token_R, dtype)
             if weight_A is not None and dweight_A is not None:
@@ -147,18 +135,11 @@ class _Looped(torch.autograd.Function):
             if mask_PF is not None:
                 dh_PF *= mask_PF
                 dh_PF *= 1 / (1 - ctx.dropout)
-            if b_PF is None:
-                # h is above 0 where neither ReLU nor dropout cut it.
-                torch.ops.aten.threshold_backward.grad_input(dh_PF, h_PF, 0, grad_input=dh_PF)
-                dx_PD = mm(dh_PF, wi_EDF[expert].to(dtype).t())
-                _set_product(dwi_EDF, expert, x_PD, dh_PF)
-            else:
-                db_PF = dh_PF * gelu_PF
-                dh_PF *= b_PF
-                da_PF = torch.ops.aten.gelu_backward(dh_PF, a_PF, approximate="tanh")
-                dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
+            da_PF, db_PF = hidden_gradient(dh_PF, h_PF, tuple(before))
+            dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
+            _set_product(dwi_EDF, expert, x_PD, da_PF)
+            if db_PF is not None:
                 dx_PD += mm(db_PF, wg_EDF[expert].to(dtype).t())
-                _set_product(dwi_EDF, expert, x_PD, da_PF)
                 _set_product(dwg_EDF, expert, x_PD, db_PF)
             dx_TD.index_add_(0, token_R, dx_PD[: len(token_R)].to(dx_TD.dtype))
         return dx_TD, None, None, dweight_A, dwi_EDF, dwg_EDF, dwo_EFD, None, None

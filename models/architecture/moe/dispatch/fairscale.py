@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from models.architecture.activation import activation
 from models.architecture.moe.dispatch.padded import rows_needed
 from models.architecture.moe.experts import Experts
-from models.architecture.moe.grouped import activation
 from models.architecture.moe.routing import Routing
 
 
@@ -23,7 +23,7 @@ class FairscaleDispatch:
     """Works in float32."""
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
-        self.group = group if group is not None else _group_of_one()
+        self.group = group if group is not None else group_of_one()
 
     def __call__(self, x_TD: Tensor, routing: Routing, experts: Experts) -> Tensor:
         from fairscale.nn.moe import MOELayer
@@ -39,7 +39,7 @@ class FairscaleDispatch:
         return y_PD[:tokens]
 
 
-def _group_of_one() -> dist.ProcessGroup:
+def group_of_one() -> dist.ProcessGroup:
     """MOELayer exchanges rows even with itself, and needs a group for it."""
     if not dist.is_initialized():
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
