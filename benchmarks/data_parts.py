@@ -11,7 +11,6 @@ from typing import Any
 
 from data_pipelines import layout
 from data_pipelines.params import (
-    BenchmarksParams,
     CleanParams,
     EngineParams,
     FetchParams,
@@ -37,7 +36,7 @@ def prepare(workspace: Path) -> dict[str, Any]:
     root = str(workspace / "root")
     sources = ("flan/export", "benchmarks/gsm8k")
     fetch.run(FetchParams(sources=sources, root=root, verify=False), workspace)
-    benchmarks.run(BenchmarksParams(), workspace)
+    benchmarks.run(workspace)
     read.run(ReadParams(), ENGINE, workspace)
     clean.run(CleanParams(), ENGINE, workspace)
     mix.run(MIX, ENGINE, workspace)

@@ -68,14 +68,22 @@ def run(params: FetchParams, workspace: Path) -> None:
                 for file in tqdm(files, desc="hash", unit="file")
             },
             "sources": {
-                name: asdict(source)
-                | {"found": [f for f in files if catalog.matches(f, source.files)]}
+                name: asdict(source) | _here(source, files, raw, pins)
                 for name, source in sources.items()
             },
             "left_out": left_out,
         }
         write_json(raw / "manifest.json", manifest)
     shutil.rmtree(workspace / DOWNLOADS, ignore_errors=True)
+
+
+def _here(
+    source: Source, files: list[str], raw: Path, pins: dict[str, str]
+) -> dict[str, list[str]]:
+    """The source's files that are present, and which of them are known to be cut."""
+    found = [file for file in files if catalog.matches(file, source.files)]
+    cut = [f for f in found if f in source.cut and sha256(raw / f) == pins.get(f)]
+    return {"found": found, "cut": cut}
 
 
 def sha256(path: Path) -> str:

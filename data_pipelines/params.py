@@ -64,18 +64,6 @@ class FetchParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarksParams:
-    """Evaluation items (`data_pipelines.benchmarks`)."""
-
-    limit: int | None = None
-    """Items kept of each task, chosen by hash; null keeps all. A limit marks scores partial."""
-    seed: int = 0
-    """Chooses which items a limit keeps."""
-    guard_only: tuple[str, ...] = ()
-    """Suites that training data is checked against without being scored."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReadParams:
     """How source rows become examples (`data_pipelines.read`)."""
 
@@ -286,7 +274,6 @@ class DataParams(EngineParams):
     """Everything between a source and a packed shard."""
 
     fetch: FetchParams
-    benchmarks: BenchmarksParams = field(default_factory=BenchmarksParams)
     read: ReadParams = field(default_factory=ReadParams)
     clean: CleanParams = field(default_factory=CleanParams)
     mix: MixParams = field(default_factory=MixParams)

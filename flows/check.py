@@ -143,14 +143,7 @@ def _data(params: Params) -> list[str]:
     suites = {source.suite for source in chosen.values() if source.suite}
     if data.fetch.sample is not None:
         suites.add("sample")
-    for suite in data.benchmarks.guard_only:
-        if suite not in suites:
-            near = difflib.get_close_matches(suite, suites, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            problems.append(
-                f"data_pipelines.benchmarks.guard_only: no suite {suite!r} is fetched; {hint}"
-                f"fetched are {', '.join(sorted(suites))}"
-            )
+    problems += _suites(params, suites)
     texts = data.fetch.sample is not None or any(s.mixture == TEXT for s in chosen.values())
     pretrain = [name for name, run in params.models.runs.items() if run.data == "pretrain"]
     if data.mix.text == "files" and not texts and pretrain:
@@ -158,4 +151,27 @@ def _data(params: Params) -> list[str]:
             f"models.runs.{pretrain[0]}.data: pretrain needs text, but "
             "data_pipelines.fetch names no source of text; set data_pipelines.mix.text: examples"
         )
+    return problems
+
+
+def _suites(params: Params, fetched: set[str]) -> list[str]:
+    """Suites that do not exist, or whose files nothing fetches."""
+    from models.errors import ModelError
+    from models.evaluation.suite import load as load_suite
+
+    problems = []
+    for name in params.models.evaluation.suites:
+        try:
+            suite = load_suite(name)
+        except ModelError as error:
+            problems.append(f"models.evaluation.suites: {error}")
+            continue
+        present = [benchmark for benchmark in suite.tasks if benchmark in fetched]
+        needed = {suite.exemplars[b].split("/")[0] for b in present if suite.shots}
+        lacking = sorted(needed - fetched) if present else list(suite.tasks)
+        if lacking:
+            problems.append(
+                f"models.evaluation.suites: {name} needs {', '.join(lacking)}, which no source in "
+                f"data_pipelines.fetch brings; fetched are {', '.join(sorted(fetched))}"
+            )
     return problems

@@ -22,4 +22,4 @@ def predict(instruction: str, max_new_tokens: int) -> str:
 
     length = int(champion["run_record"]["sequence"]["encoder_length"])
     answerer = Answerer.load(folder / "weights", folder / "tokenizer", length)
-    return answerer.generate([instruction], max_new_tokens)[0]
+    return answerer.generate([instruction], max_new_tokens)[0].text

@@ -33,8 +33,8 @@ def benchmarks() -> None:
     """Stage: evaluation files into one form, data/benchmarks."""
     from data_pipelines import benchmarks as stage
 
-    params, workspace = _stage_params()
-    stage.run(params.data_pipelines.benchmarks, workspace)
+    _, workspace = _stage_params()
+    stage.run(workspace)
 
 
 @click.command()

@@ -13,12 +13,20 @@ class UnknownModel(ModelError):
     """A preset or a run that does not exist."""
 
 
+class UnknownSuite(ModelError):
+    """An evaluation suite that does not exist, or whose file is wrong."""
+
+
 class CorruptCheckpoint(ModelError):
     """A weights or checkpoint file that is cut, altered, or of another model."""
 
 
 class DataMismatch(ModelError):
     """Shards that do not fit the model or the tokenizer they are used with."""
+
+
+class NotComparable(ModelError):
+    """Two evaluations of different items, prompts or versions."""
 
 
 class Diverged(ModelError):

@@ -1,8 +1,8 @@
-"""Stage `evaluate`: one run on every benchmark, through lm-evaluation-harness.
+"""Stage `evaluate`: one run on the suites of the params, through lm-evaluation-harness.
 
 Writes into runs/NAME: evaluation.json (the record), scores.json (DVC metrics), samples.parquet
-(each item's id, prompt hash, answer, correctness, and whether
-the training mixture overlaps with it).
+(each item's id, prompt hash, answer, score, work, and whether the training mixture overlaps with
+it), and speed.json (how long it took, which alone differs from one time to the next).
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
-from collections import defaultdict
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,54 +24,83 @@ from models import layout
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
+from models.evaluation import suite as suites_of
 from models.evaluation.answering import Answerer, max_input_of
+from models.evaluation.batches import Batch, Response
+from models.evaluation.benchmarks import Benchmarks
 from models.evaluation.params import EvaluationParams
-from models.evaluation.statistics import macro, mean_and_error, normalised
-from models.evaluation.tasks import VERSION, task_config, task_name
+from models.evaluation.prompts import questions
+from models.evaluation.record import suite_record, summary, task_record, warnings
+from models.evaluation.responses import Responses
+from models.evaluation.samples import Asked, rows
+from models.evaluation.suite import Suite
+from models.evaluation.tasks import VERSION, run_tasks, task_config
+from models.evaluation.workers import Source, answered
 from models.output import sha256, write_bytes, write_json
 
 SCHEMA_VERSION = 1
 
 
+@dataclasses.dataclass
+class Clock:
+    """Time spent on answering, and how many items it was spent on in this process's life."""
+
+    seconds: float = 0.0
+    items: int = 0
+
+    def timed(
+        self, done: Iterable[tuple[Batch, list[Response]]]
+    ) -> Iterator[tuple[Batch, list[Response]]]:
+        begun = time.perf_counter()
+        for batch, responses in done:
+            self.seconds += time.perf_counter() - begun
+            self.items += len(responses)
+            yield batch, responses
+            begun = time.perf_counter()
+
+
 def run(name: str, params: EvaluationParams, workspace: Path) -> None:
-    """Evaluates run `name`. Raises ModelError for missing weights or altered benchmark files."""
+    """Evaluates run `name`. Raises ModelError for missing weights, an unknown suite or altered
+    benchmark files."""
     make_deterministic(params.threads)
     keep_freed_memory()
     folder = workspace / layout.RUNS / name
-    answerer = Answerer.load(
-        folder / "weights",
-        workspace / layout.TOKENIZER,
-        max_input_of(workspace / layout.PACKED / "train"),
-    )
-    index = _index(workspace / layout.BENCHMARKS)
-    samples = _samples(answerer, index, workspace / layout.BENCHMARKS, params)
+    suites = [suites_of.load(suite) for suite in params.suites]
     overlap = _read(workspace / layout.CONTAMINATION, "mix")
-    _mark_contaminated(samples, index, overlap)
-    tasks = [_task_record(entry, samples[task_name(entry)]) for entry in index]
-    suites = _suites(tasks)
-    accuracy, error = macro(
-        [suite["accuracy"] for suite in suites], [suite["error"] for suite in suites]
+    source = Source(
+        weights=folder / "weights",
+        tokenizer=workspace / layout.TOKENIZER,
+        max_input=params.max_input or max_input_of(workspace / layout.PACKED / "train"),
+        threads=params.threads,
     )
-    chance = sum(suite["random_score"] for suite in suites) / len(suites)
-    summary = {
-        "accuracy": round(accuracy, 6),
-        "error": round(error, 6),
-        "chance": round(chance, 6),
-        "normalised": round(sum(s["normalised"] for s in suites) / len(suites), 3),
-    }
-    rows = [row for entry in index for row in samples[task_name(entry)]]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
-    write_bytes(folder / "samples.parquet", sink.getvalue().to_pybytes())
-    scores = {suite["suite"]: round(suite["accuracy"], 4) for suite in suites}
-    write_json(folder / "scores.json", {**summary, "suites": scores})
+    answerer = Answerer.load(source.weights, source.tokenizer, source.max_input)
+    weights = sha256(source.weights / "model.safetensors")
+    benchmarks = Benchmarks.open(workspace / layout.BENCHMARKS)
+    asked, missing = _asked(suites, benchmarks, answerer, params)
+    kept = Responses(
+        workspace / layout.RESPONSES / name / f"{_key(weights, source, answerer)}.jsonl"
+    )
+    clock = Clock()
+    found = _answered(asked, answerer, kept, source, params, clock, overlap)
+    tasks = [task_record(one, samples) for one, samples in zip(asked, found, strict=True)]
+    by_suite = [
+        suite_record(s, [task for task in tasks if task["suite"] == s.name], missing[s.name])
+        for s in suites
+    ]
+    for line in warnings(tasks):
+        print(f"{name}, {line}", file=sys.stderr)
+    averages = summary(by_suite, tasks)
+    _write_samples(folder / "samples.parquet", [row for samples in found for row in samples])
+    scores = {suite["suite"]: round(suite["accuracy"], 4) for suite in by_suite}
+    measured = {key: averages[key] for key in ("accuracy", "error", "chance", "normalised")}
+    write_json(folder / "scores.json", {**measured, "suites": scores})
+    _write_speed(folder / "speed.json", clock, params)
     write_json(
         folder / "evaluation.json",
         {
             "schema_version": SCHEMA_VERSION,
             "name": name,
-            **summary,
-            "partial": any(task["partial"] for task in tasks),
+            **averages,
             "items": sum(task["n"] for task in tasks),
             "contaminated": sum(task["contaminated"] for task in tasks),
             # Of every suite that the training data was checked against, scored here or not.
@@ -79,11 +109,83 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
                 for suite, found in overlap.items()
             },
             "data_warnings": _data_warnings(workspace),
-            "suites": suites,
+            "suites": by_suite,
             "tasks": tasks,
-            "weights_sha256": sha256(folder / "weights" / "model.safetensors"),
+            "max_input": source.max_input,
+            "weights_sha256": weights,
             "samples_sha256": sha256(folder / "samples.parquet"),
             "params": dataclasses.asdict(params),
+        },
+    )
+    shutil.rmtree(kept.path.parent)
+
+
+def _asked(
+    suites: list[Suite], benchmarks: Benchmarks, answerer: Answerer, params: EvaluationParams
+) -> tuple[list[Asked], dict[str, list[str]]]:
+    """Every task with its questions, and what each suite lacks."""
+    asked, missing = [], {}
+    for suite in suites:
+        tasks, missing[suite.name] = benchmarks.tasks(suite, params.limit)
+        limit = min(suite.max_new_tokens, params.max_new_tokens or suite.max_new_tokens)
+        for task in tasks:
+            found = questions(suite, task, answerer.length, answerer.max_input)
+            asked.append(Asked(suite=suite, task=task, questions=found, max_new_tokens=limit))
+    return asked, missing
+
+
+def _answered(
+    asked: list[Asked],
+    answerer: Answerer,
+    kept: Responses,
+    source: Source,
+    params: EvaluationParams,
+    clock: Clock,
+    overlap: dict[str, Any],
+) -> list[list[dict[str, Any]]]:
+    """A row for each item of each task."""
+    from models.evaluation.adapter import EncoderDecoder
+
+    def work(batches: Sequence[Batch]) -> Iterator[tuple[Batch, list[Response]]]:
+        return clock.timed(answered(batches, source, answerer, params))
+
+    model = EncoderDecoder(
+        answerer, work, kept, items=params.batch_items, tokens=params.batch_tokens
+    )
+    logs = run_tasks(model, [task_config(one) for one in asked])
+    found = []
+    for one in asked:
+        log = logs[one.task.name]
+        if [entry["doc"]["id"] for entry in log] != [question.id for question in one.questions]:
+            raise DataMismatch(f"{one.task.name}: the harness scored other items than were asked")
+        known = overlap.get(one.task.benchmark, {"tasks": {}})["tasks"].get(one.task.file, ())
+        found.append(rows(one, log, model.responses, answerer.model.config, set(known)))
+    return found
+
+
+def _key(weights: str, source: Source, answerer: Answerer) -> str:
+    """Names everything that a response depends on, besides its batch."""
+    tokenizer = answerer.tokens.processor.serialized_model_proto()
+    parts = [weights, hashlib.sha256(tokenizer).hexdigest(), source.max_input, source.threads]
+    return hashlib.sha256(f"{parts} {VERSION}".encode()).hexdigest()[:16]
+
+
+def _write_samples(path: Path, rows: list[dict[str, Any]]) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _write_speed(path: Path, clock: Clock, params: EvaluationParams) -> None:
+    """Of the items answered in this process: those of a killed one before it are not timed."""
+    write_json(
+        path,
+        {
+            "items": clock.items,
+            "seconds": round(clock.seconds, 3),
+            "seconds_per_item": round(clock.seconds / clock.items, 6) if clock.items else None,
+            "workers": params.workers,
+            "threads": params.threads,
         },
     )
 
@@ -92,17 +194,6 @@ def _read(path: Path, stage: str) -> Any:
     if not path.is_file():
         raise DataMismatch(f"{path} is missing; run `flanmoe {stage}`")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _mark_contaminated(
-    samples: dict[str, list[dict[str, Any]]], index: list[dict[str, Any]], overlap: dict[str, Any]
-) -> None:
-    """Tells of each sample whether the training mixture overlaps with its item."""
-    for entry in index:
-        known = overlap.get(entry["suite"], {"tasks": {}})["tasks"].get(entry["task"], ())
-        seen = set(known)
-        for row in samples[task_name(entry)]:
-            row["contaminated"] = row["id"] in seen
 
 
 def _data_warnings(workspace: Path) -> list[str]:
@@ -114,114 +205,3 @@ def _data_warnings(workspace: Path) -> list[str]:
         for found in _read(workspace / path, "validate")
         if not found["success"]
     ]
-
-
-def _index(folder: Path) -> list[dict[str, Any]]:
-    index: list[dict[str, Any]] = _read(folder / "index.json", "benchmarks")
-    for entry in index:
-        file = folder / entry["file"]
-        if not file.is_file() or sha256(file) != entry["sha256"]:
-            raise DataMismatch(f"{file} is missing or changed; run `flanmoe benchmarks`")
-    return index
-
-
-def _samples(
-    answerer: Answerer, index: list[dict[str, Any]], folder: Path, params: EvaluationParams
-) -> dict[str, list[dict[str, Any]]]:
-    """Task -> one row an item, in the file's order."""
-    # Local files only; the harness's copies of them go where they are thrown away.
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": cache}
-        import datasets
-        from lm_eval.evaluator import simple_evaluate
-        from lm_eval.tasks import TaskManager
-
-        from models.evaluation.adapter import EncoderDecoder
-
-        datasets.disable_progress_bars()
-        outcome = simple_evaluate(
-            model=EncoderDecoder(answerer, params.batch_items, params.max_new_tokens),
-            tasks=[task_config(entry, folder.resolve(), params.max_new_tokens) for entry in index],
-            task_manager=TaskManager(include_defaults=False),
-            bootstrap_iters=0,
-            log_samples=True,
-            random_seed=0,
-            numpy_random_seed=0,
-            torch_random_seed=0,
-        )
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for entry in index:
-        task = task_name(entry)
-        logged = sorted(outcome["samples"][task], key=lambda sample: sample["doc_id"])
-        rows[task] = [_row(entry, sample) for sample in logged]
-        if len(rows[task]) != entry["items"]:
-            raise DataMismatch(
-                f"{task}: {len(rows[task])} of {entry['items']} items were scored; "
-                "run `flanmoe benchmarks` again"
-            )
-    return rows
-
-
-def _row(entry: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
-    doc = sample["doc"]
-    if entry["kind"] == "multiple_choice":
-        scores = [float(response[0]) for response in sample["filtered_resps"]]
-        answer = doc["options"][scores.index(max(scores))]
-        correct = bool(sample["acc"])
-    else:
-        answer = str(sample["filtered_resps"][0])
-        correct = bool(sample["exact_match"])
-    return {
-        "suite": entry["suite"],
-        "task": task_name(entry),
-        "id": doc["id"],
-        "prompt_sha256": hashlib.sha256(doc["prompt"].encode()).hexdigest(),
-        "expected": doc["answer"],
-        "answer": answer,
-        "correct": correct,
-    }
-
-
-def _task_record(entry: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    accuracy, error = mean_and_error([row["correct"] for row in rows])
-    return {
-        "task": task_name(entry),
-        "suite": entry["suite"],
-        "version": VERSION,
-        "kind": entry["kind"],
-        "metric": "acc" if entry["kind"] == "multiple_choice" else "exact_match",
-        "shots": 0,
-        "n": len(rows),
-        "contaminated": sum(row["contaminated"] for row in rows),
-        "partial": entry["partial"],
-        "accuracy": round(accuracy, 6),
-        "error": round(error, 6),
-        "random_score": round(entry["random_score"], 6),
-        "normalised": round(normalised(accuracy, entry["random_score"]), 3),
-        "file_sha256": entry["sha256"],
-    }
-
-
-def _suites(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each suite: the mean over its tasks, every task counting the same."""
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for task in tasks:
-        groups[task["suite"]].append(task)
-    result = []
-    for suite, members in sorted(groups.items()):
-        accuracy, error = macro([t["accuracy"] for t in members], [t["error"] for t in members])
-        chance = sum(t["random_score"] for t in members) / len(members)
-        result.append(
-            {
-                "suite": suite,
-                "tasks": len(members),
-                "n": sum(t["n"] for t in members),
-                "contaminated": sum(t["contaminated"] for t in members),
-                "partial": any(t["partial"] for t in members),
-                "accuracy": round(accuracy, 6),
-                "error": round(error, 6),
-                "random_score": round(chance, 6),
-                "normalised": round(sum(t["normalised"] for t in members) / len(members), 3),
-            }
-        )
-    return result

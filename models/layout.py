@@ -11,3 +11,5 @@ CONTAMINATION = Path("data/mixture/contamination.json")
 FINDINGS = (Path("data/validation/results.json"), Path("data/packed/validation.json"))
 RUNS = Path("runs")
 CHECKPOINTS = Path(".flanmoe/checkpoints")
+RESPONSES = Path(".flanmoe/responses")
+"""What an evaluation that did not end has answered."""

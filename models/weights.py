@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +39,18 @@ def save_weights(folder: Path, model: T5, tokenizer_sha256: str) -> None:
     )
 
 
-def load_weights(folder: Path) -> Saved:
-    """Raises UnknownModel if there is none, CorruptCheckpoint naming file and tensor."""
+def load_weights(
+    folder: Path, adapt: Callable[[ModelConfig], ModelConfig] = lambda config: config
+) -> Saved:
+    """`adapt` may change how the model computes, not its tensors.
+
+    Raises UnknownModel if there is none, CorruptCheckpoint naming file and tensor.
+    """
     if not (folder / "config.json").is_file():
         raise UnknownModel(f"{folder} holds no trained model; train it first (`flanmoe run`)")
     try:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config = ModelConfig.from_dict(description["model"])
+        config = adapt(ModelConfig.from_dict(description["model"]))
         tokenizer = str(description["tokenizer_sha256"])
     except (ValueError, KeyError) as error:
         raise CorruptCheckpoint(f"{folder / 'config.json'} cannot be read: {error}") from None

@@ -28,21 +28,15 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
 
     Raises SourceError for a file that is no task.
     """
-    task = part.json()
-    definitions = _strings(task.get("Definition")) if isinstance(task, dict) else []
-    instances = task.get("Instances") if isinstance(task, dict) else None
-    if not definitions or not isinstance(instances, list):
-        raise SourceError(f"{part.path} is not a NIV2 task: it lacks Definition or Instances")
+    task, definitions, instances = read_task(part)
     if not instances:
         yield part.refused(0, "the task has no instances", "")
-    positive, negative = (
-        _worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative")
-    )
+    positive, negative = (worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative"))
     split = _split(part, params)
     templates = group("niv2")
     for row, instance in enumerate(instances):
         text = instance.get("input") if isinstance(instance, dict) else None
-        outputs = _strings(instance.get("output")) if isinstance(instance, dict) else []
+        outputs = strings(instance.get("output")) if isinstance(instance, dict) else []
         if not isinstance(text, str) or not text.strip() or not outputs:
             yield part.refused(row, "no input or no output", instance)
             continue
@@ -75,6 +69,16 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
         )
 
 
+def read_task(part: Part) -> tuple[dict[str, Any], list[str], list[Any]]:
+    """A task file, its definitions and its instances. Raises SourceError for another file."""
+    task = part.json()
+    definitions = strings(task.get("Definition")) if isinstance(task, dict) else []
+    instances = task.get("Instances") if isinstance(task, dict) else None
+    if not definitions or not isinstance(instances, list):
+        raise SourceError(f"{part.path} is not a NIV2 task: it lacks Definition or Instances")
+    return task, definitions, instances
+
+
 def _shown(
     positive: list[dict[str, str]], negative: list[dict[str, str]], key: tuple[object, ...]
 ) -> list[str]:
@@ -96,13 +100,14 @@ def _shown(
     return blocks
 
 
-def _worked(value: Any) -> list[dict[str, str]]:
+def worked(value: Any) -> list[dict[str, str]]:
+    """The usable ones of a task's examples: `{input, output, explanation}`."""
     examples = value if isinstance(value, list) else []
     found = []
     for example in examples:
         if not isinstance(example, dict):
             continue
-        text, outputs = example.get("input"), _strings(example.get("output"))
+        text, outputs = example.get("input"), strings(example.get("output"))
         if isinstance(text, str) and text.strip() and outputs:
             explanation = example.get("explanation")
             found.append(
@@ -120,11 +125,12 @@ def _split(part: Part, params: ReadParams) -> str:
     folder = part.options.get("splits")
     if params.niv2_split == "all" or not folder:
         return "train"
-    return "test" if part.path.stem in _listed(part.raw / folder / "test_tasks.txt") else "train"
+    return "test" if part.path.stem in listed(part.raw / folder / "test_tasks.txt") else "train"
 
 
 @remembered(8)
-def _listed(path: Path) -> frozenset[str]:
+def listed(path: Path) -> frozenset[str]:
+    """Task names of a split list. Raises SourceError where it is missing."""
     if not path.is_file():
         raise SourceError(
             f"{path} is missing: the published split of NIV2; fetch it, or set "
@@ -133,6 +139,7 @@ def _listed(path: Path) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
-def _strings(value: Any) -> list[str]:
+def strings(value: Any) -> list[str]:
+    """The filled texts of a list, or a bare one as a list."""
     values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     return [v.strip() for v in values if isinstance(v, str) and v.strip()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -9,51 +11,74 @@ from lm_eval.api.model import LM
 from tqdm import tqdm
 
 from models.evaluation.answering import Answerer
+from models.evaluation.batches import Batch, Request, Response, batches
+from models.evaluation.responses import Responses
+
+Answered = Callable[[Sequence[Batch]], Iterable[tuple[Batch, list[Response]]]]
 
 
 class EncoderDecoder(LM):  # type: ignore[misc]
-    """`loglikelihood` for options, `generate_until` for free text."""
+    """`loglikelihood` for options, `generate_until` for free text.
 
-    def __init__(self, answerer: Answerer, batch_items: int, max_new_tokens: int) -> None:
+    `answered` has batches answered, in any order; `kept` holds those that have been.
+    """
+
+    def __init__(
+        self, answerer: Answerer, answered: Answered, kept: Responses, *, items: int, tokens: int
+    ) -> None:
         super().__init__()
-        self.answerer = answerer
-        self.batch_items = batch_items
-        self.max_new_tokens = max_new_tokens
+        self.answerer, self.answered, self.kept = answerer, answered, kept
+        self.items, self.most_tokens = items, tokens
+        self.responses: dict[tuple[str, int], Response] = {}
+        """(Prompt, its longest answer; 0: ranked) -> response: the harness passes on its text or
+        scores alone."""
 
     def loglikelihood(self, requests: list[Instance], **_: Any) -> list[tuple[float, bool]]:
         """(log-probability, is greedy) of each (prompt, continuation)."""
-        pairs = [(request.args[0], request.args[1].strip()) for request in requests]
-        lengths = [len(prompt) for prompt, _ in pairs]
-        # Like lengths together, and the options of a question beside each other.
-        order = sorted(range(len(pairs)), key=lambda i: (lengths[i], pairs[i][0], i))
-        results: list[tuple[float, bool]] = [(0.0, False)] * len(pairs)
-        for chosen in self._chunks(order, "score"):
-            scores = self.answerer.score([pairs[i] for i in chosen])
-            for i, score in zip(chosen, scores, strict=True):
-                results[i] = score
+        options: dict[str, dict[str, int]] = defaultdict(dict)
+        for request in requests:
+            prompt, answer = request.args
+            options[prompt].setdefault(answer.strip(), len(options[prompt]))
+        self._respond([Request(prompt=p, answers=tuple(o)) for p, o in options.items()], "score")
+        results = []
+        for request in requests:
+            prompt, answer = request.args
+            response, place = self.responses[prompt, 0], options[prompt][answer.strip()]
+            results.append((response.logp[place], response.greedy[place]))
         return results
 
     def generate_until(self, requests: list[Instance], **_: Any) -> list[str]:
         """Greedy text, cut at the first stop string of the request."""
-        prompts = [request.args[0] for request in requests]
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        results = [""] * len(prompts)
-        for chosen in self._chunks(order, "generate"):
-            wanted = [requests[i].args[1] for i in chosen]
-            limit = max(int(w.get("max_gen_toks", self.max_new_tokens)) for w in wanted)
-            texts = self.answerer.generate([prompts[i] for i in chosen], limit)
-            for i, text, options in zip(chosen, texts, wanted, strict=True):
-                for stop in options.get("until", []):
-                    text = text.split(stop)[0] if stop else text
-                results[i] = text
+        asked = [
+            Request(prompt=prompt, max_new_tokens=int(wanted["max_gen_toks"]))
+            for prompt, wanted in (request.args for request in requests)
+        ]
+        self._respond(asked, "generate")
+        results = []
+        for request in requests:
+            prompt, wanted = request.args
+            text = self.responses[prompt, int(wanted["max_gen_toks"])].text
+            for stop in wanted.get("until", []):
+                text = text.split(stop)[0] if stop else text
+            results.append(text)
         return results
 
     def loglikelihood_rolling(self, requests: list[Instance], **_: Any) -> list[float]:
         raise NotImplementedError("an encoder-decoder has no perplexity of plain text")
 
-    def _chunks(self, order: list[int], what: str) -> Any:
-        chunks = [
-            order[start : start + self.batch_items]
-            for start in range(0, len(order), self.batch_items)
-        ]
-        return tqdm(chunks, desc=what, unit="batch")
+    def _respond(self, requests: list[Request], what: str) -> None:
+        wanted = batches(requests, self._length, items=self.items, tokens=self.most_tokens)
+        missing = [batch for batch in wanted if batch.digest not in self.kept.known]
+        total = sum(len(batch.requests) for batch in wanted)
+        with tqdm(desc=what, unit="item", total=total) as bar:
+            bar.update(total - sum(len(batch.requests) for batch in missing))
+            for batch, responses in self.answered(missing):
+                self.kept.add(batch, responses)
+                bar.update(len(responses))
+        for batch in wanted:
+            found = self.kept.known[batch.digest]
+            for request, response in zip(batch.requests, found, strict=True):
+                self.responses[request.prompt, request.max_new_tokens] = response
+
+    def _length(self, prompt: str) -> int:
+        return len(self.answerer.encode(prompt))

@@ -5,6 +5,7 @@ Shape suffixes: N requests, L length, V vocabulary.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from torch import Tensor
 
 from models.architecture.generation import greedy
 from models.architecture.t5 import T5
-from models.errors import DataMismatch, UnknownModel
+from models.config import ModelConfig
+from models.errors import CorruptCheckpoint, DataMismatch, UnknownModel
+from models.evaluation.tokens import Tokens
 from models.output import sha256
 from models.weights import load_weights
 
@@ -24,18 +27,32 @@ PAD, EOS = 0, 1
 
 
 @dataclass(frozen=True)
+class Written:
+    """A text the model wrote, how many tokens it took, and whether it came to an end."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+@dataclass(frozen=True)
 class Answerer:
     """Text in, text or log-probabilities out. Inputs over `max_input` tokens lose their start."""
 
     model: T5
-    processor: spm.SentencePieceProcessor
+    tokens: Tokens
     max_input: int
 
     @classmethod
     def load(cls, weights: Path, tokenizer: Path, max_input: int = 512) -> Answerer:
-        """Raises UnknownModel, CorruptCheckpoint or DataMismatch."""
-        saved = load_weights(weights)
+        """Weights that bring a tokenizer of their own use that one.
+
+        Raises UnknownModel, CorruptCheckpoint or DataMismatch.
+        """
+        saved = load_weights(weights, independent)
         model_file = tokenizer / "spiece.model"
+        if (weights / "spiece.model").is_file():
+            model_file = weights / "spiece.model"
         if not model_file.is_file():
             raise UnknownModel(f"{model_file} is missing; run `flanmoe tokenizer`")
         if sha256(model_file) != saved.tokenizer_sha256:
@@ -44,24 +61,30 @@ class Answerer:
             )
         processor = spm.SentencePieceProcessor(model_file=str(model_file))
         saved.model.eval()
-        return cls(saved.model, processor, max_input)
+        return cls(saved.model, Tokens(processor), max_input)
 
-    def tokens(self, text: str) -> list[int]:
+    def length(self, text: str) -> int:
+        """Tokens of a text with its end mark, however long."""
+        return len(self.tokens(text)) + 1
+
+    def encode(self, text: str) -> list[int]:
         """Ids with the end mark; a text that is too long keeps its end, where the question is."""
-        ids = list(self.processor.EncodeAsIds(text))
-        return [*ids[-(self.max_input - 1) :], EOS]
+        return [*self.tokens(text)[-(self.max_input - 1) :], EOS]
 
     @torch.no_grad()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
         """Log-probability of each answer given its input, and whether greedy decoding gives it.
 
-        An input shared by neighbouring pairs (the options of a question) is encoded once.
+        An input shared by several pairs (the options of a question) is encoded once. As in
+        lm-evaluation-harness, the end mark is not a part of the answer. An answer without a token
+        has probability 0. Raises CorruptCheckpoint where the model's outputs are not numbers.
         """
         inputs = list(dict.fromkeys(source for source, _ in pairs))
         place = {source: i for i, source in enumerate(inputs)}
         memory, segments = self._encode(inputs)
         rows = torch.tensor([place[source] for source, _ in pairs])
-        targets_NL = _padded([self._target(answer) for _, answer in pairs])
+        # An empty answer takes an end mark, so that its row is not empty.
+        targets_NL = _padded([self.tokens(answer) or [EOS] for _, answer in pairs])
         decoder_input = torch.zeros_like(targets_NL)
         decoder_input[:, 1:] = targets_NL[:, :-1]
         valid_NL = targets_NL != PAD
@@ -71,31 +94,49 @@ class Answerer:
         logp_NLV = torch.log_softmax(logits.float(), dim=-1)
         chosen_NL = logp_NLV.gather(2, targets_NL.unsqueeze(-1)).squeeze(-1)
         total_N = (chosen_NL * valid_NL).sum(1)
+        if bool(total_N.isnan().any()):
+            raise CorruptCheckpoint("the model's outputs are not numbers: train it again")
         greedy_N = ((logp_NLV.argmax(-1) == targets_NL) | ~valid_NL).all(1)
-        return list(zip(total_N.tolist(), greedy_N.tolist(), strict=True))
+        empty_N = torch.tensor([not self.tokens(answer) for _, answer in pairs])
+        total_N.masked_fill_(empty_N, -torch.inf)
+        return list(zip(total_N.tolist(), (greedy_N & ~empty_N).tolist(), strict=True))
 
     @torch.no_grad()
-    def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[str]:
+    def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[Written]:
         """Greedy answers; each ends at the end mark or after `max_new_tokens`."""
-        tokens_NL = _padded([self.tokens(text) for text in inputs])
+        tokens_NL = _padded([self.encode(text) for text in inputs])
         # Ids above the tokenizer's last piece are sentinels and spare rows: not text.
         written = greedy(
             self.model,
             tokens_NL,
             (tokens_NL != PAD).long(),
             max_new_tokens=max_new_tokens,
-            vocabulary=self.processor.vocab_size(),
+            vocabulary=len(self.tokens),
         )
-        rows = written.tolist()
-        return [self.processor.DecodeIds(row[: _index(row, EOS)]) for row in rows]
-
-    def _target(self, answer: str) -> list[int]:
-        return [*self.processor.EncodeAsIds(answer), EOS]
+        result = []
+        for row in written.tolist():
+            ended = EOS in row
+            ids = row[: row.index(EOS)] if ended else row
+            result.append(Written(self.tokens.text(ids), len(ids) + ended, ended))
+        return result
 
     def _encode(self, inputs: list[str]) -> tuple[Tensor, Tensor]:
-        tokens_NL = _padded([self.tokens(text) for text in inputs])
+        tokens_NL = _padded([self.encode(text) for text in inputs])
         segments_NL = (tokens_NL != PAD).long()
         return self.model.encode(tokens_NL, segments_NL), segments_NL
+
+
+def independent(config: ModelConfig) -> ModelConfig:
+    """The model as it answers: no answer depends on what else is in the batch.
+
+    Tokens that choose experts are never dropped; experts that choose tokens choose within a row.
+    """
+    if config.moe is None:
+        return config
+    chooses = "expert_choice" in (config.moe.router, config.moe.decoder_router)
+    factor = config.moe.capacity_factor_eval if chooses else None
+    moe = dataclasses.replace(config.moe, capacity_factor_eval=factor, group_rows=1)
+    return dataclasses.replace(config, moe=moe)
 
 
 def max_input_of(packed: Path) -> int:
@@ -107,7 +148,3 @@ def max_input_of(packed: Path) -> int:
 def _padded(rows: list[list[int]]) -> Tensor:
     length = max(map(len, rows))
     return torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
-
-
-def _index(row: list[int], token: int) -> int:
-    return row.index(token) if token in row else len(row)

@@ -6,13 +6,19 @@ import math
 from collections.abc import Sequence
 
 
-def mean_and_error(correct: Sequence[bool]) -> tuple[float, float]:
-    """Share of correct answers and its standard error, sqrt(p (1 - p) / (n - 1))."""
-    n = len(correct)
+def mean_and_error(scores: Sequence[float]) -> tuple[float, float]:
+    """Mean score and its standard error, the sample's deviation over the root of n.
+
+    For right or wrong answers that is sqrt(p (1 - p) / (n - 1)). Raises ValueError for no score.
+    """
+    n = len(scores)
     if n == 0:
         raise ValueError("no item was scored")
-    p = sum(correct) / n
-    return p, math.sqrt(p * (1 - p) / (n - 1)) if n > 1 else 0.0
+    mean = sum(scores) / n
+    if n == 1:
+        return mean, 0.0
+    variance = sum((score - mean) ** 2 for score in scores) / (n - 1)
+    return mean, math.sqrt(variance / n)
 
 
 def macro(values: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:

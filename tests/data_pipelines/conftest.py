@@ -10,7 +10,6 @@ import pytest
 from data_pipelines import benchmarks, clean, fetch, mix, pack, read, tokenizer, validate
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
-    BenchmarksParams,
     CleanParams,
     EngineParams,
     FetchParams,
@@ -33,7 +32,6 @@ class Room:
 
     workspace: Path
     fetch: FetchParams = field(default_factory=lambda: FetchParams(sample=SAMPLE))
-    benchmarks: BenchmarksParams = field(default_factory=BenchmarksParams)
     read: ReadParams = field(default_factory=ReadParams)
     clean: CleanParams = field(default_factory=CleanParams)
     mix: MixParams = field(default_factory=lambda: MixParams(examples=1000, window=300))
@@ -56,7 +54,7 @@ class Room:
         fetch.run(self.fetch, self.workspace)
 
     def run_benchmarks(self):
-        benchmarks.run(self.benchmarks, self.workspace)
+        benchmarks.run(self.workspace)
 
     def run_read(self):
         read.run(self.read, self.engine, self.workspace)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_pipelines.cleaning.contamination import guard
 from data_pipelines.cleaning.duplicates import MINIMA, signatures, similarity
 from data_pipelines.cleaning.words import Words, joined, normalised
-from data_pipelines.params import BenchmarksParams, CleanParams, FetchParams, MixParams, ReadParams
+from data_pipelines.params import CleanParams, FetchParams, MixParams, ReadParams
 from tests.data_pipelines.conftest import Room
 
 
@@ -126,7 +126,6 @@ def room_of(tmp_path, rows, **changes):
         fetch=FetchParams(
             sources=("flan/export", "benchmarks/gsm8k"), root=str(root), verify=False
         ),
-        benchmarks=BenchmarksParams(),
         read=ReadParams(),
         mix=MixParams(examples=10000, text="examples", few_shot_share=0.0, validation_share=0.3),
         **changes,

@@ -13,7 +13,6 @@ import pytest
 from data_pipelines import catalog, fetch
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
-    BenchmarksParams,
     EngineParams,
     FetchParams,
     MixParams,
@@ -138,7 +137,7 @@ def test_benchmarks(suite):
     if suite == "mgsm":
         assert not any("," in answer for answer in answers)
     if suite == "mmlu":
-        assert any(") None\n" in item.prompt for item in items)
+        assert any(") None\n" in item.text for item in items)
 
 
 # The whole way ----------------------------------------------------------------------------------
@@ -150,9 +149,9 @@ def room(tmp_path_factory):
     return Room(
         tmp_path_factory.mktemp("real"),
         fetch=FetchParams(
-            sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "benchmarks/*"), root=str(ROOT)
+            sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "benchmarks/*", "exemplars/*"),
+            root=str(ROOT)
         ),
-        benchmarks=BenchmarksParams(limit=5),
         mix=MixParams(examples=60000, text="examples"),
         validate=ValidateParams(max_input_characters=40000, min_examples=500),
         tokenizer=TokenizerParams(vocab_size=4096, sentinels=32, max_sentences=20000),

@@ -14,7 +14,6 @@ from data_pipelines.sources.benchmarks.item import Item
 from data_pipelines.sources.part import Part
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
-STEPS = "Let's think step by step."
 
 
 def gsm8k(part: Part) -> Iterator[Item | Refused]:
@@ -68,7 +67,7 @@ def asdiv(part: Part) -> Iterator[Item | Refused]:
         text = f"{body} {question}"
         yield Item(
             id=str(problem.get("ID", row)),
-            prompt=f"{text} {STEPS}",
+            text=text,
             answer=bare.replace(",", "") if _is_number(bare) else answer,
             options=None,
             question=text,
@@ -95,7 +94,7 @@ def _is_number(text: str) -> bool:
 def _item(part: Part, row: int, question: str, answer: str) -> Item:
     return Item(
         id=f"{part.path.stem}-{row}",
-        prompt=f"{question.strip()} {STEPS}",
+        text=question.strip(),
         answer=answer.strip().replace(",", ""),
         options=None,
         question=question,

@@ -18,7 +18,7 @@ def items(part: Part) -> Iterator[Item | Refused]:
         try:
             yield Item(
                 id=record["id"],
-                prompt=record["prompt"],
+                text=record["text"],
                 answer=record["answer"],
                 options=tuple(record["options"]) if record["options"] else None,
                 question=record["question"],

@@ -41,7 +41,7 @@ def bbh(part: Part) -> Iterator[Item | Refused]:
             continue
         yield Item(
             id=f"{part.path.stem}-{number}",
-            prompt=text,
+            text=text,
             answer=answer,
             options=options,
             question=question,
@@ -54,10 +54,11 @@ def mmlu(part: Part) -> Iterator[Item | Refused]:
         if len(row) != 6 or row[5] not in LETTERS:
             yield part.refused(number, "not question, four options, answer letter", row)
             continue
-        choices = "\n".join(f"({a}) {text}" for a, text in zip(LETTERS, row[1:5], strict=True))
+        choices = [f"({a}) {text}" for a, text in zip(LETTERS, row[1:5], strict=True)]
         yield Item(
             id=f"{part.path.stem}-{number}",
-            prompt=f"{row[0].strip()}\n{choices}\nAnswer:",
+            text="\n".join([row[0].strip(), *choices]),
+            choices=" ".join(choices),
             answer=row[5],
             options=LETTERS,
             question=row[0],

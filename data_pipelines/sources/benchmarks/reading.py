@@ -26,10 +26,11 @@ def arc(part: Part) -> Iterator[Item | Refused]:
         except BadRow as reason:
             yield part.refused(row, str(reason), record)
             continue
-        shown = "\n".join(f"({a}) {text}" for a, text in zip(LETTERS, texts, strict=False))
+        shown = [f"({a}) {text}" for a, text in zip(LETTERS, texts, strict=False)]
         yield Item(
             id=str(record.get("id", row)),
-            prompt=f"{stem}\n{shown}\nAnswer:",
+            text="\n".join([stem, *shown]),
+            choices=" ".join(shown),
             answer=LETTERS[index],
             options=tuple(LETTERS[: len(texts)]),
             question=stem,
@@ -48,7 +49,7 @@ def boolq(part: Part) -> Iterator[Item | Refused]:
             continue
         yield Item(
             id=str(record.get("idx", row)),
-            prompt=f"{passage}\nQuestion: {question}?\nAnswer:",
+            text=f"{passage}\nQuestion: {question}?",
             answer=YES_NO[0] if label else YES_NO[1],
             options=YES_NO,
             question=question,
@@ -57,7 +58,10 @@ def boolq(part: Part) -> Iterator[Item | Refused]:
 
 
 def strategyqa(part: Part) -> Iterator[Item | Refused]:
-    """StrategyQA: its own JSON list `{question, answer: bool}`, or BIG-bench's `{examples}`."""
+    """StrategyQA: its own JSON list `{question, answer: bool, facts}`, or BIG-bench's `{examples}`.
+
+    The facts, and the answer after them, are what an item says as a worked example.
+    """
     data = part.json()
     rows = data.get("examples") if isinstance(data, dict) else data
     if not isinstance(rows, list) or not rows:
@@ -69,17 +73,23 @@ def strategyqa(part: Part) -> Iterator[Item | Refused]:
         if not isinstance(question, str) or answer not in (0, 1):
             yield part.refused(row, "no question, or an answer that is not yes or no", record)
             continue
+        word = YES_NO[0] if answer else YES_NO[1]
+        facts = [" ".join(str(fact).split()) for fact in record.get("facts") or ()]
         yield Item(
             id=str(record.get("qid", row)),
-            prompt=f"Question: {question}\nAnswer yes or no:",
-            answer=YES_NO[0] if answer else YES_NO[1],
+            text=question,
+            answer=word,
             options=YES_NO,
             question=question,
+            rationale="\n".join(["", *facts, f"The answer is {word}."]) if facts else "",
         )
 
 
 def tydiqa(part: Part) -> Iterator[Item | Refused]:
-    """TyDiQA gold passage: SQuAD 1.1 JSON; of several references the first is the answer."""
+    """TyDiQA gold passage: SQuAD 1.1 JSON; of several references the first is the answer.
+
+    References that differ only in where they stand in the passage are one.
+    """
     data = part.json()
     articles = data.get("data") if isinstance(data, dict) else None
     if not isinstance(articles, list):
@@ -88,11 +98,13 @@ def tydiqa(part: Part) -> Iterator[Item | Refused]:
     for article in articles:
         for paragraph in article["paragraphs"]:
             for asked in paragraph["qas"]:
-                if asked.get("answers"):
+                texts = [str(answer["text"]) for answer in asked.get("answers") or ()]
+                if texts:
                     yield Item(
                         id=str(asked["id"]),
-                        prompt=f"{paragraph['context']}\nQuestion: {asked['question']}\nAnswer:",
-                        answer=asked["answers"][0]["text"],
+                        text=f"{paragraph['context']}\nQuestion: {asked['question']}",
+                        answer=texts[0],
+                        references=tuple(dict.fromkeys(texts)),
                         options=None,
                         question=asked["question"],
                         context=paragraph["context"],

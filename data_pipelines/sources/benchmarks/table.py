@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from data_pipelines.example import Refused
-from data_pipelines.sources.benchmarks import arithmetic, items, knowledge, reading
+from data_pipelines.sources.benchmarks import (
+    arithmetic,
+    exemplars,
+    instructions,
+    items,
+    knowledge,
+    reading,
+)
 from data_pipelines.sources.benchmarks.item import Item
 from data_pipelines.sources.part import Part
 
-READERS: dict[str, Callable[[Part], Iterator[Item | Refused]]] = {
+Reader = Callable[[Part], Iterator[Item | Refused]]
+
+QUESTIONS: dict[str, Reader] = {
     "items": items.items,
     "bbh": knowledge.bbh,
     "mmlu": knowledge.mmlu,
@@ -21,4 +30,15 @@ READERS: dict[str, Callable[[Part], Iterator[Item | Refused]]] = {
     "boolq": reading.boolq,
     "strategyqa": reading.strategyqa,
     "tydiqa": reading.tydiqa,
+    "niv2_test": instructions.niv2,
 }
+"""Items that are scored, so training data is kept from them."""
+
+EXEMPLARS: dict[str, Reader] = {
+    "bbh_prompt": exemplars.bbh_prompt,
+    "mmlu_cot": exemplars.mmlu_cot,
+    "gsm8k_prompt": exemplars.gsm8k_prompt,
+}
+"""Worked examples, shown before questions and never scored."""
+
+READERS = QUESTIONS | EXEMPLARS

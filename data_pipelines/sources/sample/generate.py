@@ -86,13 +86,13 @@ def _rendered(mixture: str, q: Question) -> dict[str, Any]:
 
 
 def _benchmark_item(mixture: str, q: Question) -> dict[str, Any]:
-    prompt, asked = q.instruction + q.options_block, q.instruction
+    text, asked = q.instruction + q.options_block, q.instruction
     if mixture == "niv2":
         asked = q.item.fields["input"]
-        prompt = f"Definition: {q.instruction} Input: {q.item.fields['input']} Output:"
+        text = f"Definition: {q.instruction} Input: {q.item.fields['input']} Output:"
     return {
         "id": f"{q.family}-{q.index}",
-        "prompt": prompt,
+        "text": text,
         "answer": q.item.target,
         "options": q.item.options,
         "question": asked,
