@@ -5,11 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.queries import open_registry
-from dashboard.views import comparison
+from dashboard.views import comparison, frontier
 from registry.errors import RegistryError
 
 st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
 try:
-    comparison.show(open_registry())
+    registry = open_registry()
+    model, versions = comparison.choose(registry)
+    if versions:
+        tabs = st.tabs(["Versions", "Equal compute"])
+        with tabs[0]:
+            comparison.show(registry, model, versions)
+        with tabs[1]:
+            frontier.show(registry, model)
 except RegistryError as error:
     st.error(str(error))

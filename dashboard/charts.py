@@ -79,6 +79,63 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
     return alt.layer(chance, bars, points, *names).properties(height=430)
 
 
+def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
+    """Accuracy against any cost, with the Pareto front as a step line; points are as strong as
+    they are likely to be on it."""
+    x = alt.X(
+        "cost:Q",
+        title=unit,
+        scale=alt.Scale(type="log", domain=_around(frame["cost"]), nice=False),
+        axis=alt.Axis(format=".3~g", tickCount=6),
+    )
+    top = _top(frame.assign(high=frame["accuracy"] + frame["error"]))
+    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, top]))
+    base = alt.Chart(frame)
+    front = (
+        base.transform_filter(alt.datum.on_front)
+        .mark_line(interpolate="step-after", color="#98a2b3", strokeWidth=2)
+        .encode(x=x, y=y, order="cost:Q")
+    )
+    bars = (
+        base.transform_calculate(
+            low="datum.accuracy - datum.error", high="datum.accuracy + datum.error"
+        )
+        .mark_rule(strokeWidth=2)
+        .encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("kind:N", scale=_KIND))
+    )
+    points = base.mark_point(size=130, strokeWidth=2.5, filled=True).encode(
+        x=x,
+        y=y,
+        color=alt.Color("kind:N", scale=_KIND, title=None, legend=alt.Legend(orient="top")),
+        opacity=alt.Opacity(
+            "probability:Q",
+            scale=alt.Scale(domain=[0, 100], range=[0.25, 1.0]),
+            title="on the front, %",
+            legend=alt.Legend(orient="top"),
+        ),
+        tooltip=[
+            "name:N",
+            "version:O",
+            alt.Tooltip("accuracy:Q", format=".1f"),
+            alt.Tooltip("error:Q", format=".1f", title="± standard error"),
+            alt.Tooltip("cost:Q", format=".4g", title=unit),
+            alt.Tooltip("probability:Q", format=".0f", title="on the front, %"),
+        ],
+    )
+    names = [
+        base.transform_filter(alt.datum.kind == kind)
+        .mark_text(
+            align="right" if kind == "dense" else "left",
+            dx=-13 if kind == "dense" else 13,
+            fontSize=12,
+            color="#5b6675",
+        )
+        .encode(x=x, y=y, text="name:N")
+        for kind in ("dense", "MoE")
+    ]
+    return alt.layer(front, bars, points, *names).properties(height=430)
+
+
 def accuracy_by_task(frame: pd.DataFrame) -> Chart:
     """A small bar for each task and version, with chance as a tick."""
     base = alt.Chart(frame)

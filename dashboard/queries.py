@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
             "normalised": version["normalised"],
             "items": version["items"],
             "partial": version["partial"],
+            "scored_on": version["scored_on"],
             "contaminated": version["contaminated"],
             "total_millions": version["total_parameters"] / 1e6,
             "active_millions": version["active_parameters"] / 1e6,
@@ -52,9 +54,41 @@ def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The versions that were scored on the same items as the newest one."""
+    newest = frame.sort_values("version")["scored_on"].iloc[-1]
+    return frame[frame["scored_on"] == newest]
+
+
+def suites_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a suite and version, for the newest version of each run in `frame`."""
+    rows = [
+        {
+            "suite": suite["suite"],
+            "version": f"{version['run']} v{version['version']}",
+            "items": suite["n"],
+            "accuracy": 100 * suite["accuracy"],
+            "error": 100 * suite["error"],
+            "normalised": suite["normalised"],
+            "normalised_error": suite["normalised_error"],
+            "contaminated": suite["contaminated"],
+            "clean": 100 * suite["clean"]["accuracy"] if suite["clean"]["n"] else None,
+            "partial": suite["partial_reason"],
+        }
+        for version in _newest(frame)
+        for suite in registry.show(model, version["version"])["evaluation"].get("suites", [])
+        # Records of before suites had a protocol hold less.
+        if "clean" in suite
+    ]
+    return pd.DataFrame(rows).sort_values(["suite", "version"]) if rows else pd.DataFrame()
+
+
+def _newest(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return frame.sort_values("version").groupby("run").tail(1).to_dict("records")
+
+
 def tasks_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
     """One row a task, for the newest version of each run in `frame`."""
-    newest = frame.sort_values("version").groupby("run").tail(1).to_dict("records")
     rows = [
         {
             "version": f"{version['run']} v{version['version']}",
@@ -65,7 +99,7 @@ def tasks_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataF
             "accuracy": 100 * task["accuracy"],
             "chance": 100 * task["random_score"],
         }
-        for version in newest
+        for version in _newest(frame)
         for task in registry.show(model, version["version"])["evaluation"]["tasks"]
     ]
     return pd.DataFrame(rows)

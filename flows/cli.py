@@ -94,6 +94,46 @@ def predict(instruction: str, max_new_tokens: int) -> None:
 
 
 @cli.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Only this suite.")
+@click.option(
+    "--margin",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 100),
+    help="Points by which A may be worse and still count as not worse.",
+)
+@click.option(
+    "--clean", is_flag=True, help="Leave out items that a training mixture overlaps with."
+)
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Whose runs A and B are. Default: the project.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def compare(
+    a: str,
+    b: str,
+    suites: tuple[str, ...],
+    margin: float,
+    clean: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare A with B on the items that both answered: paired tests, and what each costs.
+
+    A and B are runs, registered versions (v3), or folders with their files.
+    """
+    from flows.compare_command import compare as compare_results
+    from models.evaluation.comparison import Question
+
+    asked = Question(suites=suites, margin=margin / 100, clean=clean)
+    compare_results((a, b), asked, workspace=workspace, as_json=as_json)
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: dashboard.port.")
 def dashboard(port: int | None) -> None:
     """Serve the dashboard on this machine."""
@@ -200,7 +240,7 @@ def data_report(as_json: bool, workspace: Path | None) -> None:
 
 @cli.group()
 def registry() -> None:
-    """Registered versions: list, show, promote, history."""
+    """Registered versions: list, show, frontier, promote, history."""
 
 
 def _model_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -232,6 +272,22 @@ def registry_show(version: int, model: str | None, as_json: bool) -> None:
     from flows import registry_commands
 
     registry_commands.show(model, version, as_json)
+
+
+@registry.command("frontier")
+@click.option(
+    "--cost",
+    default="token",
+    show_default=True,
+    help="token, item (FLOPs of each), time (measured, an item), or training (FLOPs).",
+)
+@_model_option
+@_json_option
+def registry_frontier(cost: str, model: str | None, as_json: bool) -> None:
+    """Accuracy against cost: which versions no other beats on both, MoE beside dense."""
+    from flows import registry_commands
+
+    registry_commands.frontier(model, cost, as_json)
 
 
 @registry.command("promote")

@@ -101,3 +101,39 @@ def history(model: str | None, as_json: bool) -> None:
             change["reason"],
         )
     wide_console().print(table)
+
+
+def frontier(model: str | None, cost: str, as_json: bool) -> None:
+    registry, params = _open()
+    found = registry.frontier(model or params.registry.model, cost)
+    if as_json:
+        _print_json(found)
+        return
+    console = wide_console()
+    for left in found["left_out"]:
+        console.print(f"{left['name']} is left out: {left['reason']}", highlight=False)
+    if not found["points"]:
+        console.print("no version to show; `flanmoe run` trains, evaluates and registers some")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("version", "model", found["unit"], "accuracy", "on the front", "probability"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for point in found["points"]:
+        table.add_row(
+            str(point["version"]),
+            f"{point['name']} ({point['kind']})",
+            f"{point['cost']:.4g}",
+            f"{100 * point['accuracy']:.1f} ± {100 * point['error']:.1f} %"
+            + (" partial" if point["partial"] else ""),
+            "yes" if point["on_front"] else "",
+            f"{100 * point['probability']:.0f} %",
+        )
+    console.print(table)
+    for twin in found["twins"]:
+        equal = "equal cost" if twin["equal_cost"] else f"{twin['cost_ratio']:.2f} × its cost"
+        console.print(
+            f"{twin['moe']} against dense {twin['dense']} ({equal}): "
+            f"{100 * twin['difference']:+.1f} points, 95 % {100 * twin['low']:+.1f} … "
+            f"{100 * twin['high']:+.1f}",
+            highlight=False,
+        )

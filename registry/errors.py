@@ -17,5 +17,9 @@ class UnknownVersion(RegistryError):
     """No model, version or champion of that name."""
 
 
+class UnknownCost(RegistryError):
+    """Nothing of that name that accuracy can be held against."""
+
+
 class GateFailed(RegistryError):
     """A promotion that the gates refuse."""

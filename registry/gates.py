@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from registry.comparable import items
 from registry.params import GateParams
 from registry.tables import Evaluation, Version
 
@@ -80,7 +81,7 @@ def _uncontaminated(score: Evaluation, params: GateParams) -> Gate:
 
 def _against(score: Evaluation, champion: Version, params: GateParams) -> list[Gate]:
     held = champion.evaluation
-    same = _items(score) == _items(held)
+    same = items(score.record) == items(held.record)
     return [
         Gate(
             name="same_items_as_champion",
@@ -95,8 +96,3 @@ def _against(score: Evaluation, champion: Version, params: GateParams) -> list[G
             f"{held.accuracy:.4f}, gain needed above {params.min_gain}",
         ),
     ]
-
-
-def _items(evaluation: Evaluation) -> set[tuple[str, int, str]]:
-    tasks = evaluation.record["tasks"]
-    return {(task["task"], task["version"], task["file_sha256"]) for task in tasks}

@@ -73,6 +73,9 @@ class EvaluationRecord(BaseModel):
     normalised: float
     partial: bool
     items: int = Field(gt=0)
+    flops_per_item: float | None = Field(default=None, gt=0)
+    seconds_per_item: float | None = Field(default=None, gt=0)
+    """Measured, from speed.json; None where it was not."""
     tasks: list[TaskScore] = Field(min_length=1)
     weights_sha256: str
     samples_sha256: str
@@ -117,7 +120,19 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
                 f"{file} does not match the checksum in its record: it was cut or changed; "
                 "restore it with `dvc checkout`, or delete it and run again"
             )
+    evaluation.seconds_per_item = _seconds(folder / "speed.json")
     return Submission(run=run, evaluation=evaluation, folder=folder, tokenizer=tokenizer)
+
+
+def _seconds(path: Path) -> float | None:
+    """Time an item took; it is no part of the record, which is the same each time."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))["seconds_per_item"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidRecord(f"{path} cannot be read ({error}); run `flanmoe run`") from None
+    return None if value is None else float(value)
 
 
 def _read(path: Path, kind: type[Record]) -> Record:

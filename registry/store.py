@@ -10,7 +10,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
+from registry.comparable import scored_on
 from registry.errors import UnknownVersion
+from registry.frontier import frontier
 from registry.gates import Gate
 from registry.intake import Submission
 from registry.params import GateParams
@@ -66,6 +68,10 @@ class Registry:
         raise UnknownVersion(
             f"model {model_name!r} has no champion; `flanmoe run` trains and promotes one"
         )
+
+    def frontier(self, model_name: str, cost: str) -> dict[str, Any]:
+        """Accuracy against a cost of COSTS; see registry.frontier."""
+        return frontier(self.versions(model_name), cost)
 
     def promote(
         self, model_name: str, number: int, gates: GateParams, *, actor: str, override: str = ""
@@ -126,6 +132,13 @@ def describe(version: Version) -> dict[str, Any]:
         "partial": score.partial,
         "items": score.items,
         "contaminated": score.record.get("contaminated"),
+        "scored_on": scored_on(score.record),
+        "flops_per_item": score.record.get("flops_per_item"),
+        "seconds_per_item": score.record.get("seconds_per_item"),
+        "tasks": [
+            {key: task.get(key, task["task"]) for key in ("task", "suite", "unit")}
+            for task in score.record["tasks"]
+        ],
         "data_warnings": score.record.get("data_warnings", []),
         "created_at": version.created_at.isoformat(),
         "artifact": version.artifact,

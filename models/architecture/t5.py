@@ -42,6 +42,10 @@ class Cache:
         self.keys[:, :, at : self.length], self.values[:, :, at : self.length] = kv
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
+    def keep(self, row_R: Tensor) -> None:
+        """Only these rows go on."""
+        self.keys, self.values = self.keys[row_R], self.values[row_R]
+
 
 class Block(nn.Module):
     """Self-attention, in a decoder cross-attention, then feed-forward; each behind a norm."""
@@ -124,6 +128,15 @@ class DecoderState:
     packed: dict[int, Tensor]
     """The decoder's weights as few rows are best multiplied by them (`matmul.pack`)."""
 
+    def keep(self, row_R: Tensor) -> None:
+        """Only these rows of the batch go on."""
+        heads = self.caches[0].keys.shape[1]
+        for cache in self.caches:
+            cache.keep(row_R)
+        self.cross = [(keys[row_R], values[row_R]) for keys, values in self.cross]
+        self.cross_bias = self.cross_bias.unflatten(0, (-1, heads))[row_R].flatten(0, 1)
+        self.bias_Z1S = self.bias_Z1S[: len(row_R) * heads]
+
 
 class T5(nn.Module):
     """Encoder-decoder language model. `forward` gives logits for teacher forcing."""
@@ -168,14 +181,24 @@ class T5(nn.Module):
         return F.dropout(stack.norm(x), stack.dropout, self.training)
 
     def decode(
-        self, tokens_BL: Tensor, segments_BL: Tensor, memory_BSD: Tensor, memory_segments: Tensor
+        self,
+        tokens_BL: Tensor,
+        segments_BL: Tensor,
+        memory_BSD: Tensor,
+        memory_segments: Tensor,
+        *,
+        one_input: bool = False,
     ) -> Tensor:
-        """Logits `[B, L, V]` for whole target sequences (teacher forcing)."""
+        """Logits `[B, L, V]` for whole target sequences (teacher forcing).
+
+        `one_input`: the segments of a target row are answers to one input, the row's segment 1.
+        """
         stack = self.decoder
         position = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
         causal = torch.where(position[None, :] > position[:, None], -torch.inf, 0.0)
         bias = stack.position_bias(position, position) + causal + _mask(segments_BL, segments_BL)
-        cross_bias = _mask(segments_BL, memory_segments)
+        asking = (segments_BL > 0).long() if one_input else segments_BL
+        cross_bias = _mask(asking, memory_segments)
         x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
         valid = segments_BL > 0
         for block in stack.layers():

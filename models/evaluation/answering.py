@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import sentencepiece as spm
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.architecture.generation import greedy
 from models.architecture.t5 import T5
@@ -75,31 +78,42 @@ class Answerer:
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
         """Log-probability of each answer given its input, and whether greedy decoding gives it.
 
-        An input shared by several pairs (the options of a question) is encoded once. As in
+        The answers to one input (the options of a question) are the segments of one decoder row:
+        the input is encoded, and its keys and values are computed, once. As in
         lm-evaluation-harness, the end mark is not a part of the answer. An answer without a token
         has probability 0. Raises CorruptCheckpoint where the model's outputs are not numbers.
         """
-        inputs = list(dict.fromkeys(source for source, _ in pairs))
-        place = {source: i for i, source in enumerate(inputs)}
-        memory, segments = self._encode(inputs)
-        rows = torch.tensor([place[source] for source, _ in pairs])
-        # An empty answer takes an end mark, so that its row is not empty.
-        targets_NL = _padded([self.tokens(answer) or [EOS] for _, answer in pairs])
-        decoder_input = torch.zeros_like(targets_NL)
-        decoder_input[:, 1:] = targets_NL[:, :-1]
-        valid_NL = targets_NL != PAD
-        # Padding is never a target here and causal masking hides it from what comes before, so
-        # it may share the segment; it must only not be routed, which segment 0 says.
-        logits = self.model.decode(decoder_input, valid_NL.long(), memory[rows], segments[rows])
+        answers: dict[str, list[str]] = {}
+        for source, answer in pairs:
+            answers.setdefault(source, []).append(answer)
+        memory, memory_segments = self._encode(list(answers))
+        rows = [[self.tokens(answer) for answer in told] for told in answers.values()]
+        targets_NL = _padded([[t for target in row for t in target] or [PAD] for row in rows])
+        # Each answer begins with the start mark, which is padding's id.
+        inputs_NL = _padded([[t for target in row for t in [PAD, *target][:-1]] for row in rows])
+        inputs_NL = F.pad(inputs_NL, (0, targets_NL.shape[1] - inputs_NL.shape[1]))
+        segments_NL = _padded(
+            [[i for i, target in enumerate(row, start=1) for _ in target] for row in rows],
+            targets_NL.shape[1],
+        )
+        logits = self.model.decode(inputs_NL, segments_NL, memory, memory_segments, one_input=True)
         logp_NLV = torch.log_softmax(logits.float(), dim=-1)
         chosen_NL = logp_NLV.gather(2, targets_NL.unsqueeze(-1)).squeeze(-1)
-        total_N = (chosen_NL * valid_NL).sum(1)
-        if bool(total_N.isnan().any()):
+        if bool(chosen_NL[segments_NL > 0].isnan().any()):
             raise CorruptCheckpoint("the model's outputs are not numbers: train it again")
-        greedy_N = ((logp_NLV.argmax(-1) == targets_NL) | ~valid_NL).all(1)
-        empty_N = torch.tensor([not self.tokens(answer) for _, answer in pairs])
-        total_N.masked_fill_(empty_N, -torch.inf)
-        return list(zip(total_N.tolist(), (greedy_N & ~empty_N).tolist(), strict=True))
+        best_NL = logp_NLV.argmax(-1) == targets_NL
+        found: dict[str, Iterator[tuple[float, bool]]] = {}
+        for i, (source, row) in enumerate(zip(answers, rows, strict=True)):
+            ends = [0, *accumulate(map(len, row))]
+            found[source] = iter(
+                [
+                    (float(chosen_NL[i, start:end].sum()), bool(best_NL[i, start:end].all()))
+                    if end > start
+                    else (-math.inf, False)
+                    for start, end in pairwise(ends)
+                ]
+            )
+        return [next(found[source]) for source, _ in pairs]
 
     @torch.no_grad()
     def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[Written]:
@@ -145,6 +159,6 @@ def max_input_of(packed: Path) -> int:
     return int(manifest["encoder_length"])
 
 
-def _padded(rows: list[list[int]]) -> Tensor:
-    length = max(map(len, rows))
+def _padded(rows: list[list[int]], length: int = 0) -> Tensor:
+    length = length or max(map(len, rows))
     return torch.tensor([row + [PAD] * (length - len(row)) for row in rows])

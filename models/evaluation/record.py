@@ -35,6 +35,8 @@ def task_record(asked: Asked, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "task": task.name,
         "suite": suite.name,
         "group": task.group,
+        # Tasks of one unit count once in the suite's average.
+        "unit": suite.unit(task.name),
         "version": VERSION,
         "answer": suite.answer,
         "metric": suite.metric,
@@ -65,16 +67,16 @@ def task_record(asked: Asked, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def suite_record(suite: Suite, tasks: list[dict[str, Any]], missing: list[str]) -> dict[str, Any]:
     """A suite: the mean over its tasks, each counting the same, merged ones once."""
-    accuracy, error = _average(suite, tasks, "accuracy", "error")
+    accuracy, error = _average(tasks, "accuracy", "error")
     groups = list(dict.fromkeys(task["group"] for task in tasks if task["group"]))
     reasons = {task["partial_reason"] for task in tasks if task["partial"]}
     if missing:
         shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         reasons.add(f"{shown} missing")
-    chance, _ = _average(suite, tasks, "random_score", "error")
-    points, points_error = _points(suite, tasks)
+    chance, _ = _average(tasks, "random_score", "error")
+    points, points_error = _points(tasks)
     clean_tasks = [task for task in tasks if task["clean"]["n"]]
-    clean = [{**task["clean"], "task": task["task"]} for task in clean_tasks]
+    clean = [{**task["clean"], "unit": task["unit"]} for task in clean_tasks]
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -92,7 +94,7 @@ def suite_record(suite: Suite, tasks: list[dict[str, Any]], missing: list[str]) 
         "normalised_error": points_error,
         "clean": {
             "n": sum(task["n"] for task in clean),
-            **(_rounded(*_average(suite, clean, "accuracy", "error")) if clean else {}),
+            **(_rounded(*_average(clean, "accuracy", "error")) if clean else {}),
         },
         "groups": [
             {"group": group, "tasks": len(members), "partial": bool(reasons)}
@@ -142,34 +144,27 @@ def warnings(tasks: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{suite}: {left_out} worked examples did not fit and were left out"
 
 
-def _average(
-    suite: Suite, tasks: list[dict[str, Any]], value: str, error: str
-) -> tuple[float, float]:
-    """Mean of `value` over tasks; members of a merged task are averaged first."""
+def _average(tasks: list[dict[str, Any]], value: str, error: str) -> tuple[float, float]:
+    """Mean of `value` over tasks; those of one unit are averaged first."""
     units: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for task in tasks:
-        units[_unit(suite, task["task"])].append(task)
+        units[task["unit"]].append(task)
     means = [macro([t[value] for t in unit], [t[error] for t in unit]) for unit in units.values()]
     return macro([mean for mean, _ in means], [spread for _, spread in means])
 
 
-def _points(suite: Suite, tasks: list[dict[str, Any]]) -> tuple[float, float]:
+def _points(tasks: list[dict[str, Any]]) -> tuple[float, float]:
     """Normalised average of a suite and its error."""
     scaled = [
         {
-            "task": task["task"],
+            "unit": task["unit"],
             "points": task["normalised"],
             "error": 100 * task["error"] / (MAXIMUM - task["random_score"]),
         }
         for task in tasks
     ]
-    points, error = _average(suite, scaled, "points", "error")
+    points, error = _average(scaled, "points", "error")
     return round(points, 3), round(error, 3)
-
-
-def _unit(suite: Suite, name: str) -> str:
-    short = name.split("/", 1)[1]
-    return next((merged for merged, members in suite.merged.items() if short in members), short)
 
 
 def _clean(scores: Sequence[float]) -> dict[str, Any]:

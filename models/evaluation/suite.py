@@ -72,6 +72,11 @@ class Suite:
         alone = len(self.tasks) > 1 and len(self.tasks[benchmark]) == 1
         return f"{self.name}/{benchmark if alone else task}"
 
+    def unit(self, label: str) -> str:
+        """What a task counts as in the average: itself, or what it is merged into."""
+        task = label.split("/", 1)[1]
+        return next((name for name, members in self.merged.items() if task in members), task)
+
 
 def names() -> list[str]:
     """Every suite there is."""

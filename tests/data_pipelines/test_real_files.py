@@ -150,7 +150,7 @@ def room(tmp_path_factory):
         tmp_path_factory.mktemp("real"),
         fetch=FetchParams(
             sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "benchmarks/*", "exemplars/*"),
-            root=str(ROOT)
+            root=str(ROOT),
         ),
         mix=MixParams(examples=60000, text="examples"),
         validate=ValidateParams(max_input_characters=40000, min_examples=500),
