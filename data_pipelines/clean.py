@@ -28,7 +28,7 @@ from data_pipelines.params import CleanParams, EngineParams
 from data_pipelines.tables import batches, parquet_writer
 
 TASK_FIGURES = ("mixture", "task", "duplicates", "contaminated", "dropped")
-COLUMNS = ["uid", "mixture", "task", "context", "question", "answer", "targets"]
+COLUMNS = ["uid", "mixture", "task", "split", "context", "question", "answer", "targets"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,13 @@ def examine(job: Job) -> None:
             )
             targets = normalised(batch["targets"].combine_chunks())
             everything = joined(context, question, answer, targets)
-            matches.write_table(guard.matches(batch, question, everything))
+            # Rows of a suite's own tasks are not trained on: they need no keeping apart from it.
+            trained = pc.not_equal(batch["split"].combine_chunks(), "test")
+            matches.write_table(
+                guard.matches(
+                    batch.filter(trained), question.filter(trained), everything.filter(trained)
+                )
+            )
             # Plain text repeats itself rightly; only instructions are asked to be unlike.
             mask = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
             if pc.any(mask).as_py():

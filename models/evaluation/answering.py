@@ -161,4 +161,4 @@ def max_input_of(packed: Path) -> int:
 
 def _padded(rows: list[list[int]], length: int = 0) -> Tensor:
     length = length or max(map(len, rows))
-    return torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
+    return torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.long)

@@ -20,6 +20,7 @@ class Tokens:
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
+        self.unknown = processor.unk_id()
         whole = processor.EncodeAsIds(BREAK.join(_PROBE))
         crossing = any("\u2581" in processor.IdToPiece(i)[1:] for i in range(len(self)))
         parts = [token for part in _PROBE for token in processor.EncodeAsIds(part)]
@@ -36,8 +37,8 @@ class Tokens:
         return [token for part in text.split(BREAK) for token in self._part(part)]
 
     def text(self, ids: list[int]) -> str:
-        """Ids back to text."""
-        return str(self.processor.DecodeIds(ids))
+        """Ids back to text; what is unknown is not a part of it."""
+        return str(self.processor.DecodeIds([i for i in ids if i != self.unknown]))
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self.processor.EncodeAsIds(text))

@@ -1,5 +1,6 @@
 """fetch, benchmarks, mix, validate, tokenizer, pack: one after the other, on a small sample."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -13,7 +14,6 @@ from data_pipelines import fetch
 from data_pipelines.errors import CorruptShard, DataError, ExpectationFailed, SourceError
 from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 from data_pipelines.packed import PackedCorpus
-from data_pipelines.params import BenchmarksParams
 from data_pipelines.report.gather import gather
 from tests.data_pipelines.conftest import Room
 
@@ -386,18 +386,28 @@ def test_no_corpus(tmp_path):
         PackedCorpus.open(tmp_path)
 
 
-def test_a_benchmark_limit_is_deterministic_marked_and_guards_every_item_all_the_same(room):
-    room = room.but(benchmarks=BenchmarksParams(limit=5))
-    room.run("benchmarks")
+def test_every_item_of_every_suite_guards(room):
     index = room.json("benchmarks/index.json")
-    assert {entry["items"] for entry in index} == {5}
-    assert all(entry["partial"] for entry in index)
+    assert {entry["items"] for entry in index} == {12}
     guard = pq.read_table(room.workspace / "data/benchmarks/guard.parquet")
     assert len(guard) == 12 * len(index)
     room.run("benchmarks")
     assert room.json("benchmarks/index.json") == index
 
 
-def test_a_suite_that_only_guards_is_not_scored(room):
-    with pytest.raises(SourceError, match="no evaluation suite would be scored"):
-        room.but(benchmarks=BenchmarksParams(guard_only=("sample",))).run("benchmarks")
+def test_published_ids_that_are_not_unique_are_told_apart(room):
+    file = next((room.workspace / "data/raw/benchmarks/sample").glob("size_of.jsonl"))
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([first, first, *others]) + "\n")
+    room.run("benchmarks")
+    lines = (room.workspace / "data/benchmarks/sample/size_of.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines[:2]] == ["size_of-0", "size_of-0#2"]
+
+
+def test_without_a_suite_there_is_nothing_to_score(room):
+    path = room.workspace / "data/raw/manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sources"]["sample/benchmarks"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SourceError, match="there is no evaluation suite"):
+        room.run("benchmarks")
