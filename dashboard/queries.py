@@ -57,7 +57,7 @@ def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
 def comparable(frame: pd.DataFrame) -> pd.DataFrame:
     """The versions that were scored on the same items as the newest one."""
     newest = frame.sort_values("version")["scored_on"].iloc[-1]
-    return frame.loc[frame["scored_on"] == newest]
+    return pd.DataFrame(frame[frame["scored_on"] == newest])
 
 
 def suites_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
