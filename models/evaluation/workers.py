@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
@@ -67,14 +68,16 @@ def _executor(params: EvaluationParams) -> Iterator[Executor]:
         from distributed import Client
 
         address = params.scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS", "")
-        options = {} if address else {"n_workers": params.workers, "dashboard_address": None}
+        options: dict[str, Any] = {"address": address}
+        if not address:
+            options = {
+                "n_workers": params.workers,
+                "threads_per_worker": 1,
+                "host": "127.0.0.1",
+                "dashboard_address": None,
+            }
         try:
-            client = Client(
-                address or None,
-                timeout=CONNECT_SECONDS,
-                set_as_default=False,
-                **({} if address else {"threads_per_worker": 1, "host": "127.0.0.1", **options}),
-            )
+            client = Client(timeout=CONNECT_SECONDS, set_as_default=False, **options)
         except (OSError, TimeoutError, ValueError) as error:
             raise ModelError(
                 f"models.evaluation.scheduler {address!r} does not answer "

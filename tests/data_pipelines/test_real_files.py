@@ -116,6 +116,7 @@ ITEMS = {
     "svamp": (700, 0), "asdiv": (2305, 0), "strategyqa": (2061, 0),
     "strategyqa_bigbench": (500, 0), "arc_challenge": (1471, 0), "arc_easy": (570, 0),
     "boolq": (2000, 0), "elementary_science": (384, 0), "tydiqa": (3097, 0), "mgsm": (2000, 0),
+    "niv2": (500, 0),
 }  # fmt: skip
 
 
@@ -136,8 +137,24 @@ def test_benchmarks(suite):
         assert not any(answer.endswith(".0") for answer in answers)
     if suite == "mgsm":
         assert not any("," in answer for answer in answers)
+    if suite == "tydiqa":
+        assert any(len(item.references) > 1 for item in items)
+        assert all(item.answer == item.references[0] for item in items)
+    if suite == "strategyqa":
+        assert all(item.rationale.endswith(f"The answer is {item.answer}.") for item in items)
     if suite == "mmlu":
         assert any(") None\n" in item.text for item in items)
+
+
+EXAMPLES = {"bbh": (63, 0), "mmlu_cot": (223, 0), "gsm8k": (32, 0)}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_worked_examples(name):
+    rows = [row for part in parts(f"exemplars/{name}") for row in READERS[part.format](part)]
+    items = [row for row in rows if isinstance(row, Item)]
+    assert (len(items), len(rows) - len(items)) == EXAMPLES[name]
+    assert all(item.rationale and item.answer for item in items)
 
 
 # The whole way ----------------------------------------------------------------------------------

@@ -130,22 +130,6 @@ def test_a_killed_evaluation_goes_on_where_it_was(workspace, many, monkeypatch):
     assert sum(len(batch.requests) for batch in answered) < record["items"]
 
 
-def test_other_weights_do_not_reuse_answers(workspace, params):
-    """What was kept of one model is not taken for another's."""
-    from models.evaluation.batches import Response
-
-    run(workspace, params)
-    expected = outputs(workspace)
-    folder = workspace / ".flanmoe/responses/moe"
-    folder.mkdir(parents=True)
-    Responses(folder / "0123456789abcdef.jsonl").known["x"] = [
-        Response(input_tokens=1, truncated=False, output_tokens=(1,))
-    ]
-    (folder / "0123456789abcdef.jsonl").write_text("{}\n")
-    run(workspace, params)
-    assert outputs(workspace) == expected
-
-
 def test_what_goes_wrong_with_answers_is_counted_and_told(workspace, params, capsys):
     """A model that writes for ever, and prompts that do not fit."""
     run(workspace, params, "dense", suites=("reasoning_cot", "sample"), max_input=60,
