@@ -5,7 +5,7 @@
 
 A T5 v1.1 of the small size (d_model 512, 8 + 8 layers, vocabulary 32128), the same weights for
 both, float32, through the harness from prompts to scores. Choice: 5 examples and a question with 4
-options, about 730 tokens, as MMLU. Writing: 8 worked examples, about 1,260 tokens, as GSM8K, and 128
+options, 730 tokens, as MMLU. Writing: 8 worked examples, 1,260 tokens, as GSM8K, and 128
 new tokens for every item. The texts are random words, 8 items a batch; in turns, medians.
 """
 
