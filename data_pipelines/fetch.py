@@ -62,13 +62,14 @@ def run(params: FetchParams, workspace: Path) -> None:
             sources |= SAMPLE
         _bring(places, expected, raw, workspace / DOWNLOADS, params.retries)
         files = sorted(p.relative_to(raw).as_posix() for p in raw.rglob("*") if p.is_file())
+        hashes = {file: sha256(raw / file) for file in tqdm(files, desc="hash", unit="file")}
         manifest = {
             "files": {
-                file: {"sha256": sha256(raw / file), "bytes": (raw / file).stat().st_size}
-                for file in tqdm(files, desc="hash", unit="file")
+                file: {"sha256": digest, "bytes": (raw / file).stat().st_size}
+                for file, digest in hashes.items()
             },
             "sources": {
-                name: asdict(source) | _here(source, files, raw, pins)
+                name: asdict(source) | _here(source, hashes, pins)
                 for name, source in sources.items()
             },
             "left_out": left_out,
@@ -77,12 +78,10 @@ def run(params: FetchParams, workspace: Path) -> None:
     shutil.rmtree(workspace / DOWNLOADS, ignore_errors=True)
 
 
-def _here(
-    source: Source, files: list[str], raw: Path, pins: dict[str, str]
-) -> dict[str, list[str]]:
+def _here(source: Source, hashes: dict[str, str], pins: dict[str, str]) -> dict[str, list[str]]:
     """The source's files that are present, and which of them are known to be cut."""
-    found = [file for file in files if catalog.matches(file, source.files)]
-    cut = [f for f in found if f in source.cut and sha256(raw / f) == pins.get(f)]
+    found = [file for file in hashes if catalog.matches(file, source.files)]
+    cut = [file for file in found if file in source.cut and hashes[file] == pins.get(file)]
     return {"found": found, "cut": cut}
 
 

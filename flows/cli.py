@@ -127,10 +127,10 @@ def compare(
     A and B are runs, registered versions (v3), or folders with their files.
     """
     from flows.compare_command import compare as compare_results
-    from models.evaluation.comparison import Question
+    from models.evaluation.comparison import Terms
 
-    asked = Question(suites=suites, margin=margin / 100, clean=clean)
-    compare_results((a, b), asked, workspace=workspace, as_json=as_json)
+    terms = Terms(suites=suites, margin=margin / 100, clean=clean)
+    compare_results((a, b), terms, workspace=workspace, as_json=as_json)
 
 
 @cli.command()

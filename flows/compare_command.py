@@ -14,20 +14,18 @@ from flows import check, project
 from flows.display import count, wide_console
 from models.errors import UnknownModel
 from models.evaluation import comparison, results
-from models.evaluation.comparison import Question
+from models.evaluation.comparison import Terms
 from registry.store import Registry
 
 _VERSION = re.compile(r"v(\d+)")
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
-def compare(
-    names: tuple[str, str], asked: Question, *, workspace: Path | None, as_json: bool
-) -> None:
+def compare(names: tuple[str, str], terms: Terms, *, workspace: Path | None, as_json: bool) -> None:
     """Raises ModelError or RegistryError for an unknown name or evaluations that do not compare."""
     root = workspace.resolve() if workspace else project.find()
     a, b = (results.read(name, _folder(name, root)) for name in names)
-    found = comparison.compare(a, b, asked)
+    found = comparison.compare(a, b, terms)
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return

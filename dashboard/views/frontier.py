@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from registry.frontier import COSTS
+from registry.frontier import COSTS, RESAMPLES
 from registry.store import Registry
 
 
@@ -31,7 +31,7 @@ def show(registry: Registry, model: str) -> None:
     )
     st.caption(
         "The line is the Pareto front: no other version is as cheap and as good. Strong points are "
-        f"on it in most of 2,000 redraws ({how})."
+        f"on it in most of {RESAMPLES:,} redraws ({how})."
     )
     st.dataframe(
         frame,

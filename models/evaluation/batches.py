@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from models.evaluation.answering import Answerer
 
@@ -91,8 +92,7 @@ def answer(batch: Batch, answerer: Answerer) -> list[Response]:
             text=answer.text,
             output_tokens=(answer.tokens,),
             ended=answer.ended,
-            input_tokens=len(answerer.encode(request.prompt)),
-            truncated=answerer.length(request.prompt) > answerer.max_input,
+            **_read(request, answerer),
         )
         for request, answer in zip(batch.requests, written, strict=True)
     ]
@@ -109,8 +109,16 @@ def _ranked(batch: Batch, answerer: Answerer) -> list[Response]:
                 logp=tuple(logp for logp, _ in found),
                 greedy=tuple(greedy for _, greedy in found),
                 output_tokens=tuple(len(answerer.tokens(text)) for text in request.answers),
-                input_tokens=len(answerer.encode(request.prompt)),
-                truncated=answerer.length(request.prompt) > answerer.max_input,
+                **_read(request, answerer),
             )
         )
     return responses
+
+
+def _read(request: Request, answerer: Answerer) -> dict[str, Any]:
+    """How much of its prompt the model read."""
+    length = answerer.length(request.prompt)
+    return {
+        "input_tokens": min(length, answerer.max_input),
+        "truncated": length > answerer.max_input,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from models.errors import NotComparable
 from models.evaluation import paired
-from models.evaluation.paired import Stratum
+from models.evaluation.paired import Floats, Stratum
 from models.evaluation.results import Result
 
 SAME = ("version", "file_sha256", "metric", "answer", "shots", "max_new_tokens", "n")
@@ -19,7 +19,7 @@ SAME = ("version", "file_sha256", "metric", "answer", "shots", "max_new_tokens",
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Terms:
     """What is asked of a comparison."""
 
     suites: tuple[str, ...] = ()
@@ -32,64 +32,71 @@ class Question:
     """Only items that neither model's training mixture overlaps with."""
 
 
-def compare(a: Result, b: Result, asked: Question) -> dict[str, Any]:
+def compare(a: Result, b: Result, terms: Terms) -> dict[str, Any]:
     """Plain data, as `flanmoe compare --json` prints it; differences are A minus B.
 
     Raises NotComparable, naming what differs, unless both answered the same items, asked alike.
     """
-    names = _common(a, b, asked)
-    strata = {name: _stratum(a, b, name, asked) for name in names}
-    names = [name for name in names if len(strata[name].differences)]
+    names = _common(a, b, terms)
+    scores = {name: _scores(a, b, name, terms) for name in names}
+    names = [name for name in names if len(scores[name][0])]
     if not names:
         raise NotComparable("no item is left without an overlap with a training mixture")
+    means = {name: [float(side.mean()) for side in scores[name]] for name in names}
+    differences = {name: scores[name][0] - scores[name][1] for name in names}
+    alone = {name: Stratum(differences=differences[name]) for name in names}
     tasks = _judged(
         [
             {
                 "task": name,
                 "suite": a.tasks[name]["suite"],
-                "n": len(strata[name].differences),
-                **_scores(a, b, name, asked),
-                **_tested([strata[name]], binary=a.tasks[name]["metric"] != "rouge_l"),
+                "n": len(differences[name]),
+                **_sides(means[name]),
+                **_tested([alone[name]], binary=a.tasks[name]["metric"] != "rouge_l"),
             }
             for name in names
         ],
-        [[strata[name]] for name in names],
-        asked,
+        [[alone[name]] for name in names],
+        terms,
     )
     by_suite: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_suite[a.tasks[name]["suite"]].append(name)
-    weighed = [_weighed(a, members, strata) for members in by_suite.values()]
+    weights = {n: w for members in by_suite.values() for n, w in _weights(a, members).items()}
+    weighed = [
+        [Stratum(differences=differences[name], weight=weights[name]) for name in members]
+        for members in by_suite.values()
+    ]
     suites = _judged(
         [
             {
                 "suite": suite,
                 "tasks": len(members),
-                "n": sum(len(strata[name].differences) for name in members),
+                "n": sum(len(differences[name]) for name in members),
                 "partial": _suite(a, suite)["partial"],
-                **_averages(a, b, members, asked),
+                **_sides(np.sum([weights[n] * np.array(means[n]) for n in members], axis=0)),
                 **_tested(strata_of, binary=False),
             }
             for (suite, members), strata_of in zip(by_suite.items(), weighed, strict=True)
         ],
         weighed,
-        asked,
+        terms,
     )
     return {
         "a": _described(a),
         "b": _described(b),
         "compute": _compute(a, b),
-        "margin": asked.margin,
-        "alpha": asked.alpha,
-        "clean": asked.clean,
+        "margin": terms.margin,
+        "alpha": terms.alpha,
+        "clean": terms.clean,
         "suites": suites,
         "tasks": tasks,
     }
 
 
-def _common(a: Result, b: Result, asked: Question) -> list[str]:
+def _common(a: Result, b: Result, terms: Terms) -> list[str]:
     """Tasks to compare, in A's order."""
-    for suite in asked.suites:
+    for suite in terms.suites:
         for result in (a, b):
             scored = [s["suite"] for s in result.evaluation["suites"]]
             if suite not in scored:
@@ -99,7 +106,7 @@ def _common(a: Result, b: Result, asked: Question) -> list[str]:
 
     def chosen(result: Result) -> list[str]:
         tasks = result.evaluation["tasks"]
-        return [t["task"] for t in tasks if not asked.suites or t["suite"] in asked.suites]
+        return [t["task"] for t in tasks if not terms.suites or t["suite"] in terms.suites]
 
     ours, theirs = chosen(a), chosen(b)
     differing = [f"{name}: only {a.label} has it" for name in ours if name not in theirs]
@@ -132,20 +139,13 @@ def _differences(a: Result, b: Result, name: str) -> list[str]:
     return []
 
 
-def _kept(a: Result, b: Result, name: str, asked: Question) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    ours, theirs = (np.array(r.samples[name]["contaminated"], dtype=bool) for r in (a, b))
-    return ~(ours | theirs) if asked.clean else np.ones(len(ours), dtype=bool)
-
-
-def _stratum(a: Result, b: Result, name: str, asked: Question) -> Stratum:
+def _scores(a: Result, b: Result, name: str, terms: Terms) -> tuple[Floats, Floats]:
+    """Scores of both on the items of a task that count."""
     ours, theirs = (np.array(r.samples[name]["score"], dtype=float) for r in (a, b))
-    return Stratum(differences=(ours - theirs)[_kept(a, b, name, asked)])
-
-
-def _scores(a: Result, b: Result, name: str, asked: Question) -> dict[str, float]:
-    kept = _kept(a, b, name, asked)
-    ours, theirs = (np.array(r.samples[name]["score"], dtype=float)[kept] for r in (a, b))
-    return {"a": float(ours.mean()), "b": float(theirs.mean())}
+    if terms.clean:
+        seen = np.array([r.samples[name]["contaminated"] for r in (a, b)], dtype=bool).any(0)
+        ours, theirs = ours[~seen], theirs[~seen]
+    return ours, theirs
 
 
 def _weights(a: Result, members: Sequence[str]) -> dict[str, float]:
@@ -156,15 +156,8 @@ def _weights(a: Result, members: Sequence[str]) -> dict[str, float]:
     return {name: 1 / len(units) / len(unit) for unit in units.values() for name in unit}
 
 
-def _weighed(a: Result, members: Sequence[str], strata: dict[str, Stratum]) -> list[Stratum]:
-    weights = _weights(a, members)
-    return [Stratum(differences=strata[n].differences, weight=weights[n]) for n in members]
-
-
-def _averages(a: Result, b: Result, members: Sequence[str], asked: Question) -> dict[str, float]:
-    weights = _weights(a, members)
-    scores = {name: _scores(a, b, name, asked) for name in members}
-    return {side: sum(weights[n] * scores[n][side] for n in members) for side in ("a", "b")}
+def _sides(scores: Iterable[float]) -> dict[str, float]:
+    return dict(zip(("a", "b"), map(float, scores), strict=True))
 
 
 def _tested(strata: Sequence[Stratum], *, binary: bool) -> dict[str, Any]:
@@ -177,14 +170,14 @@ def _tested(strata: Sequence[Stratum], *, binary: bool) -> dict[str, Any]:
 
 
 def _judged(
-    rows: list[dict[str, Any]], strata: Sequence[Sequence[Stratum]], asked: Question
+    rows: list[dict[str, Any]], strata: Sequence[Sequence[Stratum]], terms: Terms
 ) -> list[dict[str, Any]]:
     """Adds to each row what the other rows have a say in: corrections for their number."""
     corrected = paired.holm([row["p_value"] for row in rows])
-    alpha = asked.alpha / len(rows)
+    alpha = terms.alpha / len(rows)
     for row, p_value, of_row in zip(rows, corrected, strata, strict=True):
         resampled = paired.bootstrap(of_row)
-        low, high = paired.interval(resampled, 1 - asked.alpha)
+        low, high = paired.interval(resampled, 1 - terms.alpha)
         row["low"], row["high"], row["p_corrected"] = low, high, p_value
         surely = paired.interval(resampled, 1 - alpha)[0]
         if len(of_row) == 1:
@@ -193,13 +186,13 @@ def _judged(
             difference=row["difference"],
             p_value=p_value,
             low=surely,
-            margin=asked.margin,
-            alpha=asked.alpha,
+            margin=terms.margin,
+            alpha=terms.alpha,
         )
         row["items_needed"] = None
         if row["verdict"] == "undecided" and len(of_row) == 1:
             row["items_needed"] = paired.items_needed(
-                of_row[0].differences, margin=asked.margin, alpha=alpha
+                of_row[0].differences, margin=terms.margin, alpha=alpha
             )
     return rows
 

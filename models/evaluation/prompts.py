@@ -45,7 +45,6 @@ def questions(
     suite: Suite, task: Task, length: Callable[[str], int], max_input: int
 ) -> list[Question]:
     """Every item of a task as a question. `length`: tokens of a text, the end mark included."""
-    # Options of an example's own kind are part of its text; only its answer is needed here.
     worked = [_ask(suite, example) + _told(suite, example) for example in task.exemplars]
     preamble = suite.preamble.format(subject=task.file.replace("_", " "))
     if task.exemplars and task.exemplars[0].get("preamble"):
@@ -65,7 +64,7 @@ def _question(
     for dropped in range(len(worked) + 1):
         parts = ([preamble] if preamble else []) + worked[dropped:] + [asked]
         prompt = BREAK.join(parts)
-        if not worked or length(prompt) <= max_input:
+        if dropped == len(worked) or length(prompt) <= max_input:
             break
     options = tuple(item["options"]) if item.get("options") else None
     return Question(
@@ -75,8 +74,8 @@ def _question(
         references=tuple(item.get("references") or [item["answer"]]),
         options=options,
         ranked=options is not None and suite.answer == "direct",
-        shown=len(worked) - dropped if worked else 0,
-        dropped=dropped if worked else 0,
+        shown=len(worked) - dropped,
+        dropped=dropped,
     )
 
 

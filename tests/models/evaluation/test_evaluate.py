@@ -14,7 +14,7 @@ import torch
 from models import evaluate
 from models.errors import DataMismatch, ModelError, NotComparable, UnknownModel
 from models.evaluation import comparison, results
-from models.evaluation.comparison import Question
+from models.evaluation.comparison import Terms
 from models.evaluation.responses import Responses
 
 ALL = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")
@@ -213,7 +213,7 @@ def read(workspace, name):
 
 
 def test_a_comparison_follows_from_the_samples(pair):
-    found = comparison.compare(read(pair, "moe"), read(pair, "dense"), Question())
+    found = comparison.compare(read(pair, "moe"), read(pair, "dense"), Terms())
     a, b = (answers(pair, name) for name in ("moe", "dense"))
     for task in found["tasks"]:
         ours = [row["score"] for row in a if row["task"] == task["task"]]
@@ -229,16 +229,29 @@ def test_a_comparison_follows_from_the_samples(pair):
     assert suite["a"] - suite["b"] == pytest.approx(suite["difference"])
     assert found["compute"]["training"]["ratio"] is None
     assert found["compute"]["per_token"]["ratio"] == 1
-    swapped = comparison.compare(read(pair, "dense"), read(pair, "moe"), Question())
+    swapped = comparison.compare(read(pair, "dense"), read(pair, "moe"), Terms())
     for ours, theirs in zip(found["tasks"], swapped["tasks"], strict=True):
         assert ours["difference"] == -theirs["difference"]
         assert ours["p_value"] == theirs["p_value"]
     json.dumps(found)
 
 
+def test_a_clean_comparison_leaves_out_what_either_model_has_seen(pair):
+    moe, dense = read(pair, "moe"), read(pair, "dense")
+    moe.samples["sample/topic"]["contaminated"][2] = True
+    dense.samples["sample/topic"]["contaminated"][5] = True
+    kept = [i for i in range(10) if i not in (2, 5)]
+    found = comparison.compare(moe, dense, Terms(suites=("sample",), clean=True))
+    (topic,) = [task for task in found["tasks"] if task["task"] == "sample/topic"]
+    for side, result in (("a", moe), ("b", dense)):
+        scores = result.samples["sample/topic"]["score"]
+        assert topic[side] == pytest.approx(sum(scores[i] for i in kept) / 8)
+    assert (topic["n"], found["suites"][0]["n"]) == (8, 18)
+
+
 def test_a_model_against_itself_is_no_different(pair):
     moe = read(pair, "moe")
-    found = comparison.compare(moe, moe, Question(suites=("sample",), margin=0.5))
+    found = comparison.compare(moe, moe, Terms(suites=("sample",), margin=0.5))
     assert {task["p_corrected"] for task in found["tasks"]} == {1}
     assert {task["verdict"] for task in found["tasks"]} == {"not worse"}
 
@@ -247,20 +260,20 @@ def test_what_was_not_asked_alike_does_not_compare(pair, params):
     moe = read(pair, "moe")
     run(pair, params, "dense", suites=("sample", "qa_direct"), limit=5)
     with pytest.raises(NotComparable, match=r"n is 10 and 5 \(\d such\)"):
-        comparison.compare(moe, read(pair, "dense"), Question())
+        comparison.compare(moe, read(pair, "dense"), Terms())
     run(pair, params, "dense", suites=("sample",))
     with pytest.raises(NotComparable, match="qa_direct/boolq: only moe has it"):
-        comparison.compare(moe, read(pair, "dense"), Question())
-    comparison.compare(moe, read(pair, "dense"), Question(suites=("sample",)))
+        comparison.compare(moe, read(pair, "dense"), Terms())
+    comparison.compare(moe, read(pair, "dense"), Terms(suites=("sample",)))
     with pytest.raises(NotComparable, match="dense was not scored on 'qa_direct'; it has sample"):
-        comparison.compare(moe, read(pair, "dense"), Question(suites=("qa_direct",)))
+        comparison.compare(moe, read(pair, "dense"), Terms(suites=("qa_direct",)))
     other = read(pair, "dense")
     other.samples["sample/topic"]["prompt_sha256"][3] = "changed"
     with pytest.raises(NotComparable, match="1 of 10 prompts differ, first 'topic-3'"):
-        comparison.compare(moe, other, Question(suites=("sample",)))
+        comparison.compare(moe, other, Terms(suites=("sample",)))
     other.tasks["sample/topic"]["version"] = 1
     with pytest.raises(NotComparable, match="version is 2 and 1"):
-        comparison.compare(moe, other, Question(suites=("sample",)))
+        comparison.compare(moe, other, Terms(suites=("sample",)))
 
 
 def test_damaged_results_are_named(pair):
