@@ -31,3 +31,19 @@ class NotComparable(ModelError):
 
 class Diverged(ModelError):
     """Training produced a loss that is not a finite number."""
+
+
+class ProcessLost(ModelError):
+    """Another training process died, or did not answer in time."""
+
+
+class CheckpointFailed(ModelError):
+    """A checkpoint that could not be written; earlier ones are as they were."""
+
+
+class Preempted(ModelError):
+    """Training was asked to stop, has saved a checkpoint, and can go on from it."""
+
+
+class OutOfMemory(ModelError):
+    """Memory ran out while training."""

@@ -1,72 +1,102 @@
 """Stage `train`: one run of params.yaml, from its start to weights and a run record.
 
-Writes runs/NAME: weights/ (model.safetensors, config.json), metrics.json, run.json, log.json.
+Writes runs/NAME: weights/ (model.safetensors, config.json), metrics.json, run.json, log.jsonl,
+live/ (DVCLive). While it lasts, checkpoints and the log lie in .flanmoe/checkpoints/NAME.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from data_pipelines.packed import PackedCorpus
 from models import flops, layout
 from models.allocation import keep_freed_memory
-from models.architecture.moe.dispatch.table import use
-from models.architecture.t5 import T5
-from models.config import ModelConfig
+from models.architecture.moe.expert_parallel import whole
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.output import sha256, write_json
 from models.params import SCRATCH, RunParams
-from models.presets import preset
-from models.training import checkpoint
-from models.training.parallel import Group, join
+from models.training.group import Group, join
+from models.training.interruption import noticing
 from models.training.params import TrainingParams
+from models.training.peak import measured_peak
 from models.training.record import data_hashes, git_commit, run_record
-from models.training.trainer import Trainer, validation_loss
-from models.weights import load_weights, save_weights
+from models.training.shortage import is_shortage, shortage
+from models.training.start import start_model
+from models.training.trainer import Trainer
+from models.training.validation import validation_loss
+from models.weights import save_weights
+
+# What decides the result; the rest only how it is come by, and how often one looks.
+_DECIDES = ("optim", "loss", "batch_rows", "accumulate", "dropout", "expert_dropout", "freeze",
+            "precision")  # fmt: skip
 
 
 def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Path) -> None:
     """Trains run `name`. Raises ModelError or DataError before the first step where it can."""
     make_deterministic(params.threads)
     keep_freed_memory()
-    with join() as group:
-        _train(name, run_params, params, workspace, group)
+    with noticing() as stopping, join(params.parallel.timeout_s) as group, group.waiting():
+        _train(name, run_params, params, workspace, group, stopping)
 
 
 def _train(
-    name: str, run_params: RunParams, params: TrainingParams, workspace: Path, group: Group
+    name: str,
+    run_params: RunParams,
+    params: TrainingParams,
+    workspace: Path,
+    group: Group,
+    stopping: Callable[[], bool],
 ) -> None:
     corpus = PackedCorpus.open(workspace / layout.PACKED / run_params.data)
+    if run_params.tasks:
+        corpus = corpus.of_tasks(run_params.tasks)
+    if len(corpus) < params.batch_rows:
+        raise DataMismatch(
+            f"the {run_params.data} corpus has {len(corpus)} packed rows, fewer than "
+            f"models.training.batch_rows, {params.batch_rows}: make that smaller, or mix more data"
+        )
     validation = PackedCorpus.open(workspace / layout.PACKED / "validation")
-    model = _start(run_params, params, corpus, workspace)
-    use(model, params.dispatch)
-    digest = _fingerprint(run_params, params, corpus, model.config)
-    folder = workspace / layout.CHECKPOINTS / name
+    model = start_model(run_params, params, corpus, workspace)
+    folder, out = workspace / layout.CHECKPOINTS / name, workspace / layout.RUNS / name
     trainer = Trainer(
         model=model,
         corpus=corpus,
         params=params,
         steps=run_params.steps,
         seed=run_params.seed,
-        fingerprint=digest,
-        checkpoints=folder,
+        folder=folder,
+        contents=_contents(run_params, params, corpus, model.config.to_dict(), workspace),
+        about={"git_commit": git_commit(Path(__file__).parent), "processes": group.world},
+        validation=validation,
         group=group,
+        plots=out / "live",
+        peak_flops=params.peak_flops or measured_peak(group.device, params.precision),
+        stopping=stopping,
     )
     began = time.time()
-    progress = trainer.fit()
+    try:
+        progress = trainer.fit()
+        loss = validation_loss(model, validation, params.validate_rows, group=group)
+    except (RuntimeError, MemoryError) as error:
+        if is_shortage(error):
+            raise shortage(model.config, params, group.world) from error
+        raise
+    weights = whole(model.state_dict())
+    health = trainer.health.total(group).summary()
     if not group.is_first:
         return
-    out = workspace / layout.RUNS / name
+    assert trainer.live is not None
     metrics = {
-        "train_loss": _last_mean([line["loss"] for line in progress.log]),
-        "validation_loss": round(validation_loss(model, validation, params.validate_rows), 5),
+        "train_loss": _last_mean([line["loss"] for line in trainer.live.lines]),
+        "validation_loss": round(loss, 5),
     }
-    save_weights(out / "weights", model, corpus.manifest["tokenizer_sha256"])
+    save_weights(out / "weights", model, corpus.manifest["tokenizer_sha256"], weights)
     counted = flops.parameters(model.config)
     sequence = (corpus.manifest["encoder_length"], corpus.manifest["decoder_length"])
     training_flops = flops.training(
@@ -75,8 +105,9 @@ def _train(
         decoder_tokens=sequence[1],
         rows=run_params.steps * params.batch_rows,
     )
+    per_second = training_flops / max(progress.seconds, 1e-9)
     write_json(out / "metrics.json", metrics)
-    write_json(out / "log.json", progress.log)
+    shutil.copyfile(folder / "log.jsonl", out / "log.jsonl")
     write_json(
         out / "run.json",
         run_record(
@@ -84,6 +115,7 @@ def _train(
             preset=run_params.preset,
             start=run_params.start,
             data=run_params.data,
+            tasks=list(run_params.tasks),
             tuned=run_params.tuned,
             seed=run_params.seed,
             steps=run_params.steps,
@@ -94,10 +126,13 @@ def _train(
             flops_per_token=flops.per_token(model.config),
             training_flops=training_flops,
             training_seconds=round(progress.seconds, 2),
-            flops_per_second=round(training_flops / max(progress.seconds, 1e-9)),
+            flops_per_second=round(per_second),
+            mfu=round(per_second / trainer.peak_flops / group.world, 4),
+            peak_flops=round(trainer.peak_flops),
             target_tokens=progress.target_tokens,
-            losses=metrics,
-            router_health=trainer.health.summary(),
+            losses={name: value for name, value in metrics.items() if value is not None},
+            skipped_batches=trainer.guard.skipped,
+            router_health=health,
             finished_at=round(began + progress.seconds, 1),
             git_commit=git_commit(Path(__file__).parent),
             data_version=corpus.manifest["version"],
@@ -110,47 +145,29 @@ def _train(
             resumed_from=progress.resumed_from,
         ),
     )
-    checkpoint.discard(folder)
+    trainer.checkpoints.discard()
 
 
-def _start(
-    run_params: RunParams, params: TrainingParams, corpus: PackedCorpus, workspace: Path
-) -> T5:
-    vocabulary = int(corpus.manifest["vocab_size"])
-    config = dataclasses.replace(
-        preset(run_params.preset),
-        # A multiple of 64: matrix products like it, and spare rows are never targets.
-        vocab_size=-(-vocabulary // 64) * 64,
-        dropout=params.dropout,
-    )
-    if run_params.start == SCRATCH:
-        return T5(config).reset_parameters(run_params.seed)
-    saved = load_weights(workspace / layout.RUNS / run_params.start / "weights")
-    if saved.tokenizer_sha256 != corpus.manifest["tokenizer_sha256"]:
-        raise DataMismatch(
-            f"run {run_params.start!r} was trained with tokenizer {saved.tokenizer_sha256[:12]}, "
-            f"the shards hold {corpus.manifest['tokenizer_sha256'][:12]}; train it again"
-        )
-    if saved.model.config != config:
-        raise DataMismatch(
-            f"run {run_params.start!r} is of another architecture than preset "
-            f"{run_params.preset!r}; start from a run of the same preset"
-        )
-    return saved.model
-
-
-def _fingerprint(
-    run_params: RunParams, params: TrainingParams, corpus: PackedCorpus, config: ModelConfig
-) -> str:
-    content = {
-        "run": dataclasses.asdict(run_params),
-        "training": dataclasses.asdict(params),
-        "data": corpus.manifest["version"],
-        "model": config.digest(),
+def _contents(
+    run_params: RunParams,
+    params: TrainingParams,
+    corpus: PackedCorpus,
+    model: dict[str, Any],
+    workspace: Path,
+) -> dict[str, Any]:
+    """All that the result depends on, as a checkpoint remembers it."""
+    run = dataclasses.asdict(run_params)
+    start = workspace / layout.RUNS / run_params.start / "weights" / "model.safetensors"
+    return {
+        "run": {key: run[key] for key in ("preset", "start", "data", "steps", "seed")}
+        | {"tasks": list(run_params.tasks)},
+        "training": {key: dataclasses.asdict(params)[key] for key in _DECIDES},
+        "start weights": "" if run_params.start == SCRATCH else sha256(start),
+        "data version": corpus.manifest["version"],
+        "model": model,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _last_mean(values: list[float]) -> float:
+def _last_mean(values: list[float]) -> float | None:
     last = values[-5:]
-    return round(sum(last) / len(last), 5)
+    return round(sum(last) / len(last), 5) if last else None

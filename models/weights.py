@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from models.architecture.t5 import T5
 from models.config import ModelConfig
@@ -25,9 +26,15 @@ class Saved:
     tokenizer_sha256: str
 
 
-def save_weights(folder: Path, model: T5, tokenizer_sha256: str) -> None:
-    """Writes both files, the configuration last: a folder without it is not finished."""
-    state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+def save_weights(
+    folder: Path, model: T5, tokenizer_sha256: str, state: dict[str, Tensor] | None = None
+) -> None:
+    """Writes both files, the configuration last: a folder without it is not finished.
+
+    `state`: the whole weights of a model that is spread over processes.
+    """
+    found = model.state_dict() if state is None else state
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
     write_bytes(folder / "model.safetensors", save(state))
     write_json(
         folder / "config.json",

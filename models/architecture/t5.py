@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from models.architecture.attention import Attention, RelativePositionBias
 from models.architecture.feed_forward import FeedForward
@@ -67,11 +68,12 @@ class Block(nn.Module):
         x_BLD: Tensor,
         bias: Tensor,
         valid_BL: Tensor,
-        cross_kv: KeyValues | None = None,
+        cross: Tensor | KeyValues | None = None,
         cross_bias: Tensor | None = None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """`cache`: keys and values of the tokens before, to which these are added."""
+        """`cross`: the encoder's output, or the keys and values made of it; `cache`: those of the
+        tokens before, to which these are added."""
         h = self.attention_norm(x_BLD)
         kv = self.attention.keys_values(h)
         if cache is not None:
@@ -79,11 +81,12 @@ class Block(nn.Module):
         attend = self.attention if cache is None else self.attention.one
         x_BLD = x_BLD + self._drop(attend(h, kv, bias))
         if self.cross_attention is not None and self.cross_norm is not None:
-            assert cross_kv is not None
+            assert cross is not None
             assert cross_bias is not None
+            kv = self.cross_attention.keys_values(cross) if isinstance(cross, Tensor) else cross
             h = self.cross_norm(x_BLD)
             attend = self.cross_attention if cache is None else self.cross_attention.one
-            x_BLD = x_BLD + self._drop(attend(h, cross_kv, cross_bias))
+            x_BLD = x_BLD + self._drop(attend(h, kv, cross_bias))
         h = self.feed_forward_norm(x_BLD)
         return x_BLD + self._drop(self.feed_forward(h, valid_BL))
 
@@ -144,6 +147,9 @@ class T5(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.recompute = False
+        """Keep only the blocks' inputs for the backward pass, and compute the rest again (activation
+        checkpointing, Chen et al., arXiv 1604.06174)."""
         self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         self.encoder = Stack(config, decoder=False)
         self.decoder = Stack(config, decoder=True)
@@ -177,7 +183,7 @@ class T5(nn.Module):
         x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
         valid = segments_BL > 0
         for block in stack.layers():
-            x = block(x, bias, valid)
+            x = self._run(block, x, bias, valid)
         return F.dropout(stack.norm(x), stack.dropout, self.training)
 
     def decode(
@@ -202,9 +208,15 @@ class T5(nn.Module):
         x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
         valid = segments_BL > 0
         for block in stack.layers():
-            cross_kv = block.cross_keys_values(memory_BSD)
-            x = block(x, bias, valid, cross_kv, cross_bias)
+            x = self._run(block, x, bias, valid, memory_BSD, cross_bias)
         return self.logits(F.dropout(stack.norm(x), stack.dropout, self.training))
+
+    def _run(self, block: Block, *inputs: Tensor) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            again: Tensor = checkpoint(block, *inputs, use_reentrant=False)
+            return again
+        x: Tensor = block(*inputs)
+        return x
 
     def logits(self, x: Tensor) -> Tensor:
         if self.head is None:

@@ -6,17 +6,14 @@ import torch
 from torch import Tensor
 
 
-def balance_loss(probs_TE: Tensor, first_choice_T: Tensor) -> Tensor:
+def balance_loss(first_E: Tensor, probs_E: Tensor) -> Tensor:
     """E * sum_i f_i * P_i (Switch, arXiv 2101.03961, eq. 4), without its weight.
 
-    f_i: share of tokens whose first choice is expert i; P_i: mean probability of expert i.
-    1 at a perfectly even load. 0 where there is no token.
+    f_i: share of tokens whose first choice is expert i, from their number `first_E`; P_i: mean
+    probability of expert i, `probs_E`. 1 at a perfectly even load. 0 where there is no token.
     """
-    tokens, num_experts = probs_TE.shape
-    if tokens == 0:
-        return probs_TE.sum()
-    share_E = torch.bincount(first_choice_T, minlength=num_experts).to(probs_TE.dtype) / tokens
-    return num_experts * (share_E * probs_TE.mean(0)).sum()
+    share_E = first_E.to(probs_E.dtype) / first_E.sum().clamp(min=1)
+    return len(probs_E) * (share_E * probs_E).sum()
 
 
 def router_z_loss(logits_TE: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.architecture.moe.losses import balance_loss
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadStatistics:
@@ -43,9 +45,18 @@ class Routing:
     slot_A: Tensor
     weight_A: Tensor
     rows_per_expert_E: Tensor
-    balance_loss: Tensor
+    first_E: Tensor
+    """Valid tokens whose first choice is each expert, before capacity dropped any (int64)."""
+    probs_E: Tensor
+    """Mean probability of each expert over the valid tokens; carries the router's gradient."""
     z_loss: Tensor
+    """Router z-loss, a mean over the valid tokens, without its weight."""
     load: LoadStatistics
+
+    @property
+    def balance_loss(self) -> Tensor:
+        """Load-balance loss of these tokens, without its weight."""
+        return balance_loss(self.first_E, self.probs_E)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +108,16 @@ def drop_overflow(
 def assemble(
     made: Assignments,
     *,
-    num_experts: int,
-    balance_loss: Tensor,
+    probs_NE: Tensor,
+    first_N: Tensor,
     z_loss: Tensor,
     load: LoadStatistics,
 ) -> Routing:
-    """The Routing of assignments that all have room."""
+    """The Routing of assignments that all have room.
+
+    `probs_NE`: the valid tokens' probabilities; `first_N`: the expert each would choose first.
+    """
+    num_experts = probs_NE.shape[1]
     order = torch.argsort(made.expert_A, stable=True)
     expert_A = made.expert_A[order]
     rows_E = torch.bincount(expert_A, minlength=num_experts)
@@ -114,7 +129,8 @@ def assemble(
         slot_A=ranks - starts_E[expert_A],
         weight_A=made.weight_A[order],
         rows_per_expert_E=rows_E,
-        balance_loss=balance_loss,
+        first_E=torch.bincount(first_N, minlength=num_experts),
+        probs_E=probs_NE.sum(0) / max(len(probs_NE), 1),
         z_loss=z_loss,
         load=load,
     )

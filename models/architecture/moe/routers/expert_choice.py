@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.architecture.moe.losses import balance_loss, router_z_loss
+from models.architecture.moe.losses import router_z_loss
 from models.architecture.moe.routers.scores import RouterWeights
 from models.architecture.moe.routing import Assignments, LoadStatistics, Routing, assemble
 
@@ -42,8 +42,8 @@ class ExpertChoiceRouter(RouterWeights):
                 expert_A=expert_A,
                 weight_A=scores.probs_NE[place_A, expert_A],
             ),
-            num_experts=moe.num_experts,
-            balance_loss=balance_loss(scores.probs_NE, scores.probs_NE.argmax(-1)),
+            probs_NE=scores.probs_NE,
+            first_N=scores.probs_NE.argmax(-1),
             z_loss=router_z_loss(scores.logits_NE),
             load=LoadStatistics(
                 tokens_per_expert_E=torch.bincount(expert_A, minlength=moe.num_experts),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.architecture.moe.losses import balance_loss, router_z_loss
+from models.architecture.moe.losses import router_z_loss
 from models.architecture.moe.routers.scores import Scores
 from models.architecture.moe.routing import (
     Assignments,
@@ -60,8 +60,8 @@ def route(
             expert_A=expert_A[kept],
             weight_A=gate_A[kept],
         ),
-        num_experts=config.num_experts,
-        balance_loss=balance_loss(scores.probs_NE, expert_NK[:, 0]),
+        probs_NE=scores.probs_NE,
+        first_N=expert_NK[:, 0],
         z_loss=router_z_loss(scores.logits_NE),
         load=LoadStatistics(
             tokens_per_expert_E=torch.bincount(expert_A, minlength=config.num_experts),
