@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import types
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,16 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from flows.errors import InvalidParams
+from flows.keys import describe, unknown_keys
 from flows.params import Params
+from flows.recipe import training_of
+from models.config import ModelConfig
+from models.params import SCRATCH
 
 
 def load(path: Path) -> Params:
     """The checked parameters. Raises InvalidParams with every problem, one a line."""
-    return parse(read(path), path.name)
+    return parse(read(path), path.name, path.parent)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -39,71 +41,28 @@ def read(path: Path) -> dict[str, Any]:
     return data
 
 
-def parse(data: dict[str, Any], source: str) -> Params:
-    """Raises InvalidParams."""
-    problems = _unknown_keys(data, Params, "")
+def parse(data: dict[str, Any], source: str, root: Path) -> Params:
+    """`root`: the folder in which `runs/` holds weights that no run makes. Raises InvalidParams."""
+    problems = unknown_keys(data, Params, "")
     if not problems:
         try:
             params: Params = TypeAdapter(Params).validate_python(data)
         except ValidationError as error:
-            problems = [_describe(problem) for problem in error.errors()]
+            problems = [describe(problem) for problem in error.errors()]
         else:
-            problems = _impossible(params)
+            problems = _impossible(params, root)
             if not problems:
                 return params
     raise InvalidParams("\n".join(f"{source}: {problem}" for problem in problems))
 
 
-def _unknown_keys(data: Any, kind: Any, path: str) -> list[str]:
-    """Keys of the data that no field stands for, at any depth."""
-    kind = _inner(kind)
-    if not isinstance(data, dict):
-        return []
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        found = []
-        for key, value in data.items():
-            where = f"{path}.{key}" if path else str(key)
-            if key not in hints:
-                near = difflib.get_close_matches(str(key), hints, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                found.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")
-            else:
-                found += _unknown_keys(value, hints[key], where)
-        return found
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is dict and dataclasses.is_dataclass(arguments[1]):
-        return [p for k, v in data.items() for p in _unknown_keys(v, arguments[1], f"{path}.{k}")]
-    return []
-
-
-def _inner(kind: Any) -> Any:
-    """`X` of `X | None`."""
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        return next(arg for arg in typing.get_args(kind) if arg is not type(None))
-    return kind
-
-
-def _describe(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "missing":
-        return f"{where}: is missing"
-    if problem["type"] in ("value_error", "dataclass_type"):
-        text = problem["msg"].removeprefix("Value error, ")
-        return f"{where}: {text}" if where else text
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{where}: {problem['input']!r}: {message}"
-
-
-def _impossible(params: Params) -> list[str]:
+def _impossible(params: Params, root: Path) -> list[str]:
     """Combinations that each field alone cannot see."""
-    from models.architecture.moe.dispatch.names import check_dispatch
     from models.architecture.moe.routers.names import check_routers
     from models.errors import ModelError
     from models.presets import PRESETS, preset
 
     problems: list[str] = []
-    training = params.models.training
     for name, run in params.models.runs.items():
         where = f"models.runs.{name}"
         try:
@@ -112,19 +71,71 @@ def _impossible(params: Params) -> list[str]:
         except ModelError as error:
             problems.append(f"{where}.preset: {error}")
             continue
-        try:
-            check_dispatch(training.dispatch, config, precision=training.precision)
-        except ModelError as error:
-            told = f"models.training.dispatch: {error}"
-            problems += [told] if told not in problems else []
+        problems += _recipe(params, name, config)
         started = params.models.runs.get(run.start)
+        if started is None:
+            if run.start != SCRATCH and not (root / "runs" / run.start / "weights").is_dir():
+                near = difflib.get_close_matches(run.start, [SCRATCH, *params.models.runs], n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                problems.append(
+                    f"{where}.start: there is no run {run.start!r}, and no folder "
+                    f"runs/{run.start}/weights; {hint}`flanmoe models import` makes one"
+                )
         # Where the other run's preset does not exist, that alone is the mistake.
-        if started is not None and started.preset in PRESETS and started.preset != run.preset:
+        elif started.preset in PRESETS and not _continues(preset(started.preset), config):
             problems.append(
-                f"{where}.start: run {run.start!r} is of preset {started.preset!r}, "
-                f"this one of {run.preset!r}"
+                f"{where}.start: run {run.start!r} is of preset {started.preset!r}, this one of "
+                f"{run.preset!r}: it must be the same, or the dense model of the same sizes"
             )
     return problems + _data(params)
+
+
+def _recipe(params: Params, name: str, config: ModelConfig) -> list[str]:
+    """What a run's training, its model and the fleet say against each other."""
+    from models.architecture.moe.dispatch.names import check_dispatch, check_expert_parallel
+    from models.errors import ModelError
+
+    try:
+        training = training_of(params.models, name)
+    except InvalidParams as error:
+        return str(error).splitlines()
+    # Said where it is written: in the run itself, or for all.
+    where = f"models.runs.{name}.training" if params.models.runs[name].training else (
+        "models.training"
+    )
+    world = training.processes * params.flows.fleet.nodes
+    problems = []
+    try:
+        check_dispatch(training.dispatch, config, precision=training.precision)
+    except ModelError as error:
+        problems.append(f"{where}.dispatch: {error}")
+    experts = training.parallel.experts
+    try:
+        check_expert_parallel(experts, config)
+    except ModelError as error:
+        problems.append(f"{where}.parallel.experts: {error} (run {name})")
+    if world % experts:
+        problems.append(
+            f"{where}.parallel.experts: is {experts}, which does not divide the {world} processes "
+            f"({training.processes} on each of {params.flows.fleet.nodes} machines)"
+        )
+    if training.batch_rows % (world * training.accumulate):
+        problems.append(
+            f"{where}.batch_rows: {training.batch_rows} cannot be shared evenly by {world} "
+            f"processes in {training.accumulate} part(s)"
+        )
+    if training.freeze is not None and config.moe is None:
+        problems.append(
+            f"{where}.freeze: is {training.freeze!r}, but preset "
+            f"{params.models.runs[name].preset!r} of run {name} has no MoE layer"
+        )
+    return problems
+
+
+def _continues(start: ModelConfig, config: ModelConfig) -> bool:
+    """Whether a run may start from another one: the same sizes, or upcycling from dense."""
+    like = dataclasses.replace(start, dropout=config.dropout, vocab_size=config.vocab_size)
+    return like == config or like == config.dense_twin()
 
 
 def _data(params: Params) -> list[str]:

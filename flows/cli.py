@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from flows.fleet_commands import fleet
 from flows.registry_group import registry
 from flows.stage_commands import STAGES
 
@@ -239,6 +240,7 @@ def data_report(as_json: bool, workspace: Path | None) -> None:
 
 
 cli.add_command(registry)
+cli.add_command(fleet)
 
 
 # Errors -----------------------------------------------------------------------------------------
@@ -254,7 +256,8 @@ def _expected() -> tuple[type[BaseException], ...]:
 
 
 def main() -> None:
-    """Runs the command. An expected failure is one line on stderr, exit code 1; 130 if stopped."""
+    """Runs the command. An expected failure is one line on stderr, exit code 1; 130 if stopped; 75
+    if stopped and to be started again."""
     from flows.errors import StageInterrupted
 
     try:
@@ -287,4 +290,13 @@ def _tell(error: Exception) -> int:
         text = f"unexpected {type(error).__name__}: {' '.join(text.split())} (--debug shows where)"
     for line in text.splitlines():
         click.echo(f"error: {line}", err=True)
-    return 1
+    return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> int:
+    """75 (EX_TEMPFAIL) says: start it again, it goes on."""
+    from flows.errors import StagePreempted
+    from models.errors import Preempted
+    from models.training.interruption import RESUME
+
+    return RESUME if isinstance(error, Preempted | StagePreempted) else 1

@@ -20,6 +20,7 @@ _MARKS = {
     "failed": "[red]failed[/]",
     "stopped": "[yellow]stopped[/]",
     "refused": "[yellow]waits for DVC[/]",
+    "preempted": "[yellow]saved, goes on[/]",
 }
 _PLAIN_SECONDS = 15.0
 
@@ -78,7 +79,7 @@ class Display:
                 )
 
     def end(self, stage: str, outcome: str) -> None:
-        """`outcome`: ran, cached, failed, stopped or refused."""
+        """`outcome`: ran, cached, failed, stopped, refused or preempted."""
         with self._lock:
             if stage in self._bars:
                 self._progress.remove_task(self._bars.pop(stage))

@@ -31,3 +31,7 @@ class StageInterrupted(FlowError):
 
 class LockRefused(FlowError):
     """DVC could not take its lock just now; trying again helps."""
+
+
+class StagePreempted(FlowError):
+    """A stage was asked to stop and has saved: started again, it goes on."""

@@ -20,7 +20,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import stage as stages
 from flows.display import Display
-from flows.errors import LockRefused, StageFailed, StageInterrupted
+from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.graph import Graph
 from flows.params import Params
 from flows.processes import Processes
@@ -43,7 +43,7 @@ class Job:
     processes: Processes
     display: Display
     outcomes: dict[str, str] = field(default_factory=dict)
-    """Stage -> ran, cached, failed, stopped or refused."""
+    """Stage -> ran, cached, failed, stopped, refused or preempted."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def run(job: Job) -> Result:
     Raises StageFailed with the first failure's line, StageInterrupted when stopped.
     """
 
-    def refused(_task: Any, _run: Any, state: State[Any]) -> bool:
+    def helps_to_repeat(_task: Any, _run: Any, state: State[Any]) -> bool:
         try:
             state.result()
-        except LockRefused:
+        except (LockRefused, StagePreempted):
             return True
         except Exception:
             return False
@@ -72,7 +72,7 @@ def run(job: Job) -> Result:
     @task(
         retries=job.params.flows.retries,
         retry_delay_seconds=RETRY_SECONDS,
-        retry_condition_fn=refused,
+        retry_condition_fn=helps_to_repeat,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -154,6 +154,9 @@ def _run_stage(job: Job, name: str) -> str:
     except LockRefused:
         outcome = "refused"  # no failure yet: Prefect tries again
         raise
+    except StagePreempted:
+        outcome = "preempted"  # likewise
+        raise
     finally:
         job.outcomes[name] = outcome
         job.display.end(name, outcome)
@@ -168,7 +171,7 @@ def _raise_first(states: list[State[Any]]) -> None:
             state.result()
         except Exception as error:
             errors.append(error)
-    for kind in (StageFailed, StageInterrupted, LockRefused):
+    for kind in (StageFailed, StageInterrupted, StagePreempted, LockRefused):
         for found in errors:
             if isinstance(found, kind):
                 raise found

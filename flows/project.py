@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from flows.errors import FlowError, NoProject, WorkspaceBusy
+from models.params import SCRATCH
 
 STATE = Path(".flanmoe")
 CODE = ("data_pipelines", "models")
@@ -68,6 +69,10 @@ def prepare(project: Path, workspace: Path, params: dict[str, Any]) -> Path:
             link.symlink_to(project / folder, target_is_directory=True)
     scratch = Path("runs/scratch/weights")
     shutil.copytree(project / scratch, workspace / scratch, dirs_exist_ok=True)
+    for folder in _brought(params, project):
+        link = workspace / "runs" / folder.name
+        if not link.exists():
+            link.symlink_to(folder, target_is_directory=True)
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copyfile(project / name, workspace / name)
     # Paths in params mean the project's folder wherever the workspace lies.
@@ -107,6 +112,14 @@ def _absolute(params: dict[str, Any], project: Path) -> dict[str, Any]:
         if value and "://" not in value:  # a URL means the same everywhere
             data[section][key] = str((project / value).resolve())
     return params
+
+
+def _brought(params: dict[str, Any], project: Path) -> list[Path]:
+    """Folders of weights that no run makes, imported ones, which runs start from."""
+    runs = params.get("models", {}).get("runs", {})
+    starts = {run["start"] for run in runs.values()} - set(runs)
+    folders = [project / "runs" / start for start in sorted(starts)]
+    return [folder for folder in folders if folder.name != SCRATCH and folder.is_dir()]
 
 
 def _replace(path: Path, text: str) -> None:

@@ -69,8 +69,8 @@ def _workspace(
         return root
     source = params_file or root / "params.yaml"
     data = project.override(check.read(source), assignments)
-    check.parse(data, source.name)
     home = project.home(root)
+    check.parse(data, source.name, home)
     default = home / project.STATE / "workspaces" / source.stem
     target = (workspace or default).resolve()
     target.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import LockRefused, StageFailed, StageInterrupted
+from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.processes import Processes
 from flows.project import STATE
+from models.training.interruption import RESUME
 
 # tqdm in the stage prints its bars in this form, because the environment tells it to.
 _BAR_FORMAT = "@bar|{desc}|{n_fmt}|{total_fmt}|{postfix}|"
@@ -39,7 +40,8 @@ def run(
 ) -> str:
     """Runs the stage if DVC finds it changed. Returns `ran`, or `cached` if nothing was to do.
 
-    Raises StageFailed with the stage's own line, StageInterrupted when stopped, LockRefused.
+    Raises StageFailed with the stage's own line, StageInterrupted when stopped, LockRefused,
+    StagePreempted when the stage alone was stopped and can go on.
     """
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
     environment = {"TQDM_BAR_FORMAT": _BAR_FORMAT, "TQDM_MININTERVAL": "0.5", "COLUMNS": "200"}
@@ -76,6 +78,8 @@ def run(
         raise StageInterrupted(f"{stage} was stopped")
     if any(_LOCK.search(line) for line in kept):
         raise LockRefused(f"{stage}: DVC's lock was refused")
+    if any(line.endswith(f"exited with {RESUME}") for line in kept):
+        raise StagePreempted(f"{stage} was asked to stop and has saved; start it again to go on")
     raise StageFailed(f"{stage}: {_reason(kept, code)} (log: {log})")
 
 

@@ -10,7 +10,8 @@ import click
 from flows.watch import end_with_parent
 
 
-def _stage_params() -> tuple[Any, Path]:
+def stage_params() -> tuple[Any, Path]:
+    """The checked params, and the workspace they belong to."""
     from flows import check as checking
     from flows import project
 
@@ -24,7 +25,7 @@ def fetch() -> None:
     """Stage: bring the sources into data/raw, pinned by hash."""
     from data_pipelines import fetch as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.fetch, workspace)
 
 
@@ -33,7 +34,7 @@ def benchmarks() -> None:
     """Stage: evaluation files into one form, data/benchmarks."""
     from data_pipelines import benchmarks as stage
 
-    _, workspace = _stage_params()
+    _, workspace = stage_params()
     stage.run(workspace)
 
 
@@ -42,7 +43,7 @@ def read() -> None:
     """Stage: source rows into examples, data/records."""
     from data_pipelines import read as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.read, params.data_pipelines, workspace)
 
 
@@ -51,7 +52,7 @@ def clean() -> None:
     """Stage: find duplicates and overlaps with evaluation, data/clean."""
     from data_pipelines import clean as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.clean, params.data_pipelines, workspace)
 
 
@@ -60,7 +61,7 @@ def mix() -> None:
     """Stage: mix the examples by published rates, data/mixture."""
     from data_pipelines import mix as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.mix, params.data_pipelines, workspace)
 
 
@@ -69,7 +70,7 @@ def validate() -> None:
     """Stage: Great Expectations over the mixture, data/validation."""
     from data_pipelines import validate as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     data = params.data_pipelines
     stage.run(data.validate, data.read, data, workspace)
 
@@ -79,7 +80,7 @@ def tokenizer() -> None:
     """Stage: train the SentencePiece model, data/tokenizer."""
     from data_pipelines import tokenizer as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.tokenizer, params.data_pipelines, workspace)
 
 
@@ -88,7 +89,7 @@ def pack() -> None:
     """Stage: pack tokens into memory-mapped shards, data/packed."""
     from data_pipelines import pack as stage
 
-    params, workspace = _stage_params()
+    params, workspace = stage_params()
     stage.run(params.data_pipelines.pack, params.data_pipelines, workspace)
 
 
@@ -96,31 +97,26 @@ def pack() -> None:
 @click.argument("name")
 def train(name: str) -> None:
     """Stage: train run NAME of params.yaml, runs/NAME."""
-    params, workspace = _stage_params()
-    run_params = _run_params(params, name)
-    training = params.models.training
-    from flows import torchrun
+    params, workspace = stage_params()
+    check_run(params, name)
+    from flows.fleet.launch import launch
 
-    if training.processes > 1 and not torchrun.inside():
-        torchrun.launch(["train", name], training.processes, training.threads)
-        return
-    from models import train as stage
-
-    stage.run(name, run_params, training, workspace)
+    launch(name, params, workspace)
 
 
 @click.command()
 @click.argument("name")
 def evaluate(name: str) -> None:
     """Stage: evaluate run NAME through lm-evaluation-harness, runs/NAME."""
-    params, workspace = _stage_params()
-    _run_params(params, name)
+    params, workspace = stage_params()
+    check_run(params, name)
     from models import evaluate as stage
 
     stage.run(name, params.models.evaluation, workspace)
 
 
-def _run_params(params: Any, name: str) -> Any:
+def check_run(params: Any, name: str) -> None:
+    """Raises UnknownModel for a run that params.yaml does not have, naming the nearest."""
     import difflib
 
     from models.errors import UnknownModel
@@ -131,7 +127,6 @@ def _run_params(params: Any, name: str) -> Any:
         raise UnknownModel(
             f"no run is called {name!r}; {hint}params.yaml has {', '.join(params.models.runs)}"
         )
-    return params.models.runs[name]
 
 
 STAGES: tuple[click.Command, ...] = (

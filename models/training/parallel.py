@@ -14,9 +14,11 @@ Processes form a mesh [replicas, experts]: those of a row hold different experts
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -181,13 +183,19 @@ def _wrap(
 
 def _shard_fully(model: T5, mesh: DeviceMesh, experts: list[nn.Parameter]) -> None:
     """FSDP2, a block at a time. Spread experts are sharded further over those that hold the same."""
+    # It says so of any view; what it warns of, changing the output in place, is not done here.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     everyone = mesh._flatten("everyone")
     ignored: set[nn.Parameter] = set()
     if experts and mesh["replicas"].size() > 1:
         for layer in model.moe_layers().values():
             # Along d_model: along E they are spread over processes already.
             fully_shard(layer.experts, mesh=mesh["replicas"], shard_placement_fn=lambda _: Shard(1))
-            layer.experts.set_gradient_divide_factor(float(mesh.size()))  # type: ignore[operator]
+            sharded: Any = layer.experts
+            # They have the rows of all processes, of which FSDP knows those that hold the same.
+            sharded.set_gradient_divide_factor(float(mesh.size()))
+            if mesh.device_type == "cpu":
+                sharded.set_force_sum_reduction_for_comms(True)  # gloo has no other
     else:
         ignored = set(experts)
     for stack in (model.encoder, model.decoder):
