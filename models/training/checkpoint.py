@@ -16,10 +16,10 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,15 @@ class Checkpoints:
     """What else to note beside, e.g. the git commit."""
 
     def __post_init__(self) -> None:
+        # Of a single process that saves as a single process.
+        warnings.filterwarnings("ignore", "torch.distributed is disabled")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self._processes: dist.ProcessGroup | None = None
         if self.group.world > 1:
             # Of its own: it works beside the training's collectives, in another thread.
-            self._processes = dist.new_group(backend="gloo")
+            timeout = timedelta(seconds=self.group.timeout_s)
+            self._processes = dist.new_group(backend="gloo", timeout=timeout)
 
     def prepare(self) -> None:
         """Makes the folder and removes what a killed process left. Raises CheckpointFailed."""
@@ -98,13 +101,12 @@ class Checkpoints:
         partial = folder.with_name(folder.name + PARTIAL)
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         try:
-            with _quiet():
-                written = dcp.async_save(
-                    tensors,
-                    storage_writer=writer,
-                    process_group=self._processes,
-                    no_dist=self.group.world == 1,
-                )
+            written = dcp.async_save(
+                tensors,
+                storage_writer=writer,
+                process_group=self._processes,
+                no_dist=self.group.world == 1,
+            )
         except (OSError, RuntimeError) as error:
             raise _failed(folder, error) from None
         assert isinstance(written, Future)
@@ -119,6 +121,11 @@ class Checkpoints:
             pending, self._pending = self._pending, None
             pending.result()
             self.group.barrier()
+
+    def finish(self) -> None:
+        """Lets what was started be written where another error ends the run, which is told."""
+        with suppress(CheckpointFailed):
+            self.wait()
 
     def saved(self) -> list[Saved]:
         """What is on disk, the last one last. Raises CorruptCheckpoint for an unreadable index."""
@@ -221,16 +228,7 @@ def read_tensors(folder: Path, tensors: dict[str, Tensor], *, alone: bool = True
     lacking = [n for n in tensors if n not in known and not n.startswith(RANDOM)]
     if lacking:
         raise CorruptCheckpoint(f"{folder} holds no {lacking[0]}; delete it")
-    with _quiet():
-        dcp.load(wanted, storage_reader=present, no_dist=alone)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch warns that a single process saves as a single process."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled")
-        yield
+    dcp.load(wanted, storage_reader=present, no_dist=alone)
 
 
 def random_state(group: Group) -> dict[str, Tensor]:

@@ -72,23 +72,23 @@ class RouterHealth:
         loads = [max(layer["load"]) * len(layer["load"]) for layer in self.summary().values()]
         return round(max(loads), 2) if loads else None
 
-    def warnings(self) -> list[str]:
-        """What is wrong, a line each, with what to change."""
-        found = []
+    def warnings(self) -> dict[str, str]:
+        """Layer and kind of trouble -> a line that says what is wrong and what to change."""
+        found = {}
         for name, layer in self.summary().items():
             experts = len(layer["load"])
             if layer["dead_experts"]:
-                found.append(
+                found[f"{name} dead"] = (
                     f"{name}: {layer['dead_experts']} of {experts} experts get no token; raise the "
                     "preset's balance_loss or jitter"
                 )
             if layer["drop_share"] > DROP_SHARE:
-                found.append(
+                found[f"{name} drops"] = (
                     f"{name}: {layer['drop_share']:.0%} of the assignments are dropped; raise the "
                     "preset's balance_loss or capacity_factor_train"
                 )
             if layer["entropy"] < LOW_ENTROPY * math.log(experts):
-                found.append(
+                found[f"{name} entropy"] = (
                     f"{name}: the router's entropy has fallen to {layer['entropy']:.3f} of "
                     f"{math.log(experts):.2f} nats; lower models.training.optim.lr, or raise the "
                     "preset's z_loss or jitter"

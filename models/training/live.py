@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from models.output import write_bytes
 
+PATIENCE = 3
+"""Log lines that trouble must last for: a router's first steps are always uneven."""
 PLOTTED = ("loss", "validation_loss", "lr", "grad_norm", "tokens_per_second", "mfu", "largest_load")
 
 
@@ -23,7 +25,7 @@ class Live:
         self.lines: list[dict[str, Any]] = []
         self._bar = tqdm(total=steps, desc="train", unit="step")
         self._live: DvcLive | None = None
-        self._told: set[str] = set()
+        self._lasting: dict[str, int] = {}
 
     def begin(self, step: int) -> None:
         """The run is at `step`: what was told of later steps is forgotten, it comes again."""
@@ -45,10 +47,14 @@ class Live:
         """One step more."""
         self._bar.update()
 
-    def tell(self, line: dict[str, Any], warnings: list[str]) -> None:
-        """A log line; each warning is printed once."""
+    def tell(self, line: dict[str, Any], warnings: dict[str, str]) -> None:
+        """A log line, and what is wrong by then, by kind: told once it lasts for some lines."""
+        self._lasting = {kind: self._lasting.get(kind, 0) + 1 for kind in warnings}
+        lasting = [w for kind, w in warnings.items() if self._lasting[kind] >= PATIENCE]
+        if lasting:
+            line = {**line, "warnings": lasting}
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**line, "warnings": warnings} if warnings else line) + "\n")
+            file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
         self.lines.append(line)
@@ -59,9 +65,8 @@ class Live:
         if line.get("largest_load"):
             shown.append(f"load {line['largest_load']:.1f}x")
         self._bar.set_postfix_str(" ".join(shown), refresh=False)
-        for warning in warnings:
-            if warning.split(":")[0] not in self._told:
-                self._told.add(warning.split(":")[0])
+        for kind, warning in warnings.items():
+            if self._lasting[kind] == PATIENCE:
                 self.note(f"warning: step {line['step']}: {warning}")
 
     def note(self, text: str) -> None:

@@ -108,13 +108,18 @@ class Trainer:
             self.folder, self.params.checkpoint, self.contents, self.group, self.about
         )
         torch.manual_seed(self.seed + 1000 * self.group.rank)
-        self._begin()
-        self.model.train()
-        while self.progress.step < self.steps:
-            self._one(self.progress.step)
-            if on_step is not None:
-                on_step(self.progress.step)
-        self._end()
+        try:
+            self._begin()
+            self.model.train()
+            while self.progress.step < self.steps:
+                self._one(self.progress.step)
+                if on_step is not None:
+                    on_step(self.progress.step)
+            self._end()
+        except BaseException:
+            if self.group.world == 1:  # several may be lost to each other
+                self.checkpoints.finish()
+            raise
         return self.progress
 
     def _begin(self) -> None:
