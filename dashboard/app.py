@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.queries import open_registry
-from dashboard.views import comparison, frontier
+from dashboard.views import comparison, frontier, training
 from registry.errors import RegistryError
 
 st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
@@ -13,10 +13,14 @@ try:
     registry = open_registry()
     model, versions = comparison.choose(registry)
     if versions:
-        tabs = st.tabs(["Versions", "Equal compute"])
+        tabs = st.tabs(["Versions", "Equal compute", "Training"])
         with tabs[0]:
             comparison.show(registry, model, versions)
         with tabs[1]:
             frontier.show(registry, model)
+        with tabs[2]:
+            training.show()
+    else:
+        training.show()
 except RegistryError as error:
     st.error(str(error))

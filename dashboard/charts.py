@@ -23,6 +23,23 @@ def _top(frame: pd.DataFrame) -> float:
     return min(105.0, 1.15 * float(frame["high"].max()) + 2)
 
 
+def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
+    """A logged value against steps, a line a run; dashed while it goes on."""
+    chart: alt.Chart = (
+        alt.Chart(frame)
+        .mark_line()
+        .encode(
+            x=alt.X("step:Q", title="step"),
+            y=alt.Y(f"{value}:Q", title=value, scale=alt.Scale(zero=False)),
+            color=alt.Color("run:N", title=None, legend=alt.Legend(orient="top")),
+            strokeDash=alt.StrokeDash("running:N", legend=None),
+            tooltip=["run:N", "step:Q", f"{value}:Q"],
+        )
+        .properties(height=320)
+    )
+    return chart
+
+
 def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
     """Accuracy with its standard error against GFLOPs per token; chance as a dashed line."""
     x = alt.X(

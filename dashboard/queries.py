@@ -1,7 +1,8 @@
-"""What the pages show, as data frames; all of it from the registry."""
+"""What the pages show, as data frames: of the registry, and of the logs of training."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Hashable
 from pathlib import Path
@@ -17,8 +18,41 @@ HOME_VARIABLE = "FLANMOE_HOME"
 
 def open_registry() -> Registry:
     """The registry of the project in FLANMOE_HOME, or in the current folder."""
-    home = Path(os.environ.get(HOME_VARIABLE, "."))
-    return Registry.open(home, RegistryParams().artifacts)
+    return Registry.open(home(), RegistryParams().artifacts)
+
+
+def home() -> Path:
+    """The project whose results are shown."""
+    return Path(os.environ.get(HOME_VARIABLE, "."))
+
+
+def training_logs() -> pd.DataFrame:
+    """Log lines of all runs of the project and its workspaces; `running`: not ended yet.
+
+    A run that goes on, or was killed, has its log beside its checkpoints; a line that is not whole
+    yet is left for the next look.
+    """
+    found: list[dict[str, Any]] = []
+    for folder in [home(), *sorted((home() / ".flanmoe" / "workspaces").glob("*"))]:
+        prefix = "" if folder == home() else f"{folder.name}/"
+        for running, pattern in (
+            (True, ".flanmoe/checkpoints/*/log.jsonl"), (False, "runs/*/log.jsonl"),
+        ):  # fmt: skip
+            for path in sorted(folder.glob(pattern)):
+                lines = _lines(path)
+                run = {"run": prefix + path.parent.name, "running": running}
+                found += [{"warnings": None, **line, **run} for line in lines]
+    return pd.DataFrame(found)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    lines = []
+    try:
+        for text in path.read_text(encoding="utf-8").splitlines():
+            lines.append(json.loads(text))
+    except (OSError, ValueError):
+        return lines
+    return lines
 
 
 def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:

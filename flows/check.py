@@ -100,8 +100,8 @@ def _recipe(params: Params, name: str, config: ModelConfig) -> list[str]:
     except InvalidParams as error:
         return str(error).splitlines()
     # Said where it is written: in the run itself, or for all.
-    where = f"models.runs.{name}.training" if params.models.runs[name].training else (
-        "models.training"
+    where = (
+        f"models.runs.{name}.training" if params.models.runs[name].training else ("models.training")
     )
     world = training.processes * params.flows.fleet.nodes
     problems = []

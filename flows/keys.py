@@ -1,4 +1,4 @@
-"""What is wrong with a key of params.yaml: its path, the value, what is allowed, the nearest name."""
+"""What is wrong with a key of params.yaml: its path, what is allowed, the nearest name."""
 
 from __future__ import annotations
 

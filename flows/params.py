@@ -10,7 +10,6 @@ from data_pipelines.params import DataParams
 from models.params import ModelsParams
 from registry.params import RegistryParams
 
-
 LAUNCHERS = ("local", "rendezvous", "work_pool", "slurm")
 
 

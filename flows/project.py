@@ -69,10 +69,10 @@ def prepare(project: Path, workspace: Path, params: dict[str, Any]) -> Path:
             link.symlink_to(project / folder, target_is_directory=True)
     scratch = Path("runs/scratch/weights")
     shutil.copytree(project / scratch, workspace / scratch, dirs_exist_ok=True)
-    for folder in _brought(params, project):
-        link = workspace / "runs" / folder.name
+    for brought in _brought(params, project):
+        link = workspace / "runs" / brought.name
         if not link.exists():
-            link.symlink_to(folder, target_is_directory=True)
+            link.symlink_to(brought, target_is_directory=True)
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copyfile(project / name, workspace / name)
     # Paths in params mean the project's folder wherever the workspace lies.

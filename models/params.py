@@ -27,8 +27,8 @@ class RunParams:
     data: str = "train"
     """`pretrain` (plain text) or `train` (instructions)."""
     tasks: tuple[str, ...] = ()
-    """Only examples of these tasks, names or patterns such as `cot/*`: fine-tuning on a task. Empty:
-    the whole mixture."""
+    """Only examples of these tasks, names or patterns such as `cot/*`: fine-tuning on a task.
+    Empty: the whole mixture."""
     steps: int = 1000
     """Optimizer steps; 0 takes the start's weights as they are, to evaluate them."""
     seed: int = 0

@@ -23,7 +23,7 @@ def agent(run: str, number: int, folder: str) -> None:
     not take part to the end.
     """
     command = [sys.executable, "-m", "flows", "fleet", "join", run, "--number", str(number)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path[:1]])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[:1]])}
     logger = get_run_logger()
     with subprocess.Popen(
         command, cwd=Path(folder), env=environment, text=True,

@@ -30,14 +30,12 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
         "workingDir": fleet.folder,
         "resources": {"requests": dict(resources), "limits": dict(resources)},
         # Processes of a machine exchange data through shared memory.
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
     }
     volumes: list[dict[str, Any]] = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
     if fleet.claim:
         container["volumeMounts"].append({"name": "project", "mountPath": fleet.folder})
-        volumes.append(
-            {"name": "project", "persistentVolumeClaim": {"claimName": fleet.claim}}
-        )
+        volumes.append({"name": "project", "persistentVolumeClaim": {"claimName": fleet.claim}})
     labels = "{{ labels }}"
     manifest = {
         "apiVersion": "batch/v1",

@@ -19,9 +19,7 @@ def launch(name: str, params: Params, workspace: Path) -> None:
 
         train.run(name, params.models.runs[name], training, workspace)
     elif fleet.launcher == "local":
-        torchrun.run(
-            torchrun.command(name, training, fleet, number=0), name, training, workspace
-        )
+        torchrun.run(torchrun.command(name, training, fleet, number=0), name, training, workspace)
     elif fleet.launcher == "rendezvous":
         join(name, params, workspace, number=0)
     elif fleet.launcher == "work_pool":

@@ -47,7 +47,7 @@ def render(name: str, training: TrainingParams, fleet: FleetParams, workspace: P
             "# The first machine of the job is where the others find each other.",
             'first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
             f"cd {where}",
-            f'srun --kill-on-bad-exit=0 bash -c \'exec .venv/bin/flanmoe fleet join {name} \\',
+            f"srun --kill-on-bad-exit=0 bash -c 'exec .venv/bin/flanmoe fleet join {name} \\",
             f'  --number "$SLURM_NODEID" --endpoint "$0:{PORT}"\' "$first"',
             "code=$?",
             f'if [ "$code" = {RESUME} ]; then scontrol requeue "$SLURM_JOB_ID"; fi',

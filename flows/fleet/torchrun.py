@@ -58,10 +58,16 @@ def command(
 
 def run(words: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
     """Runs an agent to its end. Raises StageFailed, or StagePreempted when it was asked to stop."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(training.threads)}
-    with subprocess.Popen(words, env=environment, cwd=workspace) as process:
-        with _passing_on(process) as stopped:
-            code = process.wait()
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(training.threads),
+        # A store of its own for each attempt: in a shared one the processes of the next attempt
+        # find the addresses of the last, and wait for those.
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+    process = subprocess.Popen(words, env=environment, cwd=workspace)
+    with process, _passing_on(process) as stopped:
+        code = process.wait()
     if stopped.is_set() and code:
         raise StagePreempted(f"train {name}: stopped and saved; start it again to go on")
     if code:

@@ -41,8 +41,9 @@ def deploy(fleet: FleetParams) -> str:
             work_pool_name=pool.name,
             entrypoint=ENTRYPOINT,
             path=fleet.folder,
-            pull_steps=[{"prefect.deployments.steps.set_working_directory": {
-                "directory": fleet.folder}}],
+            pull_steps=[
+                {"prefect.deployments.steps.set_working_directory": {"directory": fleet.folder}}
+            ],
             parameter_openapi_schema={"type": "object", "properties": {}},
             enforce_parameter_schema=False,
         )

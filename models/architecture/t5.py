@@ -148,8 +148,8 @@ class T5(nn.Module):
         super().__init__()
         self.config = config
         self.recompute = False
-        """Keep only the blocks' inputs for the backward pass, and compute the rest again (activation
-        checkpointing, Chen et al., arXiv 1604.06174)."""
+        """Keep only the blocks' inputs for the backward pass, and compute the rest again
+        (activation checkpointing, Chen et al., arXiv 1604.06174)."""
         self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         self.encoder = Stack(config, decoder=False)
         self.decoder = Stack(config, decoder=True)

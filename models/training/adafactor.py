@@ -30,7 +30,9 @@ class ShardedAdafactor(torch.optim.Adafactor):
                     _update(weight, weight.grad, self.state[weight], group)
 
 
-def _update(weight: DTensor, gradient: DTensor, state: dict[str, Any], group: dict[str, Any]) -> None:
+def _update(
+    weight: DTensor, gradient: DTensor, state: dict[str, Any], group: dict[str, Any]
+) -> None:
     """Algorithm 5 of the paper, with its constants named as torch's."""
     if not state:
         state["step"] = torch.zeros((), dtype=torch.float32)

@@ -27,7 +27,11 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import (
+    HuggingFaceStorageReader,
+    HuggingFaceStorageWriter,
+)
 
 from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
 from models.output import sha256, write_json
@@ -101,13 +105,13 @@ class Checkpoints:
         partial = folder.with_name(folder.name + PARTIAL)
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         try:
-            written = dcp.async_save(
+            written = dcp.async_save(  # type: ignore[attr-defined]
                 tensors,
                 storage_writer=writer,
                 process_group=self._processes,
                 no_dist=self.group.world == 1,
             )
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, CheckpointException) as error:
             raise _failed(folder, error) from None
         assert isinstance(written, Future)
         note = {"step": step, "loss": loss, "contents": self.contents, "about": self.about}
@@ -121,6 +125,11 @@ class Checkpoints:
             pending, self._pending = self._pending, None
             pending.result()
             self.group.barrier()
+
+    def check(self) -> None:
+        """Raises CheckpointFailed as soon as it is known that what was started cannot be written."""
+        if self._pending is not None and self._pending.done():
+            self._pending.result()
 
     def finish(self) -> None:
         """Lets what was started be written where another error ends the run, which is told."""
@@ -193,7 +202,8 @@ class Checkpoints:
             write_json(partial / "manifest.json", note)
             os.replace(partial, folder)
             self._remove_old()
-        except Exception as error:  # told where the trainer waits: in the next save, or at the end
+        except BaseException as error:
+            # CheckpointException is no Exception. Told where the trainer waits for it.
             raise _failed(folder, error) from None
 
     def _remove_old(self) -> None:
@@ -228,7 +238,9 @@ def read_tensors(folder: Path, tensors: dict[str, Tensor], *, alone: bool = True
     lacking = [n for n in tensors if n not in known and not n.startswith(RANDOM)]
     if lacking:
         raise CorruptCheckpoint(f"{folder} holds no {lacking[0]}; delete it")
-    dcp.load(wanted, storage_reader=present, no_dist=alone)
+    dcp.load(  # type: ignore[attr-defined]
+        wanted, storage_reader=present, no_dist=alone
+    )
 
 
 def random_state(group: Group) -> dict[str, Tensor]:
@@ -240,6 +252,7 @@ def random_state(group: Group) -> dict[str, Tensor]:
 
 
 def restore_random(state: dict[str, Tensor], group: Group) -> None:
+    """Random numbers go on as they would have."""
     torch.set_rng_state(state[f"{RANDOM}{group.rank}"])
     if group.device.type == "cuda":
         torch.cuda.set_rng_state(state[f"{RANDOM}cuda.{group.rank}"], group.device)
@@ -259,10 +272,10 @@ def _differences(there: dict[str, Any], here: dict[str, Any], path: str = "") ->
 
 
 def _failed(folder: Path, error: BaseException) -> CheckpointFailed:
+    if isinstance(error, CheckpointException):  # one process's error is the reason of all
+        error = next(iter(error.failures.values()))[0]
     reason = " ".join(str(error).split()) or type(error).__name__
     return CheckpointFailed(
-        f"{folder} could not be written: {reason}; earlier checkpoints are as they were: make room, "
-        "or make the folder writable, and start again to continue from the last one"
+        f"{folder} could not be written: {reason}; earlier checkpoints are as they were: make "
+        "room, or make the folder writable, and start again to continue from the last one"
     )
-
-

@@ -12,6 +12,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from models.errors import ProcessLost
@@ -24,7 +25,7 @@ class Group:
     rank: int = 0
     world: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    store: dist.Store | None = None
+    store: Store | None = None
     """Where processes leave signs of life."""
     timeout_s: float = 600.0
 
@@ -82,7 +83,14 @@ class Group:
 
 
 def _is_loss(text: str) -> bool:
-    told = ("timed out", "timeout", "connection closed", "connection reset", "socket", "broken pipe")
+    told = (
+        "timed out",
+        "timeout",
+        "connection closed",
+        "connection reset",
+        "socket",
+        "broken pipe",
+    )
     return any(word in text.lower() for word in told)
 
 
@@ -102,15 +110,15 @@ def join(timeout_s: float = 600.0) -> Iterator[Group]:
         yield Group(device=device)
         return
     timeout = timedelta(seconds=timeout_s)
-    store, rank, world = next(rendezvous("env://"))
+    store, rank, world = next(rendezvous("env://", timeout=timeout))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore("group", store),
+        store=PrefixStore("group", store),
         rank=rank,
         world_size=world,
         timeout=timeout,
     )
     try:
-        yield Group(rank, world, device, dist.PrefixStore("signs", store), timeout_s)
+        yield Group(rank, world, device, PrefixStore("signs", store), timeout_s)
     finally:
         dist.destroy_process_group()

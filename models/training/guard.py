@@ -1,4 +1,4 @@
-"""Notices a loss that explodes or is no number, and which batches a run leaves out because of it."""
+"""Notices a loss that explodes or is no number; knows which batches are left out for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGTERM, as a scheduler sends it before it takes a machine away: remembered, not obeyed at once."""
+"""SIGTERM, as sent before a machine is taken away: remembered, not obeyed at once."""
 
 from __future__ import annotations
 

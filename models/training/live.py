@@ -37,9 +37,7 @@ class Live:
         self._bar.n = step
         self._bar.refresh()
         if self.plots is not None:
-            self._live = DvcLive(
-                str(self.plots), save_dvc_exp=False, dvcyaml=None, report=None
-            )
+            self._live = DvcLive(str(self.plots), save_dvc_exp=False, dvcyaml=None, report=None)
             for line in self.lines:
                 self._plot(line)
 

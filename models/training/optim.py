@@ -32,9 +32,7 @@ def build(
     return optimizer
 
 
-def named_state(
-    model: nn.Module, optimizers: list[torch.optim.Optimizer]
-) -> dict[str, Tensor]:
+def named_state(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
     """`optimizer.WEIGHT.KEY` -> tensor, of the weights whose state this process keeps.
 
     The names do not depend on how many processes there are or how state is sharded: together they

@@ -116,9 +116,7 @@ def spread(model: T5, params: TrainingParams, group: Group) -> Spread:
     mesh = None
     if group.world > 1:
         shape = (group.world // size, size)
-        mesh = init_device_mesh(
-            group.device.type, shape, mesh_dim_names=("replicas", "experts")
-        )
+        mesh = init_device_mesh(group.device.type, shape, mesh_dim_names=("replicas", "experts"))
     experts: list[nn.Parameter] = []
     if size > 1 and mesh is not None and model.config.moe is not None:
         shard_experts(model, mesh["experts"], params.dispatch)
@@ -182,7 +180,7 @@ def _wrap(
 
 
 def _shard_fully(model: T5, mesh: DeviceMesh, experts: list[nn.Parameter]) -> None:
-    """FSDP2, a block at a time. Spread experts are sharded further over those that hold the same."""
+    """FSDP2, a block at a time; spread experts further over those that hold the same ones."""
     # It says so of any view; what it warns of, changing the output in place, is not done here.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     everyone = mesh._flatten("everyone")

@@ -34,8 +34,8 @@ def start_model(
     folder = workspace / layout.RUNS / run.start / "weights"
     if not (folder / "config.json").is_file():
         raise UnknownModel(
-            f"{folder} holds no weights: start is {run.start!r}, which is neither a trained run nor "
-            f"an imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
+            f"{folder} holds no weights: start is {run.start!r}, neither a trained run nor an "
+            f"imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
         )
     saved = load_weights(folder, adapt=lambda config: _trained(config, params, wanted))
     config = dataclasses.replace(wanted, vocab_size=saved.model.config.vocab_size)
@@ -81,6 +81,6 @@ def _check_data(run: RunParams, saved: Saved, corpus: PackedCorpus, vocabulary: 
         )
     if saved.model.config.vocab_size < vocabulary:
         raise DataMismatch(
-            f"run {run.start!r} has a vocabulary of {saved.model.config.vocab_size}, the shards one "
-            f"of {vocabulary}: they were made with another tokenizer"
+            f"run {run.start!r} has a vocabulary of {saved.model.config.vocab_size}, the shards "
+            f"one of {vocabulary}: they were made with another tokenizer"
         )

@@ -26,7 +26,7 @@ from models.training.guard import Guard
 from models.training.health import RouterHealth
 from models.training.live import Live
 from models.training.loss import compute
-from models.training.parallel import Spread, spread
+from models.training.parallel import spread
 from models.training.params import TrainingParams
 from models.training.schedule import learning_rate
 from models.training.validation import validation_loss
@@ -155,6 +155,7 @@ class Trainer:
         self.progress.target_tokens += outcome.tokens
         self.progress.seconds += time.perf_counter() - began
         self._log(step, outcome)
+        self.checkpoints.check()
         if self.live is not None:
             self.live.moved()
         if self.progress.step % self.params.checkpoint.every == 0:
@@ -311,8 +312,11 @@ class Trainer:
         self.progress = Progress(**state["progress"])
         self.guard.recent, self.guard.skipped = state["recent"], state["skipped"]
         # Sums over all processes: the first one goes on with them, the others from nothing.
-        kept = state["health"] if self.group.is_first else {n: [0.0] * len(s) for n, s in
-                                                            state["health"].items()}
+        kept = (
+            state["health"]
+            if self.group.is_first
+            else {n: [0.0] * len(s) for n, s in state["health"].items()}
+        )
         self.health = RouterHealth.from_dict(kept, self.group.device)
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import dashboard
 from dashboard.charts import accuracy_against_compute
-from dashboard.queries import open_registry, versions_frame
+from dashboard.queries import open_registry, training_logs, versions_frame
 from registry.intake import read_submission
 from tests.conftest import answers, free_port, wait_for
 
@@ -45,6 +45,32 @@ def test_chart_spec_marks_the_champion_and_spans_at_least_a_factor_of_2(home):
     assert "gflops_per_token" in spec
     (low, high) = json.loads(spec)["layer"][1]["encoding"]["x"]["scale"]["domain"]
     assert high / low >= 2
+
+
+def test_training_is_followed_while_it_goes_on(home, tmp_path, monkeypatch):
+    """A run that has ended, and one of a workspace whose last line is being written."""
+    from streamlit.testing.v1 import AppTest
+
+    ended = training_logs()
+    assert set(ended["run"]) == {"moe_base", "moe_instruct"}
+    assert not ended["running"].any()
+    now = tmp_path / ".flanmoe" / "workspaces" / "try" / ".flanmoe" / "checkpoints" / "big"
+    now.mkdir(parents=True)
+    line = {"step": 20, "steps": 80, "loss": 2.5, "tokens_per_second": 900.0, "mfu": 0.41,
+            "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0,
+            "warnings": ["encoder: 2 of 8 experts get no token"]}  # fmt: skip
+    (now / "log.jsonl").write_text(json.dumps(line) + "\n" + '{"step": 40, "lo')
+    monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
+    assert list(training_logs()["step"]) == [20]
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.exception
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert metrics["Loss"] == "2.500"
+    assert metrics["MFU"] == "41%"
+    assert "2 of 8 experts get no token" in page.warning[0].value
+    (now / "log.jsonl").write_text(json.dumps({**line, "step": 40, "loss": 1.5}) + "\n")
+    page.run()
+    assert {m.label: m.value for m in page.metric}["Loss"] == "1.500"
 
 
 def test_page_shows_champion_and_table(home):

@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from tests.conftest import wait_for
+from tests.conftest import last_step, wait_for
 
 
 def long_training(project):
@@ -32,9 +32,9 @@ def processes_of(folder):
 def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):
     project = long_training(finished_copy)
     folder = project.folder
-    latest = folder / ".flanmoe" / "checkpoints" / "moe_instruct" / "latest.json"
+    checkpoints = folder / ".flanmoe" / "checkpoints" / "moe_instruct"
     running = project.start("run")
-    assert wait_for(latest.is_file, 120)
+    assert wait_for(lambda: last_step(checkpoints) > 0, 120)
     second = project.call("run")
     assert second.returncode == 1
     assert f"another run (process {running.pid}) works in" in second.stderr
@@ -44,18 +44,18 @@ def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):
     assert "the same command continues" in output
     assert "Traceback" not in output
     assert wait_for(lambda: not processes_of(folder), 10), processes_of(folder)
-    step = json.loads(latest.read_text())["step"]
+    step = last_step(checkpoints)
     assert 0 < step < 300
     assert not list(folder.rglob("*.partial"))
 
     params = project.params()
     done = project.call("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    log = json.loads((folder / "runs" / "moe_instruct" / "log.json").read_text())
-    assert log[-1]["step"] == params["models"]["runs"]["moe_instruct"]["steps"]
+    log = (folder / "runs" / "moe_instruct" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["step"] == params["models"]["runs"]["moe_instruct"]["steps"]
     record = json.loads((folder / "runs" / "moe_instruct" / "run.json").read_text())
     assert record["resumed_from"] >= step
-    assert not latest.exists()
+    assert not checkpoints.exists()
 
 
 def test_a_stage_is_tried_again_when_dvc_is_busy(finished_copy):
@@ -82,9 +82,9 @@ def test_a_stage_is_tried_again_when_dvc_is_busy(finished_copy):
 
 def test_a_killed_run_takes_its_children_with_it(finished_copy):
     project = long_training(finished_copy)
-    latest = project.folder / ".flanmoe" / "checkpoints" / "moe_instruct" / "latest.json"
+    checkpoints = project.folder / ".flanmoe" / "checkpoints" / "moe_instruct"
     running = project.start("run")
-    assert wait_for(latest.is_file, 120)
+    assert wait_for(lambda: last_step(checkpoints) > 0, 120)
     assert len(processes_of(project.folder)) > 2
     running.send_signal(signal.SIGKILL)
     running.wait(20)

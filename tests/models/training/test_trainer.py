@@ -9,10 +9,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.architecture.moe.dispatch.table import use
 from models.architecture.t5 import T5
-from models.errors import CheckpointFailed, ConfigError, CorruptCheckpoint, DataMismatch, Diverged
-from models.errors import Preempted
+from models.errors import (
+    CheckpointFailed,
+    ConfigError,
+    CorruptCheckpoint,
+    DataMismatch,
+    Diverged,
+    Preempted,
+)
 from models.training.batches import rows_of_step, shift_right, to_tensors
 from models.training.freezing import freeze
 from models.training.group import Group
@@ -20,12 +25,25 @@ from models.training.guard import Guard
 from models.training.health import RouterHealth
 from models.training.loss import compute
 from models.training.params import (
-    CheckpointParams, GuardParams, LossParams, OptimParams, ParallelParams,
+    CheckpointParams,
+    GuardParams,
+    LossParams,
+    OptimParams,
+    ParallelParams,
 )  # fmt: skip
 from models.training.schedule import learning_rate
 from tests.models.training.made import (
-    PARAMS, corpus, curve, model, moe, read_log, same, trainer, weights,
+    PARAMS,
+    corpus,
+    curve,
+    model,
+    moe,
+    read_log,
+    same,
+    trainer,
+    weights,
 )  # fmt: skip
+
 
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_every_row_once_an_epoch_for_any_number_of_processes(world):
@@ -318,7 +336,9 @@ def test_a_loss_that_explodes_goes_back_and_leaves_the_batch_out(tmp_path, facto
 
 def test_too_many_explosions_end_the_run_with_what_to_change(tmp_path):
     one = exploding(tmp_path, (2, 3, 4), float("inf"), guard=GuardParams(retries=2))
-    with pytest.raises(Diverged, match=r"step 3: the loss is .*2 batches were left out already.*lr"):
+    with pytest.raises(
+        Diverged, match=r"step 3: the loss is .*2 batches were left out already.*lr"
+    ):
         one.fit()
 
 
@@ -359,7 +379,7 @@ def test_stopping_saves_and_a_rerun_goes_on_with_the_same_bits(tmp_path):
 
 def test_an_unwritable_folder_is_told_before_the_first_step(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointFailed, match="file.* could not be written"):
+    with pytest.raises(CheckpointFailed, match=r"file.* could not be written"):
         trainer(tmp_path / "file" / "run").fit()
 
 
@@ -399,8 +419,8 @@ def test_frozen_parts_stay_and_the_rest_is_trained(tmp_path, what):
         return ".blocks.1." in name and any(part in name for part in parts)
 
     for freeze_what, still in ((what, True), (f"all_but_{what}", False)):
-        one = trainer(tmp_path / freeze_what, made=model(moe(dense_beside=True, router="st_moe", k=2)),
-                      freeze=freeze_what)  # fmt: skip
+        made = model(moe(dense_beside=True, router="st_moe", k=2))
+        one = trainer(tmp_path / freeze_what, made=made, freeze=freeze_what)
         before = weights(one.model)
         one.fit()
         for name, weight in one.model.state_dict().items():
