@@ -71,7 +71,7 @@ def _impossible(params: Params, root: Path) -> list[str]:
         except ModelError as error:
             problems.append(f"{where}.preset: {error}")
             continue
-        problems += _recipe(params, name, config)
+        problems += [told for told in _recipe(params, name, config) if told not in problems]
         started = params.models.runs.get(run.start)
         if started is None:
             if run.start != SCRATCH and not (root / "runs" / run.start / "weights").is_dir():

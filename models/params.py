@@ -61,7 +61,7 @@ class ModelsParams:
             if not re.fullmatch(NAME, run.start):
                 raise ValueError(f"runs.{name}.start: {run.start!r} is no name of a run")
             seen = {name}
-            while run.start in self.runs:
+            while run.start != SCRATCH and run.start in self.runs:
                 if run.start in seen:
                     raise ValueError(f"runs.{name}.start: {run.start!r} leads back to itself")
                 seen.add(run.start)

@@ -127,7 +127,7 @@ class Checkpoints:
             self.group.barrier()
 
     def check(self) -> None:
-        """Raises CheckpointFailed as soon as it is known that what was started cannot be written."""
+        """Raises CheckpointFailed once it is known that what was started cannot be written."""
         if self._pending is not None and self._pending.done():
             self._pending.result()
 
@@ -238,9 +238,13 @@ def read_tensors(folder: Path, tensors: dict[str, Tensor], *, alone: bool = True
     lacking = [n for n in tensors if n not in known and not n.startswith(RANDOM)]
     if lacking:
         raise CorruptCheckpoint(f"{folder} holds no {lacking[0]}; delete it")
-    dcp.load(  # type: ignore[attr-defined]
-        wanted, storage_reader=present, no_dist=alone
-    )
+    try:
+        dcp.load(  # type: ignore[attr-defined]
+            wanted, storage_reader=present, no_dist=alone
+        )
+    except CheckpointException as error:
+        reason = next(iter(error.failures.values()))[0]
+        raise CorruptCheckpoint(f"{folder} cannot be read: {reason}; delete it") from None
 
 
 def random_state(group: Group) -> dict[str, Tensor]:

@@ -327,6 +327,7 @@ def test_a_work_pool_starts_the_agents(finished_copy, tmp_path):
     environment = environment_of_a_user(
         PREFECT_API_URL=api, PREFECT_HOME=str(tmp_path / "prefect"),
         PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1",
+        PREFECT_WORKER_QUERY_SECONDS="1",
         PYTHONPATH=str(finished_copy.folder),
     )  # fmt: skip
     fleet = {
@@ -356,7 +357,7 @@ def test_a_work_pool_starts_the_agents(finished_copy, tmp_path):
             [*prefect, "work-pool", "create", "machines", "--type", "process"],
             env=environment, check=True, capture_output=True,
         )  # fmt: skip
-        start("worker", "start", "--pool", "machines", "--query-seconds", "1")  # fmt: skip
+        start("worker", "start", "--pool", "machines")  # fmt: skip
         done = finished_copy.call("train", RUN, timeout=240, **environment)
         log = (tmp_path / "worker.log").read_text()[-3000:]
         assert done.returncode == 0, done.stdout + done.stderr + log

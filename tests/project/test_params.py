@@ -26,9 +26,41 @@ ROOT = Path(__file__).parent.parent.parent
         ("models.training.processes=3", "cannot be shared evenly by 3 processes"),
         ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
         ("models.training.dispatch=nativ", "dispatch: dispatch is 'nativ': did you mean 'native'"),
-        ("models.runs.moe_base.preset=tiny_dense", "run 'moe_base' is of preset 'tiny_dense'"),
+        ("models.runs.moe_base.preset=tiny_st", "run 'moe_base' is of preset 'tiny_st'"),
+        ("models.runs.dense_base.preset=tiny_st", "or the dense model of the same sizes"),
+        (
+            "models.runs.moe_base.training={optim: {lrr: 1}}",
+            "models.runs.moe_base.training.optim.lrr: unknown key; did you mean 'lr'",
+        ),
+        (
+            "models.runs.moe_base.training={optim: {lr: -1}}",
+            "models.runs.moe_base.training.optim: lr and clip must be above 0",
+        ),
+        ("models.runs.dense_base.training={freeze: gate}", "'tiny_dense' of run dense_base has no"),
+        ("models.training.freeze=gates", "it must be one of gate, experts, moe, all_but_gate"),
+        (
+            "models.training.parallel={experts: 2}",
+            "experts: is 2, which does not divide the 1 proc",
+        ),
+        ("models.training.parallel={experts: 3}", "8 experts cannot be spread evenly over 3"),
+        ("models.training.parallel={data: zero}", "must be one of oss, ddp, sharded, fsdp"),
+        ("models.training.validate_every=30", "0 or a multiple of checkpoint.every, 100"),
+        (
+            "models.training.checkpoint={final: best}",
+            "checkpoint.final is best: set validate_every",
+        ),
+        ("models.training.accumulate=3", "by 1 processes in 3 parts"),
+        ("flows.fleet={launcher: slrum}", "must be one of local, rendezvous, work_pool, slurm"),
+        ("flows.fleet={launcher: rendezvous, nodes: 2}", "needs an endpoint, HOST:PORT"),
+        (
+            "flows.fleet={launcher: slurm, nodes: 3}",
+            "models.training.batch_rows: 16 cannot be shared evenly by 3 processes",
+        ),
         ("models.runs.moe_base.start=moe_instruct", "leads back to itself"),
-        ("models.runs.moe_base.start=nobody", "there is no run 'nobody'"),
+        (
+            "models.runs.moe_base.start=nobody",
+            "there is no run 'nobody', and no folder runs/nobody",
+        ),
         ("models.runs.moe_base.data=test", "must be pretrain or train"),
         ("models.runs.scratch={preset: tiny_dense, start: scratch}", "a run is named with"),
         ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
@@ -60,26 +92,26 @@ ROOT = Path(__file__).parent.parent.parent
 def test_mistakes_are_told_with_path_value_and_what_is_allowed(assignment, told):
     data = override(read(ROOT / "params.yaml"), (assignment,))
     with pytest.raises(InvalidParams) as caught:
-        parse(data, "params.yaml")
+        parse(data, "params.yaml", ROOT)
     assert told in str(caught.value)
     assert all(line.startswith("params.yaml: ") for line in str(caught.value).splitlines())
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers():
     data = override(read(ROOT / "params.yaml"), ("models.training.optim.lr='1e-4'",))
-    assert parse(data, "x").models.training.optim.lr == 1e-4
+    assert parse(data, "x", ROOT).models.training.optim.lr == 1e-4
 
 
 def test_every_unknown_key_is_told_at_once():
     data = copy.deepcopy(read(ROOT / "params.yaml"))
     data["flows"]["a"] = data["registry"]["b"] = 1
     with pytest.raises(InvalidParams) as caught:
-        parse(data, "params.yaml")
+        parse(data, "params.yaml", ROOT)
     assert len(str(caught.value).splitlines()) == 2
 
 
 def test_a_mistake_is_told_once_not_with_its_consequences():
     data = override(read(ROOT / "params.yaml"), ("models.runs.moe_base.preset=tiny_swich",))
     with pytest.raises(InvalidParams) as caught:
-        parse(data, "params.yaml")
+        parse(data, "params.yaml", ROOT)
     assert len(str(caught.value).splitlines()) == 1
