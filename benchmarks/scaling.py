@@ -2,8 +2,8 @@
 
     python -m benchmarks.scaling --preset st_32b --flops 4e14 --link 4e11 --between 5e10
 
-    python -m benchmarks.scaling --preset st_32b --flops 4e14 --link 4e11 --between 5e10
-second that a device sends to others of its machine and of other machines. Measure all three on the
+`--flops`: what a device reaches in large products, FLOPs a second; `--link` and `--between`: bytes
+a second that it sends to others of its machine and of other machines. Measure all three on the
 devices in question. Without them they are measured here: a matrix product, and an exchange between
 two gloo processes, which show the form of the table and not what a fleet of GPUs does. The model
 is described in benchmarks/scaling.md.
