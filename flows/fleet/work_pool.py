@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from flows import project
 from flows.errors import ServerError, StageFailed
 from flows.fleet.kubernetes import LABEL
 from flows.params import FleetParams
@@ -58,17 +59,24 @@ def submit(name: str, fleet: FleetParams, workspace: Path) -> None:
     _server()
     from prefect.client.orchestration import get_client
 
+    home = project.home(workspace)
+    if not workspace.is_relative_to(home):
+        raise StageFailed(
+            f"train {name}: {workspace} is not below {home}, which the machines of the fleet see "
+            f"at {fleet.folder}: give --workspace a folder inside the project"
+        )
+    folder = Path(fleet.folder) / workspace.relative_to(home)
     deployment = deploy(fleet)
-    folder = Path(fleet.folder) / workspace.relative_to(_home(workspace))
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name(deployment)
+        kind = client.read_work_pool(fleet.work_pool).type
         runs: list[UUID] = []
         for number in range(fleet.nodes):
             made = client.create_flow_run_from_deployment(
                 found.id,
                 parameters={"run": name, "number": number, "folder": str(folder)},
                 name=f"{name} machine {number}",
-                job_variables=_variables(fleet, name, number),
+                job_variables=_variables(kind, name, number),
             )
             runs.append(made.id)
         _wait(client, runs, name)
@@ -92,17 +100,11 @@ def _wait(client: Any, runs: list[UUID], name: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _variables(fleet: FleetParams, name: str, number: int) -> dict[str, Any]:
+def _variables(kind: str, name: str, number: int) -> dict[str, Any]:
     """What Kubernetes is told of a machine; other kinds of pools know no labels."""
-    if not fleet.claim and fleet.image == FleetParams.image:
+    if kind != "kubernetes":
         return {}
     return {"labels": {LABEL: str(number), "flanmoe.run": name}}
-
-
-def _home(workspace: Path) -> Path:
-    from flows import project
-
-    return project.home(workspace)
 
 
 def _server() -> None:

@@ -77,7 +77,7 @@ def variants(processes):
     made = {}
     if processes == 4:  # which has meshes of 2 x 2, and of experts alone
         for kind in KINDS:
-            for experts in (2, 4):
+            for experts in (2, 4) if kind in ("oss", "fsdp") else (2,):
                 parallel = {"parallel": {"data": kind, "experts": experts}}
                 made[f"{kind}_{experts}"] = (parallel, "moe")
         two_ways = {"optim": "adafactor", "parallel": {"data": "fsdp", "experts": 2}}
