@@ -77,7 +77,7 @@ class PackedCorpus:
     def of_tasks(self, patterns: Sequence[str]) -> PackedCorpus:
         """The examples of the tasks whose names match, packed anew in their order, in memory.
 
-        `cot/*` matches as in a shell. Raises DataError for a pattern that no task of this corpus
+        `cot_*` matches as in a shell. Raises DataError for a pattern that no task of this corpus
         matches.
         """
         names = list(self.manifest["by_task"])

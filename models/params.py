@@ -27,7 +27,7 @@ class RunParams:
     data: str = "train"
     """`pretrain` (plain text) or `train` (instructions)."""
     tasks: tuple[str, ...] = ()
-    """Only examples of these tasks, names or patterns such as `cot/*`: fine-tuning on a task.
+    """Only examples of these tasks, names or patterns such as `cot_*`: fine-tuning on a task.
     Empty: the whole mixture."""
     steps: int = 1000
     """Optimizer steps; 0 takes the start's weights as they are, to evaluate them."""
