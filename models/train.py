@@ -63,6 +63,7 @@ def _train(
         )
     validation = PackedCorpus.open(workspace / layout.PACKED / "validation")
     model = start_model(run_params, params, corpus, workspace)
+    commit = git_commit(Path(__file__).parent)
     folder, out = workspace / layout.CHECKPOINTS / name, workspace / layout.RUNS / name
     trainer = Trainer(
         model=model,
@@ -72,7 +73,7 @@ def _train(
         seed=run_params.seed,
         folder=folder,
         contents=_contents(run_params, params, corpus, model.config.to_dict(), workspace),
-        about={"git_commit": git_commit(Path(__file__).parent), "processes": group.world},
+        about={"git_commit": commit, "processes": group.world},
         validation=validation,
         group=group,
         plots=out / "live",
@@ -134,7 +135,7 @@ def _train(
             skipped_batches=trainer.guard.skipped,
             router_health=health,
             finished_at=round(began + progress.seconds, 1),
-            git_commit=git_commit(Path(__file__).parent),
+            git_commit=commit,
             data_version=corpus.manifest["version"],
             data_hashes=data_hashes(workspace),
             sequence={"encoder_length": sequence[0], "decoder_length": sequence[1]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from flows.errors import StageFailed
@@ -45,8 +46,6 @@ def join(
 
     `endpoint`: where machine 0 is found, if another than `flows.fleet.endpoint`.
     """
-    import dataclasses
-
     fleet = params.flows.fleet
     if endpoint:
         fleet = dataclasses.replace(fleet, endpoint=endpoint)

@@ -56,7 +56,6 @@ def submit(name: str, fleet: FleetParams, workspace: Path) -> None:
 
     When one fails for good the others are cancelled; what was saved stays.
     """
-    _server()
     from prefect.client.orchestration import get_client
 
     home = project.home(workspace)

@@ -154,9 +154,10 @@ class Checkpoints:
                 raise CorruptCheckpoint(self._advice(path, str(error))) from None
         return found
 
-    def best(self) -> Saved | None:
-        """The one of the lowest validation loss."""
-        measured = [s for s in self.saved() if s.loss is not None]
+    def best(self, among: list[Saved] | None = None) -> Saved | None:
+        """The one of the lowest validation loss; `among`: what is on disk, if read already."""
+        found = self.saved() if among is None else among
+        measured = [s for s in found if s.loss is not None]
         return min(measured, key=lambda s: (s.loss, s.step)) if measured else None
 
     def load(self, saved: Saved, tensors: dict[str, Tensor]) -> dict[str, Any]:
@@ -208,7 +209,7 @@ class Checkpoints:
 
     def _remove_old(self) -> None:
         found = self.saved()
-        best = self.best()
+        best = self.best(found)
         kept = {s.step for s in found[-self.params.keep :]} | ({best.step} if best else set())
         for old in found:
             if old.step not in kept:
@@ -243,8 +244,7 @@ def read_tensors(folder: Path, tensors: dict[str, Tensor], *, alone: bool = True
             wanted, storage_reader=present, no_dist=alone
         )
     except CheckpointException as error:
-        reason = next(iter(error.failures.values()))[0]
-        raise CorruptCheckpoint(f"{folder} cannot be read: {reason}; delete it") from None
+        raise CorruptCheckpoint(f"{folder} cannot be read: {_reason(error)}; delete it") from None
 
 
 def random_state(group: Group) -> dict[str, Tensor]:
@@ -275,11 +275,14 @@ def _differences(there: dict[str, Any], here: dict[str, Any], path: str = "") ->
     return found
 
 
-def _failed(folder: Path, error: BaseException) -> CheckpointFailed:
+def _reason(error: BaseException) -> str:
     if isinstance(error, CheckpointException):  # one process's error is the reason of all
         error = next(iter(error.failures.values()))[0]
-    reason = " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _failed(folder: Path, error: BaseException) -> CheckpointFailed:
     return CheckpointFailed(
-        f"{folder} could not be written: {reason}; earlier checkpoints are as they were: make "
-        "room, or make the folder writable, and start again to continue from the last one"
+        f"{folder} could not be written: {_reason(error)}; earlier checkpoints are as they were: "
+        "make room, or make the folder writable, and start again to continue from the last one"
     )

@@ -29,9 +29,8 @@ class Live:
 
     def begin(self, step: int) -> None:
         """The run is at `step`: what was told of later steps is forgotten, it comes again."""
-        if self.log.is_file():
-            self.lines = [line for line in _read(self.log) if line["step"] <= step]
-        self.lines = [line for line in self.lines if line["step"] <= step]
+        told = _read(self.log) if self.log.is_file() else []
+        self.lines = [line for line in told if line["step"] <= step]
         text = "".join(json.dumps(line) + "\n" for line in self.lines)
         write_bytes(self.log, text.encode())
         self._bar.n = step

@@ -30,6 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from models.architecture.moe.dispatch.table import use
 from models.architecture.moe.expert_parallel import shard_experts
+from models.architecture.moe.experts import local
 from models.architecture.t5 import T5
 from models.errors import ConfigError
 from models.training import optim
@@ -145,12 +146,6 @@ def spread(model: T5, params: TrainingParams, group: Group) -> Spread:
         replicas=replicas,
         experts=experts,
     )
-
-
-def local(tensor: Tensor) -> Tensor:
-    """The part of it that this process holds."""
-    held: Tensor = tensor.to_local() if isinstance(tensor, DTensor) else tensor
-    return held
 
 
 def _wrap(

@@ -136,6 +136,10 @@ class Trainer:
             self._save(wait=True)
         if self.live is not None:
             self.live.begin(self.progress.step)
+        self._count_from_here()
+
+    def _count_from_here(self) -> None:
+        """The next log line tells of what comes after this."""
         self._told = self.health.total(self.group), self.progress.target_tokens, time.perf_counter()
 
     def _one(self, step: int) -> None:
@@ -240,7 +244,7 @@ class Trainer:
                 f"step {step + 1}: {complaint}: back to step {self.progress.step}, without batch "
                 f"{batch} (left out so far: {len(skipped)} of at most {self.params.guard.retries})"
             )
-        self._told = self.health.total(self.group), self.progress.target_tokens, time.perf_counter()
+        self._count_from_here()
 
     def _stop(self, step: int) -> None:
         self._save(wait=True)
@@ -297,7 +301,8 @@ class Trainer:
 
     def _save(self, *, wait: bool = False, loss: float | None = None) -> None:
         state = {
-            "progress": vars(self.progress),
+            # A copy: it is written while training goes on.
+            "progress": dict(vars(self.progress)),
             "recent": self.guard.recent,
             "skipped": self.guard.skipped,
             "health": self.health.total(self.group).to_dict(),
@@ -327,7 +332,8 @@ class Trainer:
                 self._validate_and_save()
             self.checkpoints.wait()
             weights = {f"{WEIGHT}{name}": t for name, t in self.model.state_dict().items()}
-            best, found = self.checkpoints.best(), self.checkpoints.saved()
+            found = self.checkpoints.saved()
+            best = self.checkpoints.best(found)
             if final == "average":
                 average([s.folder for s in found[-self.params.checkpoint.keep :]], weights)
             elif best is not None:

@@ -42,7 +42,7 @@ class Experts(nn.Module):
     def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """wi, wg, wo of the experts that this process holds."""
         wi, wg, wo = self.wi_EDF, self.wg_EDF, self.wo_EFD
-        return _local(wi), None if wg is None else _local(wg), _local(wo)
+        return local(wi), None if wg is None else local(wg), local(wo)
 
     def forward(
         self, x_TD: Tensor, token_A: Tensor, rows_E: Tensor, weight_A: Tensor | None
@@ -64,6 +64,7 @@ class Experts(nn.Module):
         return looped(x_TD, token_A, rows, weight_A, wi, wg, wo, dropout=dropout, dtype=dtype)
 
 
-def _local(weight: Tensor) -> Tensor:
-    local: Tensor = weight.to_local() if hasattr(weight, "to_local") else weight
-    return local
+def local(tensor: Tensor) -> Tensor:
+    """The part of a tensor, sharded or not, that this process holds."""
+    held: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return held
