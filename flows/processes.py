@@ -16,6 +16,8 @@ from typing import IO
 from flows.watch import PARENT_VARIABLE
 
 GRACE_SECONDS = 10.0
+SAVING_SECONDS = 120.0
+"""For stages: training ends its step and writes a checkpoint first."""
 
 
 class Processes:
@@ -71,13 +73,15 @@ class Processes:
         self.finished(process)
 
     def stop(self) -> None:
-        """End every group that runs, except those started with `keep`."""
+        """End every group that runs, except those started with `keep`; called again: at once."""
+        again = self.stopping.is_set()
         self.stopping.set()
         with self._lock:
             running = list(self._running)
         for process in running:
-            _signal(process, signal.SIGTERM)
-        threading.Thread(target=_force, args=(running,), daemon=True).start()
+            _signal(process, signal.SIGKILL if again else signal.SIGTERM)
+        if not again:
+            threading.Thread(target=_force, args=(running,), daemon=True).start()
 
     def keep(self, process: subprocess.Popen[bytes]) -> None:
         """Leave a process out of `stop`: the server must outlive the stages to record their end."""
@@ -100,15 +104,18 @@ def on_interrupt(processes: Processes) -> Iterator[None]:
 
 
 def _force(running: list[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < deadline and any(p.poll() is None for p in running):
+    # Whole groups: DVC ends at once, the training it started saves first.
+    deadline = time.monotonic() + SAVING_SECONDS
+    while time.monotonic() < deadline and any(_signal(p, 0) for p in running):
         time.sleep(0.1)
     for process in running:
         _signal(process, signal.SIGKILL)
 
 
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
+    """To the whole group, its leader or not; 0 only asks. Whether any of it is left."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
-        pass
+        return False
+    return True

@@ -99,3 +99,7 @@ def same(one, other):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+class Killed(Exception):
+    pass
