@@ -9,7 +9,7 @@ in every second layer; d_model 256, 4 + 4 layers, ReLU; 16 rows a step.
   AdamW on one synthetic batch of the same shape. In turns, medians of steps.
 - packing: useful tokens among all, of packed rows and of one example a row, padded to the longest
   of its batch, over the whole corpus.
-- checkpoints: time of 50 steps with one asynchronous checkpoint, and with none.
+- checkpoints: time of 50 steps with one asynchronous checkpoint, and of the 50 after, without.
 - Hugging Face: its Trainer with T5 and SwitchTransformers of the same sizes on the same rows
   (their examples see each other there: transformers' T5 has no segments), in turns.
 - growth: processes (gloo, one thread each), and experts.
@@ -69,7 +69,7 @@ def main() -> None:
         name: _end_to_end(config, corpus, turns, steps)
         for name, config in (("dense", DENSE), ("moe", sparse(8)))
     }
-    figures["checkpoints"] = _checkpoints(corpus, 3 if chosen.quick else 5)
+    figures["checkpoints"] = _checkpoints(corpus, 1 if chosen.quick else 7)
     figures["hugging_face"] = {
         name: _hugging_face(config, corpus, min(turns, 5), steps)
         for name, config in (("t5", DENSE), ("switch", sparse(8)))
@@ -169,18 +169,16 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
     }
 
 
-def _checkpoints(corpus: PackedCorpus, turns: int) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {"none": [], "asynchronous": []}
-    for _ in range(turns):
-        for name, every in (("none", 10**6), ("asynchronous", 50)):
-            with tempfile.TemporaryDirectory() as folder:
-                trainer = _trainer(
-                    sparse(8), corpus, folder, checkpoint=CheckpointParams(every=every)
-                )
-                # 50 steps with the checkpoint of step 50 written meanwhile.
-                seconds[name].append(sum(_steps_of(trainer, 50, warm=26)))
-    none, one = (statistics.median(values) for values in seconds.values())
-    return {"seconds_of_50_steps": none, "with_a_checkpoint": one, "cost_share": one / none - 1}
+def _checkpoints(corpus: PackedCorpus, pairs: int) -> dict[str, float]:
+    """50 steps, the first of which starts a checkpoint, beside the 50 after them, which have none:
+    of one run, so that what else the machine does weighs on both."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer(sparse(8), corpus, folder, checkpoint=CheckpointParams(every=100))
+        # The first is that of step 100.
+        seconds = np.array(_steps_of(trainer, 100 * pairs, warm=99)[:-1]).reshape(pairs, 2, 50)
+    one, none = (statistics.median(half.sum(1)) for half in (seconds[:, 0], seconds[:, 1]))
+    cost = statistics.median(seconds[:, 0].sum(1) / seconds[:, 1].sum(1)) - 1
+    return {"seconds_of_50_steps": none, "with_a_checkpoint": one, "cost_share": cost}
 
 
 def _hugging_face(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
@@ -155,12 +156,19 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The main job, run once for all tests that only look at its results."""
-    project = _copy_of_project(tmp_path_factory.mktemp("finished") / "project")
-    done = project.call("run")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Finished(project, done.stdout)
+def finished(tmp_path_factory, worker_id):
+    """The main job, run once for all tests that only look at its results; by the first of several
+    pytest processes that needs it."""
+    temporary = tmp_path_factory.getbasetemp()
+    folder = (temporary if worker_id == "master" else temporary.parent) / "finished"
+    printed = folder / "printed"
+    with FileLock(f"{folder}.lock"):
+        if not printed.is_file():
+            project = _copy_of_project(folder / "project")
+            done = project.call("run")
+            assert done.returncode == 0, done.stdout + done.stderr
+            printed.write_text(done.stdout)
+    return Finished(Project(folder / "project"), printed.read_text())
 
 
 @pytest.fixture

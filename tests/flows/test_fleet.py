@@ -47,6 +47,13 @@ def workers(folder):
     return found
 
 
+def started(project, checkpoints, *words):
+    """The command, by default `train`, at the moment when a checkpoint is there to go back to."""
+    running = project.start(*words or ("train", RUN))
+    assert wait_for(lambda: last_step(checkpoints) >= 5, 180)
+    return running
+
+
 def record(project):
     return json.loads((project.folder / "runs" / RUN / "run.json").read_text())
 
@@ -54,12 +61,11 @@ def record(project):
 def test_a_process_that_dies_is_started_again_with_the_others(finished_copy):
     parallel = {"timeout_s": 60, "restarts": 1}
     checkpoints = training(finished_copy, 60, processes=2, parallel=parallel)
-    running = finished_copy.start("train", RUN)
-    assert wait_for(lambda: last_step(checkpoints) >= 10, 120)
+    running = started(finished_copy, checkpoints)
     workers(finished_copy.folder)[1].send_signal(signal.SIGKILL)
     output, _ = running.communicate(timeout=180)
     assert running.returncode == 0, output
-    assert record(finished_copy)["resumed_from"] >= 10
+    assert record(finished_copy)["resumed_from"] >= 5
     assert record(finished_copy)["processes"] == 2
     assert not checkpoints.exists()
 
@@ -67,11 +73,13 @@ def test_a_process_that_dies_is_started_again_with_the_others(finished_copy):
 def test_a_process_that_hangs_is_named(finished_copy):
     parallel = {"timeout_s": 6, "restarts": 0}
     checkpoints = training(finished_copy, 400, processes=2, parallel=parallel)
-    running = finished_copy.start("train", RUN)
-    assert wait_for(lambda: last_step(checkpoints) >= 5, 120)
-    workers(finished_copy.folder)[1].send_signal(signal.SIGSTOP)
-    output, _ = running.communicate(timeout=180)
-    assert running.returncode == 1
+    running = started(finished_copy, checkpoints)
+    hanging = workers(finished_copy.folder)[1]
+    hanging.send_signal(signal.SIGSTOP)
+    output = next(line for line in running.stdout if "waited in vain" in line)
+    hanging.send_signal(signal.SIGCONT)  # or torchrun waits 30 s until it ends it by force
+    output += running.stdout.read()
+    assert running.wait(180) == 1
     told = r"error: process 0 waited in vain at step \d+ for process 1 \(last seen at step \d+, "
     assert re.search(told, output), output
     assert "its processes ended with 1" in output
@@ -79,17 +87,15 @@ def test_a_process_that_hangs_is_named(finished_copy):
 
 
 def test_pre_emption_saves_and_says_resume(finished_copy):
-    processes = 2  # one alone is stopped in the test of the flow
-    checkpoints = training(finished_copy, 100, processes=processes)
-    running = finished_copy.start("train", RUN)
-    assert wait_for(lambda: last_step(checkpoints) >= 5, 120)
+    # One process alone is stopped in the test of the flow.
+    checkpoints = training(finished_copy, 60, processes=2)
+    running = started(finished_copy, checkpoints)
     running.send_signal(signal.SIGTERM)
     output, _ = running.communicate(timeout=120)
     assert running.returncode == STOPPED, output
     assert "start it again to go on" in output
     step = last_step(checkpoints)
     assert not list(checkpoints.glob("*.partial"))
-    training(finished_copy, 100, processes=processes)
     again = finished_copy.start("train", RUN)
     output, _ = again.communicate(timeout=240)
     assert again.returncode == 0, output
@@ -97,9 +103,8 @@ def test_pre_emption_saves_and_says_resume(finished_copy):
 
 
 def test_the_flow_starts_a_pre_empted_stage_again(finished_copy):
-    checkpoints = training(finished_copy, 120)
-    running = finished_copy.start("run")
-    assert wait_for(lambda: last_step(checkpoints) >= 5, 180)
+    checkpoints = training(finished_copy, 60)
+    running = started(finished_copy, checkpoints, "run")
     for process in psutil.process_iter():
         try:
             if process.cmdline()[-2:] == ["train", RUN] and str(finished_copy.folder) in (
@@ -178,18 +183,18 @@ def machine(project, number, *words):
 def test_a_machine_that_is_cut_off_comes_back(finished_copy, network):
     """Two agents, each with a network of its own; the cable is pulled out midway."""
     fleet = {"launcher": "rendezvous", "nodes": 2, "endpoint": "10.77.0.1:29511"}
-    parallel = {"timeout_s": 8, "restarts": 5, "experts": 2}
-    checkpoints = training(finished_copy, 150, fleet=fleet, parallel=parallel)
+    parallel = {"timeout_s": 6, "restarts": 5, "experts": 2}
+    checkpoints = training(finished_copy, 80, fleet=fleet, parallel=parallel)
     first = machine(finished_copy, 0, "train", RUN)
     second = machine(
         finished_copy, 1, "fleet", "join", RUN, "--number", "1", "--address", "10.77.0.2"
     )
     try:
-        assert wait_for(lambda: last_step(checkpoints) >= 10, 150)
+        assert wait_for(lambda: last_step(checkpoints) >= 5, 150)
         before = last_step(checkpoints)
         cable = ["ip", "-n", "flanmoe1", "link", "set", "fm1"]
         subprocess.run([*cable, "down"], check=True)
-        time.sleep(15)
+        time.sleep(10)
         subprocess.run([*cable, "up"], check=True)
         output, _ = first.communicate(timeout=300)
         assert first.returncode == 0, output
@@ -363,6 +368,8 @@ def test_a_work_pool_starts_the_agents(finished_copy, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr + log
     finally:
         for process in started:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            process.terminate()
+        for process in started:
+            if not wait_for(lambda ended=process: ended.poll() is not None, 30):
+                os.killpg(process.pid, signal.SIGKILL)
     assert record(finished_copy)["processes"] == 2

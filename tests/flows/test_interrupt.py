@@ -12,7 +12,7 @@ from tests.conftest import last_step, wait_for
 
 def long_training(project):
     params = project.params()
-    params["models"]["runs"]["moe_instruct"]["steps"] = 300
+    params["models"]["runs"]["moe_instruct"]["steps"] = 100
     project.write_params(params)
     return project
 
@@ -45,7 +45,7 @@ def test_ctrl_c_leaves_no_orphan_and_a_rerun_continues(finished_copy):
     assert "Traceback" not in output
     assert wait_for(lambda: not processes_of(folder), 10), processes_of(folder)
     step = last_step(checkpoints)
-    assert 0 < step < 300
+    assert 0 < step < 100
     assert not list(folder.rglob("*.partial"))
 
     params = project.params()

@@ -143,7 +143,8 @@ def test_dvc_alone_gives_the_same_hashes_and_metrics(finished, fresh_project):
                 for project in (finished.project, fresh_project)
             )
         )
-        assert there == here and there
+        assert there
+        assert there == here
     shown = json.loads(fresh_project.dvc("metrics", "show", "--json").stdout)
     files = shown[""]["data"]
     assert "accuracy" in files["runs/moe_instruct/scores.json"]["data"]
