@@ -76,7 +76,7 @@ def test_no_file_of_the_dashboard_shadows_a_room():
     assert not names & {"flows", "models", "data_pipelines", "registry"}
 
 
-@pytest.mark.parametrize("name", ["params.yaml", "params.real.yaml"])
+@pytest.mark.parametrize("name", ["params.yaml", "params.real.yaml", "params.regimes.yaml"])
 def test_shipped_params_are_valid(name):
     from flows.check import load
 
