@@ -11,7 +11,8 @@ in every second layer; d_model 256, 4 + 4 layers, ReLU; 16 rows a step.
   of its batch, over the whole corpus.
 - checkpoints: time of 50 steps with one asynchronous checkpoint, and of the 50 after, without.
 - Hugging Face: its Trainer with T5 and SwitchTransformers of the same sizes on the same rows
-  (their examples see each other there: transformers' T5 has no segments), in turns.
+  (their examples see each other there: transformers' T5 has no segments), and as it is meant to be
+  used, one example a row, padded; in turns.
 - growth: processes (gloo, one thread each), and experts.
 """
 
@@ -25,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,22 +64,27 @@ def main() -> None:
         return
     turns, chosen = begin(__doc__)
     corpus = PackedCorpus.open(PACKED)
-    steps = 6 if chosen.quick else 15
+    steps = 5 if chosen.quick else 8
+    few = chosen.quick
+    sections: dict[str, Callable[[], Any]] = {
+        "packing": lambda: _packing(corpus),
+        "end_to_end": lambda: {
+            name: _end_to_end(config, corpus, turns, steps)
+            for name, config in (("dense", DENSE), ("moe", sparse(8)))
+        },
+        "hugging_face": lambda: {
+            name: _hugging_face(config, corpus, turns, steps)
+            for name, config in (("t5", DENSE), ("switch", sparse(8)))
+        },
+        "checkpoints": lambda: _checkpoints(corpus, 1 if few else 4),
+        "processes": lambda: _processes(steps),
+        "experts": lambda: _experts(corpus, steps),
+    }
     figures: dict[str, Any] = {"machine": machine("torch", "transformers", "accelerate")}
-    figures["packing"] = _packing(corpus)
-    figures["end_to_end"] = {
-        name: _end_to_end(config, corpus, turns, steps)
-        for name, config in (("dense", DENSE), ("moe", sparse(8)))
-    }
-    figures["checkpoints"] = _checkpoints(corpus, 1 if chosen.quick else 7)
-    figures["hugging_face"] = {
-        name: _hugging_face(config, corpus, min(turns, 5), steps)
-        for name, config in (("t5", DENSE), ("switch", sparse(8)))
-    }
-    figures["processes"] = _processes(steps)
-    figures["experts"] = _experts(corpus, steps)
-    print(json.dumps({k: v for k, v in figures.items() if k != "machine"}, indent=1))
-    write(figures, chosen.json)
+    for name, measure in sections.items():
+        figures[name] = measure()
+        print(json.dumps({name: figures[name]}, indent=1), flush=True)
+        write(figures, chosen.json)
 
 
 def _trainer(config: ModelConfig, corpus: PackedCorpus, folder: str, **changes: Any) -> Trainer:
@@ -149,10 +156,9 @@ def _bare(config: ModelConfig, corpus: PackedCorpus, steps: int, warm: int = 2) 
 
 def _packing(corpus: PackedCorpus) -> dict[str, float]:
     """Shares of tokens that are not padding, both sides together."""
-    useful = total = 0
+    useful, total = _useful(corpus), 0
     lengths: list[tuple[int, int]] = []
     for shard in corpus.shards:
-        useful += int((shard["segments"] > 0).sum() + (shard["target_segments"] > 0).sum())
         total += shard["segments"].size + shard["target_segments"].size
         for source, target in zip(shard["segments"], shard["target_segments"], strict=True):
             sizes = np.bincount(source)[1:], np.bincount(target, minlength=source.max() + 1)[1:]
@@ -167,6 +173,14 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
         "padded_useful_share": useful / padded,
         "ratio": padded / total,
     }
+
+
+def _useful(corpus: PackedCorpus) -> int:
+    """Tokens that are not padding, both sides together."""
+    return sum(
+        int((shard["segments"] > 0).sum() + (shard["target_segments"] > 0).sum())
+        for shard in corpus.shards
+    )
 
 
 def _checkpoints(corpus: PackedCorpus, pairs: int) -> dict[str, float]:
@@ -184,20 +198,34 @@ def _checkpoints(corpus: PackedCorpus, pairs: int) -> dict[str, float]:
 def _hugging_face(
     config: ModelConfig, corpus: PackedCorpus, turns: int, steps: int
 ) -> dict[str, float]:
+    packed = _Rows(corpus)
+    padded = _Examples(corpus)
     ours: list[float] = []
-    theirs: list[float] = []
+    same: list[float] = []
+    usual: list[float] = []
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             ours += _steps_of(_trainer(config, corpus, folder), steps)
         with tempfile.TemporaryDirectory() as folder:
-            theirs += _their_steps(config, corpus, folder, steps)
-    a, b = statistics.median(ours), statistics.median(theirs)
-    return {"ours_ms": 1e3 * a, "theirs_ms": 1e3 * b, "useful_tokens_ratio": b / a}
+            same += _their_steps(config, packed, folder, steps, ROWS)
+        with tempfile.TemporaryDirectory() as folder:
+            usual += _their_steps(config, padded, folder, steps, padded.batch, padded.collate)
+    a, b, c = (statistics.median(seconds) for seconds in (ours, same, usual))
+    tokens = packed.useful * ROWS
+    return {
+        "ours_ms": 1e3 * a,
+        "theirs_same_rows_ms": 1e3 * b,
+        "theirs_padded_ms": 1e3 * c,
+        "useful_tokens_a_second": tokens / a,
+        "ratio_same_rows": b / a,
+        "ratio_padded": (tokens / a) / (padded.useful() / c),
+    }
 
 
 def _their_steps(
-    config: ModelConfig, corpus: PackedCorpus, folder: str, steps: int, warm: int = 2
+    config: ModelConfig, rows: Any, folder: str, steps: int, batch: int, collate: Any = None
 ) -> list[float]:
+    warm = 2
     from transformers import (
         SwitchTransformersConfig,
         SwitchTransformersForConditionalGeneration,
@@ -233,17 +261,20 @@ def _their_steps(
             ends.append(time.perf_counter())
 
     arguments = TrainingArguments(
-        output_dir=folder, per_device_train_batch_size=ROWS, max_steps=steps + warm + 1,
+        output_dir=folder, per_device_train_batch_size=batch, max_steps=steps + warm + 1,
         logging_strategy="no", save_strategy="no", report_to=[], learning_rate=1e-3,
         optim="adamw_torch_fused", use_cpu=True, disable_tqdm=True, dataloader_num_workers=0,
     )  # fmt: skip
-    Trainer(model, arguments, train_dataset=_Rows(corpus), callbacks=[Note()]).train()
+    Trainer(model, arguments, train_dataset=rows, callbacks=[Note()], data_collator=collate).train()
     return list(np.diff(ends))[warm - 1 :]
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Packed rows as they are."""
+
     def __init__(self, corpus: PackedCorpus) -> None:
         self.corpus = corpus
+        self.useful = _useful(corpus) / len(corpus)
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -257,6 +288,44 @@ class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
             "labels": row["target_tokens"][0].masked_fill(~valid, -100),
             "decoder_input_ids": row["decoder_input"][0],
         }
+
+
+class _Examples(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
+    """One example a row, padded to the longest of its batch; as many a batch as 16 rows hold."""
+
+    def __init__(self, corpus: PackedCorpus) -> None:
+        self.made: list[tuple[np.ndarray, np.ndarray]] = []
+        self.collated: list[int] = []
+        first = corpus.shards[0]
+        for row in range(min(512, len(first["tokens"]))):
+            source, target = first["segments"][row], first["target_segments"][row]
+            for segment in range(1, int(source.max()) + 1):
+                self.made.append((
+                    first["tokens"][row][source == segment],
+                    first["target_tokens"][row][target == segment],
+                ))  # fmt: skip
+        self.batch = round(ROWS * len(self.made) / min(512, len(first["tokens"])))
+
+    def __len__(self) -> int:
+        return len(self.made)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.made[index]
+
+    def collate(self, examples: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
+        pad = torch.nn.utils.rnn.pad_sequence
+        sources, targets = (
+            [torch.as_tensor(np.array(part), dtype=torch.long) for part in side]
+            for side in zip(*examples, strict=True)
+        )
+        self.collated.append(sum(map(len, sources)) + sum(map(len, targets)))
+        ids, labels = pad(sources, True), pad(targets, True, padding_value=-100)
+        mask = pad([torch.ones_like(source) for source in sources], True)
+        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+    def useful(self) -> float:
+        """Tokens a batch that are not padding."""
+        return statistics.mean(self.collated)
 
 
 def _processes(steps: int) -> list[dict[str, Any]]:
