@@ -31,7 +31,9 @@ def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
         .encode(
             x=alt.X("step:Q", title="step"),
             y=alt.Y(f"{value}:Q", title=value, scale=alt.Scale(zero=False)),
-            color=alt.Color("run:N", title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color(
+                "run:N", title=None, legend=alt.Legend(orient="top", columns=2, labelLimit=300)
+            ),
             strokeDash=alt.StrokeDash("running:N", legend=None),
             tooltip=["run:N", "step:Q", f"{value}:Q"],
         )

@@ -8,6 +8,8 @@ from dashboard import charts
 from dashboard.queries import training_logs
 
 EVERY_SECONDS = 3.0
+SHOWN = 4
+"""Of the runs that have ended, the last so many are drawn at first."""
 
 
 @st.fragment(run_every=EVERY_SECONDS)
@@ -33,10 +35,13 @@ def show() -> None:
         columns[3].metric("Busiest expert", f"{load:.2f} ×" if load == load and load else "–")
         for warning in last["warnings"] or []:
             st.warning(warning)
+    latest = logs.groupby("run")["time"].max().sort_values(ascending=False).index
+    going_on = [name for name in latest if name in set(running["run"])]
+    runs = st.multiselect("Runs", latest, default=(going_on or latest[:SHOWN]), key="runs")
     chosen = st.selectbox("Value", ["loss", "validation_loss", "grad_norm", "lr",
                                     "tokens_per_second", "mfu", "largest_load"])  # fmt: skip
-    shown = logs.dropna(subset=[chosen])
+    shown = logs[logs["run"].isin(runs)].dropna(subset=[chosen])
     if shown.empty:
-        st.caption(f"No run has a {chosen}.")
+        st.caption(f"None of these runs has a {chosen}.")
     else:
         st.altair_chart(charts.curves(shown, chosen))

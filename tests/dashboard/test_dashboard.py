@@ -57,7 +57,7 @@ def test_training_is_followed_while_it_goes_on(home, tmp_path, monkeypatch):
     now = tmp_path / ".flanmoe" / "workspaces" / "try" / ".flanmoe" / "checkpoints" / "big"
     now.mkdir(parents=True)
     line = {"step": 20, "steps": 80, "loss": 2.5, "tokens_per_second": 900.0, "mfu": 0.41,
-            "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0,
+            "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0, "time": 1.8e9,
             "warnings": ["encoder: 2 of 8 experts get no token"]}  # fmt: skip
     (now / "log.jsonl").write_text(json.dumps(line) + "\n" + '{"step": 40, "lo')
     monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
@@ -67,6 +67,7 @@ def test_training_is_followed_while_it_goes_on(home, tmp_path, monkeypatch):
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics["Loss"] == "2.500"
     assert metrics["MFU"] == "41%"
+    assert page.multiselect(key="runs").value == ["try/big"]
     assert "2 of 8 experts get no token" in page.warning[0].value
     (now / "log.jsonl").write_text(json.dumps({**line, "step": 40, "loss": 1.5}) + "\n")
     page.run()
