@@ -57,8 +57,8 @@ def test_training_is_followed_while_it_goes_on(home, tmp_path, monkeypatch):
     now = tmp_path / ".flanmoe" / "workspaces" / "try" / ".flanmoe" / "checkpoints" / "big"
     now.mkdir(parents=True)
     line = {"step": 20, "steps": 80, "loss": 2.5, "tokens_per_second": 900.0, "mfu": 0.41,
-            "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0, "time": 1.8e9,
-            "warnings": ["encoder: 2 of 8 experts get no token"]}  # fmt: skip
+            "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0,
+            "time": 1.8e9, "warnings": ["encoder: 2 of 8 experts get no token"]}  # fmt: skip
     (now / "log.jsonl").write_text(json.dumps(line) + "\n" + '{"step": 40, "lo')
     monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
     assert list(training_logs()["step"]) == [20]
