@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from data_pipelines import benchmarks, clean, fetch, mix, pack, read, tokenizer, validate
@@ -108,3 +110,24 @@ def good(rows):
 
 def bad(rows):
     return [row for row in rows if isinstance(row, Refused)]
+
+
+def table(room, folder="mixture/examples"):
+    return pq.read_table(room.workspace / "data" / folder)
+
+
+def rows_of(room, folder="mixture/examples"):
+    return table(room, folder).to_pylist()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A room after all its stages, to look at."""
+    return Room(tmp_path_factory.mktemp("made")).run()
+
+
+@pytest.fixture
+def room(made, tmp_path):
+    """A copy of the finished room, to change."""
+    shutil.copytree(made.workspace, tmp_path / "copy")
+    return made.but(workspace=tmp_path / "copy")
