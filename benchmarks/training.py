@@ -65,7 +65,6 @@ def main() -> None:
     turns, chosen = begin(__doc__)
     corpus = PackedCorpus.open(PACKED)
     steps = 5 if chosen.quick else 8
-    few = chosen.quick
     sections: dict[str, Callable[[], Any]] = {
         "packing": lambda: _packing(corpus),
         "end_to_end": lambda: {
@@ -76,7 +75,7 @@ def main() -> None:
             name: _hugging_face(config, corpus, turns, steps)
             for name, config in (("t5", DENSE), ("switch", sparse(8)))
         },
-        "checkpoints": lambda: _checkpoints(corpus, 1 if few else 4),
+        "checkpoints": lambda: _checkpoints(corpus, 1 if chosen.quick else 4),
         "processes": lambda: _processes(steps),
         "experts": lambda: _experts(corpus, steps),
     }
@@ -223,9 +222,9 @@ def _hugging_face(
 
 
 def _their_steps(
-    config: ModelConfig, rows: Any, folder: str, steps: int, batch: int, collate: Any = None
-) -> list[float]:
-    warm = 2
+    config: ModelConfig, rows: Any, folder: str, steps: int, batch: int, collate: Any = None,
+    warm: int = 2,
+) -> list[float]:  # fmt: skip
     from transformers import (
         SwitchTransformersConfig,
         SwitchTransformersForConditionalGeneration,
@@ -297,14 +296,15 @@ class _Examples(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
         self.made: list[tuple[np.ndarray, np.ndarray]] = []
         self.collated: list[int] = []
         first = corpus.shards[0]
-        for row in range(min(512, len(first["tokens"]))):
+        rows = min(512, len(first["tokens"]))
+        for row in range(rows):
             source, target = first["segments"][row], first["target_segments"][row]
             for segment in range(1, int(source.max()) + 1):
                 self.made.append((
                     first["tokens"][row][source == segment],
                     first["target_tokens"][row][target == segment],
                 ))  # fmt: skip
-        self.batch = round(ROWS * len(self.made) / min(512, len(first["tokens"])))
+        self.batch = round(ROWS * len(self.made) / rows)
 
     def __len__(self) -> int:
         return len(self.made)

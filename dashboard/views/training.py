@@ -36,8 +36,9 @@ def show() -> None:
         for warning in last["warnings"] or []:
             st.warning(warning)
     latest = logs.groupby("run")["time"].max().sort_values(ascending=False).index
-    going_on = [name for name in latest if name in set(running["run"])]
-    runs = st.multiselect("Runs", latest, default=(going_on or latest[:SHOWN]), key="runs")
+    going_on = latest[latest.isin(running["run"])]
+    first = latest[:SHOWN] if going_on.empty else going_on
+    runs = st.multiselect("Runs", latest, default=first, key="runs")
     chosen = st.selectbox("Value", ["loss", "validation_loss", "grad_norm", "lr",
                                     "tokens_per_second", "mfu", "largest_load"])  # fmt: skip
     shown = logs[logs["run"].isin(runs)].dropna(subset=[chosen])

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import answers, environment_of_a_user, free_port, wait_for
+from tests.models.training.made import read_log
 
 STAGES = {
     "fetch", "benchmarks", "read", "clean", "mix", "validate", "tokenizer", "pack",
@@ -112,6 +113,12 @@ def test_a_changed_parameter_reruns_only_what_depends_on_it(finished_copy):
     assert "models.runs.moe_instruct.steps" in difference
 
 
+def untimed_log(project, run):
+    lines = read_log(project.folder / "runs" / run / "log.jsonl")
+    timed = ("time", "tokens_per_second", "mfu")
+    return [{key: line[key] for key in line if key not in timed} for line in lines]
+
+
 def test_dvc_alone_gives_the_same_hashes_and_metrics(finished, fresh_project):
     done = fresh_project.dvc("repro")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -133,18 +140,8 @@ def test_dvc_alone_gives_the_same_hashes_and_metrics(finished, fresh_project):
             if not timed:
                 assert found[path] == expected[path], path
     for run in ("moe_base", "moe_instruct"):
-        there, here = (
-            [
-                {key: line[key] for key in line if key not in ("time", "tokens_per_second", "mfu")}
-                for line in map(json.loads, path.read_text().splitlines())
-            ]
-            for path in (
-                project.folder / "runs" / run / "log.jsonl"
-                for project in (finished.project, fresh_project)
-            )
-        )
-        assert there
-        assert there == here
+        assert untimed_log(fresh_project, run)
+        assert untimed_log(fresh_project, run) == untimed_log(finished.project, run)
     shown = json.loads(fresh_project.dvc("metrics", "show", "--json").stdout)
     files = shown[""]["data"]
     assert "accuracy" in files["runs/moe_instruct/scores.json"]["data"]

@@ -84,6 +84,17 @@ def test_shipped_params_are_valid(name):
     assert params.dashboard.address == "127.0.0.1"
 
 
+def test_the_regimes_differ_from_the_default_by_their_runs_alone():
+    """Or runs that both have would not come from DVC's cache."""
+    from flows.check import read
+
+    default, regimes = read(ROOT / "params.yaml"), read(ROOT / "params.regimes.yaml")
+    runs, more = default["models"].pop("runs"), regimes["models"].pop("runs")
+    assert runs.items() <= more.items()
+    assert default["registry"].pop("model") != regimes["registry"].pop("model")
+    assert default == regimes
+
+
 def test_default_runs_are_the_published_comparison():
     """Dense and MoE of the same active FLOPs per token, each without and with tuning."""
     from flows.check import load
