@@ -21,11 +21,11 @@ from typing import Any
 import torch
 
 from benchmarks.timing import machine, parser, write
-from models import flops
+from models.cost import flops
 from models.config import ModelConfig
-from models.memory import training_memory
+from models.cost.memory import training_memory
 from models.presets import preset
-from models.training.peak import measured_peak
+from models.training.peak_flops import measured_peak
 
 DEVICES = (8, 64, 512)
 PER_MACHINE = 8

@@ -38,7 +38,7 @@ from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
 from models.training.batches import to_tensors
-from models.training.group import Group, join
+from models.training.distributed import Group, join
 from models.training.loss import compute
 from models.training.parallel import spread
 from models.training.params import CheckpointParams, ParallelParams, TrainingParams

@@ -163,7 +163,7 @@ def _dask(params: EngineParams) -> Iterator[Dask]:
     from dask import config
     from distributed import Client, LocalCluster
 
-    # DASK_SCHEDULER_ADDRESS: how a run that started a cluster tells its stages (flows/cluster.py).
+    # DASK_SCHEDULER_ADDRESS: how a run that started a cluster tells its stages (flows/runtime/dask_cluster.py).
     address = params.scheduler or config.get("scheduler-address", None)
     if address:
         try:

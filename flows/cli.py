@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from flows.fleet_commands import fleet
-from flows.registry_group import registry
-from flows.stage_commands import STAGES
+from flows.commands.fleet import fleet
+from flows.commands.registry_group import registry
+from flows.commands.stages import STAGES
 
 _DEBUG = False
 
@@ -53,7 +53,7 @@ def cli(debug: bool) -> None:
 )
 def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
     """Run the pipeline: stages of dvc.yaml, then register and promote."""
-    from flows.run import run as run_flow
+    from flows.commands.run import run as run_flow
 
     run_flow(params_file=params_file, assignments=assignments, workspace=workspace)
 
@@ -67,8 +67,8 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
 )
 def check(params_file: Path | None) -> None:
     """Check every parameter, and do nothing else."""
-    from flows import check as checking
-    from flows import project
+    from flows.config import load as checking
+    from flows.runtime import workspace as project
 
     path = params_file or project.find() / "params.yaml"
     checking.load(path)
@@ -89,7 +89,7 @@ for command in STAGES:
 @click.option("--max-new-tokens", default=64, show_default=True, help="Longest answer, in tokens.")
 def predict(instruction: str, max_new_tokens: int) -> None:
     """Answer INSTRUCTION with the champion."""
-    from flows.predict import predict as answer
+    from flows.commands.predict import predict as answer
 
     click.echo(answer(instruction, max_new_tokens))
 
@@ -127,8 +127,8 @@ def compare(
 
     A and B are runs, registered versions (v3), or folders with their files.
     """
-    from flows.compare_command import compare as compare_results
-    from models.evaluation.comparison import Terms
+    from flows.commands.compare import compare as compare_results
+    from registry.comparison.compare import Terms
 
     terms = Terms(suites=suites, margin=margin / 100, clean=clean)
     compare_results((a, b), terms, workspace=workspace, as_json=as_json)
@@ -138,7 +138,7 @@ def compare(
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: dashboard.port.")
 def dashboard(port: int | None) -> None:
     """Serve the dashboard on this machine."""
-    from flows.dashboard_process import serve
+    from flows.commands.dashboard import serve
 
     serve(port)
 
@@ -149,7 +149,7 @@ def dashboard(port: int | None) -> None:
 def models(context: click.Context, as_json: bool) -> None:
     """List the model presets: parameters, compute, memory. Also: match, import, export, upcycle."""
     if context.invoked_subcommand is None:
-        from flows.model_commands import show
+        from flows.commands.models import show
 
         show(as_json)
 
@@ -159,7 +159,7 @@ def models(context: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def models_match(preset: str, as_json: bool) -> None:
     """Which dense models cost the same per token as PRESET?"""
-    from flows.model_commands import match
+    from flows.commands.models import match
 
     match(preset, as_json)
 
@@ -175,7 +175,7 @@ def models_import(source: Path, target: Path) -> None:
 
     T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (sharded too).
     """
-    from flows.model_commands import import_checkpoint
+    from flows.commands.models import import_checkpoint
 
     import_checkpoint(source, target)
 
@@ -190,7 +190,7 @@ def models_export(source: Path, target: Path) -> None:
     Dense models and Switch models with ReLU; other routers are refused, as transformers has no
     class for them.
     """
-    from flows.model_commands import export_checkpoint
+    from flows.commands.models import export_checkpoint
 
     export_checkpoint(source, target)
 
@@ -206,7 +206,7 @@ def models_upcycle(source: Path, preset: str, target: Path, seed: int) -> None:
     PRESET says which one, TARGET is where it goes.
     Every expert starts as the dense model's feed-forward layer (sparse upcycling).
     """
-    from flows.model_commands import upcycle_checkpoint
+    from flows.commands.models import upcycle_checkpoint
 
     upcycle_checkpoint(source, preset, target, seed)
 
@@ -220,7 +220,7 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def data_catalog(as_json: bool) -> None:
     """List every source: where from, its licence, and whether it is present."""
-    from flows import data_commands
+    from flows.commands import data as data_commands
 
     data_commands.catalog(as_json)
 
@@ -234,7 +234,7 @@ def data_catalog(as_json: bool) -> None:
 )
 def data_report(as_json: bool, workspace: Path | None) -> None:
     """Show what the mixture holds: shares, duplicates, quarantine, contamination."""
-    from flows import data_commands
+    from flows.commands import data as data_commands
 
     data_commands.report(as_json, workspace)
 
@@ -297,6 +297,6 @@ def _exit_code(error: Exception) -> int:
     """75 (EX_TEMPFAIL) says: start it again, it goes on."""
     from flows.errors import StagePreempted
     from models.errors import Preempted
-    from models.training.interruption import RESUME
+    from models.training.preemption import RESUME
 
     return RESUME if isinstance(error, Preempted | StagePreempted) else 1

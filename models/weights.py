@@ -15,7 +15,7 @@ from torch import Tensor
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
-from models.output import sha256, write_bytes, write_json
+from models.files import sha256, write_bytes, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.comparable import items
+from registry.comparison.item_set import items
 from registry.params import GateParams
 from registry.tables import Evaluation, Version
 

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
-from registry.comparable import scored_on
+from registry.comparison.item_set import scored_on
 from registry.errors import UnknownVersion
-from registry.frontier import frontier
+from registry.comparison.frontier import frontier
 from registry.gates import Gate
 from registry.intake import Submission
 from registry.params import GateParams
@@ -70,7 +70,7 @@ class Registry:
         )
 
     def frontier(self, model_name: str, cost: str) -> dict[str, Any]:
-        """Accuracy against a cost of COSTS; see registry.frontier."""
+        """Accuracy against a cost of COSTS; see registry.comparison.frontier."""
         return frontier(self.versions(model_name), cost)
 
     def promote(

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines.cleaning.words import Hashes, Words, key, normalised
-from data_pipelines.remembered import remembered
+from data_pipelines.file_cache import remembered
 
 WHOLE_WORDS = 3
 """A question of fewer words says too little for a match to mean anything."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from data_pipelines.errors import SourceError
-from data_pipelines.remembered import remembered
+from data_pipelines.file_cache import remembered
 from data_pipelines.templates.sandbox import TemplateRefused, compiled, render
 
 SEPARATOR = "|||"

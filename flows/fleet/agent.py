@@ -10,7 +10,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.errors import StageFailed
-from models.training.interruption import RESUME
+from models.training.preemption import RESUME
 
 RETRIES = 3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.params import FleetParams
+from flows.config.schema import FleetParams
 
 LABEL = "flanmoe.machine"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flows.errors import StageFailed
 from flows.fleet import torchrun
-from flows.params import Params
-from flows.recipe import training_of
+from flows.config.schema import Params
+from flows.config.run_training import training_of
 
 
 def launch(name: str, params: Params, workspace: Path) -> None:
@@ -16,7 +16,7 @@ def launch(name: str, params: Params, workspace: Path) -> None:
     training, fleet = training_of(params.models, name), params.flows.fleet
     alone = fleet.launcher == "local" and training.processes == 1
     if alone or torchrun.inside():
-        from models import train
+        from models.stages import train
 
         train.run(name, params.models.runs[name], training, workspace)
     elif fleet.launcher == "local":

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from flows.errors import StageFailed, StagePreempted
-from flows.params import FleetParams
-from models.training.interruption import RESUME
+from flows.config.schema import FleetParams
+from models.training.preemption import RESUME
 from models.training.params import TrainingParams
 
 PORT = 29400

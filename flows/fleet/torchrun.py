@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import StageFailed, StagePreempted
-from flows.params import FleetParams
+from flows.config.schema import FleetParams
 from models.training.params import TrainingParams
 
 RETRY_SECONDS = 5.0

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows import project
+from flows.runtime import workspace as project
 from flows.errors import ServerError, StageFailed
 from flows.fleet.kubernetes import LABEL
-from flows.params import FleetParams
+from flows.config.schema import FleetParams
 
 NAME = "fleet-agent"
 ENTRYPOINT = "flows/fleet/agent.py:agent"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.evaluation.answering import Answerer
+from models.evaluation.predictor import Answerer
 
 
 @dataclass(frozen=True, kw_only=True)

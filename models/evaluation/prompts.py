@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models.evaluation.benchmarks import Task
+from models.evaluation.eval_data import Task
 from models.evaluation.suite import Suite
 
 BREAK = "\n\n"

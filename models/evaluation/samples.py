@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from models import flops
+from models.cost import flops
 from models.config import ModelConfig
 from models.evaluation.batches import Response
-from models.evaluation.benchmarks import Task
+from models.evaluation.eval_data import Task
 from models.evaluation.metrics import Scored, score
 from models.evaluation.prompts import Question
 from models.evaluation.suite import Suite

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from models.architecture.moe.routers.names import check_routers
+from models.architecture.moe.routers.checks import check_routers
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError

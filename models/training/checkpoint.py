@@ -34,8 +34,8 @@ from torch.distributed.checkpoint.hf_storage import (
 )
 
 from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
-from models.output import sha256, write_json
-from models.training.group import Group
+from models.files import sha256, write_json
+from models.training.distributed import Group
 from models.training.params import CheckpointParams
 
 PARTIAL = ".partial"

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from models.architecture.moe.losses import balance_loss
 from models.architecture.t5 import T5
 from models.training.batches import Batch
-from models.training.group import Group
+from models.training.distributed import Group
 from models.training.params import LossParams
 
 

@@ -34,7 +34,7 @@ from models.architecture.moe.experts import local
 from models.architecture.t5 import T5
 from models.errors import ConfigError
 from models.training import optim
-from models.training.group import Group
+from models.training.distributed import Group
 from models.training.params import TrainingParams
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from data_pipelines.packed import PackedCorpus
-from models import flops
+from models.cost import flops
 from models.architecture.t5 import T5
 from models.errors import Diverged, Preempted
 from models.training import checkpoint, optim
@@ -21,10 +21,10 @@ from models.training.averaging import average
 from models.training.batches import Batch, parts, rows_of_step
 from models.training.checkpoint import Checkpoints
 from models.training.freezing import freeze
-from models.training.group import Group
-from models.training.guard import Guard
-from models.training.health import RouterHealth
-from models.training.live import Live
+from models.training.distributed import Group
+from models.training.loss_guard import Guard
+from models.training.router_health import RouterHealth
+from models.training.metrics_logger import Live
 from models.training.loss import compute
 from models.training.parallel import spread
 from models.training.params import TrainingParams

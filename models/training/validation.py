@@ -8,7 +8,7 @@ import torch
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.training.batches import to_tensors
-from models.training.group import Group
+from models.training.distributed import Group
 from models.training.loss import compute
 
 

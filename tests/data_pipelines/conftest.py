@@ -9,7 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines import benchmarks, clean, fetch, mix, pack, read, tokenizer, validate
+from data_pipelines.stages import eval_data as benchmarks
+from data_pipelines.stages import clean
+from data_pipelines.stages import fetch
+from data_pipelines.stages import mix
+from data_pipelines.stages import pack
+from data_pipelines.stages import read
+from data_pipelines.stages import tokenizer
+from data_pipelines.stages import validate
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
     CleanParams,

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines import catalog, fetch
+from data_pipelines import catalog
+from data_pipelines.stages import fetch
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
     EngineParams,
@@ -20,8 +21,8 @@ from data_pipelines.params import (
     TokenizerParams,
     ValidateParams,
 )
-from data_pipelines.sources.benchmarks.item import Item
-from data_pipelines.sources.benchmarks.table import READERS
+from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
 from tests.data_pipelines.conftest import Room, load
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines import fetch
+from data_pipelines.stages import fetch
 from data_pipelines.errors import DataError, ExpectationFailed, SourceError
 from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 from data_pipelines.packed import PackedCorpus

@@ -187,7 +187,7 @@ def test_a_given_prefect_server_is_used(finished, finished_copy):
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
         DO_NOT_TRACK="1",
     )
-    command = [sys.executable, "-m", "flows.server_process", str(port)]
+    command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
     server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
     url = f"http://127.0.0.1:{port}/api"
     try:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.architecture.moe.routers.names import ROUTER_CHOICES, check_routers
+from models.architecture.moe.routers.checks import ROUTER_CHOICES, check_routers
 from models.architecture.moe.routers.table import ROUTERS
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.architecture.moe.dispatch.names import check_dispatch, check_expert_parallel
+from models.architecture.moe.dispatch.checks import check_dispatch, check_expert_parallel
 from models.architecture.moe.expert_parallel import shard_experts
 from models.architecture.t5 import T5
 from models.errors import ConfigError
@@ -107,9 +107,9 @@ def test_a_backend_that_cannot_serve_says_so():
         check_dispatch("fairscale", ec, precision="bfloat16")
     check_dispatch("fairscale", ec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.architecture.moe.dispatch.names.find_spec", lambda _: None)
+        patch.setattr("models.architecture.moe.dispatch.checks.find_spec", lambda _: None)
         with pytest.raises(ConfigError, match="not installed: follow https"):
             check_dispatch("tutel", ec)
-        patch.setattr("models.architecture.moe.dispatch.names.find_spec", lambda _: object())
+        patch.setattr("models.architecture.moe.dispatch.checks.find_spec", lambda _: object())
         with pytest.raises(ConfigError, match="expert_choice does not: use native or fairscale"):
             check_dispatch("tutel", ec)

@@ -12,7 +12,7 @@ from models.architecture.moe.dispatch.native import NativeDispatch
 from models.architecture.moe.dispatch.padded import rows_needed, run_padded
 from models.architecture.moe.dispatch.table import BACKENDS
 from models.architecture.moe.dispatch.tutel import choices
-from models.architecture.moe.grouped import grouped
+from models.architecture.moe.expert_gemm import grouped
 from models.architecture.moe.losses import balance_loss, router_z_loss
 from models.architecture.moe.routing import capacity, slots
 from tests.models.moe_reference import (

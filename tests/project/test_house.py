@@ -78,7 +78,7 @@ def test_no_file_of_the_dashboard_shadows_a_room():
 
 @pytest.mark.parametrize("name", ["params.yaml", "params.real.yaml", "params.regimes.yaml"])
 def test_shipped_params_are_valid(name):
-    from flows.check import load
+    from flows.config.load import load
 
     params = load(ROOT / name)
     assert params.dashboard.address == "127.0.0.1"
@@ -86,7 +86,7 @@ def test_shipped_params_are_valid(name):
 
 def test_the_regimes_differ_from_the_default_by_their_runs_alone():
     """Or runs that both have would not come from DVC's cache."""
-    from flows.check import read
+    from flows.config.load import read
 
     default, regimes = read(ROOT / "params.yaml"), read(ROOT / "params.regimes.yaml")
     runs, more = default["models"].pop("runs"), regimes["models"].pop("runs")
@@ -97,8 +97,8 @@ def test_the_regimes_differ_from_the_default_by_their_runs_alone():
 
 def test_default_runs_are_the_published_comparison():
     """Dense and MoE of the same active FLOPs per token, each without and with tuning."""
-    from flows.check import load
-    from models.flops import per_token
+    from flows.config.load import load
+    from models.cost.flops import per_token
     from models.presets import preset
 
     runs = load(ROOT / "params.yaml").models.runs.values()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.check import parse, read
+from flows.config.load import parse, read
 from flows.errors import InvalidParams
-from flows.project import override
+from flows.runtime.workspace import override
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -65,26 +65,26 @@ ROOT = Path(__file__).parent.parent.parent
         ("models.runs.scratch={preset: tiny_dense, start: scratch}", "a run is named with"),
         ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
         ("models.runs=null", "models.runs"),
-        ("data_pipelines.mix.shares={mufin: 1}", "'mufin'"),
-        ("data_pipelines.mix.shares={cot: 0}", "shares must not be negative"),
-        ("data_pipelines.fetch.sample=null", "nothing to fetch"),
-        ("data_pipelines.fetch.sources=[cot/flam]", "did you mean 'cot/flan'"),
-        ("data_pipelines.fetch.licences=[free]", "['free'] is not one of open"),
-        ("data_pipelines.fetch.catalog=none.yaml", "'none.yaml': no such file"),
+        ("data_pipelines.stages.mix.shares={mufin: 1}", "'mufin'"),
+        ("data_pipelines.stages.mix.shares={cot: 0}", "shares must not be negative"),
+        ("data_pipelines.stages.fetch.sample=null", "nothing to fetch"),
+        ("data_pipelines.stages.fetch.sources=[cot/flam]", "did you mean 'cot/flan'"),
+        ("data_pipelines.stages.fetch.licences=[free]", "['free'] is not one of open"),
+        ("data_pipelines.stages.fetch.catalog=none.yaml", "'none.yaml': no such file"),
         ("models.evaluation.suites=[sampel]", "did you mean 'sample'"),
         ("models.evaluation.suites=[mmlu_direct]", "mmlu_direct needs mmlu, which no source in"),
         ("models.evaluation.suites=[]", "must name at least one suite"),
         ("models.evaluation.limit=0", "limit is 0: it must be at least 1"),
         ("models.evaluation.engine=spark", "it must be local or dask"),
-        ("data_pipelines.read.niv2_split=offical", "must be official or all"),
-        ("data_pipelines.read.t0_sets=[BSAE]", "['BSAE'] is not one of BASE"),
-        ("data_pipelines.clean.contamination=keep", "must be drop or flag"),
-        ("data_pipelines.clean.near_similarity=2", "must lie in [0.5, 1]"),
-        ("data_pipelines.mix.temperature=0", "temperature must be at least 1"),
+        ("data_pipelines.stages.read.niv2_split=offical", "must be official or all"),
+        ("data_pipelines.stages.read.t0_sets=[BSAE]", "['BSAE'] is not one of BASE"),
+        ("data_pipelines.stages.clean.contamination=keep", "must be drop or flag"),
+        ("data_pipelines.stages.clean.near_similarity=2", "must lie in [0.5, 1]"),
+        ("data_pipelines.stages.mix.temperature=0", "temperature must be at least 1"),
         ("data_pipelines.engine=spark", "engine must be local or dask"),
         ("data_pipelines.scheduler=tcp://x:1", "scheduler is named, but engine is not dask"),
         ("data_pipelines.workers=-1", "workers must not be negative"),
-        ("data_pipelines.pack.encoder_length=2", "at least 8"),
+        ("data_pipelines.stages.pack.encoder_length=2", "at least 8"),
         ("dashboard.port=0", "port must lie between"),
         ("flows.parallel=0", "parallel must lie between"),
     ],

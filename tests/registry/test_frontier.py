@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from registry.errors import UnknownCost
-from registry.frontier import cost, frontier
+from registry.comparison.frontier import cost, frontier
 
 TASKS = [{"task": "s/a", "suite": "s", "unit": "a"}, {"task": "s/b", "suite": "s", "unit": "b"}]
 

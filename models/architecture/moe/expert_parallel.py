@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
-from models.architecture.moe.dispatch.names import check_expert_parallel
+from models.architecture.moe.dispatch.checks import check_expert_parallel
 from models.architecture.moe.dispatch.table import use
 from models.architecture.t5 import T5
 

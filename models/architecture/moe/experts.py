@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.architecture.moe.grouped import grouped, looped
+from models.architecture.moe.expert_gemm import grouped, looped
 from models.config import ModelConfig
 
 

@@ -9,7 +9,7 @@ from models.architecture.generation import greedy
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
 from models.errors import CorruptCheckpoint
-from models.evaluation.answering import Answerer, independent
+from models.evaluation.predictor import Answerer, independent
 from models.evaluation.tokens import Tokens
 
 

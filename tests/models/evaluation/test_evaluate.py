@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from models import evaluate
+from models.stages import evaluate
 from models.errors import DataMismatch, ModelError, NotComparable, UnknownModel
-from models.evaluation import comparison, results
-from models.evaluation.comparison import Terms
+from registry.comparison import compare as comparison
+from registry.comparison import results
+from registry.comparison.compare import Terms
 from models.evaluation.responses import Responses
 
 ALL = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")

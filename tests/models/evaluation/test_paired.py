@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.evaluation.paired import (
+from registry.comparison.paired_tests import (
     Stratum,
     bootstrap,
     difference,

@@ -13,7 +13,7 @@ import yaml
 
 from models.errors import DataMismatch, UnknownSuite
 from models.evaluation import suite as suites
-from models.evaluation.benchmarks import Benchmarks
+from models.evaluation.eval_data import Benchmarks
 from models.evaluation.prompts import questions
 from models.evaluation.record import suite_record, summary
 from models.evaluation.statistics import macro, mean_and_error, normalised
@@ -224,7 +224,8 @@ def test_mean_and_error_against_the_standard_library():
 def test_prompts_are_the_published_ones_letter_for_letter(tmp_path):
     import json
 
-    from data_pipelines import benchmarks, fetch
+    from data_pipelines.stages import eval_data as benchmarks
+    from data_pipelines.stages import fetch
     from data_pipelines.params import FetchParams
 
     root = Path(os.environ["FLANMOE_FLAN_FILES"])

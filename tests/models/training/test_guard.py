@@ -6,7 +6,7 @@ import pytest
 from models.architecture.t5 import T5
 from models.errors import Diverged
 from models.training.batches import rows_of_step, to_tensors
-from models.training.guard import Guard
+from models.training.loss_guard import Guard
 from models.training.params import GuardParams
 from tests.models.training.made import Killed, corpus, same, trainer, weights
 

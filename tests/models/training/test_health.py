@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from models.training.batches import to_tensors
-from models.training.health import RouterHealth
+from models.training.router_health import RouterHealth
 from models.training.loss import compute
 from tests.models.training.made import corpus, model, moe
 

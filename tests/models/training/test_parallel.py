@@ -13,7 +13,7 @@ import dataclasses, json, sys
 from pathlib import Path
 import torch
 from models.architecture.moe.expert_parallel import whole
-from models.training.group import join
+from models.training.distributed import join
 from models.training.params import CheckpointParams, LossParams, OptimParams, ParallelParams
 from models.training.params import TrainingParams
 from models.training.trainer import Trainer
@@ -143,7 +143,7 @@ import json, shutil, sys
 from pathlib import Path
 import torch
 from models.architecture.moe.expert_parallel import whole
-from models.training.group import join
+from models.training.distributed import join
 from models.training.params import ParallelParams, TrainingParams
 from models.training.trainer import Trainer
 from tests.models.training.made import corpus, model, moe

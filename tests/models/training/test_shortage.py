@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training.shortage import is_shortage, shortage
+from models.training.oom import is_shortage, shortage
 from tests.models.training.made import PARAMS, model
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.errors import ConfigError, Preempted
-from models.training.group import Group
+from models.training.distributed import Group
 from models.training.params import CheckpointParams, OptimParams, ParallelParams
 from tests.models.training.made import (
     PARAMS,

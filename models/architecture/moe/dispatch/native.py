@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from models.architecture.moe.dispatch.exchange import exchange
+from models.architecture.moe.dispatch.all_to_all import exchange
 from models.architecture.moe.experts import Experts
 from models.architecture.moe.routing import Routing
 

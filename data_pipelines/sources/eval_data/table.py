@@ -1,0 +1,42 @@
+"""Which reader reads which format of evaluation files. A new one: a function and a line below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from data_pipelines.example import Refused
+from data_pipelines.sources.eval_data import arithmetic
+from data_pipelines.sources.eval_data import exemplars
+from data_pipelines.sources.eval_data import instructions
+from data_pipelines.sources.eval_data import items
+from data_pipelines.sources.eval_data import knowledge
+from data_pipelines.sources.eval_data import reading
+from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.sources.part import Part
+
+Reader = Callable[[Part], Iterator[Item | Refused]]
+
+QUESTIONS: dict[str, Reader] = {
+    "items": items.items,
+    "bbh": knowledge.bbh,
+    "mmlu": knowledge.mmlu,
+    "gsm8k": arithmetic.gsm8k,
+    "svamp": arithmetic.svamp,
+    "asdiv": arithmetic.asdiv,
+    "mgsm": arithmetic.mgsm,
+    "arc": reading.arc,
+    "boolq": reading.boolq,
+    "strategyqa": reading.strategyqa,
+    "tydiqa": reading.tydiqa,
+    "niv2_test": instructions.niv2,
+}
+"""Items that are scored, so training data is kept from them."""
+
+EXEMPLARS: dict[str, Reader] = {
+    "bbh_prompt": exemplars.bbh_prompt,
+    "mmlu_cot": exemplars.mmlu_cot,
+    "gsm8k_prompt": exemplars.gsm8k_prompt,
+}
+"""Worked examples, shown before questions and never scored."""
+
+READERS = QUESTIONS | EXEMPLARS
