@@ -31,12 +31,8 @@ THREADS = len(os.sched_getaffinity(0))
 
 def prepare(workspace: Path) -> dict[str, Any]:
     """Fetches, and trains the tokenizer that all use."""
+    from data_pipelines.stages import clean, fetch, mix, read, tokenizer
     from data_pipelines.stages import eval_data as benchmarks
-    from data_pipelines.stages import clean
-    from data_pipelines.stages import fetch
-    from data_pipelines.stages import mix
-    from data_pipelines.stages import read
-    from data_pipelines.stages import tokenizer
 
     root = str(workspace / "root")
     sources = ("flan/export", "benchmarks/gsm8k")

@@ -27,9 +27,9 @@ import torch
 from benchmarks.timing import begin, interleaved, machine, write
 from models.evaluation import suite as suites
 from models.evaluation.adapter import EncoderDecoder
-from models.evaluation.predictor import Answerer
 from models.evaluation.batches import answer
 from models.evaluation.eval_data import Task
+from models.evaluation.predictor import Answerer
 from models.evaluation.prompts import Question, questions
 from models.evaluation.responses import Responses
 from models.evaluation.samples import Asked

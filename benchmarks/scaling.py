@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from benchmarks.timing import machine, parser, write
-from models.cost import flops
 from models.config import ModelConfig
+from models.cost import flops
 from models.cost.memory import training_memory
 from models.presets import preset
 from models.training.peak_flops import measured_peak

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.pages import comparison, frontier, training
 from dashboard.queries import open_registry
-from dashboard.pages import comparison
-from dashboard.pages import frontier
-from dashboard.pages import training
 from registry.errors import RegistryError
 
 st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")

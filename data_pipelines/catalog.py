@@ -61,7 +61,7 @@ def load(path: Path) -> dict[str, Source]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SourceError(f"data_pipelines.stages.fetch.catalog is {str(path)!r}: no such file") from None
+        raise SourceError(f"data_pipelines.fetch.catalog is {str(path)!r}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
@@ -94,7 +94,7 @@ def select(sources: dict[str, Source], patterns: tuple[str, ...]) -> dict[str, S
             near = difflib.get_close_matches(pattern, sources, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise SourceError(
-                f"data_pipelines.stages.fetch.sources: no source is called {pattern!r}; {hint}"
+                f"data_pipelines.fetch.sources: no source is called {pattern!r}; {hint}"
                 "`flanmoe data catalog` lists them"
             )
         chosen |= found

@@ -55,7 +55,7 @@ class PackedCorpus:
         if not manifest["rows"]:
             raise DataError(
                 f"{folder} holds no rows: the mixture has nothing for it; give "
-                "data_pipelines.stages.fetch a source of text, or set data_pipelines.stages.mix.text: examples"
+                "data_pipelines.fetch a source of text, or set data_pipelines.mix.text: examples"
             )
         # A window with nothing to pack leaves a shard without rows.
         entries = [entry for entry in manifest["shards"] if entry["rows"]]

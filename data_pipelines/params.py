@@ -9,7 +9,7 @@ MIXTURES = ("muffin", "t0_sf", "niv2", "cot")
 
 @dataclass(frozen=True, kw_only=True)
 class SampleParams:
-    """The generated FLAN-like sample (`data_pipelines.stages.fetch.sample`)."""
+    """The generated FLAN-like sample (`data_pipelines.fetch.sample`)."""
 
     seed: int = 0
     """Another seed is another sample."""
@@ -65,7 +65,7 @@ class FetchParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadParams:
-    """How source rows become examples (`data_pipelines.stages.read`)."""
+    """How source rows become examples (`data_pipelines.read`)."""
 
     seed: int = 0
     """Chooses each row's template and form."""
@@ -109,7 +109,7 @@ ACTIONS = ("drop", "flag")
 
 @dataclass(frozen=True, kw_only=True)
 class CleanParams:
-    """Duplicates and overlaps with evaluation suites (`data_pipelines.stages.clean`)."""
+    """Duplicates and overlaps with evaluation suites (`data_pipelines.clean`)."""
 
     duplicates: str = "drop"
     """`drop` all but one of a set of duplicates, or keep and `flag` them."""
@@ -137,7 +137,7 @@ class CleanParams:
 
 @dataclass(frozen=True, kw_only=True)
 class MixParams:
-    """The mixture (`data_pipelines.stages.mix`). Shares and caps: Chung et al., arXiv 2210.11416."""
+    """The mixture (`data_pipelines.mix`). Shares and caps: Chung et al., arXiv 2210.11416."""
 
     seed: int = 0
     examples: int = 24000
@@ -187,7 +187,7 @@ class MixParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateParams:
-    """Limits of the expectations (`data_pipelines.stages.validate`)."""
+    """Limits of the expectations (`data_pipelines.validate`)."""
 
     share_tolerance: float = 0.1
     """Largest difference between a mixture's realised and target share; more is a warning."""
@@ -207,7 +207,7 @@ class ValidateParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerParams:
-    """The SentencePiece model (`data_pipelines.stages.tokenizer`)."""
+    """The SentencePiece model (`data_pipelines.tokenizer`)."""
 
     vocab_size: int = 1000
     """Pieces aimed at, sentinels included; fewer where the text has not that many."""
@@ -225,7 +225,7 @@ class TokenizerParams:
 
 @dataclass(frozen=True, kw_only=True)
 class PackParams:
-    """Fixed-length rows (`data_pipelines.stages.pack`)."""
+    """Fixed-length rows (`data_pipelines.pack`)."""
 
     encoder_length: int = 128
     """Tokens of a packed row that the encoder reads."""

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
+from registry.comparison.frontier import frontier
 from registry.comparison.item_set import scored_on
 from registry.errors import UnknownVersion
-from registry.comparison.frontier import frontier
 from registry.gates import Gate
 from registry.intake import Submission
 from registry.params import GateParams

@@ -13,7 +13,7 @@ from registry.store import Registry
 def show(registry: Registry, model: str) -> None:
     """Chart with the Pareto front, its uncertainty, and MoE beside its dense twin."""
     cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name][0])
-    found = registry.comparison.frontier(model, cost)
+    found = registry.frontier(model, cost)
     for left in found["left_out"]:
         st.caption(f"{left['name']} is left out: {left['reason']}.")
     if not found["points"]:

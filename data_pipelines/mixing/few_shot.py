@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipelines.example import stable_fraction, stable_hash
-from data_pipelines.params import MixParams
 from data_pipelines.file_cache import remembered
+from data_pipelines.params import MixParams
 
 POOL = 8
 """Worked examples kept at hand for each task and template."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, Refused, stable_fraction, stable_hash
-from data_pipelines.params import ReadParams
 from data_pipelines.file_cache import remembered
+from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.templates.instructions import choose, group
 
@@ -134,7 +134,7 @@ def listed(path: Path) -> frozenset[str]:
     if not path.is_file():
         raise SourceError(
             f"{path} is missing: the published split of NIV2; fetch it, or set "
-            "data_pipelines.stages.read.niv2_split: all"
+            "data_pipelines.read.niv2_split: all"
         )
     return frozenset(path.read_text(encoding="utf-8").split())
 

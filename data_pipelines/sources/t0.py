@@ -12,8 +12,8 @@ from pathlib import Path
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, Refused, stable_hash
-from data_pipelines.params import ReadParams
 from data_pipelines.file_cache import remembered
+from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.raw.row import RawRow
 from data_pipelines.sources.raw.table import rows

@@ -20,11 +20,11 @@ from tqdm import tqdm
 from data_pipelines import layout, manifest
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Refused
-from data_pipelines.stages.fetch import sha256
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.sources.eval_data.item import Item
 from data_pipelines.sources.eval_data.table import QUESTIONS, READERS
 from data_pipelines.sources.part import Part
+from data_pipelines.stages.fetch import sha256
 
 GUARD_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "task", "id", "question", "text")]
@@ -36,7 +36,7 @@ def run(workspace: Path) -> None:
     suites = {n: s for n, s in manifest.sources(workspace).items() if s["suite"]}
     if not any(source["format"] in QUESTIONS for source in suites.values()):
         raise SourceError(
-            "there is no evaluation suite: name one in data_pipelines.stages.fetch.sources, or let the "
+            "there is no evaluation suite: name one in data_pipelines.fetch.sources, or let the "
             "sample be generated"
         )
     with new_folder(workspace / layout.BENCHMARKS) as out:

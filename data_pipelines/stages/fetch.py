@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from data_pipelines import catalog, layout
 from data_pipelines.catalog import Source
-from data_pipelines.sources.download import download
 from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import FetchParams
+from data_pipelines.sources.download import download
 from data_pipelines.sources.sample.generate import SOURCES as SAMPLE
 from data_pipelines.sources.sample.generate import generate
 
@@ -43,7 +43,7 @@ def run(params: FetchParams, workspace: Path) -> None:
     }
     if not accepted and params.sample is None:
         raise SourceError(
-            f"data_pipelines.stages.fetch.licences leaves out every source: {', '.join(left_out)}"
+            f"data_pipelines.fetch.licences leaves out every source: {', '.join(left_out)}"
         )
     pins = catalog.pins(path)
     found = {name: _find(name, source, params, pins) for name, source in accepted.items()}
@@ -99,14 +99,14 @@ def _find(name: str, source: Source, params: FetchParams, pins: dict[str, str]) 
     for pattern, url in source.patterns.items():
         pinned = [file for file in pins if catalog.matches_one(file, pattern)]
         if not params.root and not url:
-            raise SourceError(f"{name} has no address of its own: set data_pipelines.stages.fetch.root")
+            raise SourceError(f"{name} has no address of its own: set data_pipelines.fetch.root")
         if params.root and not _is_http(params.root):
             listed = _list(params.root, pattern)
             missing = sorted(set(pinned) - set(listed)) if params.verify else []
             if missing:
                 raise SourceError(
                     f"{_below(params.root, missing[0])} is missing: the catalog's hashes name "
-                    "it; fetch it again, or set data_pipelines.stages.fetch.verify: false"
+                    "it; fetch it again, or set data_pipelines.fetch.verify: false"
                 )
         elif "*" in pattern:
             # A web server lists no folder: the pins say which files there are.
@@ -149,7 +149,7 @@ def _list(root: str, pattern: str) -> list[str]:
     filesystem, base = fsspec.core.url_to_fs(root)
     if not filesystem.isdir(base):
         raise SourceError(
-            f"data_pipelines.stages.fetch.root is {root!r}: there is no such folder; "
+            f"data_pipelines.fetch.root is {root!r}: there is no such folder; "
             "set it to where the source files lie"
         )
     base = base.rstrip("/")
@@ -199,5 +199,5 @@ def _verify(path: Path, place: str, expected: str | None) -> None:
     if found != expected:
         raise SourceError(
             f"{place} has sha256 {found}, the catalog says {expected}: it was cut or changed; "
-            "fetch it again, or set data_pipelines.stages.fetch.verify: false if the change is meant"
+            "fetch it again, or set data_pipelines.fetch.verify: false if the change is meant"
         )

@@ -24,6 +24,7 @@ from data_pipelines.database import database
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import SourceError
 from data_pipelines.example import EXAMPLE_SCHEMA
+from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.mixing.few_shot import compose, load_pool
 from data_pipelines.mixing.rates import quotas, target_shares
 from data_pipelines.mixing.selection import (
@@ -35,7 +36,6 @@ from data_pipelines.mixing.selection import (
     text_windows,
     write_pool,
 )
-from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, MixParams
 from data_pipelines.tables import batches, parquet_writer
 

@@ -181,7 +181,7 @@ def _report(outcomes: list[Outcome], params: ReadParams) -> dict[str, Any]:
             row = first[source]
             raise SourceError(
                 f"source {source}: {lost} of {rows} rows cannot be read, first {row.source_file}, "
-                f"row {row.source_row}: {row.reason} (limit: data_pipelines.stages.read."
+                f"row {row.source_row}: {row.reason} (limit: data_pipelines.read."
                 f"max_quarantine_share {params.max_quarantine_share})"
             )
     _one_source_a_task(counts)
@@ -211,5 +211,5 @@ def _one_source_a_task(counts: dict[str, Counter[tuple[str, str, str]]]) -> None
             if other != source:
                 raise SourceError(
                     f"task {task!r} of {mixture} comes from two sources, {other} and {source}: "
-                    "leave one out of data_pipelines.stages.fetch.sources"
+                    "leave one out of data_pipelines.fetch.sources"
                 )

@@ -16,10 +16,10 @@ import sentencepiece as spm
 from data_pipelines import layout
 from data_pipelines.database import database, literal
 from data_pipelines.errors import SourceError
-from data_pipelines.stages.fetch import sha256
 from data_pipelines.files import new_folder, scratch_folder
 from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import EngineParams, TokenizerParams
+from data_pipelines.stages.fetch import sha256
 
 
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
@@ -28,7 +28,7 @@ def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
         target = out / "spiece.model"
         if params.model:
             if not Path(params.model).is_file():
-                raise SourceError(f"data_pipelines.stages.tokenizer.model: {params.model} is missing")
+                raise SourceError(f"data_pipelines.tokenizer.model: {params.model} is missing")
             shutil.copyfile(params.model, target)
         else:
             target.write_bytes(_train(_texts(workspace, params, engine.memory_mb), params))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import dashboard
 from flows.config import load as check
-from flows.runtime import workspace as project
 from flows.errors import FlowError
+from flows.runtime import workspace as project
 from registry.store import Registry
 
 

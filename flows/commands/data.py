@@ -15,9 +15,9 @@ from data_pipelines import layout
 from data_pipelines.catalog import Source
 from data_pipelines.report.gather import gather
 from flows.config import load as check
+from flows.config.schema import Params
 from flows.runtime import workspace as project
 from flows.runtime.display import wide_console
-from flows.config.schema import Params
 
 
 def catalog(as_json: bool) -> None:

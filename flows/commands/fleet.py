@@ -24,8 +24,8 @@ def join(name: str, number: int, endpoint: str, address: str) -> None:
     On every machine, in the folder that all of them see. Machine 0 is the one whose address is in
     flows.fleet.endpoint; with launcher rendezvous `flanmoe run` itself is machine 0.
     """
-    from flows.fleet.launch import join as take_part
     from flows.commands.stages import check_run, stage_params
+    from flows.fleet.launch import join as take_part
 
     params, workspace = stage_params()
     check_run(params, name)
@@ -43,9 +43,9 @@ def render(kind: str, name: str | None) -> None:
     service      the Kubernetes service at which machines find machine 0 (JSON)
     slurm NAME   the sbatch script of run NAME
     """
-    from flows.fleet import kubernetes, slurm
-    from flows.config.run_training import training_of
     from flows.commands.stages import check_run, stage_params
+    from flows.config.run_training import training_of
+    from flows.fleet import kubernetes, slurm
 
     params, workspace = stage_params()
     machines = params.flows.fleet
@@ -66,8 +66,8 @@ def render(kind: str, name: str | None) -> None:
 @fleet.command()
 def deploy() -> None:
     """Make or renew the agent's deployment in the work pool of flows.fleet."""
-    from flows.fleet.work_pool import deploy as make
     from flows.commands.stages import stage_params
+    from flows.fleet.work_pool import deploy as make
 
     params, _ = stage_params()
     click.echo(make(params.flows.fleet))

@@ -10,8 +10,8 @@ import click
 from rich.table import Table
 
 from flows.runtime.display import count, wide_console
-from models.cost import flops
 from models.config import ModelConfig
+from models.cost import flops
 from models.cost.matching import matches
 from models.cost.memory import OPTIMIZERS, training_memory
 from models.presets import PRESETS, preset

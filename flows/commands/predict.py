@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.config import load as check
-from flows.runtime import workspace as project
 from flows.errors import FlowError
+from flows.runtime import workspace as project
 from registry.store import Registry
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from flows.config import load as check
+from flows.config.schema import Params
 from flows.runtime import workspace as project
 from flows.runtime.display import models_table, wide_console
-from flows.config.schema import Params
 from registry.store import Registry
 
 
@@ -106,7 +106,7 @@ def history(model: str | None, as_json: bool) -> None:
 
 def frontier(model: str | None, cost: str, as_json: bool) -> None:
     registry, params = _open()
-    found = registry.comparison.frontier(model or params.registry.model, cost)
+    found = registry.frontier(model or params.registry.model, cost)
     if as_json:
         _print_json(found)
         return

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.config import load as check
+from flows.errors import StageInterrupted
 from flows.runtime import graph
-from flows.runtime import workspace as project
 from flows.runtime import prefect_server as server
+from flows.runtime import workspace as project
 from flows.runtime.dask_cluster import cluster
 from flows.runtime.display import Display, models_table, wide_console
-from flows.errors import StageInterrupted
 from flows.runtime.processes import Processes, on_interrupt
 from registry.store import Registry
 

@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from flows.errors import InvalidParams
 from flows.config.keys import describe, unknown_keys
-from flows.config.schema import Params
 from flows.config.run_training import training_of
+from flows.config.schema import Params
+from flows.errors import InvalidParams
 from models.config import ModelConfig
 from models.params import SCRATCH
 
@@ -160,7 +160,7 @@ def _data(params: Params) -> list[str]:
     if data.mix.text == "files" and not texts and pretrain:
         problems.append(
             f"models.runs.{pretrain[0]}.data: pretrain needs text, but "
-            "data_pipelines.stages.fetch names no source of text; set data_pipelines.stages.mix.text: examples"
+            "data_pipelines.fetch names no source of text; set data_pipelines.mix.text: examples"
         )
     return problems
 
@@ -183,6 +183,6 @@ def _suites(params: Params, fetched: set[str]) -> list[str]:
         if lacking:
             problems.append(
                 f"models.evaluation.suites: {name} needs {', '.join(lacking)}, which no source in "
-                f"data_pipelines.stages.fetch brings; fetched are {', '.join(sorted(fetched))}"
+                f"data_pipelines.fetch brings; fetched are {', '.join(sorted(fetched))}"
             )
     return problems

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.errors import InvalidParams
 from flows.config.keys import describe, unknown_keys
+from flows.errors import InvalidParams
 from models.params import ModelsParams
 from models.training.params import TrainingParams
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from flows.config.run_training import training_of
+from flows.config.schema import Params
 from flows.errors import StageFailed
 from flows.fleet import torchrun
-from flows.config.schema import Params
-from flows.config.run_training import training_of
 
 
 def launch(name: str, params: Params, workspace: Path) -> None:

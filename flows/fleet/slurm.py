@@ -7,10 +7,10 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from flows.errors import StageFailed, StagePreempted
 from flows.config.schema import FleetParams
-from models.training.preemption import RESUME
+from flows.errors import StageFailed, StagePreempted
 from models.training.params import TrainingParams
+from models.training.preemption import RESUME
 
 PORT = 29400
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.errors import StageFailed, StagePreempted
 from flows.config.schema import FleetParams
+from flows.errors import StageFailed, StagePreempted
 from models.training.params import TrainingParams
 
 RETRY_SECONDS = 5.0

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows.runtime import workspace as project
+from flows.config.schema import FleetParams
 from flows.errors import ServerError, StageFailed
 from flows.fleet.kubernetes import LABEL
-from flows.config.schema import FleetParams
+from flows.runtime import workspace as project
 
 NAME = "fleet-agent"
 ENTRYPOINT = "flows/fleet/agent.py:agent"

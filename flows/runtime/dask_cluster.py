@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from flows.errors import FlowError
 from flows.config.schema import Params
+from flows.errors import FlowError
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 LOCAL = "distributed.LocalCluster"

@@ -18,11 +18,11 @@ from prefect.futures import PrefectFuture
 from prefect.logging.handlers import APILogWorker
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.config.schema import Params
+from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import stage_runner as stages
 from flows.runtime.display import Display
-from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime.graph import Graph
-from flows.config.schema import Params
 from flows.runtime.processes import Processes
 from registry.intake import read_submission
 from registry.promotion import Decision

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from models.cost import flops
 from models.config import ModelConfig
+from models.cost import flops
 from models.presets import PRESETS
 
 D_FF_STEP = 64

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from models.cost import flops
 from models.config import ModelConfig
+from models.cost import flops
 
 FLOAT32, BFLOAT16 = 4, 2
 OPTIMIZERS = ("adafactor", "adamw")

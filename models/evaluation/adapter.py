@@ -10,8 +10,8 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from tqdm import tqdm
 
-from models.evaluation.predictor import Answerer
 from models.evaluation.batches import Batch, Request, Response, batches
+from models.evaluation.predictor import Answerer
 from models.evaluation.responses import Responses
 
 Answered = Callable[[Sequence[Batch]], Iterable[tuple[Batch, list[Response]]]]

@@ -69,7 +69,7 @@ class Benchmarks:
         if not found:
             raise DataMismatch(
                 f"suite {suite.name}: none of its files is in {self.folder}; name the source of "
-                f"{', '.join(suite.tasks)} in data_pipelines.stages.fetch.sources"
+                f"{', '.join(suite.tasks)} in data_pipelines.fetch.sources"
             )
         if suite.expected is not None and len(found) < suite.expected:
             missing.append(f"{suite.expected - len(found)} tasks")
@@ -86,7 +86,7 @@ class Benchmarks:
             if (source, name) not in self.entries:
                 raise DataMismatch(
                     f"suite {suite.name}: the worked examples {where} are not in {self.folder}; "
-                    "name their source in data_pipelines.stages.fetch.sources"
+                    "name their source in data_pipelines.fetch.sources"
                 )
             worked = self._items(self.entries[source, name])
             if suite.answer == "cot":

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from models.cost import flops
 from models.config import ModelConfig
+from models.cost import flops
 from models.evaluation.batches import Response
 from models.evaluation.eval_data import Task
 from models.evaluation.metrics import Scored, score

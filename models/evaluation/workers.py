@@ -19,9 +19,9 @@ from typing import Any
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import ModelError
-from models.evaluation.predictor import Answerer
 from models.evaluation.batches import Batch, Response, answer
 from models.evaluation.params import EvaluationParams
+from models.evaluation.predictor import Answerer
 
 CONNECT_SECONDS = 20
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
+from models.files import sha256, write_bytes, write_json
 from models.interchange.configuration import from_theirs, scales_output, to_theirs
 from models.interchange.names import DUPLICATES, UNUSED, pairs
-from models.files import sha256, write_bytes, write_json
 from models.weights import load_weights, save_weights
 
 HEAD, EMBEDDING = "lm_head.weight", "shared.weight"

@@ -25,10 +25,10 @@ from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.evaluation import suite as suites_of
-from models.evaluation.predictor import Answerer, max_input_of
 from models.evaluation.batches import Batch, Response
 from models.evaluation.eval_data import Benchmarks
 from models.evaluation.params import EvaluationParams
+from models.evaluation.predictor import Answerer, max_input_of
 from models.evaluation.prompts import questions
 from models.evaluation.record import suite_record, summary, task_record, warnings
 from models.evaluation.responses import Responses

@@ -15,20 +15,20 @@ from typing import Any
 
 from data_pipelines.packed import PackedCorpus
 from models import layout
-from models.cost import flops
 from models.allocation import keep_freed_memory
 from models.architecture.moe.expert_parallel import whole
+from models.cost import flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.files import sha256, write_json
 from models.params import SCRATCH, RunParams
 from models.training.distributed import Group, join
-from models.training.preemption import noticing
+from models.training.initialization import start_model
+from models.training.oom import is_shortage, shortage
 from models.training.params import TrainingParams
 from models.training.peak_flops import measured_peak
+from models.training.preemption import noticing
 from models.training.record import data_hashes, git_commit, run_record
-from models.training.oom import is_shortage, shortage
-from models.training.initialization import start_model
 from models.training.trainer import Trainer
 from models.training.validation import validation_loss
 from models.weights import save_weights

@@ -77,7 +77,7 @@ def _check_data(run: RunParams, saved: Saved, corpus: PackedCorpus, vocabulary: 
         raise DataMismatch(
             f"run {run.start!r} was trained with tokenizer {ours[:12]}, the shards hold "
             f"{theirs[:12]}; train it again, or make the shards with its spiece.model "
-            "(data_pipelines.stages.tokenizer.model)"
+            "(data_pipelines.tokenizer.model)"
         )
     if saved.model.config.vocab_size < vocabulary:
         raise DataMismatch(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from models.cost import flops
 from models.config import ModelConfig
-from models.errors import OutOfMemory
+from models.cost import flops
 from models.cost.memory import training_memory
+from models.errors import OutOfMemory
 from models.training.params import TrainingParams
 
 _GIGA = 1e9

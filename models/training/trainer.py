@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 
 from data_pipelines.packed import PackedCorpus
-from models.cost import flops
 from models.architecture.t5 import T5
+from models.cost import flops
 from models.errors import Diverged, Preempted
 from models.training import checkpoint, optim
 from models.training.averaging import average
 from models.training.batches import Batch, parts, rows_of_step
 from models.training.checkpoint import Checkpoints
-from models.training.freezing import freeze
 from models.training.distributed import Group
-from models.training.loss_guard import Guard
-from models.training.router_health import RouterHealth
-from models.training.metrics_logger import Live
+from models.training.freezing import freeze
 from models.training.loss import compute
+from models.training.loss_guard import Guard
+from models.training.metrics_logger import Live
 from models.training.parallel import spread
 from models.training.params import TrainingParams
+from models.training.router_health import RouterHealth
 from models.training.schedule import learning_rate
 from models.training.validation import validation_loss
 

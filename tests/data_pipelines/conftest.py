@@ -9,14 +9,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines.stages import eval_data as benchmarks
-from data_pipelines.stages import clean
-from data_pipelines.stages import fetch
-from data_pipelines.stages import mix
-from data_pipelines.stages import pack
-from data_pipelines.stages import read
-from data_pipelines.stages import tokenizer
-from data_pipelines.stages import validate
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
     CleanParams,
@@ -31,6 +23,8 @@ from data_pipelines.params import (
 )
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.table import LOADERS
+from data_pipelines.stages import clean, fetch, mix, pack, read, tokenizer, validate
+from data_pipelines.stages import eval_data as benchmarks
 
 SAMPLE = SampleParams(examples_per_family=60, heldout_items=12, text_documents=300)
 

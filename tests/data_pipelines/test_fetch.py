@@ -13,13 +13,13 @@ import fsspec
 import pytest
 
 from data_pipelines import catalog
-from data_pipelines.sources import download
-from data_pipelines.stages import fetch
 from data_pipelines.errors import SourceError
 from data_pipelines.params import FetchParams
+from data_pipelines.sources import download
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.raw.table import DATASETS
 from data_pipelines.sources.table import LOADERS
+from data_pipelines.stages import fetch
 from data_pipelines.templates.instructions import names as template_groups
 
 CATALOG = """

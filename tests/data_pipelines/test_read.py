@@ -7,9 +7,9 @@ from itertools import pairwise
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines.stages import read
 from data_pipelines.errors import SourceError
 from data_pipelines.params import FetchParams
+from data_pipelines.stages import read
 from tests.data_pipelines.conftest import Room, load
 
 

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipelines import catalog
-from data_pipelines.stages import fetch
 from data_pipelines.example import Example, Refused
 from data_pipelines.params import (
     EngineParams,
@@ -24,6 +23,7 @@ from data_pipelines.params import (
 from data_pipelines.sources.eval_data.item import Item
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
+from data_pipelines.stages import fetch
 from tests.data_pipelines.conftest import Room, load
 
 ROOT = Path(os.environ.get("FLANMOE_FLAN_FILES", ""))

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines.stages import fetch
 from data_pipelines.errors import DataError, ExpectationFailed, SourceError
 from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 from data_pipelines.packed import PackedCorpus
 from data_pipelines.report.gather import gather
+from data_pipelines.stages import fetch
 from tests.data_pipelines.conftest import rows_of, table
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.config.schema import FleetParams
 from flows.errors import StageFailed
 from flows.fleet import kubernetes, slurm, torchrun
-from flows.config.schema import FleetParams
 from models.training.params import ParallelParams, TrainingParams
 from tests.conftest import answers, environment_of_a_user, free_port, last_step, wait_for
 

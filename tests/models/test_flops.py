@@ -8,10 +8,10 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.cost import flops
 from models.architecture.moe.routers.checks import ROUTER_CHOICES
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
+from models.cost import flops
 from models.cost.matching import D_FF_STEP, matches
 from models.cost.memory import OPTIMIZERS, training_memory
 from models.presets import PRESETS, preset

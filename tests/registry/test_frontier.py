@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from registry.errors import UnknownCost
 from registry.comparison.frontier import cost, frontier
+from registry.errors import UnknownCost
 
 TASKS = [{"task": "s/a", "suite": "s", "unit": "a"}, {"task": "s/b", "suite": "s", "unit": "b"}]
 

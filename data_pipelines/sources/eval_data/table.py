@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data import arithmetic
-from data_pipelines.sources.eval_data import exemplars
-from data_pipelines.sources.eval_data import instructions
-from data_pipelines.sources.eval_data import items
-from data_pipelines.sources.eval_data import knowledge
-from data_pipelines.sources.eval_data import reading
+from data_pipelines.sources.eval_data import (
+    arithmetic,
+    exemplars,
+    instructions,
+    items,
+    knowledge,
+    reading,
+)
 from data_pipelines.sources.eval_data.item import Item
 from data_pipelines.sources.part import Part
 

@@ -8,9 +8,9 @@ from transformers import AutoModelForSeq2SeqLM, T5Tokenizer
 
 from models.evaluation import suite as suites
 from models.evaluation.adapter import EncoderDecoder
-from models.evaluation.predictor import Answerer
 from models.evaluation.batches import answer
 from models.evaluation.eval_data import Benchmarks
+from models.evaluation.predictor import Answerer
 from models.evaluation.prompts import questions
 from models.evaluation.responses import Responses
 from models.evaluation.samples import Asked

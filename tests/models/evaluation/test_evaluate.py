@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from models.stages import evaluate
 from models.errors import DataMismatch, ModelError, NotComparable, UnknownModel
+from models.evaluation.responses import Responses
+from models.stages import evaluate
 from registry.comparison import compare as comparison
 from registry.comparison import results
 from registry.comparison.compare import Terms
-from models.evaluation.responses import Responses
 
 ALL = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")
 OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")

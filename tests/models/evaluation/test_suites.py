@@ -224,9 +224,9 @@ def test_mean_and_error_against_the_standard_library():
 def test_prompts_are_the_published_ones_letter_for_letter(tmp_path):
     import json
 
+    from data_pipelines.params import FetchParams
     from data_pipelines.stages import eval_data as benchmarks
     from data_pipelines.stages import fetch
-    from data_pipelines.params import FetchParams
 
     root = Path(os.environ["FLANMOE_FLAN_FILES"])
     sources = ("benchmarks/bbh", "benchmarks/mmlu", "exemplars/*")

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from models.training.batches import to_tensors
-from models.training.router_health import RouterHealth
 from models.training.loss import compute
+from models.training.router_health import RouterHealth
 from tests.models.training.made import corpus, model, moe
 
 

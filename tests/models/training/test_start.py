@@ -12,8 +12,8 @@ from models.architecture.t5 import T5
 from models.errors import DataMismatch, UnknownModel
 from models.params import RunParams
 from models.presets import preset
-from models.training.params import TrainingParams
 from models.training.initialization import start_model
+from models.training.params import TrainingParams
 from models.weights import save_weights
 
 PARAMS = TrainingParams(dropout=0.1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import distributed as dist
 
-from models.architecture.moe.dispatch.fairscale import FairscaleDispatch
 from models.architecture.moe.dispatch.checks import check_dispatch
+from models.architecture.moe.dispatch.fairscale import FairscaleDispatch
 from models.architecture.moe.dispatch.native import NativeDispatch
 from models.architecture.moe.dispatch.protocol import Dispatch
 from models.architecture.moe.dispatch.tutel import TutelDispatch
