@@ -23,7 +23,7 @@ from data_pipelines.params import (
 
 ENGINE = EngineParams()
 MIXTURES = ("muffin", "t0_sf", "niv2", "cot")
-MIX = MixParams(examples=10**9, caps={}, shares=dict.fromkeys(MIXTURES, 1.0))
+MIX = MixParams(num_examples=10**9, caps={}, shares=dict.fromkeys(MIXTURES, 1.0))
 PACK = PackParams(encoder_length=512, decoder_length=128)
 VALIDATE = ValidateParams(min_english_share=0.0)  # made-up words are of no language
 THREADS = len(os.sched_getaffinity(0))
@@ -41,7 +41,7 @@ def prepare(workspace: Path) -> dict[str, Any]:
     read.run(ReadParams(), ENGINE, workspace)
     clean.run(CleanParams(), ENGINE, workspace)
     mix.run(MIX, ENGINE, workspace)
-    params = TokenizerParams(vocab_size=8000, sentinels=100, max_sentences=20_000)
+    params = TokenizerParams(vocab_size=8000, num_sentinels=100, max_sentences=20_000)
     tokenizer.run(params, ENGINE, workspace)
     return {}
 
@@ -70,7 +70,7 @@ def lists(workspace: Path) -> dict[str, Any]:
     processor, texts = _texts(workspace)
     began = time.perf_counter()
     count = sum(sum(map(len, processor.Encode(w, num_threads=THREADS))) for w in texts)
-    return {"seconds": time.perf_counter() - began, "tokens": count}
+    return {"seconds": time.perf_counter() - began, "encoder_input_tokens": count}
 
 
 def arrays(workspace: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def arrays(workspace: Path) -> dict[str, Any]:
     processor, texts = _texts(workspace)
     began = time.perf_counter()
     count = sum(sum(map(len, processor.EncodeAsNumpy(w, num_threads=THREADS))) for w in texts)
-    return {"seconds": time.perf_counter() - began, "tokens": count}
+    return {"seconds": time.perf_counter() - began, "encoder_input_tokens": count}
 
 
 def datasets(workspace: Path) -> dict[str, Any]:
@@ -98,7 +98,13 @@ def datasets(workspace: Path) -> dict[str, Any]:
     def greedy(batch: dict[str, list[list[int]]]) -> dict[str, list[list[int]]]:
         """The next row begins where an example no longer fits."""
         rows: dict[str, list[list[int]]] = {
-            name: [] for name in ("tokens", "segments", "target_tokens", "target_segments")
+            name: []
+            for name in (
+                "encoder_input_tokens",
+                "encoder_segment_ids",
+                "decoder_target_tokens",
+                "decoder_segment_ids",
+            )
         }
         source: list[int] = []
         target: list[int] = []
@@ -106,10 +112,10 @@ def datasets(workspace: Path) -> dict[str, Any]:
         target_marks: list[int] = []
 
         def close() -> None:
-            rows["tokens"].append(source + [0] * (512 - len(source)))
-            rows["segments"].append(marks + [0] * (512 - len(marks)))
-            rows["target_tokens"].append(target + [0] * (128 - len(target)))
-            rows["target_segments"].append(target_marks + [0] * (128 - len(target_marks)))
+            rows["encoder_input_tokens"].append(source + [0] * (512 - len(source)))
+            rows["encoder_segment_ids"].append(marks + [0] * (512 - len(marks)))
+            rows["decoder_target_tokens"].append(target + [0] * (128 - len(target)))
+            rows["decoder_segment_ids"].append(target_marks + [0] * (128 - len(target_marks)))
 
         segment = 0
         for ids, answer in zip(batch["inputs"], batch["targets"], strict=True):
@@ -138,7 +144,7 @@ def datasets(workspace: Path) -> dict[str, Any]:
     )
     packed.save_to_disk(os.environ["HF_DATASETS_CACHE"] + "/packed")
     seconds = time.perf_counter() - began
-    some = packed.select(range(min(2000, len(packed))))["segments"]
+    some = packed.select(range(min(2000, len(packed))))["encoder_segment_ids"]
     filled = sum(sum(1 for s in row if s) for row in some) / (512 * len(some))
     return {"seconds": seconds, "encoder_fill": round(filled, 4)}
 

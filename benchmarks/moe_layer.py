@@ -56,7 +56,7 @@ def config(kind: str, experts: int, k: int, router: str | None = None) -> ModelC
     """One layer's sizes; dropless."""
     moe = MoEConfig(
         num_experts=experts,
-        k=k,
+        top_k=k,
         router=router or ("switch" if k == 1 else "st_moe"),
         decoder_router="switch" if router == "expert_choice" else None,
         capacity_factor_train=1.0 if router == "expert_choice" else None,

@@ -88,7 +88,7 @@ def plan(
     shared = flops.parameters(config).total - layers * stacked
     compute = flops.training(config, encoder_tokens=SOURCE, decoder_tokens=TARGET, rows=rows) / rate
     # There and back, forward and backward: 4 times k rows of d_model, but those that stay.
-    k = config.moe.k
+    k = config.moe.top_k
     tokens = rows * (SOURCE + TARGET) / 2
     leaving = 4 * k * tokens * config.d_model * HALF * layers * (1 - 1 / experts)
     near = (min(experts, PER_MACHINE) - 1) / max(experts - 1, 1)

@@ -89,9 +89,9 @@ def main() -> None:
 def _trainer(config: ModelConfig, corpus: PackedCorpus, folder: str, **changes: Any) -> Trainer:
     params = TrainingParams(
         **{
-            "batch_rows": ROWS,
+            "global_batch_size": ROWS,
             "threads": torch.get_num_threads(),
-            "checkpoint": CheckpointParams(every=10**6),
+            "checkpoint": CheckpointParams(save_every=10**6),
             **changes,
         }
     )
@@ -136,11 +136,11 @@ def _end_to_end(
 
 def _bare(config: ModelConfig, corpus: PackedCorpus, steps: int, warm: int = 2) -> list[float]:
     """Forward, backward, clipping, AdamW, on one batch that is there already."""
-    params = TrainingParams(batch_rows=ROWS)
+    params = TrainingParams(global_batch_size=ROWS)
     model = T5(config).reset_parameters(0).train()
     spread_model = spread(model, params, Group())
     batch = to_tensors(corpus, np.arange(ROWS))
-    for name in ("tokens", "target_tokens", "decoder_input"):
+    for name in ("encoder_input_tokens", "decoder_target_tokens", "decoder_input_tokens"):
         batch[name] = torch.randint(2, 1000, batch[name].shape)
     seconds = []
     for _ in range(steps + warm):
@@ -158,8 +158,10 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
     useful, total = _useful(corpus), 0
     lengths: list[tuple[int, int]] = []
     for shard in corpus.shards:
-        total += shard["segments"].size + shard["target_segments"].size
-        for source, target in zip(shard["segments"], shard["target_segments"], strict=True):
+        total += shard["encoder_segment_ids"].size + shard["decoder_segment_ids"].size
+        for source, target in zip(
+            shard["encoder_segment_ids"], shard["decoder_segment_ids"], strict=True
+        ):
             sizes = np.bincount(source)[1:], np.bincount(target, minlength=source.max() + 1)[1:]
             lengths += list(zip(*(size.tolist() for size in sizes), strict=True))
     order = np.random.default_rng(0).permutation(len(lengths))
@@ -177,7 +179,7 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
 def _useful(corpus: PackedCorpus) -> int:
     """Tokens that are not padding, both sides together."""
     return sum(
-        int((shard["segments"] > 0).sum() + (shard["target_segments"] > 0).sum())
+        int((shard["encoder_segment_ids"] > 0).sum() + (shard["decoder_segment_ids"] > 0).sum())
         for shard in corpus.shards
     )
 
@@ -186,7 +188,7 @@ def _checkpoints(corpus: PackedCorpus, pairs: int) -> dict[str, float]:
     """50 steps, the first of which starts a checkpoint, beside the 50 after them, which have none:
     of one run, so that what else the machine does weighs on both."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = _trainer(sparse(8), corpus, folder, checkpoint=CheckpointParams(every=100))
+        trainer = _trainer(sparse(8), corpus, folder, checkpoint=CheckpointParams(save_every=100))
         # The first is that of step 100.
         seconds = np.array(_steps_of(trainer, 100 * pairs, warm=99)[:-1]).reshape(pairs, 2, 50)
     one, none = (statistics.median(half.sum(1)) for half in (seconds[:, 0], seconds[:, 1]))
@@ -245,7 +247,7 @@ def _their_steps(
     if config.moe is None:
         model = T5ForConditionalGeneration(T5Config(**sizes, feed_forward_proj="relu"))
     else:
-        half = config.num_layers // config.moe.every
+        half = config.num_layers // config.moe.moe_every
         model = SwitchTransformersForConditionalGeneration(
             SwitchTransformersConfig(
                 **sizes, num_experts=config.moe.num_experts, num_sparse_encoder_layers=half,
@@ -280,12 +282,12 @@ class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         row = to_tensors(self.corpus, np.array([index]))
-        valid = row["target_segments"][0] > 0
+        valid = row["decoder_segment_ids"][0] > 0
         return {
-            "input_ids": row["tokens"][0],
-            "attention_mask": (row["segments"][0] > 0).long(),
-            "labels": row["target_tokens"][0].masked_fill(~valid, -100),
-            "decoder_input_ids": row["decoder_input"][0],
+            "input_ids": row["encoder_input_tokens"][0],
+            "attention_mask": (row["encoder_segment_ids"][0] > 0).long(),
+            "labels": row["decoder_target_tokens"][0].masked_fill(~valid, -100),
+            "decoder_input_ids": row["decoder_input_tokens"][0],
         }
 
 
@@ -296,13 +298,13 @@ class _Examples(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
         self.made: list[tuple[np.ndarray, np.ndarray]] = []
         self.collated: list[int] = []
         first = corpus.shards[0]
-        rows = min(512, len(first["tokens"]))
+        rows = min(512, len(first["encoder_input_tokens"]))
         for row in range(rows):
-            source, target = first["segments"][row], first["target_segments"][row]
+            source, target = first["encoder_segment_ids"][row], first["decoder_segment_ids"][row]
             for segment in range(1, int(source.max()) + 1):
                 self.made.append((
-                    first["tokens"][row][source == segment],
-                    first["target_tokens"][row][target == segment],
+                    first["encoder_input_tokens"][row][source == segment],
+                    first["decoder_target_tokens"][row][target == segment],
                 ))  # fmt: skip
         self.batch = round(ROWS * len(self.made) / rows)
 
@@ -357,8 +359,8 @@ def _child(job: dict[str, Any]) -> None:
         if group.world > 1:
             torch.distributed.broadcast_object_list(path)
         trainer = _trainer(
-            sparse(8), corpus, path[0], batch_rows=job["rows"],
-            parallel=ParallelParams(data=job["data"], experts=job["experts"]),
+            sparse(8), corpus, path[0], global_batch_size=job["rows"],
+            parallel=ParallelParams(data_parallel=job["data"], expert_parallel_size=job["experts"]),
         )  # fmt: skip
         trainer.group = group
         seconds = statistics.median(_steps_of(trainer, job["steps"]))

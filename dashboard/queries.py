@@ -13,11 +13,11 @@ import pandas as pd
 from registry.params import RegistryParams
 from registry.store import Registry
 
-HOME_VARIABLE = "FLANMOE_HOME"
+HOME_VARIABLE = "FLANMOE_PROJECT_DIR"
 
 
 def open_registry() -> Registry:
-    """The registry of the project in FLANMOE_HOME, or in the current folder."""
+    """The registry of the project in FLANMOE_PROJECT_DIR, or in the current folder."""
     return Registry.open(home(), RegistryParams().artifacts)
 
 

@@ -4,48 +4,16 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from dataclasses import field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import TEXT
-from data_pipelines.params import MIXTURES, TERMS
+from data_pipelines.sources.source import Source
 
 BUILT_IN = Path(__file__).with_name("catalog.yaml")
-
-
-@dataclass(frozen=True, kw_only=True, config={"extra": "forbid"})
-class Source:
-    """One entry; the head of catalog.yaml says what each field means."""
-
-    format: str
-    files: tuple[str, ...]
-    licence: str
-    terms: str
-    mixture: str = ""
-    suite: str = ""
-    also: dict[str, str] = field(default_factory=dict)
-    url: str = ""
-    cut: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if bool(self.mixture) == bool(self.suite):
-            raise ValueError("give it a mixture or a suite")
-        if self.mixture and self.mixture not in (*MIXTURES, TEXT):
-            raise ValueError(f"mixture must be one of {', '.join((*MIXTURES, TEXT))}")
-        if self.terms not in TERMS:
-            raise ValueError(f"terms must be one of {', '.join(TERMS)}")
-
-    @property
-    def patterns(self) -> dict[str, str]:
-        """Every file pattern -> the folder its files are published in."""
-        return dict.fromkeys(self.files, self.url) | self.also
+BUILT_IN_HASHES = Path(__file__).with_name("catalog.sha256")
 
 
 def path_of(named: str) -> Path:
@@ -116,7 +84,7 @@ def matches_one(name: str, pattern: str) -> bool:
 
 def pins(path: Path) -> dict[str, str]:
     """Hashes beside a catalog, as `sha256sum` writes them: file below the root -> sha256."""
-    beside = path.with_suffix(".sha256")
+    beside = BUILT_IN_HASHES if path == BUILT_IN else path.with_suffix(".sha256")
     if not beside.is_file():
         return {}
     found = {}

@@ -1,7 +1,8 @@
-"""Outputs appear whole or not at all: written beside their place, then renamed."""
+"""Hashes, and files that appear complete or not at all: written beside their place, then renamed."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,9 +12,59 @@ from pathlib import Path
 from typing import Any
 
 
+def sha256(path: Path) -> str:
+    """Return the hexadecimal digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys, so that equal content has an equal hash."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one step, after creating its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def read_json_lines(path: Path) -> tuple[list[Any], int]:
+    """Read a file of JSON lines up to the first incomplete one, as a killed process leaves.
+
+    Returns:
+        The values of the complete lines, and the number of bytes they take; 0 without a file.
+    """
+    values: list[Any] = []
+    complete_bytes = 0
+    if path.is_file():
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    values.append(json.loads(line))
+                except ValueError:
+                    break
+                if not line.endswith(b"\n"):
+                    values.pop()
+                    break
+                complete_bytes += len(line)
+    return values, complete_bytes
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Append one JSON line and wait until it is on the disk."""
+    with path.open("ab") as file:
+        file.write(json.dumps(value).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `path` when the block ends without an error."""
+    """Yield an empty folder that replaces `path` when the block ends without an error."""
     partial = path.with_name(path.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -24,7 +75,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what is needed on the way; a killed process's is cleared first."""
+    """Yield a temporary folder beside `path`; one that a killed process left is removed first."""
     scratch = path.with_name(path.name + ".scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -32,11 +83,3 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """JSON with sorted keys, so that equal content has an equal hash."""
-    partial = path.with_name(path.name + ".partial")
-    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, path)

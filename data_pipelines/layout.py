@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 RAW = Path("data/raw")
-BENCHMARKS = Path("data/benchmarks")
-GUARD = BENCHMARKS / "guard.parquet"
+BENCHMARKS = Path("data/eval_data")
+GUARD = BENCHMARKS / "eval_items.parquet"
 RECORDS = Path("data/records")
 CLEAN = Path("data/clean")
 MIXTURE = Path("data/mixture")

@@ -24,7 +24,12 @@ import pyarrow as pa
 
 from data_pipelines.errors import CorruptShard, DataError
 
-COLUMNS = ("tokens", "segments", "target_tokens", "target_segments")
+COLUMNS = (
+    "encoder_input_tokens",
+    "encoder_segment_ids",
+    "decoder_target_tokens",
+    "decoder_segment_ids",
+)
 Batch = dict[str, npt.NDArray[np.int32]]
 Shard = dict[str, npt.NDArray[np.int32]]
 
@@ -39,7 +44,7 @@ class PackedCorpus:
     @cached_property
     def starts(self) -> npt.NDArray[np.int64]:
         """The first row of each shard."""
-        sizes = [len(shard["tokens"]) for shard in self.shards]
+        sizes = [len(shard["encoder_input_tokens"]) for shard in self.shards]
         return np.cumsum([0, *sizes])[:-1]
 
     @classmethod
@@ -97,13 +102,16 @@ class PackedCorpus:
         shard = _repacked(self.shards, np.array(wanted))
         text = json.dumps([self.manifest["version"], sorted(patterns)])
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
-        manifest = {**self.manifest, "rows": len(shard["tokens"]), "version": version}
+        manifest = {**self.manifest, "rows": len(shard["encoder_input_tokens"]), "version": version}
         return PackedCorpus(manifest, [shard])
 
 
 def _repacked(shards: list[Shard], wanted: npt.NDArray[np.int64]) -> Shard:
     """Rows of those segments only, each put into the last row if it fits there (next fit)."""
-    sides = (("tokens", "segments"), ("target_tokens", "target_segments"))
+    sides = (
+        ("encoder_input_tokens", "encoder_segment_ids"),
+        ("decoder_target_tokens", "decoder_segment_ids"),
+    )
     lengths = [shards[0][tokens].shape[1] for tokens, _ in sides]
     made: list[list[list[npt.NDArray[np.int32]]]] = []
     room = [0, 0]

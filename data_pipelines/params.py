@@ -15,13 +15,13 @@ class SampleParams:
     """Another seed is another sample."""
     examples_per_family: int = 1200
     """Training rows of each task family that is not held out."""
-    heldout_items: int = 150
+    held_out_items: int = 150
     """Evaluation items of each held-out family."""
     text_documents: int = 20000
     """Plain documents for pre-training."""
 
     def __post_init__(self) -> None:
-        for name in ("examples_per_family", "heldout_items", "text_documents"):
+        for name in ("examples_per_family", "held_out_items", "text_documents"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
 
@@ -140,7 +140,7 @@ class MixParams:
     """The mixture (`data_pipelines.mix`). Shares and caps: Chung et al., arXiv 2210.11416."""
 
     seed: int = 0
-    examples: int = 24000
+    num_examples: int = 24000
     """Examples aimed at, training and validation together."""
     shares: dict[str, float] = field(
         default_factory=lambda: {"muffin": 46.0, "t0_sf": 27.9, "niv2": 24.2, "cot": 1.8}
@@ -155,15 +155,15 @@ class MixParams:
     section 3.5.2)."""
     few_shot_share: float = 0.5
     """Part of the examples with worked examples of the same task and template in front."""
-    max_shots: int = 5
+    max_exemplars: int = 5
     """Most worked examples in front of one."""
-    few_shot_characters: int = 1600
+    max_few_shot_characters: int = 1600
     """No more is put in front than makes inputs of this length."""
     validation_share: float = 0.02
     """Part of the examples kept from training, to measure the loss on."""
     text: str = "files"
     """Where pre-training text comes from: files (mixture text) or examples (their content)."""
-    window: int = 32768
+    examples_per_shard: int = 32768
     """Examples in one part of the mixture, which is also packed together."""
 
     def __post_init__(self) -> None:
@@ -179,8 +179,10 @@ class MixParams:
             raise ValueError("few_shot_share must lie in [0, 1]")
         if self.text not in ("files", "examples"):
             raise ValueError("text must be files or examples")
-        if self.examples < 1 or self.max_shots < 1 or self.window < 1:
-            raise ValueError("examples, max_shots and window must be at least 1")
+        if self.num_examples < 1 or self.max_exemplars < 1 or self.examples_per_shard < 1:
+            raise ValueError(
+                "num_examples, max_exemplars and examples_per_shard must be at least 1"
+            )
         if self.temperature < 1:
             raise ValueError("temperature must be at least 1")
 
@@ -211,15 +213,15 @@ class TokenizerParams:
 
     vocab_size: int = 1000
     """Pieces aimed at, sentinels included; fewer where the text has not that many."""
-    sentinels: int = 16
+    num_sentinels: int = 16
     """<extra_id_0> ..: the marks of span corruption (T5 has 100)."""
-    model: str = ""
+    model_file: str = ""
     """An existing SentencePiece model file to use instead of training one."""
     max_sentences: int = 200000
     """Text sampled for training the tokenizer."""
 
     def __post_init__(self) -> None:
-        if self.vocab_size <= self.sentinels + 16:
+        if self.vocab_size <= self.num_sentinels + 16:
             raise ValueError("vocab_size leaves no room beside the sentinels")
 
 
@@ -236,7 +238,7 @@ class PackParams:
     """Pre-training rows made by span corruption; the rest are prefix language modelling."""
     noise_density: float = 0.15
     """Part of a text that span corruption hides (arXiv 1910.10683, section 3.1.4)."""
-    mean_span: float = 3.0
+    mean_noise_span_length: float = 3.0
     """Mean length of a hidden span, in tokens."""
 
     def __post_init__(self) -> None:

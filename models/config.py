@@ -21,16 +21,16 @@ class MoEConfig:
     """Experts in each MoE layer (E)."""
     router: str = "switch"
     """A key of `models.architecture.moe.routers.table.ROUTERS`."""
-    k: int = 1
+    top_k: int = 1
     """Experts used by each token; with expert_choice, by a token on average."""
     decoder_router: str | None = None
     """Router of the decoder; null: the same. expert_choice needs another one there."""
-    decoder_k: int | None = None
-    """Experts used by each token of the decoder; null: k."""
-    every: int = 2
+    decoder_top_k: int | None = None
+    """Experts used by each token of the decoder; null: top_k."""
+    moe_every: int = 2
     """Every how many blocks of a stack the feed-forward layer is an MoE layer."""
     capacity_factor_train: float | None = 1.25
-    """Rows an expert accepts, as a multiple of tokens * k / E; null drops no token."""
+    """Rows an expert accepts, as a multiple of tokens * top_k / E; null drops no token."""
     capacity_factor_eval: float | None = 2.0
     """The same outside training."""
     min_capacity: int = 4
@@ -41,11 +41,11 @@ class MoEConfig:
     batch_priority: bool = False
     """When an expert is full, drop the tokens with the lowest gate, not the last ones
     (V-MoE, Riquelme et al., arXiv 2106.05974, section 4)."""
-    dense_beside: bool = False
+    dense_residual: bool = False
     """Keep a dense feed-forward layer beside each MoE layer (ST-MoE)."""
-    balance_loss: float = 0.01
+    load_balance_loss_weight: float = 0.01
     """Weight of the load-balance loss (Switch, eq. 4)."""
-    z_loss: float = 0.0
+    z_loss_weight: float = 0.0
     """Weight of the router z-loss (ST-MoE, eq. 5)."""
     expert_dropout: float = 0.2
     """Dropout inside experts while fine-tuning (Switch, section 2.4)."""
@@ -66,10 +66,10 @@ class ModelConfig:
     """Blocks in the encoder, and again in the decoder."""
     activation: str = "gated_gelu"
     """relu (T5 v1.0, Switch) or gated_gelu (T5 v1.1, ST-MoE, EC)."""
-    tie_logits: bool = False
+    tie_word_embeddings: bool = False
     """Share the input embedding with the output layer (T5 v1.0)."""
-    relative_buckets: int = 32
-    relative_max_distance: int = 128
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
     dropout: float = 0.0
     moe: MoEConfig | None = None
 
@@ -87,11 +87,11 @@ class ModelConfig:
     def moe_layers(self) -> tuple[int, ...]:
         """Indices of the blocks of a stack whose feed-forward layer is an MoE layer.
 
-        The last block of every group of `every` blocks, as in Switch and GShard.
+        The last block of every group of `moe_every` blocks, as in Switch and GShard.
         """
         if self.moe is None:
             return ()
-        every = self.moe.every
+        every = self.moe.moe_every
         return tuple(i for i in range(self.num_layers) if i % every == every - 1)
 
     def dense_twin(self) -> ModelConfig:
@@ -115,10 +115,12 @@ class ModelConfig:
         """The sparse half as the encoder's or the decoder's layers see it."""
         assert self.moe is not None
         moe = self.moe
-        router, k = moe.router, moe.k
+        router, top_k = moe.router, moe.top_k
         if decoder:
-            router, k = moe.decoder_router or router, moe.decoder_k or k
-        return dataclasses.replace(moe, router=router, k=k, decoder_router=None, decoder_k=None)
+            router, top_k = moe.decoder_router or router, moe.decoder_top_k or top_k
+        return dataclasses.replace(
+            moe, router=router, top_k=top_k, decoder_router=None, decoder_top_k=None
+        )
 
     def digest(self) -> str:
         """Short hash of the configuration, stable across processes."""
@@ -129,20 +131,22 @@ class ModelConfig:
 def _check_moe(moe: MoEConfig, num_layers: int) -> None:
     if moe.num_experts < 2:
         raise ConfigError(f"moe.num_experts is {moe.num_experts}: an MoE layer needs at least 2")
-    if not 1 <= moe.k <= moe.num_experts:
-        raise ConfigError(f"moe.k is {moe.k}: it must lie between 1 and {moe.num_experts} experts")
-    if not 1 <= moe.every <= num_layers:
+    if not 1 <= moe.top_k <= moe.num_experts:
         raise ConfigError(
-            f"moe.every is {moe.every}: it must lie between 1 and {num_layers} layers, "
+            f"moe.top_k is {moe.top_k}: it must lie between 1 and {moe.num_experts} experts"
+        )
+    if not 1 <= moe.moe_every <= num_layers:
+        raise ConfigError(
+            f"moe.moe_every is {moe.moe_every}: it must lie between 1 and {num_layers} layers, "
             "otherwise no layer holds experts"
         )
     for name in ("capacity_factor_train", "capacity_factor_eval"):
         factor = getattr(moe, name)
         if factor is not None and factor <= 0:
             raise ConfigError(f"moe.{name} is {factor}: it must be above 0, or null for dropless")
-    if moe.decoder_k is not None and not 1 <= moe.decoder_k <= moe.num_experts:
+    if moe.decoder_top_k is not None and not 1 <= moe.decoder_top_k <= moe.num_experts:
         raise ConfigError(
-            f"moe.decoder_k is {moe.decoder_k}: it must lie between 1 and {moe.num_experts} experts"
+            f"moe.decoder_top_k is {moe.decoder_top_k}: it must lie between 1 and {moe.num_experts} experts"
         )
     for name in ("min_capacity", "group_rows"):
         value = getattr(moe, name)
@@ -151,6 +155,6 @@ def _check_moe(moe: MoEConfig, num_layers: int) -> None:
     for name in ("jitter", "expert_dropout"):
         if not 0 <= getattr(moe, name) < 1:
             raise ConfigError(f"moe.{name} is {getattr(moe, name)}: it must lie in [0, 1)")
-    for name in ("balance_loss", "z_loss"):
+    for name in ("load_balance_loss_weight", "z_loss_weight"):
         if getattr(moe, name) < 0:
             raise ConfigError(f"moe.{name} is {getattr(moe, name)}: it must not be negative")

@@ -25,10 +25,6 @@ class DataMismatch(ModelError):
     """Shards that do not fit the model or the tokenizer they are used with."""
 
 
-class NotComparable(ModelError):
-    """Two evaluations of different items, prompts or versions."""
-
-
 class Diverged(ModelError):
     """Training produced a loss that is not a finite number."""
 

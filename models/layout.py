@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKED = Path("data/packed")
 TOKENIZER = Path("data/tokenizer")
-BENCHMARKS = Path("data/benchmarks")
+BENCHMARKS = Path("data/eval_data")
 CONTAMINATION = Path("data/mixture/contamination.json")
 FINDINGS = (Path("data/validation/results.json"), Path("data/packed/validation.json"))
 RUNS = Path("runs")

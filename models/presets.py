@@ -40,8 +40,8 @@ def _switch(experts: int, every: int = 2, train: float = 1.25, eval_: float = 2.
     return MoEConfig(
         num_experts=experts,
         router="switch",
-        k=1,
-        every=every,
+        top_k=1,
+        moe_every=every,
         capacity_factor_train=train,
         capacity_factor_eval=eval_,
     )
@@ -51,12 +51,12 @@ def _st(experts: int, every: int, z_loss: float, train: float, eval_: float) -> 
     return MoEConfig(
         num_experts=experts,
         router="st_moe",
-        k=2,
-        every=every,
+        top_k=2,
+        moe_every=every,
         capacity_factor_train=train,
         capacity_factor_eval=eval_,
-        dense_beside=True,
-        z_loss=z_loss,
+        dense_residual=True,
+        z_loss_weight=z_loss,
     )
 
 
@@ -64,7 +64,7 @@ def _gshard(experts: int) -> MoEConfig:
     return MoEConfig(
         num_experts=experts,
         router="gshard",
-        k=2,
+        top_k=2,
         capacity_factor_train=2.0,
         capacity_factor_eval=2.0,
     )
@@ -74,25 +74,27 @@ def _expert_choice(experts: int) -> MoEConfig:
     return MoEConfig(
         num_experts=experts,
         router="expert_choice",
-        k=1,
+        top_k=1,
         # Experts that choose tokens would look ahead in a decoder: top-2 there.
         decoder_router="st_moe",
-        decoder_k=2,
+        decoder_top_k=2,
         capacity_factor_train=1.0,
         capacity_factor_eval=1.0,
     )
 
 
 def _t5_v1_0(layers: int, heads: int, d_kv: int, d_model: int, d_ff: int) -> ModelConfig:
-    return dataclasses.replace(_t5(layers, heads, d_kv, d_model, d_ff, "relu"), tie_logits=True)
+    return dataclasses.replace(
+        _t5(layers, heads, d_kv, d_model, d_ff, "relu"), tie_word_embeddings=True
+    )
 
 
-def _tiny(router: str, k: int, **changes: Any) -> MoEConfig:
+def _tiny(router: str, top_k: int, **changes: Any) -> MoEConfig:
     """8 experts. Dropless outside training: an answer must not depend on its neighbours."""
     return MoEConfig(
         num_experts=8,
         router=router,
-        k=k,
+        top_k=top_k,
         capacity_factor_eval=None,
         expert_dropout=0.0,
         **changes,
@@ -115,14 +117,14 @@ PRESETS: dict[str, ModelConfig] = {
     "tiny_switch": _with(TINY, _tiny("switch", 1)),
     # The other families at the same size, to try a router on.
     "tiny_gs": _with(TINY, _tiny("gshard", 2, capacity_factor_train=2.0)),
-    "tiny_st": _with(TINY, _tiny("st_moe", 2, dense_beside=True, z_loss=1e-3)),
+    "tiny_st": _with(TINY, _tiny("st_moe", 2, dense_residual=True, z_loss_weight=1e-3)),
     "tiny_ec": _with(
         TINY,
         MoEConfig(
             num_experts=8,
             router="expert_choice",
             decoder_router="st_moe",
-            decoder_k=2,
+            decoder_top_k=2,
             capacity_factor_train=1.0,
             capacity_factor_eval=1.0,
             # Experts choose within a row, so that no answer depends on its neighbours in a batch.

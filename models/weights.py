@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from data_pipelines.files import sha256, write_bytes, write_json
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
-from models.files import sha256, write_bytes, write_json
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,3 +23,7 @@ class UnknownCost(RegistryError):
 
 class GateFailed(RegistryError):
     """A promotion that the gates refuse."""
+
+
+class NotComparable(RegistryError):
+    """Two evaluations of different items, prompts or versions."""

@@ -26,7 +26,7 @@ class Gate:
 def check(candidate: Version, champion: Version | None, params: GateParams) -> list[Gate]:
     """Every gate, also after one has failed: the whole list is the evidence."""
     score = candidate.evaluation
-    needed = score.chance + params.above_chance_errors * score.error
+    needed = score.chance + params.min_standard_errors_above_chance * score.error
     gates = [
         Gate(
             name="weights_kept",

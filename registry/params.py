@@ -11,7 +11,7 @@ class GateParams:
 
     min_items: int = 200
     """Fewest evaluation items its accuracy rests on."""
-    above_chance_errors: float = 2.0
+    min_standard_errors_above_chance: float = 2.0
     """How many standard errors its accuracy must lie above chance."""
     min_gain: float = 0.0
     """Accuracy it must have beyond the champion's."""

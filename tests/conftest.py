@@ -107,9 +107,9 @@ class Project:
 def small(params):
     """The project's own params, with less of everything and one architecture."""
     params["data_pipelines"]["fetch"]["sample"].update(
-        examples_per_family=60, heldout_items=15, text_documents=400
+        examples_per_family=60, held_out_items=15, text_documents=400
     )
-    params["data_pipelines"]["mix"]["examples"] = 1200
+    params["data_pipelines"]["mix"]["num_examples"] = 1200
     params["data_pipelines"]["validate"]["min_examples"] = 10
     params["data_pipelines"]["tokenizer"]["vocab_size"] = 500
     params["models"]["runs"] = {
@@ -122,9 +122,9 @@ def small(params):
         },
         "moe_instruct": {"preset": "tiny_switch", "start": "moe_base", "steps": 20},
     }
-    params["models"]["training"].update(batch_rows=4, checkpoint={"every": 5})
+    params["models"]["training"].update(global_batch_size=4, checkpoint={"save_every": 5})
     # So few steps need not beat chance: the gates are tested on their own.
-    params["registry"]["gates"] = {"min_items": 50, "above_chance_errors": -100.0}
+    params["registry"]["gates"] = {"min_items": 50, "min_standard_errors_above_chance": -100.0}
     return params
 
 

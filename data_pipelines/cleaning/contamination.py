@@ -95,7 +95,7 @@ def _low(hashes: Hashes) -> npt.NDArray[np.int64]:
 
 @remembered(2)
 def guard(path: Path, ngram: int, max_items: int) -> Guard:
-    """The guard of `guard.parquet` (columns suite, task, id, question, text)."""
+    """The guard of `eval_items.parquet` (columns suite, task, id, question, text)."""
     table = pq.read_table(path)
     suites = table["suite"].combine_chunks().dictionary_encode().indices.to_numpy()
     texts = normalised(table["text"].combine_chunks())

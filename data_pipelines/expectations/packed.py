@@ -37,10 +37,16 @@ def _suite(corpus: str, vocabulary: int) -> gx.ExpectationSuite:
         expectations=[
             gxe.ExpectColumnValuesToBeBetween(column="lowest_token", min_value=0),
             gxe.ExpectColumnValuesToBeBetween(column="highest_token", max_value=vocabulary - 1),
-            gxe.ExpectColumnValuesToBeBetween(column="segments", min_value=1),
-            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="target_segments"),
-            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="ends"),
-            gxe.ExpectColumnPairValuesToBeEqual(column_A="segments", column_B="target_ends"),
+            gxe.ExpectColumnValuesToBeBetween(column="encoder_segment_ids", min_value=1),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="encoder_segment_ids", column_B="decoder_segment_ids"
+            ),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="encoder_segment_ids", column_B="encoder_ends"
+            ),
+            gxe.ExpectColumnPairValuesToBeEqual(
+                column_A="encoder_segment_ids", column_B="decoder_ends"
+            ),
             gxe.ExpectColumnValuesToBeInSet(column="in_order", value_set=[True]),
         ],
     )
@@ -48,16 +54,19 @@ def _suite(corpus: str, vocabulary: int) -> gx.ExpectationSuite:
 
 def _frame(shard: dict[str, npt.NDArray[np.int32]]) -> pd.DataFrame:
     """One row a packed row, with what can be wrong with it."""
-    tokens = np.concatenate([shard["tokens"], shard["target_tokens"]], axis=1)
+    tokens = np.concatenate([shard["encoder_input_tokens"], shard["decoder_target_tokens"]], axis=1)
     frame = {"lowest_token": tokens.min(axis=1), "highest_token": tokens.max(axis=1)}
     in_order = np.ones(len(tokens), bool)
-    for side in ("", "target_"):
-        ids, segments = shard[f"{side}tokens"], shard[f"{side}segments"]
+    for side, token_column in (
+        ("encoder", "encoder_input_tokens"),
+        ("decoder", "decoder_target_tokens"),
+    ):
+        ids, segments = shard[token_column], shard[f"{side}_segment_ids"]
         # The last token of each segment: where the number changes.
         following = np.concatenate([segments[:, 1:], np.zeros((len(ids), 1), np.int32)], axis=1)
         last = (segments > 0) & (following != segments)
-        frame[f"{side}segments"] = segments.max(axis=1)
-        frame[f"{side}ends"] = (last & (ids == EOS)).sum(axis=1)
+        frame[f"{side}_segment_ids"] = segments.max(axis=1)
+        frame[f"{side}_ends"] = (last & (ids == EOS)).sum(axis=1)
         # 1 1 2 2 2 3 0 0: up by one, and padding only at the end.
         step = following - segments
         ends_row = following == 0

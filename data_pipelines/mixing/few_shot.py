@@ -73,8 +73,8 @@ def _chosen(inputs: str, uid: str, pool: Sequence[Worked], params: MixParams) ->
     others = [worked for worked in pool if worked.uid != uid]
     # The pool is in an order by chance: a row begins somewhere in it.
     chance = stable_hash(params.seed, "shots", uid)
-    wanted = 1 + chance % params.max_shots
-    blocks, room = [], params.few_shot_characters - len(inputs)
+    wanted = 1 + chance % params.max_exemplars
+    blocks, room = [], params.max_few_shot_characters - len(inputs)
     for step in range(min(wanted, len(others))):
         block = _shown(others[(chance // 64 + step) % len(others)])
         if len(block) + 2 <= room:

@@ -143,7 +143,7 @@ def chosen_windows(
             WHERE c.split = '{split}' ORDER BY c.place, c.uid
             """
         )
-        files += _write_windows(rows, params.window, scratch, f"{split}-")
+        files += _write_windows(rows, params.examples_per_shard, scratch, f"{split}-")
     return files
 
 
@@ -153,7 +153,7 @@ def text_windows(connection: duckdb.DuckDBPyConnection, params: MixParams, targe
         f"SELECT inputs AS text FROM kept WHERE mixture = '{TEXT}' "
         f"ORDER BY md5_number_lower('{params.seed} order ' || uid), uid"
     )
-    _write_windows(rows, params.window, target, "")
+    _write_windows(rows, params.examples_per_shard, target, "")
 
 
 def _write_windows(

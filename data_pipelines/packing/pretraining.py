@@ -41,7 +41,7 @@ def span_corruption(
 ) -> Pair:
     """Hide about `noise_density` of the tokens in spans; each leaves a sentinel behind."""
     hidden = max(1, round(len(tokens) * params.noise_density))
-    spans = max(1, min(round(hidden / params.mean_span), vocabulary.sentinels, hidden))
+    spans = max(1, min(round(hidden / params.mean_noise_span_length), vocabulary.sentinels, hidden))
     # Never more spans than there are gaps for visible tokens between them.
     spans = min(spans, len(tokens) - hidden)
     lengths = _partition(hidden, spans, rng)

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipelines.file_cache import remembered
+from data_pipelines.files import sha256
 from data_pipelines.packing.packer import fewest_rows
 from data_pipelines.packing.pretraining import pair
 from data_pipelines.packing.shard import Pairs, write_shard
 from data_pipelines.packing.vocabulary import Tokens, Vocabulary
 from data_pipelines.params import PackParams
-from data_pipelines.stages.fetch import sha256
 
 TEXT_TASK = "text"
 

@@ -1,8 +1,8 @@
 """Stage `benchmarks`: evaluation files into one form, for evaluation and for the guard.
 
-`data/benchmarks/index.json` is what evaluation reads: for each task its file of items, their hash,
+`data/eval_data/index.json` is what evaluation reads: for each task its file of items, their hash,
 the rows that were refused, and whether the source file is known to be a part of what is published.
-`guard.parquet` holds every item that can be scored: what training data is checked against.
+`eval_items.parquet` holds every item that can be scored: what training data is checked against.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from tqdm import tqdm
 from data_pipelines import layout, manifest
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Refused
-from data_pipelines.files import new_folder, write_json
+from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.sources.eval_data.item import Item
 from data_pipelines.sources.eval_data.table import QUESTIONS, READERS
 from data_pipelines.sources.part import Part
-from data_pipelines.stages.fetch import sha256
 
 GUARD_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "task", "id", "question", "text")]

@@ -3,7 +3,6 @@ file by its hash."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -16,13 +15,13 @@ from fsspec.implementations.local import LocalFileSystem
 from tqdm import tqdm
 
 from data_pipelines import catalog, layout
-from data_pipelines.catalog import Source
 from data_pipelines.errors import SourceError
-from data_pipelines.files import new_folder, write_json
+from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.params import FetchParams
 from data_pipelines.sources.download import download
 from data_pipelines.sources.sample.generate import SOURCES as SAMPLE
 from data_pipelines.sources.sample.generate import generate
+from data_pipelines.sources.source import Source
 
 DOWNLOADS = Path(".flanmoe/downloads")
 """What has arrived of a fetch that did not end, below the workspace."""
@@ -83,12 +82,6 @@ def _here(source: Source, hashes: dict[str, str], pins: dict[str, str]) -> dict[
     found = [file for file in hashes if catalog.matches(file, source.files)]
     cut = [file for file in found if file in source.cut and hashes[file] == pins.get(file)]
     return {"found": found, "cut": cut}
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _find(name: str, source: Source, params: FetchParams, pins: dict[str, str]) -> dict[str, str]:

@@ -83,7 +83,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
                     f"{workspace / layout.CLEAN / 'report.json'} for what was taken out"
                 )
             quota = quotas(
-                available, params.shares, params.caps, params.examples, params.temperature
+                available, params.shares, params.caps, params.num_examples, params.temperature
             )
             choose(connection, quota, params, scratch / "chosen.parquet")
             write_pool(connection, scratch / "pool.parquet")

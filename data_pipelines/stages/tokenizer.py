@@ -16,26 +16,27 @@ import sentencepiece as spm
 from data_pipelines import layout
 from data_pipelines.database import database, literal
 from data_pipelines.errors import SourceError
-from data_pipelines.files import new_folder, scratch_folder
+from data_pipelines.files import new_folder, scratch_folder, sha256
 from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import EngineParams, TokenizerParams
-from data_pipelines.stages.fetch import sha256
 
 
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
     """Writes data/tokenizer/spiece.model and tokenizer.json (pieces, sentinels, hash)."""
     with new_folder(workspace / layout.TOKENIZER) as out:
         target = out / "spiece.model"
-        if params.model:
-            if not Path(params.model).is_file():
-                raise SourceError(f"data_pipelines.tokenizer.model: {params.model} is missing")
-            shutil.copyfile(params.model, target)
+        if params.model_file:
+            if not Path(params.model_file).is_file():
+                raise SourceError(
+                    f"data_pipelines.tokenizer.model_file: {params.model_file} is missing"
+                )
+            shutil.copyfile(params.model_file, target)
         else:
             target.write_bytes(_train(_texts(workspace, params, engine.memory_mb), params))
-        vocabulary = Vocabulary.load(target, params.sentinels)
+        vocabulary = Vocabulary.load(target, params.num_sentinels)
         description = {
             "pieces": vocabulary.pieces,
-            "sentinels": params.sentinels,
+            "sentinels": params.num_sentinels,
             "size": vocabulary.size,
             "sha256": sha256(target),
         }
@@ -71,7 +72,7 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=model,
-        vocab_size=params.vocab_size - params.sentinels,
+        vocab_size=params.vocab_size - params.num_sentinels,
         hard_vocab_limit=False,
         character_coverage=1.0 if params.vocab_size < 4000 else 0.9995,
         split_digits=params.vocab_size >= 4000,

@@ -32,7 +32,7 @@ def serve(port: int | None) -> None:
                 "`flanmoe dashboard --port PORT`"
             ) from None
     app = Path(dashboard.__file__).parent / "app.py"
-    os.environ["FLANMOE_HOME"] = str(home)
+    os.environ["FLANMOE_PROJECT_DIR"] = str(home)
     print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
     options = {
         "server.address": address,

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from data_pipelines import catalog as catalogs
 from data_pipelines import layout
-from data_pipelines.catalog import Source
 from data_pipelines.report.gather import gather
+from data_pipelines.sources.source import Source
 from flows.config import load as check
 from flows.config.schema import Params
 from flows.runtime import workspace as project

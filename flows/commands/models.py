@@ -75,7 +75,7 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
         "router": moe.router if moe else None,
         "decoder_router": config.moe_of(decoder=True).router if moe else None,
         "experts": moe.num_experts if moe else 1,
-        "k": moe.k if moe else 1,
+        "k": moe.top_k if moe else 1,
         "layers": config.num_layers,
         "d_model": config.d_model,
         "total_parameters": parameters.total,

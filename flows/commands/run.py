@@ -12,6 +12,7 @@ from flows.runtime import workspace as project
 from flows.runtime.dask_cluster import cluster
 from flows.runtime.display import Display, models_table, wide_console
 from flows.runtime.processes import Processes, on_interrupt
+from flows.stages import digest
 from registry.store import Registry
 
 
@@ -34,6 +35,7 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
             # While the server boots. Prefect reads its settings, the URL among them, on import.
             from flows.runtime import pipeline
 
+            digest.run(folder)  # first, as DVC compares the stages' code by it
             stages = graph.read(folder)
             api.await_healthy()
             display = Display(console)

@@ -21,6 +21,15 @@ def stage_params() -> tuple[Any, Path]:
 
 
 @click.command()
+def digest() -> None:
+    """Stage: digest of the code of every stage, data/code_digests.json."""
+    from flows.runtime import workspace as project
+    from flows.stages import digest as stage
+
+    stage.run(project.find())
+
+
+@click.command()
 def fetch() -> None:
     """Stage: bring the sources into data/raw, pinned by hash."""
     from data_pipelines.stages import fetch as stage
@@ -29,9 +38,9 @@ def fetch() -> None:
     stage.run(params.data_pipelines.fetch, workspace)
 
 
-@click.command()
-def benchmarks() -> None:
-    """Stage: evaluation files into one form, data/benchmarks."""
+@click.command("eval_data")
+def eval_data() -> None:
+    """Stage: evaluation files into one form, data/eval_data."""
     from data_pipelines.stages import eval_data as stage
 
     _, workspace = stage_params()
@@ -130,8 +139,9 @@ def check_run(params: Any, name: str) -> None:
 
 
 STAGES: tuple[click.Command, ...] = (
+    digest,
     fetch,
-    benchmarks,
+    eval_data,
     read,
     clean,
     mix,

@@ -8,6 +8,8 @@ import types
 import typing
 from typing import Any
 
+from flows.config.renamed_keys import new_name
+
 
 def unknown_keys(data: Any, kind: Any, path: str) -> list[str]:
     """Keys of the data that no field stands for, at any depth."""
@@ -20,6 +22,10 @@ def unknown_keys(data: Any, kind: Any, path: str) -> list[str]:
         for key, value in data.items():
             where = f"{path}.{key}" if path else str(key)
             if key not in hints:
+                renamed = new_name(where)
+                if renamed is not None:
+                    found.append(f"{where}: unknown key; renamed to {renamed!r}")
+                    continue
                 near = difflib.get_close_matches(str(key), hints, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 found.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")

@@ -19,7 +19,7 @@ from flows.config.run_training import training_of
 from flows.config.schema import Params
 from flows.errors import InvalidParams
 from models.config import ModelConfig
-from models.params import SCRATCH
+from models.training.params import SCRATCH
 
 
 def load(path: Path) -> Params:
@@ -103,26 +103,26 @@ def _recipe(params: Params, name: str, config: ModelConfig) -> list[str]:
     where = (
         f"models.runs.{name}.training" if params.models.runs[name].training else ("models.training")
     )
-    world = training.processes * params.flows.fleet.nodes
+    world = training.processes_per_node * params.flows.fleet.nodes
     problems = []
     try:
         check_dispatch(training.dispatch, config, precision=training.precision)
     except ModelError as error:
         problems.append(f"{where}.dispatch: {error}")
-    experts = training.parallel.experts
+    experts = training.parallel.expert_parallel_size
     try:
         check_expert_parallel(experts, config)
     except ModelError as error:
-        problems.append(f"{where}.parallel.experts: {error} (run {name})")
+        problems.append(f"{where}.parallel.expert_parallel_size: {error} (run {name})")
     if world % experts:
         problems.append(
-            f"{where}.parallel.experts: is {experts}, which does not divide the {world} processes "
-            f"({training.processes} on each of {params.flows.fleet.nodes} machines)"
+            f"{where}.parallel.expert_parallel_size: is {experts}, which does not divide the {world} processes "
+            f"({training.processes_per_node} on each of {params.flows.fleet.nodes} machines)"
         )
-    if training.batch_rows % (world * training.accumulate):
+    if training.global_batch_size % (world * training.gradient_accumulation_steps):
         problems.append(
-            f"{where}.batch_rows: {training.batch_rows} cannot be shared evenly by {world} "
-            f"processes in {training.accumulate} part(s)"
+            f"{where}.global_batch_size: {training.global_batch_size} cannot be shared evenly by {world} "
+            f"processes in {training.gradient_accumulation_steps} part(s)"
         )
     if training.freeze is not None and config.moe is None:
         problems.append(

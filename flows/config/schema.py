@@ -7,81 +7,30 @@ from typing import Any
 
 from dashboard.params import DashboardParams
 from data_pipelines.params import DataParams
+from flows.fleet.params import FleetParams
 from models.params import ModelsParams
 from registry.params import RegistryParams
-
-LAUNCHERS = ("local", "rendezvous", "work_pool", "slurm")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FleetParams:
-    """The machines that training runs on (`flows.fleet`). All see the same files."""
-
-    launcher: str = "local"
-    """local: this machine; rendezvous: this one and those on which `flanmoe fleet join` is called;
-    work_pool: agents that a Prefect work pool starts, e.g. on Kubernetes; slurm: sbatch."""
-    nodes: int = 1
-    """Machines; each has `models.training.processes` processes."""
-    endpoint: str = ""
-    """HOST:PORT of the first machine, where the others find it; with slurm it is found out."""
-    work_pool: str = ""
-    """Name of the Prefect work pool."""
-    image: str = "flanmoe:latest"
-    """Container image with this project in `folder`, for a Kubernetes work pool."""
-    namespace: str = "default"
-    """Of Kubernetes."""
-    claim: str = ""
-    """PersistentVolumeClaim that is mounted at `folder`: the project, its data and its runs."""
-    folder: str = "/project"
-    """Where machines of the fleet see the project."""
-    gpus: int = 0
-    """GPUs of each machine; `models.training.processes` should be as many."""
-    cpus: int = 4
-    """Processors of each machine."""
-    memory_gb: int = 16
-    """Memory of each machine."""
-    partition: str = ""
-    """Of Slurm; empty: its default."""
-    hours: float = 24.0
-    """Longest time of a Slurm job."""
-
-    def __post_init__(self) -> None:
-        if self.launcher not in LAUNCHERS:
-            raise ValueError(
-                f"launcher is {self.launcher!r}: it must be one of {', '.join(LAUNCHERS)}"
-            )
-        if self.nodes < 1 or self.cpus < 1 or self.gpus < 0 or self.memory_gb < 1:
-            raise ValueError("nodes, cpus and memory_gb must be at least 1, gpus not negative")
-        if self.launcher == "local" and self.nodes > 1:
-            raise ValueError("launcher local is one machine, and nodes is above 1")
-        host, colon, port = self.endpoint.rpartition(":")
-        if self.endpoint and not (host and colon and port.isdigit()):
-            raise ValueError(f"endpoint is {self.endpoint!r}: it must be HOST:PORT")
-        if self.launcher in ("rendezvous", "work_pool") and not self.endpoint:
-            raise ValueError(f"launcher {self.launcher} needs an endpoint, HOST:PORT")
-        if self.launcher == "work_pool" and not self.work_pool:
-            raise ValueError("launcher work_pool needs the name of a work_pool")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowsParams:
     """How the flow runs the stages (`flows.*`)."""
 
-    parallel: int = 2
+    max_parallel_stages: int = 2
     """Stages that run at once where the graph allows it; DVC's lock bears about 4."""
     retries: int = 3
     """Times a stage is tried again when DVC's lock is refused, or when its machine was taken away
     after it had saved (pre-emption)."""
-    dask_cluster: str = "distributed.LocalCluster"
+    dask_cluster_class: str = "distributed.LocalCluster"
     """Class of the Dask cluster that a run starts with `data_pipelines.engine: dask` and no
     scheduler named, e.g. dask_kubernetes.operator.KubeCluster."""
-    dask_options: dict[str, Any] = field(default_factory=dict)
+    dask_cluster_kwargs: dict[str, Any] = field(default_factory=dict)
     """What that class is made with."""
     fleet: FleetParams = field(default_factory=FleetParams)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.parallel <= 8:
-            raise ValueError("parallel must lie between 1 and 8")
+        if not 1 <= self.max_parallel_stages <= 8:
+            raise ValueError("max_parallel_stages must lie between 1 and 8")
         if self.retries < 0:
             raise ValueError("retries must not be negative")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.config.schema import FleetParams
+from flows.fleet.params import FleetParams
 
 LABEL = "flanmoe.machine"
 
@@ -27,15 +27,17 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "command": "{{ command }}",
         "env": "{{ env }}",
-        "workingDir": fleet.folder,
+        "workingDir": fleet.project_dir,
         "resources": {"requests": dict(resources), "limits": dict(resources)},
         # Processes of a machine exchange data through shared memory.
         "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
     }
     volumes: list[dict[str, Any]] = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
-    if fleet.claim:
-        container["volumeMounts"].append({"name": "project", "mountPath": fleet.folder})
-        volumes.append({"name": "project", "persistentVolumeClaim": {"claimName": fleet.claim}})
+    if fleet.volume_claim:
+        container["volumeMounts"].append({"name": "project", "mountPath": fleet.project_dir})
+        volumes.append(
+            {"name": "project", "persistentVolumeClaim": {"claimName": fleet.volume_claim}}
+        )
     labels = "{{ labels }}"
     manifest = {
         "apiVersion": "batch/v1",

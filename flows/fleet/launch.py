@@ -14,7 +14,7 @@ from flows.fleet import torchrun
 def launch(name: str, params: Params, workspace: Path) -> None:
     """Trains run `name` where `flows.fleet` says. Raises what the launcher raises."""
     training, fleet = training_of(params.models, name), params.flows.fleet
-    alone = fleet.launcher == "local" and training.processes == 1
+    alone = fleet.launcher == "local" and training.processes_per_node == 1
     if alone or torchrun.inside():
         from models.stages import train
 

@@ -7,8 +7,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from flows.config.schema import FleetParams
 from flows.errors import StageFailed, StagePreempted
+from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
 from models.training.preemption import RESUME
 
@@ -21,7 +21,7 @@ def render(name: str, training: TrainingParams, fleet: FleetParams, workspace: P
     Slurm sends SIGTERM two minutes before it takes the machines away: training then saves, ends
     with 75, and the job is queued again.
     """
-    minutes = max(1, math.ceil(fleet.hours * 60))
+    minutes = max(1, math.ceil(fleet.time_limit_hours * 60))
     options = {
         "job-name": f"flanmoe-{name}",
         "nodes": fleet.nodes,

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.config.schema import FleetParams
 from flows.errors import StageFailed, StagePreempted
+from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
 
 RETRY_SECONDS = 5.0
@@ -33,8 +33,8 @@ def command(
     """
     words = [
         *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nproc-per-node", str(training.processes)),
-        *("--max-restarts", str(training.parallel.restarts)),
+        *("--nproc-per-node", str(training.processes_per_node)),
+        *("--max-restarts", str(training.parallel.max_restarts)),
         *("--monitor-interval", "0.5"),
     ]
     if fleet.nodes == 1 and fleet.launcher == "local":
@@ -76,7 +76,7 @@ def run(words: list[str], name: str, training: TrainingParams, workspace: Path) 
 
 def keep_running(words: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
     """Runs an agent, again where it fails: a machine that was cut off comes back to the others."""
-    for left in range(training.parallel.restarts, -1, -1):
+    for left in range(training.parallel.max_restarts, -1, -1):
         try:
             run(words, name, training, workspace)
         except StageFailed:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flows.config.schema import FleetParams
 from flows.errors import ServerError, StageFailed
 from flows.fleet.kubernetes import LABEL
+from flows.fleet.params import FleetParams
 from flows.runtime import workspace as project
 
 NAME = "fleet-agent"
@@ -41,9 +41,13 @@ def deploy(fleet: FleetParams) -> str:
             name=NAME,
             work_pool_name=pool.name,
             entrypoint=ENTRYPOINT,
-            path=fleet.folder,
+            path=fleet.project_dir,
             pull_steps=[
-                {"prefect.deployments.steps.set_working_directory": {"directory": fleet.folder}}
+                {
+                    "prefect.deployments.steps.set_working_directory": {
+                        "directory": fleet.project_dir
+                    }
+                }
             ],
             parameter_openapi_schema={"type": "object", "properties": {}},
             enforce_parameter_schema=False,
@@ -62,9 +66,9 @@ def submit(name: str, fleet: FleetParams, workspace: Path) -> None:
     if not workspace.is_relative_to(home):
         raise StageFailed(
             f"train {name}: {workspace} is not below {home}, which the machines of the fleet see "
-            f"at {fleet.folder}: give --workspace a folder inside the project"
+            f"at {fleet.project_dir}: give --workspace a folder inside the project"
         )
-    folder = Path(fleet.folder) / workspace.relative_to(home)
+    folder = Path(fleet.project_dir) / workspace.relative_to(home)
     deployment = deploy(fleet)
     with get_client(sync_client=True) as client:
         found = client.read_deployment_by_name(deployment)

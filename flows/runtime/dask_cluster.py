@@ -28,8 +28,8 @@ def cluster(params: Params) -> Iterator[str | None]:
         return
     from prefect_dask.task_runners import DaskTaskRunner
 
-    options = dict(flows.dask_options)
-    if flows.dask_cluster == LOCAL:
+    options = dict(flows.dask_cluster_kwargs)
+    if flows.dask_cluster_class == LOCAL:
         workers = data.workers or len(os.sched_getaffinity(0))
         options = {
             "n_workers": workers,
@@ -40,13 +40,13 @@ def cluster(params: Params) -> Iterator[str | None]:
         }
     with ExitStack() as stack:
         try:
-            runner = DaskTaskRunner(cluster_class=flows.dask_cluster, cluster_kwargs=options)
+            runner = DaskTaskRunner(cluster_class=flows.dask_cluster_class, cluster_kwargs=options)
             stack.enter_context(runner)
             address = str(runner.client.scheduler.address)
         except Exception as error:  # whatever the named class raises
             reason = " ".join(str(error).split())
             raise FlowError(
-                f"flows.dask_cluster {flows.dask_cluster!r} does not start: {reason}"
+                f"flows.dask_cluster_class {flows.dask_cluster_class!r} does not start: {reason}"
             ) from None
         os.environ[ADDRESS_VARIABLE] = address
         try:

@@ -36,7 +36,11 @@ def read(workspace: Path) -> Graph:
                 for stage in graph.nodes
             }
             named = {stage.addressing: stage.name for stage in graph.nodes}
-            changed = frozenset(named[address] for address in repo.status())
+            changed = frozenset(
+                named[address]
+                for address, reasons in repo.status().items()
+                if reasons != ["always changed"]
+            )
     except DvcException as error:
         raise FlowError(f"{workspace / 'dvc.yaml'}: {' '.join(str(error).split())}") from None
     return Graph(order=tuple(order), needs=needs, changed=changed)

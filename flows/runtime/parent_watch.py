@@ -7,11 +7,11 @@ import signal
 import threading
 import time
 
-PARENT_VARIABLE = "FLANMOE_PARENT"
+PARENT_VARIABLE = "FLANMOE_PARENT_PID"
 
 
 def end_with_parent() -> None:
-    """Watch the process named in FLANMOE_PARENT, if any; when it is gone, end this group."""
+    """Watch the process named in FLANMOE_PARENT_PID, if any; when it is gone, end this group."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent:
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()

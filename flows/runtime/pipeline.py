@@ -96,7 +96,7 @@ def run(job: Job) -> Result:
         get_run_logger().info("%s", decision.reason)
         return decision
 
-    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=job.params.flows.parallel)
+    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=job.params.flows.max_parallel_stages)
 
     @flow(
         name="flanmoe",

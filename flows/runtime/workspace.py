@@ -20,11 +20,9 @@ from typing import Any
 import yaml
 
 from flows.errors import FlowError, NoProject, WorkspaceBusy
-from models.params import SCRATCH
+from models.training.params import SCRATCH
 
 STATE = Path(".flanmoe")
-CODE = ("data_pipelines", "models")
-"""Folders that stages in dvc.yaml depend on."""
 
 
 def find() -> Path:
@@ -63,10 +61,6 @@ def prepare(project: Path, workspace: Path, params: dict[str, Any]) -> Path:
     state = workspace / STATE
     state.mkdir(parents=True, exist_ok=True)
     (state / "home").write_text(f"{project}\n", encoding="utf-8")
-    for folder in CODE:
-        link = workspace / folder
-        if not link.exists():
-            link.symlink_to(project / folder, target_is_directory=True)
     scratch = Path("runs/scratch/weights")
     shutil.copytree(project / scratch, workspace / scratch, dirs_exist_ok=True)
     for brought in _brought(params, project):
@@ -107,7 +101,7 @@ def alone(workspace: Path) -> Iterator[None]:
 
 def _absolute(params: dict[str, Any], project: Path) -> dict[str, Any]:
     data = params.get("data_pipelines", {})
-    for section, key in (("fetch", "root"), ("fetch", "catalog"), ("tokenizer", "model")):
+    for section, key in (("fetch", "root"), ("fetch", "catalog"), ("tokenizer", "model_file")):
         value = data.get(section, {}).get(key)
         if value and "://" not in value:  # a URL means the same everywhere
             data[section][key] = str((project / value).resolve())

@@ -22,9 +22,11 @@ class RelativePositionBias(nn.Module):
     def __init__(self, config: ModelConfig, *, bidirectional: bool) -> None:
         super().__init__()
         self.bidirectional = bidirectional
-        self.buckets = config.relative_buckets
-        self.max_distance = config.relative_max_distance
-        self.weight = nn.Parameter(torch.empty(config.relative_buckets, config.num_heads))
+        self.buckets = config.relative_attention_num_buckets
+        self.max_distance = config.relative_attention_max_distance
+        self.weight = nn.Parameter(
+            torch.empty(config.relative_attention_num_buckets, config.num_heads)
+        )
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=0.02)

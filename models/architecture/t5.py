@@ -155,7 +155,7 @@ class T5(nn.Module):
         self.decoder = Stack(config, decoder=True)
         self.head = (
             None
-            if config.tie_logits
+            if config.tie_word_embeddings
             else nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         )
 

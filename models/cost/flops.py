@@ -89,7 +89,7 @@ class Forward:
 
 def weights(config: ModelConfig) -> Iterator[Weight]:
     """Every tensor of the model, by shape."""
-    yield _all((config.vocab_size, config.d_model), 1 if config.tie_logits else 2)
+    yield _all((config.vocab_size, config.d_model), 1 if config.tie_word_embeddings else 2)
     for decoder in (False, True):
         yield from stack_weights(config, decoder=decoder)
 
@@ -104,14 +104,14 @@ def stack_weights(
     yield _all((d, inner), attentions)
     # A norm before each attention and feed-forward, and one after the stack.
     yield _all((d,), attentions + layers + 1)
-    yield _all((config.relative_buckets, config.num_heads), 1)
+    yield _all((config.relative_attention_num_buckets, config.num_heads), 1)
     into = 2 if config.activation == "gated_gelu" else 1
     sparse = len(config.moe_layers())
     dense = layers - sparse
     if config.moe is not None:
         moe = config.moe_of(decoder=decoder)
-        e, k = moe.num_experts, moe.k
-        dense += sparse if moe.dense_beside else 0
+        e, k = moe.num_experts, moe.top_k
+        dense += sparse if moe.dense_residual else 0
         yield _all((e, d), sparse)
         # An expert's tensor is a slice of a stacked one.
         yield Weight(shape=(d, config.d_ff), copies=into * sparse * e, active=into * sparse * k)
@@ -213,8 +213,8 @@ def _feed_forward(config: ModelConfig, tokens: int, decoder: bool) -> dict[str, 
     found = {"feed_forward": (config.num_layers - sparse) * one}
     if config.moe is not None:
         moe = config.moe_of(decoder=decoder)
-        found["feed_forward"] += sparse * one if moe.dense_beside else 0
-        found["experts"] = sparse * one * moe.k
+        found["feed_forward"] += sparse * one if moe.dense_residual else 0
+        found["experts"] = sparse * one * moe.top_k
         found["routing"] = 2 * sparse * config.d_model * moe.num_experts * tokens
     return found
 

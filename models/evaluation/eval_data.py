@@ -1,4 +1,4 @@
-"""The benchmark items that the data room wrote: data/benchmarks, checked against its index."""
+"""The benchmark items that the data room wrote: data/eval_data, checked against its index."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_pipelines.files import sha256
 from models.errors import DataMismatch
 from models.evaluation.suite import Suite
-from models.files import sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """data/benchmarks, whose files must be those of its index."""
+    """data/eval_data, whose files must be those of its index."""
 
     folder: Path
     entries: dict[tuple[str, str], dict[str, Any]]
@@ -44,7 +44,7 @@ class Benchmarks:
         """Raises DataMismatch where there is no index."""
         path = folder / "index.json"
         if not path.is_file():
-            raise DataMismatch(f"{path} is missing; run `flanmoe benchmarks`")
+            raise DataMismatch(f"{path} is missing; run `flanmoe eval_data`")
         index = json.loads(path.read_text(encoding="utf-8"))
         return cls(folder, {(entry["suite"], entry["task"]): entry for entry in index})
 
@@ -107,7 +107,7 @@ class Benchmarks:
         if unanswered:
             raise DataMismatch(
                 f"{self.folder / entry['file']}: item {unanswered[0]!r} has no answer "
-                f"({len(unanswered)} such); run `flanmoe benchmarks`"
+                f"({len(unanswered)} such); run `flanmoe eval_data`"
             )
         return Task(
             name=suite.label(benchmark, task),
@@ -124,11 +124,11 @@ class Benchmarks:
     def _items(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
         file = self.folder / entry["file"]
         if not file.is_file() or sha256(file) != entry["sha256"]:
-            raise DataMismatch(f"{file} is missing or changed; run `flanmoe benchmarks`")
+            raise DataMismatch(f"{file} is missing or changed; run `flanmoe eval_data`")
         with file.open(encoding="utf-8") as lines:
             items = [json.loads(line) for line in lines]
         if not items:
-            raise DataMismatch(f"{file} holds no item; run `flanmoe benchmarks`")
+            raise DataMismatch(f"{file} holds no item; run `flanmoe eval_data`")
         return items
 
 

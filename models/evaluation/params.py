@@ -13,14 +13,14 @@ class EvaluationParams:
     """Suites to score, names of files in models/evaluation/suites."""
     limit: int | None = None
     """Items of each task, chosen by hash; null: all. A limit marks scores partial."""
-    max_input: int | None = None
+    max_input_tokens: int | None = None
     """Longest prompt in tokens; null: the encoder length the model was trained at. Worked examples
     that do not fit are left out."""
     max_new_tokens: int | None = None
     """Longest generated answer, where that is less than the suite's own; null: the suite's own."""
-    batch_items: int = 64
+    batch_size: int = 64
     """Requests answered at once, at most."""
-    batch_tokens: int = 16384
+    max_batch_tokens: int = 16384
     """Input tokens answered at once, padding included, at most."""
     threads: int = 1
     """CPU threads of each process."""
@@ -32,7 +32,7 @@ class EvaluationParams:
     """Address of a running Dask scheduler; empty: DASK_SCHEDULER_ADDRESS, else one of our own."""
 
     def __post_init__(self) -> None:
-        for name in ("limit", "max_input", "max_new_tokens", "batch_items", "batch_tokens",
+        for name in ("limit", "max_input_tokens", "max_new_tokens", "batch_size", "max_batch_tokens",
                      "threads", "workers"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:

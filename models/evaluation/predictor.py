@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from data_pipelines.files import sha256
 from models.architecture.generation import greedy
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, DataMismatch, UnknownModel
 from models.evaluation.tokens import Tokens
-from models.files import sha256
 from models.weights import load_weights
 
 PAD, EOS = 0, 1

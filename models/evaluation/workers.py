@@ -55,7 +55,7 @@ def answered(
         except BrokenProcessPool:
             raise ModelError(
                 "a process that answered a batch died, perhaps for memory: lower "
-                "models.evaluation.workers or batch_tokens; the same command continues"
+                "models.evaluation.workers or max_batch_tokens; the same command continues"
             ) from None
         finally:
             for future in futures:

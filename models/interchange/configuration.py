@@ -39,9 +39,9 @@ def from_theirs(theirs: dict[str, Any], *, separate_head: bool) -> ModelConfig:
         d_kv=_need(theirs, "d_kv"),
         num_layers=layers,
         activation=activations[name],
-        tie_logits=scales_output(theirs) and not separate_head,
-        relative_buckets=theirs.get("relative_attention_num_buckets", 32),
-        relative_max_distance=theirs.get("relative_attention_max_distance", 128),
+        tie_word_embeddings=scales_output(theirs) and not separate_head,
+        relative_attention_num_buckets=theirs.get("relative_attention_num_buckets", 32),
+        relative_attention_max_distance=theirs.get("relative_attention_max_distance", 128),
         dropout=theirs.get("dropout_rate", 0.0),
         moe=moe,
     )
@@ -69,15 +69,15 @@ def to_theirs(config: ModelConfig) -> tuple[dict[str, Any], list[str]]:
         "num_layers": config.num_layers,
         "num_decoder_layers": config.num_layers,
         "num_heads": config.num_heads,
-        "relative_attention_num_buckets": config.relative_buckets,
-        "relative_attention_max_distance": config.relative_max_distance,
+        "relative_attention_num_buckets": config.relative_attention_num_buckets,
+        "relative_attention_max_distance": config.relative_attention_max_distance,
         "dropout_rate": config.dropout,
         "layer_norm_epsilon": 1e-6,
         "is_encoder_decoder": True,
         "decoder_start_token_id": 0,
         "pad_token_id": 0,
         "eos_token_id": 1,
-        "tie_word_embeddings": config.tie_logits,
+        "tie_word_embeddings": config.tie_word_embeddings,
         "dtype": "float32",
     }
     if config.moe is None:
@@ -110,8 +110,8 @@ def to_theirs(config: ModelConfig) -> tuple[dict[str, Any], list[str]]:
         "router_bias": False,
         "router_jitter_noise": moe.jitter,
         "router_dtype": "float32",
-        "router_z_loss_coef": moe.z_loss,
-        "router_aux_loss_coef": moe.balance_loss,
+        "router_z_loss_coef": moe.z_loss_weight,
+        "router_aux_loss_coef": moe.load_balance_loss_weight,
     }, lost
 
 
@@ -124,9 +124,12 @@ def _exportable(config: ModelConfig, moe: MoEConfig) -> None:
         )
     problems = {
         "activation": (config.activation == "relu", "its Switch experts use ReLU"),
-        "dense_beside": (not moe.dense_beside, "its Switch has no dense layer beside the experts"),
-        "every": (
-            moe.every in (1, 2) and config.num_layers % moe.every == 0,
+        "dense_residual": (
+            not moe.dense_residual,
+            "its Switch has no dense layer beside the experts",
+        ),
+        "moe_every": (
+            moe.moe_every in (1, 2) and config.num_layers % moe.moe_every == 0,
             "its Switch has experts in every layer, or in every second of an even number",
         ),
     }
@@ -148,13 +151,13 @@ def _moe(theirs: dict[str, Any], layers: int) -> MoEConfig:
         )
     return MoEConfig(
         num_experts=_need(theirs, "num_experts"),
-        every=every,
+        moe_every=every,
         # Theirs is absolute and for each sequence, so it has no counterpart: Switch's published
         # factor in training, none dropped outside it.
         capacity_factor_train=1.25,
         capacity_factor_eval=None,
-        balance_loss=theirs.get("router_aux_loss_coef", 0.01),
-        z_loss=theirs.get("router_z_loss_coef", 0.0),
+        load_balance_loss_weight=theirs.get("router_aux_loss_coef", 0.01),
+        z_loss_weight=theirs.get("router_z_loss_coef", 0.0),
         jitter=theirs.get("router_jitter_noise", 0.0),
     )
 

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from data_pipelines.files import sha256, write_bytes, write_json
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
-from models.files import sha256, write_bytes, write_json
 from models.interchange.configuration import from_theirs, scales_output, to_theirs
 from models.interchange.names import DUPLICATES, UNUSED, pairs
 from models.weights import load_weights, save_weights
@@ -59,7 +59,7 @@ def read_folder(source: Path) -> T5:
     with torch.device("meta"):
         model = T5(config)
     ours = _rename(state, config, source)
-    if not config.tie_logits:
+    if not config.tie_word_embeddings:
         ours["head"] = _head(head, ours["embedding"], theirs, config)
     _check(ours, model, source)
     model.load_state_dict(ours, assign=True)
@@ -77,7 +77,7 @@ def export_folder(source: Path, target: Path) -> list[str]:
     state: dict[str, Tensor] = {}
     for pair in pairs(model.config):
         state |= pair.to_theirs(ours[pair.ours])
-    if not model.config.tie_logits:
+    if not model.config.tie_word_embeddings:
         state[HEAD] = ours["head"].contiguous()
     write_bytes(target / "model.safetensors", save(state, metadata={"format": "pt"}))
     tokenizer = source / "spiece.model"

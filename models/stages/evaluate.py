@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_pipelines.files import sha256, write_bytes, write_json
 from models import layout
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
@@ -36,7 +37,6 @@ from models.evaluation.samples import Asked, rows
 from models.evaluation.suite import Suite
 from models.evaluation.tasks import VERSION, run_tasks, task_config
 from models.evaluation.workers import Source, answered
-from models.files import sha256, write_bytes, write_json
 
 SCHEMA_VERSION = 1
 
@@ -70,7 +70,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     source = Source(
         weights=folder / "weights",
         tokenizer=workspace / layout.TOKENIZER,
-        max_input=params.max_input or max_input_of(workspace / layout.PACKED / "train"),
+        max_input=params.max_input_tokens or max_input_of(workspace / layout.PACKED / "train"),
         threads=params.threads,
     )
     answerer = Answerer.load(source.weights, source.tokenizer, source.max_input)
@@ -150,7 +150,7 @@ def _answered(
         return clock.timed(answered(batches, source, answerer, params))
 
     model = EncoderDecoder(
-        answerer, work, kept, items=params.batch_items, tokens=params.batch_tokens
+        answerer, work, kept, items=params.batch_size, tokens=params.max_batch_tokens
     )
     logs = run_tasks(model, [task_config(one) for one in asked])
     found = []

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data_pipelines.files import sha256, write_json
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
@@ -20,12 +21,10 @@ from models.architecture.moe.expert_parallel import whole
 from models.cost import flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
-from models.files import sha256, write_json
-from models.params import SCRATCH, RunParams
 from models.training.distributed import Group, join
 from models.training.initialization import start_model
 from models.training.oom import is_shortage, shortage
-from models.training.params import TrainingParams
+from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measured_peak
 from models.training.preemption import noticing
 from models.training.record import data_hashes, git_commit, run_record
@@ -34,7 +33,7 @@ from models.training.validation import validation_loss
 from models.weights import save_weights
 
 # What decides the result; the rest only how it is come by, and how often one looks.
-_DECIDES = ("optim", "loss", "batch_rows", "accumulate", "dropout", "expert_dropout", "freeze",
+_DECIDES = ("optim", "loss", "global_batch_size", "gradient_accumulation_steps", "dropout", "expert_dropout", "freeze",
             "precision")  # fmt: skip
 
 
@@ -57,10 +56,10 @@ def _train(
     corpus = PackedCorpus.open(workspace / layout.PACKED / run_params.data)
     if run_params.tasks:
         corpus = corpus.of_tasks(run_params.tasks)
-    if len(corpus) < params.batch_rows:
+    if len(corpus) < params.global_batch_size:
         raise DataMismatch(
             f"the {run_params.data} corpus has {len(corpus)} packed rows, fewer than "
-            f"models.training.batch_rows, {params.batch_rows}: make that smaller, or mix more data"
+            f"models.training.global_batch_size, {params.global_batch_size}: make that smaller, or mix more data"
         )
     validation = PackedCorpus.open(workspace / layout.PACKED / "validation")
     model = start_model(run_params, params, corpus, workspace)
@@ -105,7 +104,7 @@ def _train(
         model.config,
         encoder_tokens=sequence[0],
         decoder_tokens=sequence[1],
-        rows=run_params.steps * params.batch_rows,
+        rows=run_params.steps * params.global_batch_size,
     )
     per_second = training_flops / max(progress.seconds, 1e-9)
     write_json(out / "metrics.json", metrics)

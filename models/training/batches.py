@@ -23,10 +23,10 @@ def _order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
 
 
 def rows_of_step(
-    rows: int, step: int, batch_rows: int, seed: int, rank: int = 0, world: int = 1
+    rows: int, step: int, global_batch_size: int, seed: int, rank: int = 0, world: int = 1
 ) -> npt.NDArray[np.int64]:
     """Rows that `rank` of `world` processes trains on at `step` (counted from 0)."""
-    positions = range(step * batch_rows + rank, (step + 1) * batch_rows, world)
+    positions = range(step * global_batch_size + rank, (step + 1) * global_batch_size, world)
     return np.array([_order(rows, seed, p // rows)[p % rows] for p in positions], dtype=np.int64)
 
 
@@ -44,7 +44,9 @@ def to_tensors(
     taken = corpus.take(rows)
     # As int32 to the device: half of what int64 would move.
     batch = {n: torch.from_numpy(values).to(device).long() for n, values in taken.items()}
-    batch["decoder_input"] = shift_right(batch["target_tokens"], batch["target_segments"])
+    batch["decoder_input_tokens"] = shift_right(
+        batch["decoder_target_tokens"], batch["decoder_segment_ids"]
+    )
     return batch
 
 

@@ -33,8 +33,8 @@ from torch.distributed.checkpoint.hf_storage import (
     HuggingFaceStorageWriter,
 )
 
+from data_pipelines.files import sha256, write_json
 from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
-from models.files import sha256, write_json
 from models.training.distributed import Group
 from models.training.params import CheckpointParams
 
@@ -210,7 +210,7 @@ class Checkpoints:
     def _remove_old(self) -> None:
         found = self.saved()
         best = self.best(found)
-        kept = {s.step for s in found[-self.params.keep :]} | ({best.step} if best else set())
+        kept = {s.step for s in found[-self.params.keep_last :]} | ({best.step} if best else set())
         for old in found:
             if old.step not in kept:
                 # Renamed first: half a folder must not look like a checkpoint.

@@ -11,9 +11,8 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
-from models.params import SCRATCH, RunParams
 from models.presets import preset
-from models.training.params import TrainingParams
+from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.weights import Saved, load_weights
 
 
@@ -64,7 +63,7 @@ def _trained(
     """With this run's dropout, and `like`'s capacity and losses: no tensor depends on them."""
     moe = config.moe
     if moe is not None and like is not None and like.moe is not None:
-        tensors = ("num_experts", "router", "decoder_router", "every", "dense_beside")
+        tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_residual")
         moe = dataclasses.replace(like.moe, **{name: getattr(moe, name) for name in tensors})
     if moe is not None and params.expert_dropout is not None:
         moe = dataclasses.replace(moe, expert_dropout=params.expert_dropout)
@@ -77,7 +76,7 @@ def _check_data(run: RunParams, saved: Saved, corpus: PackedCorpus, vocabulary: 
         raise DataMismatch(
             f"run {run.start!r} was trained with tokenizer {ours[:12]}, the shards hold "
             f"{theirs[:12]}; train it again, or make the shards with its spiece.model "
-            "(data_pipelines.tokenizer.model)"
+            "(data_pipelines.tokenizer.model_file)"
         )
     if saved.model.config.vocab_size < vocabulary:
         raise DataMismatch(

@@ -47,18 +47,23 @@ def compute(
     """
     params, group = params or LossParams(), group or Group()
     logits = model(
-        batch["tokens"], batch["segments"], batch["decoder_input"], batch["target_segments"]
+        batch["encoder_input_tokens"],
+        batch["encoder_segment_ids"],
+        batch["decoder_input_tokens"],
+        batch["decoder_segment_ids"],
     )
-    valid = batch["target_segments"] > 0
+    valid = batch["decoder_segment_ids"] > 0
     tokens = valid.sum()
     mean_over = (tokens if targets is None else targets).clamp(min=1) / group.world
-    nats, added = _cross_entropy(logits, batch["target_tokens"], valid, params)
+    nats, added = _cross_entropy(logits, batch["decoder_target_tokens"], valid, params)
     total = (nats + added) / mean_over
     balance = torch.zeros((), device=logits.device)
     if config_of.config.moe is not None:
         balance, z_loss = _routers(config_of, group)
         moe = config_of.config.moe
-        total = total + (moe.balance_loss * balance + moe.z_loss * z_loss) / parts
+        total = (
+            total + (moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss) / parts
+        )
     return Loss(total=total, nats=nats.detach(), tokens=tokens, balance=balance.detach())
 
 
@@ -74,9 +79,9 @@ def _cross_entropy(
     logits = logits_BLV.flatten(0, 1).float()
     nats = F.cross_entropy(logits, targets, reduction="sum")
     added = torch.zeros((), device=logits.device)
-    if params.label_smoothing or params.z_loss:
+    if params.label_smoothing or params.z_loss_weight:
         log_z = torch.logsumexp(logits, dim=-1)[valid_BL.flatten()]
-        added = added + params.z_loss * log_z.square().sum()
+        added = added + params.z_loss_weight * log_z.square().sum()
         if params.label_smoothing:
             means = logits.mean(-1)[valid_BL.flatten()]
             added = added + params.label_smoothing * ((log_z - means).sum() - nats)

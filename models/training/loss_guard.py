@@ -24,9 +24,9 @@ class Guard:
         """What is wrong with a step, before it changes any weight; None for a good one."""
         if not math.isfinite(loss) or not math.isfinite(norm):
             return f"the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
-        if self.params.spike and len(self.recent) == WINDOW:
+        if self.params.loss_spike_factor and len(self.recent) == WINDOW:
             usual = sum(self.recent) / WINDOW
-            if loss > self.params.spike * usual:
+            if loss > self.params.loss_spike_factor * usual:
                 return f"the loss is {loss:.4g}, {loss / usual:.1f} times the mean of the last 20"
         return None
 
@@ -36,7 +36,7 @@ class Guard:
 
     def skip(self, batch: int) -> bool:
         """Leave out this batch; False if as many as allowed are left out already."""
-        if len(self.skipped) >= self.params.retries:
+        if len(self.skipped) >= self.params.max_skipped_batches:
             return False
         self.skipped = sorted({*self.skipped, batch})
         return True

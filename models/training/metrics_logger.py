@@ -10,7 +10,7 @@ from typing import Any
 from dvclive import Live as DvcLive
 from tqdm import tqdm
 
-from models.files import write_bytes
+from data_pipelines.files import write_bytes
 
 PATIENCE = 3
 """Log lines that trouble must last for: a router's first steps are always uneven."""

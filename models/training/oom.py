@@ -33,18 +33,20 @@ def shortage(config: ModelConfig, params: TrainingParams, world: int) -> OutOfMe
         "bfloat16 copies": needed.casts if params.precision == "bfloat16" else 0,
     }
     told = ", ".join(f"{name} {size / _GIGA:.3g} GB" for name, size in parts.items() if size)
-    rows = params.batch_rows // (world * params.accumulate)
+    rows = params.global_batch_size // (world * params.gradient_accumulation_steps)
     changes = []
     if rows > 1:
-        changes.append(f"raise accumulate (a process now computes {rows} rows at once)")
+        changes.append(
+            f"raise gradient_accumulation_steps (a process now computes {rows} rows at once)"
+        )
     if not params.activation_checkpointing:
         changes.append("set activation_checkpointing: true")
     if params.optim.name == "adamw":
         changes.append("set optim.name: adafactor")
-    if config.moe is not None and params.parallel.experts == 1:
-        changes.append("spread experts over processes (parallel.experts)")
-    if params.parallel.data != "fsdp":
-        changes.append("shard weights (parallel.data: fsdp) over more processes")
+    if config.moe is not None and params.parallel.expert_parallel_size == 1:
+        changes.append("spread experts over processes (parallel.expert_parallel_size)")
+    if params.parallel.data_parallel != "fsdp":
+        changes.append("shard weights (parallel.data_parallel: fsdp) over more processes")
     return OutOfMemory(
         f"memory ran out: {flops.parameters(config).total:,} parameters take {told}, over all "
         f"{world} process(es) together, and activations come on top. Below models.training: "

@@ -107,13 +107,13 @@ class Spread:
 
 def spread(model: T5, params: TrainingParams, group: Group) -> Spread:
     """Spreads `model`, in place. Raises ConfigError for sizes that do not divide."""
-    size = params.parallel.experts
+    size = params.parallel.expert_parallel_size
     if group.world % size:
         raise ConfigError(
-            f"models.training.parallel.experts is {size}, which does not divide the "
+            f"models.training.parallel.expert_parallel_size is {size}, which does not divide the "
             f"{group.world} process(es) of this run"
         )
-    kind = params.parallel.data if group.world > 1 else "ddp"
+    kind = params.parallel.data_parallel if group.world > 1 else "ddp"
     mesh = None
     if group.world > 1:
         shape = (group.world // size, size)

@@ -80,18 +80,18 @@ class RouterHealth:
             if layer["dead_experts"]:
                 found[f"{name} dead"] = (
                     f"{name}: {layer['dead_experts']} of {experts} experts get no token; raise the "
-                    "preset's balance_loss or jitter"
+                    "preset's load_balance_loss_weight or jitter"
                 )
             if layer["drop_share"] > DROP_SHARE:
                 found[f"{name} drops"] = (
                     f"{name}: {layer['drop_share']:.0%} of the assignments are dropped; raise the "
-                    "preset's balance_loss or capacity_factor_train"
+                    "preset's load_balance_loss_weight or capacity_factor_train"
                 )
             if layer["entropy"] < LOW_ENTROPY * math.log(experts):
                 found[f"{name} entropy"] = (
                     f"{name}: the router's entropy has fallen to {layer['entropy']:.3f} of "
                     f"{math.log(experts):.2f} nats; lower models.training.optim.lr, or raise the "
-                    "preset's z_loss or jitter"
+                    "preset's z_loss_weight or jitter"
                 )
         return found
 

@@ -162,23 +162,23 @@ class Trainer:
         self.checkpoints.check()
         if self.live is not None:
             self.live.moved()
-        if self.progress.step % self.params.checkpoint.every == 0:
+        if self.progress.step % self.params.checkpoint.save_every == 0:
             self._validate_and_save()
 
     def _parts_of(self, batch: int) -> list[Batch]:
         rows = rows_of_step(
             len(self.corpus),
             batch,
-            self.params.batch_rows,
+            self.params.global_batch_size,
             self.seed,
             self.group.rank,
             self.group.world,
         )
-        return parts(self.corpus, rows, self.params.accumulate, self.group.device)
+        return parts(self.corpus, rows, self.params.gradient_accumulation_steps, self.group.device)
 
     def _gradients(self, step: int, batches: list[Batch]) -> Outcome:
         """Forward and backward over all parts; the gradients are then those of the whole step."""
-        own = sum((batch["target_segments"] > 0).sum() for batch in batches)
+        own = sum((batch["decoder_segment_ids"] > 0).sum() for batch in batches)
         assert isinstance(own, Tensor)
         told = self.group.sum(torch.stack([own, own.new_tensor(int(self.stopping()))]))
         if int(told[1]):  # known to all at once, so that all stop at the same step
@@ -213,8 +213,8 @@ class Trainer:
         )
 
     def _update(self, step: int, norm: float) -> None:
-        if norm > self.params.optim.clip:
-            self.spread.scale_gradients(self.params.optim.clip / (norm + 1e-6))
+        if norm > self.params.optim.max_grad_norm:
+            self.spread.scale_gradients(self.params.optim.max_grad_norm / (norm + 1e-6))
         rate = learning_rate(step, self.steps, self.params.optim)
         for optimizer in self.spread.optimizers:
             for group in optimizer.param_groups:
@@ -242,7 +242,7 @@ class Trainer:
             self.live.begin(self.progress.step)
             self.live.note(
                 f"step {step + 1}: {complaint}: back to step {self.progress.step}, without batch "
-                f"{batch} (left out so far: {len(skipped)} of at most {self.params.guard.retries})"
+                f"{batch} (left out so far: {len(skipped)} of at most {self.params.guard.max_skipped_batches})"
             )
         self._count_from_here()
 
@@ -260,7 +260,7 @@ class Trainer:
         total, now = self.health.total(self.group), time.perf_counter()
         recent = total.since(earlier)
         steps = done % self.params.log_every or self.params.log_every
-        rate = steps * self.params.batch_rows * self._row_flops / (now - at)
+        rate = steps * self.params.global_batch_size * self._row_flops / (now - at)
         self._told = total, self.progress.target_tokens, now
         if self.live is None:
             return
@@ -326,16 +326,16 @@ class Trainer:
 
     def _end(self) -> None:
         """The final weights: the last, the best, or the average of the last checkpoints."""
-        final = self.params.checkpoint.final
+        final = self.params.checkpoint.final_weights
         if final != "last" and self.steps:
-            if self.progress.step % self.params.checkpoint.every:
+            if self.progress.step % self.params.checkpoint.save_every:
                 self._validate_and_save()
             self.checkpoints.wait()
             weights = {f"{WEIGHT}{name}": t for name, t in self.model.state_dict().items()}
             found = self.checkpoints.saved()
             best = self.checkpoints.best(found)
             if final == "average":
-                average([s.folder for s in found[-self.params.checkpoint.keep :]], weights)
+                average([s.folder for s in found[-self.params.checkpoint.keep_last :]], weights)
             elif best is not None:
                 checkpoint.read_tensors(best.folder, weights, alone=self.group.world == 1)
         self.checkpoints.wait()

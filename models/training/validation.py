@@ -14,7 +14,12 @@ from models.training.loss import compute
 
 @torch.no_grad()
 def validation_loss(
-    model: T5, corpus: PackedCorpus, rows: int, *, batch_rows: int = 32, group: Group | None = None
+    model: T5,
+    corpus: PackedCorpus,
+    rows: int,
+    *,
+    global_batch_size: int = 32,
+    group: Group | None = None,
 ) -> float:
     """Mean cross-entropy in nats over the targets of the first `rows` packed rows.
 
@@ -24,8 +29,8 @@ def validation_loss(
     model.eval()
     sums = torch.zeros(2, dtype=torch.float64, device=group.device)
     rows = min(rows, len(corpus))
-    for start in range(0, rows, batch_rows):
-        chosen = np.arange(start, min(start + batch_rows, rows), dtype=np.int64)[
+    for start in range(0, rows, global_batch_size):
+        chosen = np.arange(start, min(start + global_batch_size, rows), dtype=np.int64)[
             group.rank :: group.world
         ]
         # All take part in each exchange of experts or weights, even those with no row left.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import NotComparable
 from registry.comparison import paired_tests as paired
 from registry.comparison.paired_tests import Floats, Stratum
 from registry.comparison.results import Result
+from registry.errors import NotComparable
 
 SAME = ("version", "file_sha256", "metric", "answer", "shots", "max_new_tokens", "n")
 """What two records of a task have to agree on."""

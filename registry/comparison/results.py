@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.errors import NotComparable, UnknownModel
-from models.files import sha256
+from registry.errors import NotComparable, UnknownVersion
+from registry.files import sha256
 
 COLUMNS = ("id", "prompt_sha256", "score", "contaminated")
 
@@ -32,12 +32,12 @@ class Result:
 
 
 def read(label: str, folder: Path) -> Result:
-    """Raises UnknownModel for a folder without an evaluation, NotComparable for one whose files do
+    """Raises UnknownVersion for a folder without an evaluation, NotComparable for one whose files do
     not belong together or are of an older form."""
     files = [folder / name for name in ("run.json", "evaluation.json", "samples.parquet")]
     for file in files:
         if not file.is_file():
-            raise UnknownModel(f"{file} is missing: {label} has not been trained and evaluated")
+            raise UnknownVersion(f"{file} is missing: {label} has not been trained and evaluated")
     run, evaluation = (json.loads(file.read_text(encoding="utf-8")) for file in files[:2])
     if sha256(files[2]) != evaluation["samples_sha256"]:
         raise NotComparable(

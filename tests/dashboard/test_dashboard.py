@@ -19,7 +19,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture
 def home(finished, monkeypatch):
-    monkeypatch.setenv("FLANMOE_HOME", str(finished.project.folder))
+    monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(finished.project.folder))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
     return finished.project.folder
 
@@ -60,7 +60,7 @@ def test_training_is_followed_while_it_goes_on(home, tmp_path, monkeypatch):
             "largest_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0,
             "time": 1.8e9, "warnings": ["encoder: 2 of 8 experts get no token"]}  # fmt: skip
     (now / "log.jsonl").write_text(json.dumps(line) + "\n" + '{"step": 40, "lo')
-    monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
+    monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(tmp_path))
     assert list(training_logs()["step"]) == [20]
     page = AppTest.from_file(str(APP), default_timeout=60).run()
     assert not page.exception
@@ -98,7 +98,7 @@ def test_warnings_about_the_data_are_shown_with_the_versions_they_concern(
     path.unlink()  # the copy shares its bytes with the cache
     path.write_text(json.dumps(findings))
     assert finished_copy.call("evaluate", "moe_instruct").returncode == 0
-    monkeypatch.setenv("FLANMOE_HOME", str(folder))
+    monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(folder))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
     submission = read_submission(folder / "runs/moe_instruct", folder / "data/tokenizer")
     open_registry().register("warned", submission)
@@ -115,7 +115,7 @@ def test_warnings_about_the_data_are_shown_with_the_versions_they_concern(
 def test_page_of_an_empty_registry(tmp_path, monkeypatch):
     from streamlit.testing.v1 import AppTest
 
-    monkeypatch.setenv("FLANMOE_HOME", str(tmp_path))
+    monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(tmp_path))
     page = AppTest.from_file(str(APP), default_timeout=60).run()
     assert not page.exception
     assert "flanmoe run" in page.info[0].value

@@ -26,7 +26,7 @@ from data_pipelines.sources.table import LOADERS
 from data_pipelines.stages import clean, fetch, mix, pack, read, tokenizer, validate
 from data_pipelines.stages import eval_data as benchmarks
 
-SAMPLE = SampleParams(examples_per_family=60, heldout_items=12, text_documents=300)
+SAMPLE = SampleParams(examples_per_family=60, held_out_items=12, text_documents=300)
 
 
 @dataclass
@@ -37,10 +37,12 @@ class Room:
     fetch: FetchParams = field(default_factory=lambda: FetchParams(sample=SAMPLE))
     read: ReadParams = field(default_factory=ReadParams)
     clean: CleanParams = field(default_factory=CleanParams)
-    mix: MixParams = field(default_factory=lambda: MixParams(examples=1000, window=300))
+    mix: MixParams = field(
+        default_factory=lambda: MixParams(num_examples=1000, examples_per_shard=300)
+    )
     validate: ValidateParams = field(default_factory=lambda: ValidateParams(min_examples=10))
     tokenizer: TokenizerParams = field(
-        default_factory=lambda: TokenizerParams(vocab_size=500, sentinels=8)
+        default_factory=lambda: TokenizerParams(vocab_size=500, num_sentinels=8)
     )
     pack: PackParams = field(
         default_factory=lambda: PackParams(encoder_length=96, decoder_length=48)

@@ -127,7 +127,9 @@ def room_of(tmp_path, rows, **changes):
             sources=("flan/export", "benchmarks/gsm8k"), root=str(root), verify=False
         ),
         read=ReadParams(),
-        mix=MixParams(examples=10000, text="examples", few_shot_share=0.0, validation_share=0.3),
+        mix=MixParams(
+            num_examples=10000, text="examples", few_shot_share=0.0, validation_share=0.3
+        ),
         **changes,
     )
     return room.run("fetch", "benchmarks", "read", "clean", "mix")
@@ -255,7 +257,7 @@ def test_the_guard_over_random_texts_is_brute_force(tmp_path):
             "question": items, "text": items,
         }
     )  # fmt: skip
-    pq.write_table(table, tmp_path / "guard.parquet")
+    pq.write_table(table, tmp_path / "eval_items.parquet")
     n, most = 5, 3
     owners = {}
     for i, item in enumerate(items):
@@ -279,7 +281,7 @@ def test_the_guard_over_random_texts_is_brute_force(tmp_path):
          "task": ["t"] * len(rows)}
     )  # fmt: skip
     texts = normalised(pa.array(rows))
-    found = guard(tmp_path / "guard.parquet", n, most).matches(head, texts, texts).to_pylist()
+    found = guard(tmp_path / "eval_items.parquet", n, most).matches(head, texts, texts).to_pylist()
     assert {(int(r["uid"]), int(r["item"])) for r in found} == expected | whole
     assert {(int(r["uid"]), int(r["item"])) for r in found if r["how"] == "whole"} == whole
 

@@ -18,9 +18,9 @@ room = Room(
     Path(workspace),
     fetch=FetchParams(sources=("flan/export", "benchmarks/gsm8k"), root=root, verify=False),
     read=ReadParams(part_mb=1),
-    mix=MixParams(examples=10**7, caps={}, shares=dict.fromkeys(MIXTURES, 1.0), window=4096),
+    mix=MixParams(num_examples=10**7, caps={}, shares=dict.fromkeys(MIXTURES, 1.0), window=4096),
     validate=ValidateParams(min_english_share=0.0),
-    tokenizer=TokenizerParams(vocab_size=1000, sentinels=8, max_sentences=4000),
+    tokenizer=TokenizerParams(vocab_size=1000, num_sentinels=8, max_sentences=4000),
     pack=PackParams(encoder_length=512, decoder_length=128),
     engine=EngineParams(workers=1, memory_mb=96),
 ).run()

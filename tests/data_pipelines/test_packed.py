@@ -54,10 +54,14 @@ def unpacked(room, corpus):
     opened = PackedCorpus.open(folder)
     batch = opened.take(np.arange(len(opened)))
     for row in range(len(opened)):
-        assert batch["segments"][row].max() == len(tasks[row])
+        assert batch["encoder_segment_ids"][row].max() == len(tasks[row])
         for segment, task in enumerate(tasks[row], start=1):
-            source = batch["tokens"][row][batch["segments"][row] == segment].tolist()
-            target = batch["target_tokens"][row][batch["target_segments"][row] == segment].tolist()
+            source = batch["encoder_input_tokens"][row][
+                batch["encoder_segment_ids"][row] == segment
+            ].tolist()
+            target = batch["decoder_target_tokens"][row][
+                batch["decoder_segment_ids"][row] == segment
+            ].tolist()
             assert source[-1] == target[-1] == 1
             texts = processor.DecodeIds(source[:-1]), processor.DecodeIds(target[:-1])
             yield *texts, names[task], len(source) == 96 or len(target) == 48
@@ -98,7 +102,7 @@ def test_rows_are_taken_across_shards_in_the_order_asked_for(made):
     together = corpus.take(rows)
     for i, row in enumerate(rows):
         alone = corpus.take(np.array([row]))
-        assert (alone["tokens"][0] == together["tokens"][i]).all()
+        assert (alone["encoder_input_tokens"][0] == together["encoder_input_tokens"][i]).all()
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone"])

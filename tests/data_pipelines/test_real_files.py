@@ -170,9 +170,9 @@ def room(tmp_path_factory):
             sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "benchmarks/*", "exemplars/*"),
             root=str(ROOT),
         ),
-        mix=MixParams(examples=60000, text="examples"),
+        mix=MixParams(num_examples=60000, text="examples"),
         validate=ValidateParams(max_input_characters=40000, min_examples=500),
-        tokenizer=TokenizerParams(vocab_size=4096, sentinels=32, max_sentences=20000),
+        tokenizer=TokenizerParams(vocab_size=4096, num_sentinels=32, max_sentences=20000),
         pack=PackParams(encoder_length=512, decoder_length=128),
         engine=EngineParams(workers=2),
     ).run()

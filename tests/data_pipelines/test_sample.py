@@ -92,7 +92,7 @@ def digest(folder):
 
 
 def test_same_seed_same_bytes_and_heldout_families_are_never_trained_on(tmp_path):
-    params = SampleParams(examples_per_family=20, heldout_items=10, text_documents=50)
+    params = SampleParams(examples_per_family=20, held_out_items=10, text_documents=50)
     generate(tmp_path / "a", params)
     generate(tmp_path / "b", params)
     assert digest(tmp_path / "a") == digest(tmp_path / "b")

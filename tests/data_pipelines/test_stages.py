@@ -71,7 +71,7 @@ def test_few_shot_examples_come_from_the_same_task_and_template_of_the_training_
     for row in composed:
         own = records[row["uid"]]["inputs"]
         assert row["inputs"].endswith("\n\n" + own)
-        assert len(row["inputs"]) <= made.mix.few_shot_characters
+        assert len(row["inputs"]) <= made.mix.max_few_shot_characters
         blocks = row["inputs"].removesuffix("\n\n" + own)
         # The worked examples, end to end, are rows of this task and template, with their answers.
         count = 0
@@ -260,7 +260,7 @@ def test_a_report_before_its_stages(tmp_path):
 def test_every_item_of_every_suite_guards(room):
     index = room.json("benchmarks/index.json")
     assert {entry["items"] for entry in index} == {12}
-    guard = pq.read_table(room.workspace / "data/benchmarks/guard.parquet")
+    guard = pq.read_table(room.workspace / "data/eval_data/eval_items.parquet")
     assert len(guard) == 12 * len(index)
     room.run("benchmarks")
     assert room.json("benchmarks/index.json") == index
@@ -271,7 +271,7 @@ def test_published_ids_that_are_not_unique_are_told_apart(room):
     first, *others = file.read_text().splitlines()
     file.write_text("\n".join([first, first, *others]) + "\n")
     room.run("benchmarks")
-    lines = (room.workspace / "data/benchmarks/sample/size_of.jsonl").read_text().splitlines()
+    lines = (room.workspace / "data/eval_data/sample/size_of.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines[:2]] == ["size_of-0", "size_of-0#2"]
 
 

@@ -53,8 +53,8 @@ def test_the_catalog_says_what_is_present_missing_and_allowed(fresh_project):
 
 def test_evaluation_and_registry_tell_of_overlaps_with_the_mixture(finished_copy):
     overlap = finished_copy.folder / "data/mixture/contamination.json"
-    task = json.loads((finished_copy.folder / "data/benchmarks/index.json").read_text())[0]
-    file = finished_copy.folder / "data/benchmarks" / task["file"]
+    task = json.loads((finished_copy.folder / "data/eval_data/index.json").read_text())[0]
+    file = finished_copy.folder / "data/eval_data" / task["file"]
     item = json.loads(file.read_text().splitlines()[0])["id"]
     known = json.loads(overlap.read_text())
     known["sample"].update(contaminated=1, tasks={task["task"]: [item]})
@@ -87,9 +87,9 @@ def test_a_run_on_a_dask_cluster_of_its_own(fresh_project):
 
 def test_a_dask_cluster_that_does_not_start(fresh_project):
     done = fresh_project.call(
-        "run", "--set", "data_pipelines.engine=dask", "--set", "flows.dask_cluster=no.such.Cluster",
+        "run", "--set", "data_pipelines.engine=dask", "--set", "flows.dask_cluster_class=no.such.Cluster",
         "--workspace", str(fresh_project.folder / "w"),
     )  # fmt: skip
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "flows.dask_cluster 'no.such.Cluster' does not start" in line
+    assert "flows.dask_cluster_class 'no.such.Cluster' does not start" in line

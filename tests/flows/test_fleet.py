@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.config.schema import FleetParams
 from flows.errors import StageFailed
 from flows.fleet import kubernetes, slurm, torchrun
+from flows.fleet.params import FleetParams
 from models.training.params import ParallelParams, TrainingParams
 from tests.conftest import answers, environment_of_a_user, free_port, last_step, wait_for
 
@@ -307,7 +307,9 @@ def test_a_slurm_script_asks_for_what_params_say(tmp_path):
 
 def test_torchrun_is_told_where_the_others_are():
     fleet = FleetParams(launcher="rendezvous", nodes=3, endpoint="first:29400")
-    words = torchrun.command(RUN, TrainingParams(processes=8, batch_rows=24), fleet, number=2)
+    words = torchrun.command(
+        RUN, TrainingParams(processes=8, global_batch_size=24), fleet, number=2
+    )
     line = " ".join(words)
     assert "--nnodes 3 --node-rank 2" in line
     assert "--nproc-per-node 8" in line
@@ -319,7 +321,7 @@ def test_torchrun_is_told_where_the_others_are():
 
 def test_agents_are_not_started_again_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(torchrun, "RETRY_SECONDS", 0.0)
-    params = TrainingParams(parallel=ParallelParams(restarts=2))
+    params = TrainingParams(parallel=ParallelParams(max_restarts=2))
     words = [sys.executable, "-c", "open('tries', 'a').write('x'); raise SystemExit(3)"]
     with pytest.raises(StageFailed, match="ended with 3"):
         torchrun.keep_running(words, RUN, params, tmp_path)

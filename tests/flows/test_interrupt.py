@@ -63,7 +63,7 @@ def test_a_stage_is_tried_again_when_dvc_is_busy(finished_copy):
     from dvc.repo import Repo
 
     params = finished_copy.params()
-    params["models"]["evaluation"]["batch_items"] = 32
+    params["models"]["evaluation"]["batch_size"] = 32
     finished_copy.write_params(params)
     running = finished_copy.start("run")
     output = []

@@ -58,7 +58,9 @@ def room_in(moe, tokens, training):
     factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
     if factor is None:
         return tokens
-    return min(tokens, max(moe.min_capacity, math.ceil(factor * tokens * moe.k / moe.num_experts)))
+    return min(
+        tokens, max(moe.min_capacity, math.ceil(factor * tokens * moe.top_k / moe.num_experts))
+    )
 
 
 def choices(moe, probs, members, training, draw):
@@ -73,7 +75,7 @@ def choices(moe, probs, members, training, draw):
         return found
     picks = {}
     for t in members:
-        order = sorted(range(moe.num_experts), key=lambda e: -known[t][e])[: moe.k]
+        order = sorted(range(moe.num_experts), key=lambda e: -known[t][e])[: moe.top_k]
         gates = [probs[t][e] for e in order]
         if moe.router == "gshard":
             gates = [g / sum(gates) for g in gates]
@@ -84,7 +86,7 @@ def choices(moe, probs, members, training, draw):
     if moe.batch_priority:
         tokens.sort(key=lambda t: -max(known[t]))
     left, found = [room] * moe.num_experts, []
-    for choice in range(moe.k):
+    for choice in range(moe.top_k):
         for t in tokens:
             if choice < len(picks[t]):
                 e, gate = picks[t][choice]

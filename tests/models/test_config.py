@@ -22,14 +22,14 @@ def test_config_survives_its_json_form(name):
         ({"d_model": 0}, "d_model is 0"),
         ({"activation": "swish"}, "'swish'"),
         ({"moe": MoEConfig(num_experts=1)}, "at least 2"),
-        ({"moe": MoEConfig(num_experts=4, k=5)}, "k is 5"),
-        ({"moe": MoEConfig(num_experts=4, every=3)}, "every is 3"),
+        ({"moe": MoEConfig(num_experts=4, top_k=5)}, "k is 5"),
+        ({"moe": MoEConfig(num_experts=4, moe_every=3)}, "every is 3"),
         ({"moe": MoEConfig(num_experts=4, capacity_factor_train=0)}, "capacity_factor_train is 0"),
-        ({"moe": MoEConfig(num_experts=4, decoder_k=5)}, "decoder_k is 5"),
+        ({"moe": MoEConfig(num_experts=4, decoder_top_k=5)}, "decoder_top_k is 5"),
         ({"moe": MoEConfig(num_experts=4, group_rows=0)}, "group_rows is 0"),
         ({"moe": MoEConfig(num_experts=4, min_capacity=0)}, "min_capacity is 0"),
         ({"moe": MoEConfig(num_experts=4, jitter=1.0)}, "jitter is 1"),
-        ({"moe": MoEConfig(num_experts=4, z_loss=-1.0)}, "z_loss is -1"),
+        ({"moe": MoEConfig(num_experts=4, z_loss_weight=-1.0)}, "z_loss is -1"),
     ],
 )
 def test_impossible_sizes_are_refused_by_name(changes, told):
@@ -62,11 +62,11 @@ def test_every_preset_can_be_built(name):
     ("moe", "told"),
     [
         ({"router": "swich"}, "did you mean 'switch'"),
-        ({"k": 2}, "moe.k is 2: the switch router"),
-        ({"router": "gshard"}, "moe.k is 1: the gshard router"),
+        ({"k": 2}, "moe.top_k is 2: the switch router"),
+        ({"router": "gshard"}, "moe.top_k is 1: the gshard router"),
         ({"router": "expert_choice"}, "look at tokens not yet written; set moe.decoder_router"),
         ({"decoder_router": "expert_choice"}, "moe.router is 'expert_choice'"),
-        ({"decoder_router": "st_moe"}, "moe.decoder_k is 1"),
+        ({"decoder_router": "st_moe"}, "moe.decoder_top_k is 1"),
     ],
 )
 def test_routers_that_cannot_serve_are_refused_by_name(moe, told):
@@ -76,7 +76,12 @@ def test_routers_that_cannot_serve_are_refused_by_name(moe, told):
 
 def test_published_sizes():
     moe = preset("st_32b").moe
-    assert (moe.num_experts, moe.k, moe.dense_beside, moe.z_loss) == (64, 2, True, 1e-3)
+    assert (moe.num_experts, moe.top_k, moe.dense_residual, moe.z_loss_weight) == (
+        64,
+        2,
+        True,
+        1e-3,
+    )
     # REFERENCE: MoE layers per stack.
     layers = {n: len(c.moe_layers()) for n, c in PRESETS.items() if c.moe and "tiny" not in n}
     assert layers == {

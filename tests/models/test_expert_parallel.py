@@ -33,7 +33,7 @@ for router, factor, backend, kind in itertools.product(
 ):
     if router == "expert_choice" and backend == "tutel":
         continue
-    made_of = config(router, 8, factor, kind, decoder_router="st_moe", decoder_k=2)
+    made_of = config(router, 8, factor, kind, decoder_router="st_moe", decoder_top_k=2)
     model = T5(made_of).reset_parameters(1).eval()
     layer = model.encoder.blocks[1].feed_forward
     torch.nn.init.normal_(layer.router.weight, std=1.0, generator=torch.Generator().manual_seed(5))

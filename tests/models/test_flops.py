@@ -57,8 +57,8 @@ def test_expert_choice_decoder_only_as_published(published, experts):
     """Zhou et al., arXiv 2202.09368, table 1: L12 d768 ff3072, 145 M active."""
     config = ModelConfig(
         vocab_size=32_128, d_model=768, d_ff=3072, num_heads=12, d_kv=64, num_layers=12,
-        activation="relu", tie_logits=True,
-        moe=MoEConfig(num_experts=experts, router="st_moe", k=2),
+        activation="relu", tie_word_embeddings=True,
+        moe=MoEConfig(num_experts=experts, router="st_moe", top_k=2),
     )  # fmt: skip
     stack = list(flops.stack_weights(config, decoder=True, cross_attention=False))
     embedding = config.vocab_size * config.d_model
@@ -73,8 +73,8 @@ def test_forward_equals_torchs_flop_counter(router, activation, beside):
     """In float64, where our products are torch's own, which the counter knows."""
     moe = router and MoEConfig(
         num_experts=4, capacity_factor_eval=1.0 if router == "expert_choice" else None,
-        dense_beside=beside, router=router, k=2 if router in ("gshard", "st_moe") else 1,
-        **({"decoder_router": "st_moe", "decoder_k": 2} if router == "expert_choice" else {}),
+        dense_residual=beside, router=router, top_k=2 if router in ("gshard", "st_moe") else 1,
+        **({"decoder_router": "st_moe", "decoder_top_k": 2} if router == "expert_choice" else {}),
     )  # fmt: skip
     config = ModelConfig(
         vocab_size=320, d_model=48, d_ff=96, num_heads=4, d_kv=16, num_layers=4,

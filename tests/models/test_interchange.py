@@ -89,7 +89,7 @@ def test_logits_of_an_imported_checkpoint(kind, tmp_path):
     config = import_folder(tmp_path / "hf", tmp_path / "ours")
     ours = load_weights(tmp_path / "ours").model.eval()
     assert ours.config == config
-    assert config.tie_logits == (kind not in ("t5_v1_1", "t5_v1_1_tied"))
+    assert config.tie_word_embeddings == (kind not in ("t5_v1_1", "t5_v1_1_tied"))
     same_logits(ours, theirs)
 
 
@@ -101,7 +101,7 @@ def test_a_sharded_checkpoint(kind, tmp_path):
 
 
 def random_model(tied=False, activation="gated_gelu", moe=None):
-    config = ModelConfig(**SIZES, activation=activation, tie_logits=tied, moe=moe)
+    config = ModelConfig(**SIZES, activation=activation, tie_word_embeddings=tied, moe=moe)
     model = T5(config).reset_parameters(1).eval()
     torch.manual_seed(7)
     for weight in model.parameters():
@@ -145,10 +145,18 @@ def test_what_transformers_cannot_say_is_told_or_refused(tmp_path):
     told = export_folder(tmp_path / "lossy", tmp_path / "hf")
     assert [line.split(":")[0] for line in told] == ["expert_dropout", "capacity factors"]
     for moe, activation, why in (
-        (MoEConfig(num_experts=4, router="st_moe", k=2), "relu", "router st_moe: transformers has"),
+        (
+            MoEConfig(num_experts=4, router="st_moe", top_k=2),
+            "relu",
+            "router st_moe: transformers has",
+        ),
         (MoEConfig(num_experts=4), "gated_gelu", "activation cannot be exported"),
-        (MoEConfig(num_experts=4, dense_beside=True), "relu", "dense_beside cannot be exported"),
-        (MoEConfig(num_experts=4, every=4), "relu", "every cannot be exported"),
+        (
+            MoEConfig(num_experts=4, dense_residual=True),
+            "relu",
+            "dense_residual cannot be exported",
+        ),
+        (MoEConfig(num_experts=4, moe_every=4), "relu", "every cannot be exported"),
     ):
         save_weights(tmp_path / "other", random_model(True, activation, moe), "")
         with pytest.raises(ConfigError, match=why):
@@ -230,7 +238,7 @@ def test_upcycled_with_normalised_gates_the_model_computes_what_it_did(
 ):
     dense = random_model(activation=activation)
     moe = MoEConfig(
-        num_experts=4, router="gshard", k=2, capacity_factor_eval=None, dense_beside=beside
+        num_experts=4, router="gshard", top_k=2, capacity_factor_eval=None, dense_residual=beside
     )
     target = ModelConfig(**{**SIZES, "vocab_size": 7}, activation=activation, moe=moe)
     save_weights(tmp_path / "dense", dense, "abc")

@@ -46,7 +46,7 @@ CASES = {
     "router": st.sampled_from(list(ROUTERS)),
     "factor": st.sampled_from([None, 0.3, 1.0, 1.25]),
     "activation": st.sampled_from(["relu", "gated_gelu"]),
-    "dense_beside": st.booleans(),
+    "dense_residual": st.booleans(),
     "padding": st.booleans(),
     "priority": st.booleans(),
     "group_rows": st.sampled_from([None, 1, 2]),
@@ -60,7 +60,7 @@ def compare(dispatch, case, precision=torch.float32):
         case["experts"],
         case["factor"],
         case["activation"],
-        dense_beside=case["dense_beside"],
+        dense_residual=case["dense_residual"],
         batch_priority=case["priority"],
         group_rows=case["group_rows"],
     )

@@ -7,7 +7,7 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
 
 SIZES = {"vocab_size": 96, "d_model": 32, "d_ff": 64, "num_heads": 4, "d_kv": 8, "num_layers": 3}
-MOE = MoEConfig(num_experts=4, every=2, capacity_factor_train=None, capacity_factor_eval=None)
+MOE = MoEConfig(num_experts=4, moe_every=2, capacity_factor_train=None, capacity_factor_eval=None)
 
 
 def ours(**changes):

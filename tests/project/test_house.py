@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from flows.cli import cli
-from models.params import SCRATCH
+from models.training.params import SCRATCH
 
 ROOT = Path(__file__).parent.parent.parent
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -13,11 +13,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from data_pipelines.catalog import Source
 from data_pipelines.params import SampleParams
 from data_pipelines.sources.sample import cot, muffin, niv2, t0_sf
 from data_pipelines.sources.sample.family import Family, Question, question
 from data_pipelines.sources.sample.text import document
+from data_pipelines.sources.source import Source
 
 FAMILIES: dict[str, tuple[Family, ...]] = {
     "muffin": muffin.FAMILIES,
@@ -53,7 +53,7 @@ def generate(folder: Path, params: SampleParams) -> None:
     for mixture, family in tqdm(work, desc="sample", unit="family"):
         if family.heldout:
             target = folder / "benchmarks" / "sample" / f"{family.name}.jsonl"
-            items = _draw(family, params.seed, "test", params.heldout_items)
+            items = _draw(family, params.seed, "test", params.held_out_items)
             _write_lines(target, (_benchmark_item(mixture, q) for q in items))
             continue
         rows = _draw(family, params.seed, "train", params.examples_per_family)

@@ -21,7 +21,7 @@ class MoELayer(nn.Module):
         moe = config.moe_of(decoder=decoder)
         self.router = build_router(config.d_model, moe)
         self.experts = Experts(config)
-        self.dense = FeedForward(config) if moe.dense_beside else None
+        self.dense = FeedForward(config) if moe.dense_residual else None
         self.dispatch: Dispatch = NativeDispatch()
         """Set by `models.architecture.moe.dispatch.table.use`."""
         self.routing: Routing | None = None

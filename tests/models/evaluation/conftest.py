@@ -81,7 +81,7 @@ MADE = {
 
 
 def write_benchmarks(folder, made=MADE, seed=0):
-    """data/benchmarks with these tasks."""
+    """data/eval_data with these tasks."""
     generator = random.Random(seed)
     index = []
     for (suite, task), (make, count) in made.items():
@@ -150,7 +150,7 @@ def imported(checkpoint, tmp_path_factory):
 @pytest.fixture
 def workspace(tmp_path, spiece, imported):
     """A workspace with two runs, of which one is the imported model, ready to be evaluated."""
-    write_benchmarks(tmp_path / "data/benchmarks")
+    write_benchmarks(tmp_path / "data/eval_data")
     for folder, text in (
         ("data/packed/train/manifest.json", {"encoder_length": 256}),
         ("data/mixture/contamination.json", {}),
@@ -171,4 +171,4 @@ def workspace(tmp_path, spiece, imported):
 
 @pytest.fixture
 def params():
-    return EvaluationParams(suites=("sample",), batch_items=4, threads=1)
+    return EvaluationParams(suites=("sample",), batch_size=4, threads=1)

@@ -35,9 +35,9 @@ class Words:
 ROUTERS = {
     "dense": None,
     "switch": MoEConfig(num_experts=4, capacity_factor_eval=0.5, min_capacity=1),
-    "top2": MoEConfig(num_experts=4, router="st_moe", k=2, capacity_factor_eval=0.5),
+    "top2": MoEConfig(num_experts=4, router="st_moe", top_k=2, capacity_factor_eval=0.5),
     "chosen": MoEConfig(
-        num_experts=4, router="expert_choice", decoder_router="st_moe", decoder_k=2,
+        num_experts=4, router="expert_choice", decoder_router="st_moe", decoder_top_k=2,
         capacity_factor_eval=1.0,
     ),
 }  # fmt: skip

@@ -67,7 +67,7 @@ def test_the_same_twice_is_the_same_file(workspace, many):
 
 @pytest.mark.parametrize("name", ["moe", "dense"])
 @pytest.mark.parametrize(
-    "changes", [{"batch_items": 1}, {"batch_items": 64}, {"batch_tokens": 300}]
+    "changes", [{"batch_size": 1}, {"batch_size": 64}, {"max_batch_tokens": 300}]
 )
 def test_the_size_of_batches_changes_no_answer(workspace, many, name, changes):
     run(workspace, many, name)
@@ -189,8 +189,8 @@ def test_scores_with_and_without_contaminated_items(workspace, params):
 def test_bad_input_is_named(workspace, params):
     with pytest.raises(UnknownModel, match="holds no trained model"):
         run(workspace, params, "nobody")
-    (workspace / "data/benchmarks/sample/topic.jsonl").unlink()
-    with pytest.raises(DataMismatch, match="flanmoe benchmarks"):
+    (workspace / "data/eval_data/sample/topic.jsonl").unlink()
+    with pytest.raises(DataMismatch, match="flanmoe eval_data"):
         run(workspace, params)
 
 

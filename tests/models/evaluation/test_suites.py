@@ -232,7 +232,7 @@ def test_prompts_are_the_published_ones_letter_for_letter(tmp_path):
     sources = ("benchmarks/bbh", "benchmarks/mmlu", "exemplars/*")
     fetch.run(FetchParams(sample=None, sources=sources, root=str(root)), tmp_path)
     benchmarks.run(tmp_path)
-    opened = Benchmarks.open(tmp_path / "data/benchmarks")
+    opened = Benchmarks.open(tmp_path / "data/eval_data")
     subjects = json.loads((root / "eval/mmlu_cot/mmlu-cot.json").read_text())
     compared = 0
     for name in ("bbh_cot", "mmlu_cot"):

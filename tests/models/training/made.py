@@ -17,11 +17,11 @@ from models.training.params import CheckpointParams, OptimParams, TrainingParams
 from models.training.trainer import Trainer
 
 PARAMS = TrainingParams(
-    batch_rows=4,
+    global_batch_size=4,
     log_every=1,
     dropout=0.1,
     optim=OptimParams(warmup_steps=2),
-    checkpoint=CheckpointParams(every=3),
+    checkpoint=CheckpointParams(save_every=3),
 )
 
 
@@ -31,10 +31,10 @@ def corpus(rows=10, seed=0, uneven=False):
     ends = rng.integers(2, 6, rows) if uneven else np.full(rows, 4)
     target = np.array([1, 1, 2, 2, 2, 2], np.int32)
     shard = {
-        "tokens": rng.integers(2, 30, (rows, 8), dtype=np.int32),
-        "segments": np.tile(np.array([1, 1, 1, 2, 2, 2, 0, 0], np.int32), (rows, 1)),
-        "target_tokens": rng.integers(2, 30, (rows, 6), dtype=np.int32),
-        "target_segments": np.where(np.arange(6) < ends[:, None], target, 0).astype(np.int32),
+        "encoder_input_tokens": rng.integers(2, 30, (rows, 8), dtype=np.int32),
+        "encoder_segment_ids": np.tile(np.array([1, 1, 1, 2, 2, 2, 0, 0], np.int32), (rows, 1)),
+        "decoder_target_tokens": rng.integers(2, 30, (rows, 6), dtype=np.int32),
+        "decoder_segment_ids": np.where(np.arange(6) < ends[:, None], target, 0).astype(np.int32),
     }
     manifest = {"rows": rows, "encoder_length": 8, "decoder_length": 6, "version": "made"}
     return PackedCorpus(manifest, [shard])

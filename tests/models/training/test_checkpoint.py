@@ -45,7 +45,7 @@ def test_checkpoints_hold_no_pickle(tmp_path):
 
 
 def test_the_last_and_the_best_checkpoints_are_kept(tmp_path):
-    keep = {"checkpoint": CheckpointParams(every=2, keep=2), "validate_every": 2}
+    keep = {"checkpoint": CheckpointParams(save_every=2, keep_last=2), "validate_every": 2}
     made = trainer(tmp_path, steps=12, validate_rows=4, optim=OptimParams(lr=0.3), **keep)
     made.validation = corpus(4, seed=9)
     made.fit()
@@ -65,7 +65,7 @@ def test_a_run_can_end_with_its_best_or_averaged_weights(tmp_path):
     seen = {}
 
     def made(final):
-        checkpoint = CheckpointParams(every=2, keep=3, final=final)
+        checkpoint = CheckpointParams(save_every=2, keep_last=3, final_weights=final)
         one = trainer(tmp_path / final, steps=8, checkpoint=checkpoint, **keep)
         one.validation = corpus(4, seed=9)
         return one

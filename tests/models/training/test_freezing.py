@@ -16,7 +16,7 @@ def test_frozen_parts_stay_and_the_rest_is_trained(tmp_path, what):
         return ".blocks.1." in name and any(part in name for part in parts)
 
     for freeze_what, still in ((what, True), (f"all_but_{what}", False)):
-        made = model(moe(dense_beside=True, router="st_moe", k=2))
+        made = model(moe(dense_residual=True, router="st_moe", k=2))
         one = trainer(tmp_path / freeze_what, made=made, freeze=freeze_what)
         before = weights(one.model)
         one.fit()

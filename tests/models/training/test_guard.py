@@ -30,7 +30,7 @@ class Exploding(T5):
 
 def exploding(folder, batches, factor, steps=30, **changes):
     made, bad = poisoned(400, *batches)
-    made.shards[0]["tokens"][sorted(bad), 0] = 31
+    made.shards[0]["encoder_input_tokens"][sorted(bad), 0] = 31
     one = trainer(folder, steps=steps, rows=made, **changes)
     one.model.__class__ = type("Exploding", (Exploding,), {"factor": factor})
     return one
@@ -55,7 +55,7 @@ def test_a_loss_that_explodes_goes_back_and_leaves_the_batch_out(tmp_path, facto
 
 
 def test_too_many_explosions_end_the_run_with_what_to_change(tmp_path):
-    one = exploding(tmp_path, (2, 3, 4), float("inf"), guard=GuardParams(retries=2))
+    one = exploding(tmp_path, (2, 3, 4), float("inf"), guard=GuardParams(max_skipped_batches=2))
     with pytest.raises(
         Diverged, match=r"step 3: the loss is .*2 batches were left out already.*lr"
     ):
@@ -78,7 +78,7 @@ def test_a_killed_run_leaves_out_the_same_batches(tmp_path):
 
 
 def test_skipped_batches_are_left_out_of_the_stream():
-    guard = Guard(GuardParams(retries=3))
+    guard = Guard(GuardParams(max_skipped_batches=3))
     assert all(guard.skip(batch) for batch in (2, 5, 3))
     assert not guard.skip(9)
     assert [guard.batch_of(step) for step in range(6)] == [0, 1, 4, 6, 7, 8]

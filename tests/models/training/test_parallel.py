@@ -29,13 +29,13 @@ with join(60) as group:
             sparse = moe(num_experts=4, group_rows=1, min_capacity=1, expert_dropout=0.0,
                          **{"z_loss": 1e-3, **job.get("moe", {})})
         params = TrainingParams(
-            batch_rows=8, log_every=1, accumulate=job.get("accumulate", 1),
+            global_batch_size=8, log_every=1, gradient_accumulation_steps=job.get("gradient_accumulation_steps", 1),
             dispatch=job.get("dispatch", "native"), freeze=job.get("freeze"),
             activation_checkpointing=job.get("recompute", False),
             optim=OptimParams(name=job.get("optim", "adamw"), warmup_steps=5, clip=0.5),
-            loss=LossParams(z_loss=1e-3, label_smoothing=0.1),
+            loss=LossParams(z_loss_weight=1e-3, label_smoothing=0.1),
             parallel=ParallelParams(**job.get("parallel", {})),
-            checkpoint=CheckpointParams(every=job.get("every", 50), keep=9),
+            checkpoint=CheckpointParams(save_every=job.get("every", 50), keep=9),
             validate_every=job.get("every", 0), validate_rows=9,
         )
         trainer = Trainer(
@@ -67,7 +67,7 @@ def run(folder, jobs, processes):
 TUTEL = importlib.util.find_spec("tutel") is not None
 KINDS = ("ddp", "oss", "sharded", "fsdp")
 DENSE = {"sparse": False}
-TOP2 = {"moe": {"router": "st_moe", "k": 2, "dense_beside": True}}
+TOP2 = {"moe": {"router": "st_moe", "k": 2, "dense_residual": True}}
 # The routers' losses of parts are the mean of theirs, not those of the whole.
 UNBALANCED = {"moe": {"balance_loss": 0.0, "z_loss": 0.0}}
 
@@ -95,8 +95,8 @@ def variants(processes):
         ("fsdp", "recomputed", TOP2 | {"recompute": True}, "top2"),
         ("ddp", "frozen", {"freeze": "all_but_moe"}, "frozen"),
         ("sharded", "frozen", {"freeze": "all_but_moe"}, "frozen"),
-        ("sharded", "in_parts", UNBALANCED | {"accumulate": 2}, "unbalanced"),
-        ("fsdp", "in_parts", UNBALANCED | {"accumulate": 2}, "unbalanced"),
+        ("sharded", "in_parts", UNBALANCED | {"gradient_accumulation_steps": 2}, "unbalanced"),
+        ("fsdp", "in_parts", UNBALANCED | {"gradient_accumulation_steps": 2}, "unbalanced"),
         ("oss", "fairscale", {"dispatch": "fairscale"}, "moe"),
     ):
         made[f"{kind}_{name}"] = (job | {"parallel": {"data": kind} | apart}, like)
@@ -152,7 +152,7 @@ torch.set_num_threads(1)
 with join(60) as group:
     trainer = Trainer(
         model=model(moe(num_experts=4), dropout=0.0), corpus=corpus(24), seed=1, steps=3,
-        params=TrainingParams(batch_rows=8, parallel=ParallelParams(**parallel)),
+        params=TrainingParams(global_batch_size=8, parallel=ParallelParams(**parallel)),
         folder=folder / "run", group=group,
     )
     trainer.fit()  # trains the first time; then only reads

@@ -18,9 +18,9 @@ def test_out_of_memory_tells_the_estimate_and_what_to_change():
     assert f"{count:,} parameters take weights {4 * count / 1e9:.3g} GB" in told
     assert f"optimizer {8 * count / 1e9:.3g} GB" in told  # AdamW keeps two values a weight
     for change in (
-        "raise accumulate",
+        "raise gradient_accumulation_steps",
         "activation_checkpointing: true",
-        "parallel.experts",
+        "parallel.expert_parallel_size",
         "fsdp",
     ):
         assert change in told

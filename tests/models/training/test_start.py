@@ -10,10 +10,9 @@ from data_pipelines.errors import DataError
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import DataMismatch, UnknownModel
-from models.params import RunParams
 from models.presets import preset
 from models.training.initialization import start_model
-from models.training.params import TrainingParams
+from models.training.params import RunParams, TrainingParams
 from models.weights import save_weights
 
 PARAMS = TrainingParams(dropout=0.1)
@@ -117,7 +116,7 @@ def test_only_the_chosen_tasks_are_left_and_none_is_lost(finished):
     expected = []
     for shard in whole.shards:
         tasks = iter(shard["tasks"].tolist())
-        for row in range(len(shard["tokens"])):
+        for row in range(len(shard["encoder_input_tokens"])):
             for segment in range(1, int(shard["task_counts"][row]) + 1):
                 if whole.manifest["tasks"][next(tasks)] in wanted:
                     expected.append(pair(shard, row, segment))
@@ -125,19 +124,19 @@ def test_only_the_chosen_tasks_are_left_and_none_is_lost(finished):
     found = [
         pair(shard, row, segment)
         for row in range(len(chosen))
-        for segment in range(1, int(shard["segments"][row].max()) + 1)
+        for segment in range(1, int(shard["encoder_segment_ids"][row].max()) + 1)
     ]
     assert found == expected
     assert len(chosen) < len(whole)
     assert chosen.manifest["version"] != whole.manifest["version"]
     batch = chosen.take(np.arange(2))
-    assert batch["tokens"].shape[1] == whole.manifest["encoder_length"]
+    assert batch["encoder_input_tokens"].shape[1] == whole.manifest["encoder_length"]
     near = names[0][:-1]
     with pytest.raises(DataError, match=f"no task .* matches '{near}'; did you mean"):
         whole.of_tasks([near])
 
 
 def pair(shard, row, segment):
-    source = shard["tokens"][row][shard["segments"][row] == segment]
-    target = shard["target_tokens"][row][shard["target_segments"][row] == segment]
+    source = shard["encoder_input_tokens"][row][shard["encoder_segment_ids"][row] == segment]
+    target = shard["decoder_target_tokens"][row][shard["decoder_segment_ids"][row] == segment]
     return source.tolist(), target.tolist()

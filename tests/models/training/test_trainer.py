@@ -74,8 +74,8 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path, at, optimizer):
 
 FAMILIES = {
     "gshard": {"k": 2},
-    "st_moe": {"k": 2, "dense_beside": True, "z_loss": 1e-3},
-    "expert_choice": {"decoder_router": "st_moe", "decoder_k": 2, "capacity_factor_train": 1.0},
+    "st_moe": {"k": 2, "dense_residual": True, "z_loss": 1e-3},
+    "expert_choice": {"decoder_router": "st_moe", "decoder_top_k": 2, "capacity_factor_train": 1.0},
 }
 
 
@@ -86,7 +86,7 @@ def test_every_router_learns_and_continues_with_the_same_bits(tmp_path, router):
     def made(folder):
         return trainer(
             folder, steps=60, made=model(moe(router=router, **FAMILIES[router])),
-            checkpoint=CheckpointParams(every=25), optim=OptimParams(lr=1e-2),
+            checkpoint=CheckpointParams(save_every=25), optim=OptimParams(lr=1e-2),
         )  # fmt: skip
 
     def kill(step):
@@ -120,9 +120,14 @@ def test_stopping_saves_and_a_rerun_goes_on_with_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_a_step_in_parts_is_the_same_step(tmp_path, parts):
-    def made(folder, accumulate):
+    def made(folder, gradient_accumulation_steps):
         plain = model(moe(group_rows=1, balance_loss=0.0, expert_dropout=0.0), dropout=0.0)
-        return trainer(folder, made=plain, rows=corpus(uneven=True), accumulate=accumulate)
+        return trainer(
+            folder,
+            made=plain,
+            rows=corpus(uneven=True),
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
 
     whole, split = made(tmp_path / "a", 1), made(tmp_path / "b", parts)
     whole.fit()
@@ -148,11 +153,11 @@ def test_activation_checkpointing_gives_the_same_bits(tmp_path, router):
 
 def test_experts_over_processes_that_are_not_there_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"experts is 2, which does not divide the 1 process"):
-        trainer(tmp_path, parallel=ParallelParams(experts=2)).fit()
+        trainer(tmp_path, parallel=ParallelParams(expert_parallel_size=2)).fit()
 
 
 def test_training_lowers_the_loss(tmp_path):
-    made = trainer(tmp_path, steps=150, dropout=0.0, checkpoint=CheckpointParams(every=100))
+    made = trainer(tmp_path, steps=150, dropout=0.0, checkpoint=CheckpointParams(save_every=100))
     made.fit()
     log = made.live.lines
     assert log[-1]["loss"] < 0.5 * log[0]["loss"]

@@ -33,9 +33,9 @@ def check_routers(config: ModelConfig) -> None:
                 f"{prefix}router is {moe.router!r}: {hint}Known: {', '.join(ROUTER_CHOICES)}"
             )
         choices = ROUTER_CHOICES[moe.router]
-        if choices is not None and moe.k not in choices:
+        if choices is not None and moe.top_k not in choices:
             raise ConfigError(
-                f"{prefix}k is {moe.k}: the {moe.router} router sends a token to "
+                f"{prefix}top_k is {moe.top_k}: the {moe.router} router sends a token to "
                 f"{' or '.join(map(str, choices))} expert(s)"
             )
         if decoder and moe.router in LOOKS_AHEAD:

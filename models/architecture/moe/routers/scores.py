@@ -74,6 +74,7 @@ class RouterWeights(nn.Module):
             logits_NE=logits_NE,
             probs_NE=probs_NE,
             limit_G=[
-                capacity(size, moe.num_experts, moe.k, factor, moe.min_capacity) for size in sizes
+                capacity(size, moe.num_experts, moe.top_k, factor, moe.min_capacity)
+                for size in sizes
             ],
         )

@@ -1,0 +1,15 @@
+"""Hints for mistyped names in error messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'NAME'? " for the known name closest to `name`; "" without one.
+
+    The text ends with a space, so that the rest of the message can follow.
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {matches[0]!r}? " if matches else ""

@@ -1,0 +1,58 @@
+"""Parameters of earlier releases and their present names.
+
+A key that was renamed is rejected, not read: params.yaml then always says what runs.
+"""
+
+from __future__ import annotations
+
+import re
+
+RENAMED: dict[str, str] = {
+    # 0.1.0 -> 0.2.0
+    "data_pipelines.fetch.sample.heldout_items": "data_pipelines.fetch.sample.held_out_items",
+    "data_pipelines.mix.examples": "data_pipelines.mix.num_examples",
+    "data_pipelines.mix.max_shots": "data_pipelines.mix.max_exemplars",
+    "data_pipelines.mix.few_shot_characters": "data_pipelines.mix.max_few_shot_characters",
+    "data_pipelines.mix.window": "data_pipelines.mix.examples_per_shard",
+    "data_pipelines.tokenizer.sentinels": "data_pipelines.tokenizer.num_sentinels",
+    "data_pipelines.tokenizer.model": "data_pipelines.tokenizer.model_file",
+    "data_pipelines.pack.mean_span": "data_pipelines.pack.mean_noise_span_length",
+    "models.training.batch_rows": "models.training.global_batch_size",
+    "models.training.accumulate": "models.training.gradient_accumulation_steps",
+    "models.training.processes": "models.training.processes_per_node",
+    "models.training.optim.clip": "models.training.optim.max_grad_norm",
+    "models.training.optim.decay_share": "models.training.optim.decay_fraction",
+    "models.training.loss.z_loss": "models.training.loss.z_loss_weight",
+    "models.training.parallel.data": "models.training.parallel.data_parallel",
+    "models.training.parallel.experts": "models.training.parallel.expert_parallel_size",
+    "models.training.parallel.restarts": "models.training.parallel.max_restarts",
+    "models.training.checkpoint.every": "models.training.checkpoint.save_every",
+    "models.training.checkpoint.keep": "models.training.checkpoint.keep_last",
+    "models.training.checkpoint.final": "models.training.checkpoint.final_weights",
+    "models.training.guard.spike": "models.training.guard.loss_spike_factor",
+    "models.training.guard.retries": "models.training.guard.max_skipped_batches",
+    "models.evaluation.max_input": "models.evaluation.max_input_tokens",
+    "models.evaluation.batch_items": "models.evaluation.batch_size",
+    "models.evaluation.batch_tokens": "models.evaluation.max_batch_tokens",
+    "registry.gates.above_chance_errors": "registry.gates.min_standard_errors_above_chance",
+    "flows.parallel": "flows.max_parallel_stages",
+    "flows.dask_cluster": "flows.dask_cluster_class",
+    "flows.dask_options": "flows.dask_cluster_kwargs",
+    "flows.fleet.claim": "flows.fleet.volume_claim",
+    "flows.fleet.folder": "flows.fleet.project_dir",
+    "flows.fleet.hours": "flows.fleet.time_limit_hours",
+}
+
+_RUN_TRAINING = re.compile(r"models\.runs\.(\w+)\.training\.")
+
+
+def new_name(path: str) -> str | None:
+    """Return the present name of the parameter at `path`; None if it never had another one.
+
+    A run's own settings, `models.runs.NAME.training.KEY`, follow those of `models.training`.
+    """
+    run = _RUN_TRAINING.match(path)
+    if run is None:
+        return RENAMED.get(path)
+    renamed = RENAMED.get(f"models.training.{path[run.end() :]}")
+    return renamed and renamed.replace("models.training.", run[0], 1)
