@@ -18,7 +18,7 @@ class Example:
 
     `references` are all accepted answers, `targets` the first. `context`, `question` and `answer`
     are the bare content, without the template's words: duplicates and overlaps with evaluation
-    suites are looked for in them. `shots` counts worked examples inside `inputs`; `composes` says
+    suites are looked for in them. `shots` counts worked examples inside `inputs`; `allow_exemplars` says
     whether more may be put in front.
     """
 
@@ -38,7 +38,7 @@ class Example:
     question: str
     answer: str
     shots: int = 0
-    composes: bool = True
+    allow_exemplars: bool = True
 
     @property
     def uid(self) -> str:
@@ -53,7 +53,7 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
+class RejectedRow:
     """A source row that a loader could not read, and why."""
 
     source_file: str
@@ -88,7 +88,7 @@ EXAMPLE_SCHEMA = pa.schema(
 RECORD_SCHEMA = pa.schema(
     [
         *[EXAMPLE_SCHEMA.field(name) for name in EXAMPLE_SCHEMA.names if name != "flags"],
-        ("composes", pa.bool_()),
+        ("allow_exemplars", pa.bool_()),
         ("context", pa.string()),
         ("question", pa.string()),
         ("answer", pa.string()),

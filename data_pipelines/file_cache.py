@@ -15,16 +15,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def remembered(
-    size: int,
+def cached_by_file(
+    *,
+    maxsize: int,
 ) -> Callable[[Callable[Concatenate[Path, P], R]], Callable[Concatenate[Path, P], R]]:
-    """Keeps the results of the last `size` calls of a function of a file and further arguments."""
+    """Keeps the results of the last `maxsize` calls of a function of a file and further arguments."""
 
     def decorate(function: Callable[Concatenate[Path, P], R]) -> Callable[Concatenate[Path, P], R]:
         def make(path: Path, _stamp: object, *args: P.args, **kwargs: P.kwargs) -> R:
             return function(path, *args, **kwargs)
 
-        kept: Callable[..., R] = lru_cache(maxsize=size)(make)
+        kept: Callable[..., R] = lru_cache(maxsize=maxsize)(make)
 
         @wraps(function)
         def call(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:

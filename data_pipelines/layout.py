@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 RAW = Path("data/raw")
-BENCHMARKS = Path("data/eval_data")
-GUARD = BENCHMARKS / "eval_items.parquet"
+EVAL_DATA = Path("data/eval_data")
+EVAL_ITEMS = EVAL_DATA / "eval_items.parquet"
 RECORDS = Path("data/records")
 CLEAN = Path("data/clean")
 MIXTURE = Path("data/mixture")

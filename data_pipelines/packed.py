@@ -79,7 +79,7 @@ class PackedCorpus:
             batch[column] = np.stack([self.shards[s][column][row] for s, row in places])
         return batch
 
-    def of_tasks(self, patterns: Sequence[str]) -> PackedCorpus:
+    def filter_tasks(self, patterns: Sequence[str]) -> PackedCorpus:
         """The examples of the tasks whose names match, packed anew in their order, in memory.
 
         `cot_*` matches as in a shell. Raises DataError for a pattern that no task of this corpus
@@ -96,7 +96,7 @@ class PackedCorpus:
                 )
         wanted = [
             number
-            for number, name in enumerate(self.manifest["tasks"])
+            for number, name in enumerate(self.manifest["task_names"])
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         ]
         shard = _repacked(self.shards, np.array(wanted))

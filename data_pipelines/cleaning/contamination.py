@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines.cleaning.words import Hashes, Words, key, normalised
-from data_pipelines.file_cache import remembered
+from data_pipelines.file_cache import cached_by_file
 
 WHOLE_WORDS = 3
 """A question of fewer words says too little for a match to mean anything."""
@@ -38,7 +38,7 @@ MATCH_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Guard:
+class ContaminationIndex:
     """Everything that training rows are checked against: one entry an item and n-gram."""
 
     ngram: int
@@ -93,8 +93,8 @@ def _low(hashes: Hashes) -> npt.NDArray[np.int64]:
     return (hashes & np.uint64((1 << _BITS) - 1)).astype(np.int64)
 
 
-@remembered(2)
-def guard(path: Path, ngram: int, max_items: int) -> Guard:
+@cached_by_file(maxsize=2)
+def load_contamination_index(path: Path, ngram: int, max_items: int) -> ContaminationIndex:
     """The guard of `eval_items.parquet` (columns suite, task, id, question, text)."""
     table = pq.read_table(path)
     suites = table["suite"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -106,7 +106,7 @@ def guard(path: Path, ngram: int, max_items: int) -> Guard:
     hashes, owners = hashes[kept], owners[kept]
     seen = np.zeros(1 << _BITS, np.uint8)
     seen[_low(hashes)] = 1
-    return Guard(
+    return ContaminationIndex(
         ngram=ngram,
         items=table.select(["suite", "task", "id"]),
         grams=hashes,

@@ -35,7 +35,7 @@ class Finding:
     mostly: float = 1.0
 
     @property
-    def told(self) -> str:
+    def message(self) -> str:
         return (
             f"{self.suite}: {self.expectation} {self.column} ({self.limits}), seen {self.observed}"
         )

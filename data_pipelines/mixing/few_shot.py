@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipelines.example import stable_fraction, stable_hash
-from data_pipelines.file_cache import remembered
+from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import MixParams
 
 POOL = 8
@@ -35,7 +35,7 @@ class Worked:
 Pool = Mapping[tuple[str, str], Sequence[Worked]]
 
 
-@remembered(1)
+@cached_by_file(maxsize=1)
 def load_pool(path: Path) -> Pool:
     """Of a file with `uid, task, template, inputs, targets`, by task and template."""
     pool: dict[tuple[str, str], list[Worked]] = defaultdict(list)
@@ -46,7 +46,7 @@ def load_pool(path: Path) -> Pool:
 
 def compose(rows: pa.Table, pool: Pool, params: MixParams) -> pa.Table:
     """The rows, `inputs` and `shots` changed where a row's hash says so."""
-    candidates = np.flatnonzero(rows["composes"].to_numpy(zero_copy_only=False))
+    candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()
     kept = [
         (at, uid)

@@ -27,7 +27,7 @@ CHOSEN_SCHEMA = pa.schema(
         ("uid", pa.string()),
         ("task", pa.string()),
         ("template", pa.string()),
-        ("composes", pa.bool_()),
+        ("allow_exemplars", pa.bool_()),
         ("place", pa.uint64()),
         ("split", pa.string()),
     ]
@@ -69,7 +69,7 @@ def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts
 def choose(
     connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams, target: Path
 ) -> None:
-    """View `chosen`: uid, task, template, composes, split, and `place`, the order by chance.
+    """View `chosen`: uid, task, template, allow_exemplars, split, and `place`, the order by chance.
 
     The split goes by what is asked, of duplicates by what the row kept for them asks: a question
     never lies on both sides.
@@ -81,7 +81,7 @@ def choose(
             JOIN records k ON k.uid = d.kept
             WHERE d.uid NOT IN (SELECT uid FROM verdicts WHERE dropped) GROUP BY d.uid
         )
-        SELECT k.mixture, k.task, k.uid, k.template, k.composes,
+        SELECT k.mixture, k.task, k.uid, k.template, k.allow_exemplars,
                md5_number_lower('{params.seed} order ' || k.uid) AS place,
                md5_number_lower(
                    '{params.seed} split ' || coalesce(a.text, k.context || k.question)
@@ -118,7 +118,7 @@ def write_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
         f"""
         COPY (
             WITH few AS (
-                SELECT uid, place FROM chosen WHERE split = 'train' AND composes
+                SELECT uid, place FROM chosen WHERE split = 'train' AND allow_exemplars
                 QUALIFY {POOL} >=
                     row_number() OVER (PARTITION BY task, template ORDER BY place, uid)
             )
@@ -139,7 +139,7 @@ def chosen_windows(
     for split in SPLITS:
         rows = connection.sql(
             f"""
-            SELECT {columns}, c.split, k.composes FROM chosen c JOIN kept k ON k.uid = c.uid
+            SELECT {columns}, c.split, k.allow_exemplars FROM chosen c JOIN kept k ON k.uid = c.uid
             WHERE c.split = '{split}' ORDER BY c.place, c.uid
             """
         )
@@ -182,7 +182,7 @@ def _write_windows(
 def overlap(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str, Any]:
     """Suite -> how many items it has, and which of them a row of the mixture overlaps with."""
     totals = connection.execute(
-        f"SELECT suite, count(*) FROM read_parquet({literal(workspace / layout.GUARD)}) "
+        f"SELECT suite, count(*) FROM read_parquet({literal(workspace / layout.EVAL_ITEMS)}) "
         "GROUP BY suite ORDER BY suite"
     ).fetchall()
     overlapping = connection.execute(
@@ -194,9 +194,9 @@ def overlap(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str,
         """
     ).fetchall()
     result: dict[str, Any] = {
-        suite: {"items": total, "contaminated": 0, "tasks": {}} for suite, total in totals
+        suite: {"num_items": total, "num_contaminated": 0, "tasks": {}} for suite, total in totals
     }
     for suite, task, item in overlapping:
-        result[suite]["contaminated"] += 1
+        result[suite]["num_contaminated"] += 1
         result[suite]["tasks"].setdefault(task, []).append(item)
     return result

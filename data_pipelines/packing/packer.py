@@ -54,7 +54,7 @@ def pack(
     return rows
 
 
-def fewest_rows(
+def row_lower_bound(
     encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> int:
     """A number of rows that no packing can go below: each side alone needs as many.

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_pipelines.file_cache import remembered
+from data_pipelines.file_cache import cached_by_file
 from data_pipelines.files import sha256
-from data_pipelines.packing.packer import fewest_rows
+from data_pipelines.packing.packer import row_lower_bound
 from data_pipelines.packing.pretraining import pair
 from data_pipelines.packing.shard import Pairs, write_shard
 from data_pipelines.packing.vocabulary import Tokens, Vocabulary
@@ -24,7 +24,7 @@ TEXT_TASK = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PackTask:
     """One window of the mixture, and the shard it becomes."""
 
     window: Path
@@ -37,11 +37,11 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class PackResult:
     """What a shard holds; counts are by task."""
 
     rows: int
-    fewest_rows: int
+    row_lower_bound: int
     sha256: str
     examples: Counter[str] = field(default_factory=Counter)
     encoder_tokens: Counter[str] = field(default_factory=Counter)
@@ -49,7 +49,7 @@ class Outcome:
     truncated: Counter[str] = field(default_factory=Counter)
 
 
-def pack_window(job: Job) -> Outcome:
+def pack_window(job: PackTask) -> PackResult:
     """Tokenises and packs one window; the same shard whoever calls it."""
     vocabulary = _vocabulary(job.tokenizer / "tokenizer.json")
     params = job.params
@@ -65,9 +65,11 @@ def pack_window(job: Job) -> Outcome:
         sums = np.bincount(pairs.tasks, values, minlength=len(job.tasks)).astype(int).tolist()
         return Counter({name: n for name, n in zip(job.tasks, sums, strict=True) if n})
 
-    return Outcome(
+    return PackResult(
         rows=rows,
-        fewest_rows=fewest_rows(encoder, decoder, params.encoder_length, params.decoder_length),
+        row_lower_bound=row_lower_bound(
+            encoder, decoder, params.encoder_length, params.decoder_length
+        ),
         sha256=sha256(job.shard),
         examples=by_task(np.ones(len(encoder), np.int64)),
         encoder_tokens=by_task(encoder),
@@ -77,7 +79,7 @@ def pack_window(job: Job) -> Outcome:
 
 
 def _instructions(
-    table: pa.Table, vocabulary: Vocabulary, job: Job
+    table: pa.Table, vocabulary: Vocabulary, job: PackTask
 ) -> tuple[Pairs, npt.NDArray[np.bool_]]:
     """Pairs of a window of the mixture, and which of them are cut to fit."""
     inputs, targets = (vocabulary.encode(table[name].to_pylist()) for name in ("inputs", "targets"))
@@ -90,7 +92,7 @@ def _instructions(
 
 
 def _plain(
-    texts: list[str], vocabulary: Vocabulary, job: Job
+    texts: list[str], vocabulary: Vocabulary, job: PackTask
 ) -> tuple[Pairs, npt.NDArray[np.bool_]]:
     """Pre-training pairs of a window of plain text; too short texts give none."""
     tokens = vocabulary.encode(texts)
@@ -104,7 +106,7 @@ def _plain(
     return Pairs(inputs, targets, task), tokens.lengths[kept] >= job.params.encoder_length
 
 
-@remembered(1)
+@cached_by_file(maxsize=1)
 def _vocabulary(path: Path) -> Vocabulary:
     description = json.loads(path.read_text())
     return Vocabulary.load(path.with_name("spiece.model"), description["sentinels"])

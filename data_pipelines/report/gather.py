@@ -53,7 +53,7 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
         "rows_flagged": clean["rows_flagged"],
         "rows_excluded": clean["rows_excluded"],
         "contamination": {
-            suite: {**entry, "items_in_mixture": overlap[suite]["contaminated"]}
+            suite: {**entry, "items_in_mixture": overlap[suite]["num_contaminated"]}
             for suite, entry in clean["contamination"].items()
         },
         "mixtures": {
@@ -67,7 +67,7 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
             corpus: {
                 key: entry[key]
                 for key in (
-                    "rows", "fewest_rows", "examples", "encoder_tokens", "decoder_tokens",
+                    "rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens",
                     "encoder_fill", "decoder_fill", "truncated", "encoder_length",
                     "decoder_length", "version",
                 )

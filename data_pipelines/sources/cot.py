@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipelines.example import Example, Refused, stable_fraction
+from data_pipelines.example import Example, RejectedRow, stable_fraction
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.templates.instructions import choose, group
@@ -16,12 +16,12 @@ from data_pipelines.templates.instructions import choose, group
 LINES = True
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Examples of one file; a row without three filled columns is refused."""
     task = "cot_" + part.path.stem.removesuffix("_train")
     templates = group("cot")
     for row, line in part.lines():
-        if isinstance(line, Refused):
+        if isinstance(line, RejectedRow):
             yield line
             continue
         cells = [cell.replace("\\n", "\n").strip() for cell in line.split("\t")]

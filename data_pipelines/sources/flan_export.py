@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Example, Refused
+from data_pipelines.example import Example, RejectedRow
 from data_pipelines.params import MIXTURES, ReadParams
 from data_pipelines.sources.part import BadRow, Part, text_of
 
@@ -36,11 +36,11 @@ MIXTURE_OF = {
 """`task_source`, in lower case, as exports of the FLAN Collection spell it -> mixture."""
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Examples of one file. Raises SourceError for a Parquet file that cannot be read."""
     records = _parquet(part) if part.path.suffix == ".parquet" else part.json_lines()
     for row, record in records:
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         try:
@@ -71,7 +71,7 @@ def _example(part: Part, row: int, record: dict[str, Any]) -> Example:
         answer=targets,
         # fs_opt, fs_noopt: worked examples are inside already, how many is not said.
         shots=1 if kind.startswith("fs") else 0,
-        composes=bool(part.options.get("composes")) and kind.startswith("zs"),
+        allow_exemplars=bool(part.options.get("allow_exemplars")) and kind.startswith("zs"),
     )
 
 

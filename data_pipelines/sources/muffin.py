@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipelines.example import Example, Refused, stable_fraction
+from data_pipelines.example import Example, RejectedRow, stable_fraction
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.raw.row import RawRow
@@ -14,12 +14,12 @@ from data_pipelines.templates.instructions import choose, group, options_block
 LINES = False
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Examples of one file of the data set that the catalog names."""
     dataset = part.options["dataset"]
     templates = group(part.options["templates"])
     for row, item, record in rows(part):
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         key = (params.seed, part.name, row, item)

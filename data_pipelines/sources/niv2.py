@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Example, Refused, stable_fraction, stable_hash
-from data_pipelines.file_cache import remembered
+from data_pipelines.example import Example, RejectedRow, stable_fraction, stable_hash
+from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.templates.instructions import choose, group
@@ -23,7 +23,7 @@ SHOTS = 2
 """Positive examples in front of a row, as in the benchmark's own evaluation."""
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Examples of one task file; an instance without input or output is refused.
 
     Raises SourceError for a file that is no task.
@@ -65,7 +65,7 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
             question=text.strip(),
             answer=outputs[0],
             shots=len(shown),
-            composes=False,
+            allow_exemplars=False,
         )
 
 
@@ -128,7 +128,7 @@ def _split(part: Part, params: ReadParams) -> str:
     return "test" if part.path.stem in listed(part.raw / folder / "test_tasks.txt") else "train"
 
 
-@remembered(8)
+@cached_by_file(maxsize=8)
 def listed(path: Path) -> frozenset[str]:
     """Task names of a split list. Raises SourceError where it is missing."""
     if not path.is_file():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import RAW_CHARACTERS, Refused
+from data_pipelines.example import RAW_CHARACTERS, RejectedRow
 
 
 class BadRow(Exception):
@@ -44,13 +44,13 @@ class Part:
         """The folder that `name`, and other files of the source, lie below."""
         return Path(str(self.path)[: -len(self.name)])
 
-    def refused(self, row: int, reason: str, raw: object) -> Refused:
+    def refused(self, row: int, reason: str, raw: object) -> RejectedRow:
         text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
-        return Refused(
+        return RejectedRow(
             source_file=self.name, source_row=row, reason=reason, raw=text[:RAW_CHARACTERS]
         )
 
-    def lines(self) -> Iterator[tuple[int, str | Refused]]:
+    def lines(self) -> Iterator[tuple[int, str | RejectedRow]]:
         """Rows broken at the line feed only: `str.splitlines` would also break inside cells."""
         encoding = self.options.get("encoding", "utf-8")
         with self._open() as file:
@@ -102,10 +102,10 @@ class Part:
             raise SourceError(f"{self.path} is not a JSON list")
         yield from enumerate(items)
 
-    def json_lines(self) -> Iterator[tuple[int, dict[str, Any] | Refused]]:
+    def json_lines(self) -> Iterator[tuple[int, dict[str, Any] | RejectedRow]]:
         """One JSON object a line; blank lines are passed over."""
         for row, line in self.lines():
-            if isinstance(line, Refused):
+            if isinstance(line, RejectedRow):
                 yield row, line
             elif line.strip():
                 yield row, self._object(row, line)
@@ -139,7 +139,7 @@ class Part:
             else:
                 yield number, dict(zip(names, cells, strict=True))
 
-    def _object(self, row: int, line: str) -> dict[str, Any] | Refused:
+    def _object(self, row: int, line: str) -> dict[str, Any] | RejectedRow:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:

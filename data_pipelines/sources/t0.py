@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Example, Refused, stable_hash
-from data_pipelines.file_cache import remembered
+from data_pipelines.example import Example, RejectedRow, stable_hash
+from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.raw.row import RawRow
@@ -23,7 +23,7 @@ from data_pipelines.templates.sandbox import TemplateRefused
 LINES = False
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Examples of one file; nothing where T0 does not train on the data set.
 
     A row gets the first template, in an order of its own, that applies to it.
@@ -33,7 +33,7 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
         return
     prompts = promptsource.load(part.raw / part.options["templates"])
     for row, item, record in rows(part):
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         yield _example(part, params, prompts, row, item, record)
@@ -46,7 +46,7 @@ def _example(
     row: int,
     item: int,
     record: RawRow,
-) -> Example | Refused:
+) -> Example | RejectedRow:
     key = (params.seed, part.name, row, item)
     ordered = sorted(prompts, key=lambda p: stable_hash("prompt", p.name, *key))
     for prompt in ordered:
@@ -76,7 +76,7 @@ def _example(
     return part.refused(row, f"none of {len(prompts)} templates applies", record.columns)
 
 
-@remembered(256)
+@cached_by_file(maxsize=256)
 def _trained_as(path: Path, hub_name: str) -> str:
     """`do_train` of a data set, e.g. `glue/mrpc`; empty if T0 does not train on it."""
     try:

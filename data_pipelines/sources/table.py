@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from data_pipelines.example import Example, Refused
+from data_pipelines.example import Example, RejectedRow
 from data_pipelines.params import ReadParams
 from data_pipelines.sources import cot, flan_export, muffin, niv2, t0, text
 from data_pipelines.sources.part import Part
@@ -17,7 +17,7 @@ class Loader(Protocol):
     LINES: bool
     """Whether a row is a line, so that a large file may be read in parts."""
 
-    def load(self, part: Part, params: ReadParams) -> Iterator[Example | Refused]: ...
+    def load(self, part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]: ...
 
 
 LOADERS: dict[str, Loader] = {

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipelines.example import TEXT, Example, Refused
+from data_pipelines.example import TEXT, Example, RejectedRow
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 
 LINES = True
 
 
-def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
+def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Documents of one file; blank lines are passed over."""
     for row, line in part.lines():
-        if isinstance(line, Refused):
+        if isinstance(line, RejectedRow):
             yield line
         elif line.strip():
             yield Example(
@@ -29,5 +29,5 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | Refused]:
                 source_row=row,
                 question=line,
                 answer="",
-                composes=False,
+                allow_exemplars=False,
             )

@@ -32,7 +32,7 @@ COLUMNS = ["uid", "mixture", "task", "split", "context", "question", "answer", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class CleanTask:
     """One file of records, and where what is found goes."""
 
     records: Path
@@ -50,9 +50,9 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
         scratch_folder(workspace / layout.CLEAN) as scratch,
     ):
         jobs = [
-            Job(
+            CleanTask(
                 records=path,
-                guard=workspace / layout.GUARD,
+                guard=workspace / layout.EVAL_ITEMS,
                 params=params,
                 signatures=scratch / f"signatures-{path.name}",
                 matches=scratch / f"matches-{path.name}",
@@ -77,12 +77,14 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
                     f"COPY (SELECT * FROM {name} ORDER BY {order}) "
                     f"TO {literal(out / f'{name}.parquet')} (FORMAT parquet)"
                 )
-            write_json(out / "report.json", _report(connection, workspace / layout.GUARD))
+            write_json(out / "report.json", _report(connection, workspace / layout.EVAL_ITEMS))
 
 
-def examine(job: Job) -> None:
+def examine(job: CleanTask) -> None:
     """Signatures and overlaps of one file of records."""
-    guard = contamination.guard(job.guard, job.params.ngram, job.params.max_ngram_items)
+    guard = contamination.load_contamination_index(
+        job.guard, job.params.ngram, job.params.max_ngram_items
+    )
     with (
         parquet_writer(job.signatures, duplicates.SIGNATURE_SCHEMA) as signatures,
         parquet_writer(job.matches, contamination.MATCH_SCHEMA) as matches,

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from data_pipelines import layout, manifest
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.files import new_folder, sha256, write_json
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.eval_data.table import QUESTIONS, READERS
 from data_pipelines.sources.part import Part
 
@@ -38,7 +38,7 @@ def run(workspace: Path) -> None:
             "there is no evaluation suite: name one in data_pipelines.fetch.sources, or let the "
             "sample be generated"
         )
-    with new_folder(workspace / layout.BENCHMARKS) as out:
+    with new_folder(workspace / layout.EVAL_DATA) as out:
         index: list[dict[str, Any]] = []
         guarded: list[dict[str, str]] = []
         for name, source in suites.items():
@@ -50,22 +50,22 @@ def run(workspace: Path) -> None:
                     if part.format in QUESTIONS:
                         guarded += [_guarded(source["suite"], task, item) for item in items]
         write_json(out / "index.json", index)
-        pq.write_table(pa.Table.from_pylist(guarded, GUARD_SCHEMA), out / layout.GUARD.name)
+        pq.write_table(pa.Table.from_pylist(guarded, GUARD_SCHEMA), out / layout.EVAL_ITEMS.name)
 
 
-def _tasks(part: Part) -> dict[str, tuple[list[Item], list[Refused]]]:
+def _tasks(part: Part) -> dict[str, tuple[list[EvalItem], list[RejectedRow]]]:
     """Task -> its items and refused rows; nothing for a file that holds none by its split.
 
-    Refused rows of a file with several tasks are told with the first.
+    RejectedRow rows of a file with several tasks are told with the first.
     """
     rows = list(READERS[part.format](part))
     if not rows and "splits" in part.options:
         return {}
-    refused = [row for row in rows if isinstance(row, Refused)]
-    tasks: dict[str, list[Item]] = defaultdict(list)
+    refused = [row for row in rows if isinstance(row, RejectedRow)]
+    tasks: dict[str, list[EvalItem]] = defaultdict(list)
     stem = part.path.stem.removesuffix("_test").removesuffix("_dev")
     for row in rows:
-        if isinstance(row, Item):
+        if isinstance(row, EvalItem):
             tasks[row.task or stem].append(row)
     if not tasks:
         raise SourceError(f"{part.path}: no row can be scored ({len(refused)} refused)")
@@ -76,7 +76,7 @@ def _tasks(part: Part) -> dict[str, tuple[list[Item], list[Refused]]]:
     }
 
 
-def _told_apart(items: list[Item]) -> list[Item]:
+def _told_apart(items: list[EvalItem]) -> list[EvalItem]:
     """Published ids are not always unique: the second of a name gets a number."""
     seen: Counter[str] = Counter()
     result = []
@@ -87,13 +87,18 @@ def _told_apart(items: list[Item]) -> list[Item]:
     return result
 
 
-def _guarded(suite: str, task: str, item: Item) -> dict[str, str]:
+def _guarded(suite: str, task: str, item: EvalItem) -> dict[str, str]:
     text = f"{item.context}\n{item.question}"
     return {"suite": suite, "task": task, "id": item.id, "question": item.question, "text": text}
 
 
 def _written(
-    suite: str, task: str, items: list[Item], refused: list[Refused], cut: bool, out: Path
+    suite: str,
+    task: str,
+    items: list[EvalItem],
+    rejected: list[RejectedRow],
+    truncated: bool,
+    out: Path,
 ) -> dict[str, Any]:
     """Writes the task's items and returns its entry in the index."""
     if len({item.options is None for item in items}) > 1:
@@ -110,7 +115,7 @@ def _written(
         "task": task,
         "file": target.relative_to(out).as_posix(),
         "sha256": sha256(target),
-        "items": len(items),
-        "cut": cut,
-        "refused": [asdict(row) for row in refused],
+        "num_items": len(items),
+        "truncated": truncated,
+        "rejected": [asdict(row) for row in rejected],
     }

@@ -45,7 +45,7 @@ TEXT_SCHEMA = pa.schema([("text", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class MixTask:
     """One window of chosen rows, and where the finished one goes."""
 
     chosen: Path
@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class MixResult:
     """What a window holds, by (mixture, task)."""
 
     examples: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -92,7 +92,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
                 text_windows(connection, params, out / "text")
             write_json(out / "contamination.json", overlap(connection, workspace))
         jobs = [
-            Job(
+            MixTask(
                 chosen=path,
                 pool=scratch / "pool.parquet",
                 params=params,
@@ -113,10 +113,10 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         write_json(out / "metrics.json", {**counted, "shares": shares})
 
 
-def finish(job: Job) -> Outcome:
+def finish(job: MixTask) -> MixResult:
     """Writes one window of finished examples."""
     pool = load_pool(job.pool)
-    outcome = Outcome(split=job.examples.name.split("-")[0])
+    outcome = MixResult(split=job.examples.name.split("-")[0])
     texts = parquet_writer(job.text, TEXT_SCHEMA) if job.text else nullcontext()
     with parquet_writer(job.examples, EXAMPLE_SCHEMA) as examples, texts as text:
         for batch in batches(job.chosen):
@@ -130,7 +130,7 @@ def finish(job: Job) -> Outcome:
     return outcome
 
 
-def _count(rows: pa.Table, outcome: Outcome) -> None:
+def _count(rows: pa.Table, outcome: MixResult) -> None:
     figures = pa.table(
         {
             "mixture": rows["mixture"],
@@ -152,9 +152,9 @@ def _count(rows: pa.Table, outcome: Outcome) -> None:
 
 
 def _report(
-    available: Counts, quota: Counts, outcomes: list[Outcome], params: MixParams
+    available: Counts, quota: Counts, outcomes: list[MixResult], params: MixParams
 ) -> dict[str, Any]:
-    total = Outcome(split="all")
+    total = MixResult(split="all")
     for outcome in outcomes:
         for name in ("examples", *FIGURES):
             getattr(total, name).update(getattr(outcome, name))

@@ -23,7 +23,7 @@ from data_pipelines.errors import DataError, ExpectationFailed
 from data_pipelines.expectations.packed import findings_of
 from data_pipelines.expectations.runner import Finding, first_failure
 from data_pipelines.files import new_folder, write_json
-from data_pipelines.packing.window import TEXT_TASK, Job, Outcome, pack_window
+from data_pipelines.packing.window import TEXT_TASK, PackTask, PackResult, pack_window
 from data_pipelines.params import EngineParams, PackParams
 from data_pipelines.report.gather import gather
 from data_pipelines.report.page import render
@@ -48,13 +48,13 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
             manifest = _manifest(corpus, outcomes, jobs, params, description, list(names))
             write_json(out / corpus / "manifest.json", manifest)
             findings += findings_of(out / corpus, manifest)
-            keys = ("rows", "fewest_rows", "examples", "encoder_tokens", "decoder_tokens",
+            keys = ("rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens",
                     "encoder_fill", "decoder_fill", "truncated")  # fmt: skip
             summary[corpus] = {key: manifest[key] for key in keys}
         write_json(out / "validation.json", [asdict(finding) for finding in findings])
         failed = first_failure(findings)
         if failed is not None:
-            raise ExpectationFailed(f"packed shards are wrong: {failed.told}")
+            raise ExpectationFailed(f"packed shards are wrong: {failed.message}")
         write_json(out / "summary.json", summary)
         report = gather(workspace, packed=out)
         (out / "report.html").write_text(render(report), encoding="utf-8")
@@ -67,12 +67,12 @@ def _task_names(report: dict[str, Any]) -> dict[str, int]:
 
 def _jobs(
     files: list[Path], folder: Path, tokenizer: Path, params: PackParams, names: dict[str, int]
-) -> list[Job]:
+) -> list[PackTask]:
     folder.mkdir()
     jobs, first = [], 0
     for number, path in enumerate(files):
         jobs.append(
-            Job(
+            PackTask(
                 window=path,
                 first=first,
                 shard=folder / f"{number:05d}.arrow",
@@ -85,7 +85,7 @@ def _jobs(
     return jobs
 
 
-def _packed(workers: Engine, jobs: list[Job], corpus: str) -> list[Outcome]:
+def _packed(workers: Engine, jobs: list[PackTask], corpus: str) -> list[PackResult]:
     done = workers.map(pack_window, jobs)
     outcomes = list(tqdm(done, desc=corpus, total=len(jobs), unit="shard"))
     # A mixture without plain text has nothing to pre-train on: a run that wants to is told so.
@@ -96,8 +96,8 @@ def _packed(workers: Engine, jobs: list[Job], corpus: str) -> list[Outcome]:
 
 def _manifest(
     corpus: str,
-    outcomes: list[Outcome],
-    jobs: list[Job],
+    outcomes: list[PackResult],
+    jobs: list[PackTask],
     params: PackParams,
     tokenizer: dict[str, Any],
     names: list[str],
@@ -112,7 +112,7 @@ def _manifest(
         "corpus": corpus,
         "rows": rows,
         # No packing of the same windows can have fewer: each side alone needs as many.
-        "fewest_rows": sum(outcome.fewest_rows for outcome in outcomes),
+        "row_lower_bound": sum(outcome.row_lower_bound for outcome in outcomes),
         **{name: counter.total() for name, counter in total.items()},
         "encoder_fill": round(encoder / max(1, rows * params.encoder_length), 4),
         "decoder_fill": round(decoder / max(1, rows * params.decoder_length), 4),
@@ -122,7 +122,7 @@ def _manifest(
             name: {key: counter[name] for key, counter in total.items()}
             for name in sorted(total["examples"])
         },
-        "tasks": names,
+        "task_names": names,
         "shards": [
             {"file": job.shard.name, "sha256": outcome.sha256, "rows": outcome.rows}
             for job, outcome in zip(jobs, outcomes, strict=True)

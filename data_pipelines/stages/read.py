@@ -21,7 +21,7 @@ from data_pipelines.example import (
     RECORD_SCHEMA,
     TEXT,
     Example,
-    Refused,
+    RejectedRow,
 )
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
@@ -33,7 +33,7 @@ SCAN = 1 << 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ReadTask:
     """One part to read, and where its rows go."""
 
     part: Part
@@ -43,14 +43,14 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ReadResult:
     """What became of a part's rows."""
 
     source: str
     counts: dict[tuple[str, str, str], int]
     """(mixture, task, split) -> examples."""
     refused: int
-    first: Refused | None
+    first: RejectedRow | None
 
 
 def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
@@ -70,7 +70,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
         (out / "examples").mkdir()
         (out / "refused").mkdir()
         jobs = [
-            Job(
+            ReadTask(
                 part=part,
                 params=params,
                 examples=out / "examples" / f"{number:05d}.parquet",
@@ -90,7 +90,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
         write_json(out / "report.json", report)
 
 
-def read_part(job: Job) -> Outcome:
+def read_part(job: ReadTask) -> ReadResult:
     """Writes the rows of one part; the same files whoever calls it, however often."""
     counts: Counter[tuple[str, str, str]] = Counter()
     first = None
@@ -100,18 +100,18 @@ def read_part(job: Job) -> Outcome:
     ):
         for row in LOADERS[job.part.format].load(job.part, job.params):
             row = _checked(row, job)
-            if isinstance(row, Refused):
+            if isinstance(row, RejectedRow):
                 first = first or row
                 quarantine.add(asdict(row))
             else:
                 counts[row.mixture, row.task, row.split] += 1
                 examples.add(row.to_row())
         refused = quarantine.count
-    return Outcome(source=job.part.source, counts=dict(counts), refused=refused, first=first)
+    return ReadResult(source=job.part.source, counts=dict(counts), refused=refused, first=first)
 
 
-def _checked(row: Example | Refused, job: Job) -> Example | Refused:
-    if isinstance(row, Refused):
+def _checked(row: Example | RejectedRow, job: ReadTask) -> Example | RejectedRow:
+    if isinstance(row, RejectedRow):
         return row
     longest = max(len(row.inputs), len(row.targets))
     if longest > job.params.max_field_characters:
@@ -166,10 +166,10 @@ def _one_file_a_task(parts: list[Part]) -> None:
             )
 
 
-def _report(outcomes: list[Outcome], params: ReadParams) -> dict[str, Any]:
+def _report(outcomes: list[ReadResult], params: ReadParams) -> dict[str, Any]:
     counts: dict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
     refused: Counter[str] = Counter()
-    first: dict[str, Refused] = {}
+    first: dict[str, RejectedRow] = {}
     for outcome in outcomes:
         counts[outcome.source].update(outcome.counts)
         refused[outcome.source] += outcome.refused

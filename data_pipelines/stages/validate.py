@@ -44,7 +44,7 @@ LEAST_OF_A_TASK = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ValidateTask:
     """Files to look at together: of records, or of the mixture."""
 
     files: tuple[Path, ...]
@@ -58,7 +58,7 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
     windows = sorted((workspace / layout.MIXTURE / "examples").glob("*.parquet"))
     jobs = [
-        Job(
+        ValidateTask(
             files=tuple(files),
             raw=files[0].parent.parent.name == "records",
             params=params,
@@ -80,12 +80,12 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
     if failed is not None:
         count = sum(f.blocking and not f.success for f in findings)
         raise ExpectationFailed(
-            f"{count} expectation(s) do not hold, first: {failed.told}; "
+            f"{count} expectation(s) do not hold, first: {failed.message}; "
             f"see {target / 'report.html'}"
         )
 
 
-def examine(job: Job) -> list[Finding]:
+def examine(job: ValidateTask) -> list[Finding]:
     """What can be said of each row."""
     columns = RAW_COLUMNS if job.raw else MIXTURE_COLUMNS
     frames = []
@@ -190,7 +190,7 @@ def _of_the_whole(
 def _overlap(suites: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"suite": name, "contaminated_share": entry["contaminated"] / entry["items"]}
+            {"suite": name, "contaminated_share": entry["num_contaminated"] / entry["num_items"]}
             for name, entry in suites.items()
         ]
     )

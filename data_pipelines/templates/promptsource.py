@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from data_pipelines.errors import SourceError
-from data_pipelines.file_cache import remembered
+from data_pipelines.file_cache import cached_by_file
 from data_pipelines.templates.sandbox import TemplateRefused, compiled, render
 
 SEPARATOR = "|||"
@@ -58,7 +58,7 @@ class Prompt:
         return parts[0], parts[1], choices
 
 
-@remembered(512)
+@cached_by_file(maxsize=512)
 def load(path: Path) -> tuple[Prompt, ...]:
     """Templates of one file, by name. Raises SourceError for a file that is none of promptsource.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines.example import Example, Refused
+from data_pipelines.example import Example, RejectedRow
 from data_pipelines.params import (
     CleanParams,
     EngineParams,
@@ -112,7 +112,7 @@ def good(rows):
 
 
 def bad(rows):
-    return [row for row in rows if isinstance(row, Refused)]
+    return [row for row in rows if isinstance(row, RejectedRow)]
 
 
 def table(room, folder="mixture/examples"):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines.cleaning.contamination import guard
+from data_pipelines.cleaning.contamination import load_contamination_index
 from data_pipelines.cleaning.duplicates import MINIMA, signatures, similarity
 from data_pipelines.cleaning.words import Words, joined, normalised
 from data_pipelines.params import CleanParams, FetchParams, MixParams, ReadParams
@@ -149,7 +149,7 @@ def test_overlaps_are_found_named_and_dropped(tmp_path):
     assert {row["task"] for row in mixed(room)} == set(ROWS) - {"thirteen", "whole"}
     report = room.json("clean/report.json")["contamination"]["gsm8k"]
     assert (report["items"], report["items_found"]) == (len(ITEMS), 2)
-    assert room.json("mixture/contamination.json")["gsm8k"]["contaminated"] == 0
+    assert room.json("mixture/contamination.json")["gsm8k"]["num_contaminated"] == 0
 
 
 def test_overlaps_can_be_kept_and_are_then_flagged_and_counted(tmp_path):
@@ -160,7 +160,7 @@ def test_overlaps_can_be_kept_and_are_then_flagged_and_counted(tmp_path):
     assert {task for task, flagged in flags.items() if flagged} == {"thirteen", "whole"}
     assert flags["whole"] == ["contaminated:gsm8k"]
     assert room.json("mixture/contamination.json")["gsm8k"] == {
-        "items": len(ITEMS), "contaminated": 2, "tasks": {"test": ["test-0", "test-1"]},
+        "num_items": len(ITEMS), "num_contaminated": 2, "tasks": {"test": ["test-0", "test-1"]},
     }  # fmt: skip
 
 
@@ -281,7 +281,7 @@ def test_the_guard_over_random_texts_is_brute_force(tmp_path):
          "task": ["t"] * len(rows)}
     )  # fmt: skip
     texts = normalised(pa.array(rows))
-    found = guard(tmp_path / "eval_items.parquet", n, most).matches(head, texts, texts).to_pylist()
+    found = load_contamination_index(tmp_path / "eval_items.parquet", n, most).matches(head, texts, texts).to_pylist()
     assert {(int(r["uid"]), int(r["item"])) for r in found} == expected | whole
     assert {(int(r["uid"]), int(r["item"])) for r in found if r["how"] == "whole"} == whole
 

@@ -153,7 +153,7 @@ def test_flan_export_sources_name_the_mixture(part, source, mixture):
     (row,) = load(part("e.jsonl", line, "flan_export", ""))
     assert row.mixture == mixture
     assert row.shots
-    assert not row.composes
+    assert not row.allow_exemplars
 
 
 def test_flan_export_of_an_unknown_source(part):

@@ -45,7 +45,7 @@ def test_a_given_tokenizer_is_used(room):
 def unpacked(room, corpus):
     """Every example of a packed corpus: its two texts, its task, whether it was cut."""
     processor, folder = tokenizer_of(room), room.workspace / "data/packed" / corpus
-    names = room.json(f"packed/{corpus}/manifest.json")["tasks"]
+    names = room.json(f"packed/{corpus}/manifest.json")["task_names"]
     tasks = [
         row
         for path in sorted(folder.glob("*.arrow"))
@@ -91,7 +91,7 @@ def test_packed_rows_hold_every_example_whole(made, corpus):
 def test_packing_is_tight_and_says_how_tight_it_could_be(made):
     manifest = made.json("packed/train/manifest.json")
     assert manifest["encoder_fill"] > 0.93  # a few hundred examples a window, of 96 tokens a row
-    assert manifest["fewest_rows"] <= manifest["rows"] < 1.08 * manifest["fewest_rows"]
+    assert manifest["row_lower_bound"] <= manifest["rows"] < 1.08 * manifest["row_lower_bound"]
     assert len(manifest["shards"]) > 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipelines.mixing.rates import quotas
-from data_pipelines.packing.packer import fewest_rows, pack
+from data_pipelines.packing.packer import row_lower_bound, pack
 from data_pipelines.packing.pretraining import pair, prefix_lm, span_corruption
 from data_pipelines.params import PackParams
 
@@ -62,7 +62,7 @@ def test_at_most_twice_the_rows_of_the_bound_plus_one_a_side(lengths):
 @given(st.lists(st.tuples(st.integers(2, 20), st.integers(2, 10)), max_size=7))
 def test_no_packing_is_below_the_bound_and_ours_is_near_the_best(lengths):
     best = fewest_by_trying(lengths, 20, 10)
-    assert fewest_rows(*sides(lengths), 20, 10) <= best
+    assert row_lower_bound(*sides(lengths), 20, 10) <= best
     assert best <= len(pack(*sides(lengths), 20, 10)) <= best + 1
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.raw.table import DATASETS, rows
 from data_pipelines.templates.instructions import FIELD, group, names
@@ -82,7 +82,7 @@ def test_every_data_set_has_a_case():
 def test_a_row_of_each(part, dataset):
     content, (question, answer) = CASES[dataset]
     found = [record for _, _, record in rows(of(part, dataset, content))]
-    assert not any(isinstance(record, Refused) for record in found)
+    assert not any(isinstance(record, RejectedRow) for record in found)
     assert (found[0].question, found[0].answer) == (question, answer)
     assert found[0].options is None or found[0].answer in found[0].options
 
@@ -139,7 +139,7 @@ def test_arc_labels_that_are_digits_under_a_letter_key(part):
 )  # fmt: skip
 def test_rows_that_are_refused(part, dataset, content, reason):
     ((_, _, record),) = rows(of(part, dataset, content))
-    assert isinstance(record, Refused)
+    assert isinstance(record, RejectedRow)
     assert reason in record.reason
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipelines import catalog
-from data_pipelines.example import Example, Refused
+from data_pipelines.example import Example, RejectedRow
 from data_pipelines.params import (
     EngineParams,
     FetchParams,
@@ -20,7 +20,7 @@ from data_pipelines.params import (
     TokenizerParams,
     ValidateParams,
 )
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
 from data_pipelines.stages import fetch
@@ -86,7 +86,7 @@ RAW = {
 @pytest.mark.parametrize("name", RAW)
 def test_raw_data_sets_lose_no_row(name):
     rows = rows_of(f"muffin/{name}")
-    assert not [row for row in rows if isinstance(row, Refused)]
+    assert not [row for row in rows if isinstance(row, RejectedRow)]
     assert len(rows) == RAW[name]
     assert len({row.uid for row in rows}) == len(rows)
     assert all(row.options is None or row.targets in row.options for row in rows)
@@ -104,7 +104,7 @@ T0 = [name for name in SOURCES if name.startswith("t0/")]
 @pytest.mark.parametrize("name", T0)
 def test_t0_renders_every_row_of_the_sets_it_trains_on(name):
     rows = rows_of(name)
-    assert not [row.reason for row in rows if isinstance(row, Refused)]
+    assert not [row.reason for row in rows if isinstance(row, RejectedRow)]
     held_out = name in ("t0/cb", "t0/rte")  # T0's evaluation
     assert len(rows) == (0 if held_out else RAW[name.removeprefix("t0/")])
     if len(rows) > 500:
@@ -125,7 +125,7 @@ ITEMS = {
 def test_benchmarks(suite):
     name = f"benchmarks/{suite}"
     rows = [row for part in parts(name) for row in READERS[part.format](part)]
-    items = [row for row in rows if isinstance(row, Item)]
+    items = [row for row in rows if isinstance(row, EvalItem)]
     assert (len(items), len(rows) - len(items)) == ITEMS[suite]
     assert all(item.answer in item.options for item in items if item.options)
     assert all(item.question.strip() for item in items)
@@ -153,7 +153,7 @@ EXAMPLES = {"bbh": (63, 0), "mmlu_cot": (223, 0), "gsm8k": (32, 0)}
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_worked_examples(name):
     rows = [row for part in parts(f"exemplars/{name}") for row in READERS[part.format](part)]
-    items = [row for row in rows if isinstance(row, Item)]
+    items = [row for row in rows if isinstance(row, EvalItem)]
     assert (len(items), len(rows) - len(items)) == EXAMPLES[name]
     assert all(item.rationale and item.answer for item in items)
 
@@ -204,7 +204,7 @@ def test_known_overlaps_are_found(room):
 def test_nothing_that_overlaps_is_left_in_the_mixture(room):
     left = room.json("mixture/contamination.json")
     assert set(left) == set(ITEMS)
-    assert all(entry["contaminated"] == 0 for entry in left.values())
+    assert all(entry["num_contaminated"] == 0 for entry in left.values())
 
 
 def test_the_tasks_that_are_mmlu_are_known_by_name(room):
@@ -232,7 +232,7 @@ def test_shares_are_as_published_and_rows_are_full(room):
     assert report["few_shot"] / report["examples"] == pytest.approx(0.5, abs=0.05)
     manifest = room.json("packed/train/manifest.json")
     assert manifest["encoder_fill"] >= 0.96
-    assert manifest["rows"] <= 1.02 * manifest["fewest_rows"]
+    assert manifest["rows"] <= 1.02 * manifest["row_lower_bound"]
 
 
 def test_every_file_that_the_catalog_names_has_its_hash(room):

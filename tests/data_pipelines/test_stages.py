@@ -60,7 +60,7 @@ def test_few_shot_examples_come_from_the_same_task_and_template_of_the_training_
     rows = rows_of(made)
     records = {row["uid"]: row for row in rows_of(made, "records/examples")}
     composed = [row for row in rows if row["shots"] > records[row["uid"]]["shots"]]
-    composing = [row for row in rows if records[row["uid"]]["composes"]]
+    composing = [row for row in rows if records[row["uid"]]["allow_exemplars"]]
     assert 0.3 < len(composed) / len(composing) < 0.55  # half, less those without others
     train = {row["uid"] for row in rows if row["split"] == "train"}
     shown = {
@@ -246,7 +246,7 @@ def test_the_report_adds_up(made):
     read = made.json("records/report.json")
     available = sum(m["available"] for m in report["mixtures"].values())
     assert available + report["rows_dropped"] + report["held_out"] == read["examples"]
-    assert packed["train"]["fewest_rows"] <= packed["train"]["rows"]
+    assert packed["train"]["row_lower_bound"] <= packed["train"]["rows"]
     page = (made.workspace / "data/packed/report.html").read_text()
     assert f"{report['examples']:,}" in page
     assert "http" not in page
@@ -258,12 +258,12 @@ def test_a_report_before_its_stages(tmp_path):
 
 
 def test_every_item_of_every_suite_guards(room):
-    index = room.json("benchmarks/index.json")
-    assert {entry["items"] for entry in index} == {12}
+    index = room.json("eval_data/index.json")
+    assert {entry["num_items"] for entry in index} == {12}
     guard = pq.read_table(room.workspace / "data/eval_data/eval_items.parquet")
     assert len(guard) == 12 * len(index)
     room.run("benchmarks")
-    assert room.json("benchmarks/index.json") == index
+    assert room.json("eval_data/index.json") == index
 
 
 def test_published_ids_that_are_not_unique_are_told_apart(room):

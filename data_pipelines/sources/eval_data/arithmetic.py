@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from defusedxml.ElementTree import ParseError, fromstring
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
-def gsm8k(part: Part) -> Iterator[Item | Refused]:
+def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """GSM8K: JSON lines `{question, answer}`; the number after `####` is the answer."""
     for row, record in part.json_lines():
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         question, solution = record.get("question"), record.get("answer")
@@ -33,7 +33,7 @@ def gsm8k(part: Part) -> Iterator[Item | Refused]:
         yield _item(part, row - 1, question, answer)
 
 
-def svamp(part: Part) -> Iterator[Item | Refused]:
+def svamp(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """SVAMP: a JSON list of `{ID, Body, Question, Answer: float}`; the body may lack its stop."""
     for row, record in part.json_list():
         body, question, answer = (record.get(key) for key in ("Body", "Question", "Answer"))
@@ -47,7 +47,7 @@ def svamp(part: Part) -> Iterator[Item | Refused]:
         yield _item(part, row, f"{body}{stop} {question.strip()}", f"{answer:g}")
 
 
-def asdiv(part: Part) -> Iterator[Item | Refused]:
+def asdiv(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """ASDiv: XML; an answer is `9 (apples)`, several joined by `; `, or no number.
 
     A single number is the answer without its unit; others stay as they are written.
@@ -65,7 +65,7 @@ def asdiv(part: Part) -> Iterator[Item | Refused]:
             continue
         bare = re.sub(r"\s*\([^)]*\)$", "", answer)
         text = f"{body} {question}"
-        yield Item(
+        yield EvalItem(
             id=str(problem.get("ID", row)),
             text=text,
             answer=bare.replace(",", "") if _is_number(bare) else answer,
@@ -74,10 +74,10 @@ def asdiv(part: Part) -> Iterator[Item | Refused]:
         )
 
 
-def mgsm(part: Part) -> Iterator[Item | Refused]:
+def mgsm(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """MGSM: headerless TSV of question and number, the first GSM8K test problems translated."""
     for row, line in part.lines():
-        if isinstance(line, Refused):
+        if isinstance(line, RejectedRow):
             yield line
             continue
         question, _, answer = line.rpartition("\t")
@@ -91,8 +91,8 @@ def _is_number(text: str) -> bool:
     return NUMBER.fullmatch(text.strip().replace(",", "")) is not None
 
 
-def _item(part: Part, row: int, question: str, answer: str) -> Item:
-    return Item(
+def _item(part: Part, row: int, question: str, answer: str) -> EvalItem:
+    return EvalItem(
         id=f"{part.path.stem}-{row}",
         text=question.strip(),
         answer=answer.strip().replace(",", ""),

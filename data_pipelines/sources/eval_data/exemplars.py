@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
 STEPS = "Let's think step by step"
@@ -19,7 +19,7 @@ _ANSWER = re.compile(r"answer is (.+?)\.?\s*$")
 _CHOICES = re.compile(r"\n(\(A\) .+)$", re.DOTALL)
 
 
-def bbh_prompt(part: Part) -> Iterator[Item | Refused]:
+def bbh_prompt(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """BIG-Bench Hard's cot-prompts: a canary, `-----`, what the task is, `Q: … A: …` blocks."""
     _, rule, body = part.text().partition("-----\n")
     if not rule:
@@ -27,7 +27,7 @@ def bbh_prompt(part: Part) -> Iterator[Item | Refused]:
     yield from _asked(part, part.path.stem, body.rstrip())
 
 
-def mmlu_cot(part: Part) -> Iterator[Item | Refused]:
+def mmlu_cot(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """A JSON object: MMLU subject -> prompt of `Q: … A: …` blocks."""
     prompts = part.json()
     if not isinstance(prompts, dict):
@@ -36,7 +36,7 @@ def mmlu_cot(part: Part) -> Iterator[Item | Refused]:
         yield from _asked(part, subject, str(prompt).rstrip())
 
 
-def gsm8k_prompt(part: Part) -> Iterator[Item | Refused]:
+def gsm8k_prompt(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """`Question: …`, `Let's think step by step`, the reasoning, `The answer is 6.`; a blank line
     between blocks."""
     for row, block in enumerate(_blocks(part.text().strip(), "Question: ")):
@@ -48,7 +48,7 @@ def gsm8k_prompt(part: Part) -> Iterator[Item | Refused]:
         yield _example(part.path.stem, row, "", question, rationale, answer[1].replace(",", ""))
 
 
-def _asked(part: Part, task: str, text: str) -> Iterator[Item | Refused]:
+def _asked(part: Part, task: str, text: str) -> Iterator[EvalItem | RejectedRow]:
     preamble, *_ = re.split(r"(?:^|\n\n)Q: ", text, maxsplit=1)
     blocks = _blocks(text[len(preamble) :].lstrip("\n"), "Q: ")
     for row, block in enumerate(blocks):
@@ -68,9 +68,9 @@ def _blocks(text: str, head: str) -> list[str]:
 
 def _example(
     task: str, row: int, preamble: str, question: str, rationale: str, answer: str
-) -> Item:
+) -> EvalItem:
     listed = _CHOICES.search(question)
-    return Item(
+    return EvalItem(
         id=f"{task}-{row}",
         task=task,
         text=question,

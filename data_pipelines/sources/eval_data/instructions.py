@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.niv2 import SHOTS, listed, read_task, strings, worked
 from data_pipelines.sources.part import Part
 
@@ -13,7 +13,7 @@ INSTANCES = 100
 """The first so many instances of a task are its evaluation (Wang et al., arXiv 2204.07705)."""
 
 
-def niv2(part: Part) -> Iterator[Item | Refused]:
+def niv2(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """Definition and two positive examples before each instance; nothing of other tasks.
 
     With `splits` in the catalog only tasks of the published test list are read.
@@ -32,7 +32,7 @@ def niv2(part: Part) -> Iterator[Item | Refused]:
         if not isinstance(text, str) or not text.strip() or not outputs:
             yield part.refused(row, "no input or no output", instance)
             continue
-        yield Item(
+        yield EvalItem(
             id=str(instance.get("id", f"{part.path.stem}-{row}")),
             text=text.strip(),
             answer=outputs[0],

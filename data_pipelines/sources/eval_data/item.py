@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class EvalItem:
     """One question of a benchmark, or one worked example to show before questions.
 
     Nothing in it belongs to a prompt: how an item is asked is the evaluation suite's matter.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
 
-def items(part: Part) -> Iterator[Item | Refused]:
-    """JSON lines with the fields of `Item`."""
+def items(part: Part) -> Iterator[EvalItem | RejectedRow]:
+    """JSON lines with the fields of `EvalItem`."""
     for row, record in part.json_lines():
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         try:
-            yield Item(
+            yield EvalItem(
                 id=record["id"],
                 text=record["text"],
                 answer=record["answer"],

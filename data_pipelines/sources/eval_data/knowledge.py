@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
 LETTERS = ("A", "B", "C", "D")
 
 
-def bbh(part: Part) -> Iterator[Item | Refused]:
+def bbh(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """BIG-Bench Hard: JSON `{examples: [{input, target}]}`, direct answers.
 
     Choices are the letters, or the dashed words, under `Options:`; a task with at most two
@@ -39,7 +39,7 @@ def bbh(part: Part) -> Iterator[Item | Refused]:
         if options is not None and answer not in options:
             yield part.refused(number, f"answer {answer!r} is none of the options", text)
             continue
-        yield Item(
+        yield EvalItem(
             id=f"{part.path.stem}-{number}",
             text=text,
             answer=answer,
@@ -48,14 +48,14 @@ def bbh(part: Part) -> Iterator[Item | Refused]:
         )
 
 
-def mmlu(part: Part) -> Iterator[Item | Refused]:
+def mmlu(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """MMLU: headerless CSV `question, A, B, C, D, answer`; quoted cells may hold line breaks."""
     for number, row in part.table(header=False):
         if len(row) != 6 or row[5] not in LETTERS:
             yield part.refused(number, "not question, four options, answer letter", row)
             continue
         choices = [f"({a}) {text}" for a, text in zip(LETTERS, row[1:5], strict=True)]
-        yield Item(
+        yield EvalItem(
             id=f"{part.path.stem}-{number}",
             text="\n".join([row[0].strip(), *choices]),
             choices=" ".join(choices),

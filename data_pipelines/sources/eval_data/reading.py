@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.example import RejectedRow
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import BadRow, Part
 from data_pipelines.sources.raw.choices import parse
 from data_pipelines.templates.instructions import LETTERS
@@ -15,10 +15,10 @@ from data_pipelines.templates.instructions import LETTERS
 YES_NO = ("yes", "no")
 
 
-def arc(part: Part) -> Iterator[Item | Refused]:
+def arc(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """ARC and AI2 elementary science: JSON lines; 3 to 5 options, labelled by letters or digits."""
     for row, record in part.json_lines():
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         try:
@@ -27,7 +27,7 @@ def arc(part: Part) -> Iterator[Item | Refused]:
             yield part.refused(row, str(reason), record)
             continue
         shown = [f"({a}) {text}" for a, text in zip(LETTERS, texts, strict=False)]
-        yield Item(
+        yield EvalItem(
             id=str(record.get("id", row)),
             text="\n".join([stem, *shown]),
             choices=" ".join(shown),
@@ -37,17 +37,17 @@ def arc(part: Part) -> Iterator[Item | Refused]:
         )
 
 
-def boolq(part: Part) -> Iterator[Item | Refused]:
+def boolq(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """BoolQ: JSON lines `{question, passage, label: bool}`."""
     for row, record in part.json_lines():
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield record
             continue
         question, passage, label = (record.get(key) for key in ("question", "passage", "label"))
         if not (isinstance(question, str) and isinstance(passage, str)) or label not in (0, 1):
             yield part.refused(row, "no question, passage or label", record)
             continue
-        yield Item(
+        yield EvalItem(
             id=str(record.get("idx", row)),
             text=f"{passage}\nQuestion: {question}?",
             answer=YES_NO[0] if label else YES_NO[1],
@@ -57,7 +57,7 @@ def boolq(part: Part) -> Iterator[Item | Refused]:
         )
 
 
-def strategyqa(part: Part) -> Iterator[Item | Refused]:
+def strategyqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """StrategyQA: its own JSON list `{question, answer: bool, facts}`, or BIG-bench's `{examples}`.
 
     The facts, and the answer after them, are what an item says as a worked example.
@@ -75,7 +75,7 @@ def strategyqa(part: Part) -> Iterator[Item | Refused]:
             continue
         word = YES_NO[0] if answer else YES_NO[1]
         facts = [" ".join(str(fact).split()) for fact in record.get("facts") or ()]
-        yield Item(
+        yield EvalItem(
             id=str(record.get("qid", row)),
             text=question,
             answer=word,
@@ -85,7 +85,7 @@ def strategyqa(part: Part) -> Iterator[Item | Refused]:
         )
 
 
-def tydiqa(part: Part) -> Iterator[Item | Refused]:
+def tydiqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """TyDiQA gold passage: SQuAD 1.1 JSON; of several references the first is the answer.
 
     References that differ only in where they stand in the passage are one.
@@ -100,7 +100,7 @@ def tydiqa(part: Part) -> Iterator[Item | Refused]:
             for asked in paragraph["qas"]:
                 texts = [str(answer["text"]) for answer in asked.get("answers") or ()]
                 if texts:
-                    yield Item(
+                    yield EvalItem(
                         id=str(asked["id"]),
                         text=f"{paragraph['context']}\nQuestion: {asked['question']}",
                         answer=texts[0],

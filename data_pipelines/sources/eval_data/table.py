@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.eval_data import (
     arithmetic,
     exemplars,
@@ -13,10 +13,10 @@ from data_pipelines.sources.eval_data import (
     knowledge,
     reading,
 )
-from data_pipelines.sources.eval_data.item import Item
+from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
-Reader = Callable[[Part], Iterator[Item | Refused]]
+Reader = Callable[[Part], Iterator[EvalItem | RejectedRow]]
 
 QUESTIONS: dict[str, Reader] = {
     "items": items.items,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.part import BadRow, Part, text_of
 from data_pipelines.sources.raw.row import RawRow
 
@@ -16,10 +16,10 @@ def e2e_records(part: Part) -> Iterator[tuple[int, Any]]:
     rows = list(part.table())
     texts: dict[str, list[str]] = defaultdict(list)
     for _, record in rows:
-        if not isinstance(record, Refused):
+        if not isinstance(record, RejectedRow):
             texts[record.get("mr", "")].append(record.get("ref", "").strip())
     for row, record in rows:
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield row, record
         else:
             yield row, {**record, "all": texts[record.get("mr", "")]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.part import BadRow, Part
 from data_pipelines.sources.raw.row import RawRow
 
@@ -17,7 +17,7 @@ def records(part: Part) -> Iterator[tuple[int, Any]]:
     """Cells of each row after the header."""
     for row, line in part.lines():
         if row > 1:
-            yield row, line if isinstance(line, Refused) else line.split("\t")
+            yield row, line if isinstance(line, RejectedRow) else line.split("\t")
 
 
 def mrpc(cells: list[str]) -> RawRow:

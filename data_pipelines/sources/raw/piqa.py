@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from data_pipelines.errors import SourceError
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.part import Part, text_of
 from data_pipelines.sources.raw.row import RawRow, choice, number
 
@@ -20,7 +20,7 @@ def records(part: Part) -> Iterator[tuple[int, Any]]:
     if len(rows) != len(labels):
         raise SourceError(f"{part.path} has {len(rows)} rows, {labels_path} {len(labels)} labels")
     for (row, record), label in zip(rows, labels, strict=True):
-        yield row, record if isinstance(record, Refused) else {**record, "label": label}
+        yield row, record if isinstance(record, RejectedRow) else {**record, "label": label}
 
 
 def piqa(record: dict[str, Any]) -> RawRow:

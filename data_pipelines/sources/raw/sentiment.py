@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.part import BadRow, Part
 from data_pipelines.sources.raw.row import RawRow
 
@@ -31,4 +31,4 @@ def by_file(part: Part) -> Iterator[tuple[int, Any]]:
     """Rotten Tomatoes (Pang & Lee 2005): a sentence a line, the label is the file's ending."""
     label = LABEL_OF_SUFFIX[part.path.suffix]
     for row, line in part.lines():
-        yield row, line if isinstance(line, Refused) else f"{label} {line}"
+        yield row, line if isinstance(line, RejectedRow) else f"{label} {line}"

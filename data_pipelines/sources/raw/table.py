@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from data_pipelines.example import Refused
+from data_pipelines.example import RejectedRow
 from data_pipelines.sources.part import BadRow, Part
 from data_pipelines.sources.raw import (
     ag_news,
@@ -67,11 +67,11 @@ DATASETS: dict[str, DataSet] = {
 }
 
 
-def rows(part: Part) -> Iterator[tuple[int, int, RawRow | Refused]]:
+def rows(part: Part) -> Iterator[tuple[int, int, RawRow | RejectedRow]]:
     """(row, place in the row, content) of the data set that the catalog names for the part."""
     dataset = DATASETS[part.options["dataset"]]
     for row, record in dataset.records(part):
-        if isinstance(record, Refused):
+        if isinstance(record, RejectedRow):
             yield row, 0, record
             continue
         try:

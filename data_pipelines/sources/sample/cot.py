@@ -4,51 +4,51 @@ from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, Item
+from data_pipelines.sources.sample.family import Family, SampleItem
 from data_pipelines.sources.sample.lexicon import NAMES, THINGS
 
 
-def _add(rng: Random) -> Item:
+def _add(rng: Random) -> SampleItem:
     a, b = rng.randint(1, 9), rng.randint(1, 9)
-    return Item(
+    return SampleItem(
         fields={"name": rng.choice(NAMES), "thing": rng.choice(THINGS), "a": str(a), "b": str(b)},
         target=str(a + b),
         rationale=f"{a} plus {b} is {a + b}.",
     )
 
 
-def _subtract(rng: Random) -> Item:
+def _subtract(rng: Random) -> SampleItem:
     a = rng.randint(3, 18)
     b = rng.randint(1, min(a - 1, 9))
-    return Item(
+    return SampleItem(
         fields={"name": rng.choice(NAMES), "thing": rng.choice(THINGS), "a": str(a), "b": str(b)},
         target=str(a - b),
         rationale=f"{a} minus {b} is {a - b}.",
     )
 
 
-def _double(rng: Random) -> Item:
+def _double(rng: Random) -> SampleItem:
     a = rng.randint(1, 20)
-    return Item(
+    return SampleItem(
         fields={"name": rng.choice(NAMES), "thing": rng.choice(THINGS), "a": str(a)},
         target=str(2 * a),
         rationale=f"two times {a} is {2 * a}.",
     )
 
 
-def _compare(rng: Random) -> Item:
+def _compare(rng: Random) -> SampleItem:
     (p, q), (a, b) = rng.sample(NAMES, 2), rng.sample(range(5, 90), 2)
     older = p if a > b else q
-    return Item(
+    return SampleItem(
         fields={"p": p, "q": q, "a": str(a), "b": str(b)},
         target=older,
         rationale=f"{max(a, b)} is more than {min(a, b)}.",
     )
 
 
-def _combine(rng: Random) -> Item:
+def _combine(rng: Random) -> SampleItem:
     (p, q), a, b = rng.sample(NAMES, 2), rng.randint(1, 9), rng.randint(1, 9)
-    return Item(
+    return SampleItem(
         fields={"p": p, "q": q, "thing": rng.choice(THINGS), "a": str(a), "b": str(b)},
         target=str(a + b),
         rationale=f"{a} plus {b} is {a + b}.",

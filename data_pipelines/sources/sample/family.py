@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class SampleItem:
     """One question. `fields` fill a template; `options` is None where the answer is free text."""
 
     fields: dict[str, str]
@@ -24,7 +24,7 @@ class Family:
 
     name: str
     templates: tuple[str, ...]
-    make: Callable[[random.Random], Item] = field(repr=False)
+    make: Callable[[random.Random], SampleItem] = field(repr=False)
     heldout: bool = False
     """Never trained on: its items are the evaluation."""
 
@@ -37,7 +37,7 @@ class Question:
     index: int
     template: int
     instruction: str
-    item: Item
+    item: SampleItem
 
     @property
     def options_block(self) -> str:

@@ -33,7 +33,7 @@ def _generated(format: str, files: str, **fields: Any) -> Source:
     )
 
 
-_COMPOSES = {"composes": True}
+_COMPOSES = {"allow_exemplars": True}
 SOURCES: dict[str, Source] = {
     "sample/muffin": _generated(
         "flan_export", "muffin/*.jsonl", mixture="muffin", options=_COMPOSES

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, Item, others, shuffled
+from data_pipelines.sources.sample.family import Family, SampleItem, others, shuffled
 from data_pipelines.sources.sample.lexicon import BAD, CATEGORIES, CATEGORY_OF, GOOD, NAMES, THINGS
 
 YES_NO = ("yes", "no")
 
 
-def _sentiment(rng: Random, subject: str) -> Item:
+def _sentiment(rng: Random, subject: str) -> SampleItem:
     good = rng.random() < 0.5
     first, second = rng.sample(GOOD if good else BAD, 2)
     text = rng.choice(
@@ -20,64 +20,64 @@ def _sentiment(rng: Random, subject: str) -> Item:
             f"{rng.choice(NAMES)} said the {subject} was {first}.",
         )
     )
-    return Item(
+    return SampleItem(
         fields={"text": text},
         target="positive" if good else "negative",
         options=shuffled(rng, ("positive", "negative")),
     )
 
 
-def _topic_word(rng: Random) -> Item:
+def _topic_word(rng: Random) -> SampleItem:
     topics = rng.sample(list(CATEGORIES), 3)
-    return Item(
+    return SampleItem(
         fields={"word": rng.choice(CATEGORIES[topics[0]])},
         target=topics[0],
         options=shuffled(rng, topics),
     )
 
 
-def _topic_sentence(rng: Random) -> Item:
+def _topic_sentence(rng: Random) -> SampleItem:
     topics = rng.sample(list(CATEGORIES), 3)
     a, b = rng.sample(CATEGORIES[topics[0]], 2)
-    return Item(
+    return SampleItem(
         fields={"text": f"{rng.choice(NAMES)} wrote about a {a} and a {b}."},
         target=topics[0],
         options=shuffled(rng, topics),
     )
 
 
-def _topic_pair(rng: Random) -> Item:
+def _topic_pair(rng: Random) -> SampleItem:
     topics = rng.sample(list(CATEGORIES), 3)
     a, b = rng.sample(CATEGORIES[topics[0]], 2)
-    return Item(fields={"a": a, "b": b}, target=topics[0], options=shuffled(rng, topics))
+    return SampleItem(fields={"a": a, "b": b}, target=topics[0], options=shuffled(rng, topics))
 
 
-def _entailment(rng: Random) -> Item:
+def _entailment(rng: Random) -> SampleItem:
     thing, name = rng.choice(THINGS), rng.choice(NAMES)
     true = rng.random() < 0.5
     kind = CATEGORY_OF[thing] if true else others(rng, list(CATEGORIES), [CATEGORY_OF[thing]], 1)[0]
-    return Item(
+    return SampleItem(
         fields={"premise": f"{name} has a {thing}.", "hypothesis": f"{name} has a kind of {kind}."},
         target="yes" if true else "no",
         options=shuffled(rng, YES_NO),
     )
 
 
-def _same_person(rng: Random) -> Item:
+def _same_person(rng: Random) -> SampleItem:
     a, b = rng.sample(NAMES, 2)
     thing = rng.choice(THINGS)
     true = rng.random() < 0.5
-    return Item(
+    return SampleItem(
         fields={"a": f"{a} has a {thing}.", "b": f"{a if true else b} has a {thing}."},
         target="yes" if true else "no",
         options=shuffled(rng, YES_NO),
     )
 
 
-def _membership(rng: Random, pool: tuple[str, ...]) -> Item:
+def _membership(rng: Random, pool: tuple[str, ...]) -> SampleItem:
     values = rng.sample(pool, 4)
     true = rng.random() < 0.5
-    return Item(
+    return SampleItem(
         fields={
             "value": rng.choice(values[:3]) if true else values[3],
             "list": " ".join(values[:3]),

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, Item
+from data_pipelines.sources.sample.family import Family, SampleItem
 from data_pipelines.sources.sample.lexicon import COLOURS, LETTERS, NAMES, PLACES, THINGS
 
 NUMBERS = tuple(str(n) for n in range(1, 100))
 
 
-def _at(rng: Random, pool: tuple[str, ...], index: int) -> Item:
+def _at(rng: Random, pool: tuple[str, ...], index: int) -> SampleItem:
     values = rng.sample(pool, rng.randint(3, 4))
-    return Item(fields={"input": " ".join(values)}, target=values[index])
+    return SampleItem(fields={"input": " ".join(values)}, target=values[index])
 
 
-def _reverse(rng: Random) -> Item:
+def _reverse(rng: Random) -> SampleItem:
     values = rng.sample(THINGS, rng.randint(2, 3))
-    return Item(fields={"input": " ".join(values)}, target=" ".join(reversed(values)))
+    return SampleItem(fields={"input": " ".join(values)}, target=" ".join(reversed(values)))
 
 
-def _copy(rng: Random) -> Item:
+def _copy(rng: Random) -> SampleItem:
     values = rng.sample(THINGS + NAMES + NUMBERS, rng.randint(2, 4))
-    return Item(fields={"input": " ".join(values)}, target=" ".join(values))
+    return SampleItem(fields={"input": " ".join(values)}, target=" ".join(values))
 
 
-def _count(rng: Random) -> Item:
+def _count(rng: Random) -> SampleItem:
     n = rng.randint(1, 5)
-    return Item(fields={"input": " ".join(rng.sample(THINGS, n))}, target=str(n))
+    return SampleItem(fields={"input": " ".join(rng.sample(THINGS, n))}, target=str(n))
 
 
-def _extract(rng: Random, wanted: str) -> Item:
+def _extract(rng: Random, wanted: str) -> SampleItem:
     found = {
         "name": rng.choice(NAMES),
         "number": str(rng.randint(2, 99)),
@@ -44,24 +44,26 @@ def _extract(rng: Random, wanted: str) -> Item:
             "At the {place}, {name} found {number} {colour} {thing}s.",
         )
     ).format(**found)
-    return Item(fields={"input": text}, target=found[wanted])
+    return SampleItem(fields={"input": text}, target=found[wanted])
 
 
-def _next_number(rng: Random) -> Item:
+def _next_number(rng: Random) -> SampleItem:
     start, step = rng.randint(1, 20), rng.randint(1, 3)
     values = [str(start + step * i) for i in range(5)]
-    return Item(fields={"input": " ".join(values[:4])}, target=values[4])
+    return SampleItem(fields={"input": " ".join(values[:4])}, target=values[4])
 
 
-def _next_letter(rng: Random) -> Item:
+def _next_letter(rng: Random) -> SampleItem:
     start = rng.randrange(len(LETTERS) - 4)
-    return Item(fields={"input": " ".join(LETTERS[start : start + 4])}, target=LETTERS[start + 4])
+    return SampleItem(
+        fields={"input": " ".join(LETTERS[start : start + 4])}, target=LETTERS[start + 4]
+    )
 
 
-def _extreme(rng: Random, count: int, *, largest: bool) -> Item:
+def _extreme(rng: Random, count: int, *, largest: bool) -> SampleItem:
     values = rng.sample(range(1, 100), count)
     target = max(values) if largest else min(values)
-    return Item(fields={"input": " ".join(map(str, values))}, target=str(target))
+    return SampleItem(fields={"input": " ".join(map(str, values))}, target=str(target))
 
 
 FAMILIES = (

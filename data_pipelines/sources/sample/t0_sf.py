@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, Item, others, shuffled
+from data_pipelines.sources.sample.family import Family, SampleItem, others, shuffled
 from data_pipelines.sources.sample.lexicon import CATEGORIES, COLOURS, NAMES, PLACES, SIZES, THINGS
 
 
@@ -14,52 +14,52 @@ def _where_story(rng: Random) -> tuple[str, list[str], list[str]]:
     return story, people, places
 
 
-def _who(rng: Random) -> Item:
+def _who(rng: Random) -> SampleItem:
     story, people, places = _where_story(rng)
     i = rng.randrange(3)
-    return Item(
+    return SampleItem(
         fields={"story": story, "place": places[i]},
         target=people[i],
         options=shuffled(rng, people),
     )
 
 
-def _where(rng: Random) -> Item:
+def _where(rng: Random) -> SampleItem:
     story, people, places = _where_story(rng)
     i = rng.randrange(3)
-    return Item(
+    return SampleItem(
         fields={"story": story, "name": people[i]},
         target=places[i],
         options=shuffled(rng, places),
     )
 
 
-def _what(rng: Random) -> Item:
+def _what(rng: Random) -> SampleItem:
     people, things = rng.sample(NAMES, 3), rng.sample(THINGS, 3)
     story = " ".join(f"{p} has the {q}." for p, q in zip(people, things, strict=True))
     i = rng.randrange(3)
-    return Item(
+    return SampleItem(
         fields={"story": story, "name": people[i]},
         target=things[i],
         options=shuffled(rng, things),
     )
 
 
-def _owner(rng: Random) -> Item:
+def _owner(rng: Random) -> SampleItem:
     people, things = rng.sample(NAMES, 3), rng.sample(THINGS, 3)
     story = " ".join(f"{p} has the {q}." for p, q in zip(people, things, strict=True))
     i = rng.randrange(3)
-    return Item(
+    return SampleItem(
         fields={"story": story, "thing": things[i]},
         target=people[i],
         options=shuffled(rng, people),
     )
 
 
-def _property(rng: Random, values: tuple[str, ...]) -> Item:
+def _property(rng: Random, values: tuple[str, ...]) -> SampleItem:
     (a, b), (x, y) = rng.sample(values, 2), rng.sample(THINGS, 2)
     first = rng.random() < 0.5
-    return Item(
+    return SampleItem(
         fields={
             "story": f"{rng.choice(NAMES)} saw a {a} {x} and a {b} {y}.",
             "thing": x if first else y,
@@ -68,23 +68,23 @@ def _property(rng: Random, values: tuple[str, ...]) -> Item:
     )
 
 
-def _pick_category(rng: Random) -> Item:
+def _pick_category(rng: Random) -> SampleItem:
     topics = rng.sample(list(CATEGORIES), 4)
     words = [rng.choice(CATEGORIES[topic]) for topic in topics]
-    return Item(fields={"kind": topics[0]}, target=words[0], options=shuffled(rng, words))
+    return SampleItem(fields={"kind": topics[0]}, target=words[0], options=shuffled(rng, words))
 
 
-def _odd_one_out(rng: Random) -> Item:
+def _odd_one_out(rng: Random) -> SampleItem:
     topic, other = rng.sample(list(CATEGORIES), 2)
     words = [*rng.sample(CATEGORIES[topic], 3), rng.choice(CATEGORIES[other])]
     order = shuffled(rng, words)
-    return Item(fields={"words": " ".join(order)}, target=words[3], options=order)
+    return SampleItem(fields={"words": " ".join(order)}, target=words[3], options=order)
 
 
-def _mentioned(rng: Random) -> Item:
+def _mentioned(rng: Random) -> SampleItem:
     thing, place = rng.choice(THINGS), rng.choice(PLACES)
     options = shuffled(rng, [thing, *others(rng, THINGS, [thing], 2)])
-    return Item(
+    return SampleItem(
         fields={"story": f"{rng.choice(NAMES)} took a {thing} to the {place}."},
         target=thing,
         options=options,
