@@ -28,11 +28,11 @@ from benchmarks.timing import begin, interleaved, machine, write
 from models.evaluation import suite as suites
 from models.evaluation.adapter import EncoderDecoder
 from models.evaluation.batches import answer
-from models.evaluation.eval_data import Task
-from models.evaluation.predictor import Answerer
-from models.evaluation.prompts import Question, questions
-from models.evaluation.responses import Responses
-from models.evaluation.samples import Asked
+from models.evaluation.eval_data import EvalTask
+from models.evaluation.predictor import Seq2SeqPredictor
+from models.evaluation.prompts import EvalPrompt, questions
+from models.evaluation.responses import ResponseCache
+from models.evaluation.samples import PreparedTask
 from models.evaluation.tasks import run_tasks, task_config
 from models.interchange.hugging_face import import_folder
 
@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         words = _words()
         theirs, tokenizer = _checkpoint(Path(folder), words)
-        answerer = Answerer.load(Path(folder) / "ours", Path(folder), MAX_INPUT)
+        answerer = Seq2SeqPredictor.load(Path(folder) / "ours", Path(folder), MAX_INPUT)
         figures: dict[str, Any] = {"machine": machine("torch", "transformers", "lm_eval")}
         cases = [("choice", _choice(words, items)), ("writing", _writing(words, items))]
         for name, (suite, task) in cases:
@@ -69,10 +69,10 @@ def main() -> None:
 
 def _compared(
     suite: suites.Suite,
-    task: Task,
-    asked: list[Question],
+    task: EvalTask,
+    asked: list[EvalPrompt],
     new: int,
-    answerer: Answerer,
+    answerer: Seq2SeqPredictor,
     theirs: Any,
     tokenizer: Any,
     folder: Path,
@@ -81,7 +81,7 @@ def _compared(
     from lm_eval.models.huggingface import HFLM
 
     def config() -> dict[str, Any]:
-        return task_config(Asked(suite=suite, task=task, questions=asked, max_new_tokens=new))
+        return task_config(PreparedTask(suite=suite, task=task, questions=asked, max_new_tokens=new))
 
     def ours_at(batch: int, threads: int) -> Callable[[], object]:
         def run() -> object:
@@ -91,7 +91,7 @@ def _compared(
             model = EncoderDecoder(
                 answerer,
                 lambda wanted: ((b, answer(b, answerer)) for b in wanted),
-                Responses(store),
+                ResponseCache(store),
                 items=batch,
                 tokens=10**9,
             )
@@ -135,7 +135,7 @@ def _words() -> list[str]:
     return sorted({"".join(generator.choices(syllables, k=3)) for _ in range(900)})
 
 
-def _choice(words: list[str], items: int) -> tuple[suites.Suite, Task]:
+def _choice(words: list[str], items: int) -> tuple[suites.Suite, EvalTask]:
     generator = random.Random(1)
 
     def item(name: str) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _choice(words: list[str], items: int) -> tuple[suites.Suite, Task]:
     return suites.load("mmlu_direct"), _task([item(f"q{i}") for i in range(items + 5)], 5)
 
 
-def _writing(words: list[str], items: int) -> tuple[suites.Suite, Task]:
+def _writing(words: list[str], items: int) -> tuple[suites.Suite, EvalTask]:
     generator = random.Random(2)
 
     def item(name: str) -> dict[str, Any]:
@@ -161,8 +161,8 @@ def _writing(words: list[str], items: int) -> tuple[suites.Suite, Task]:
     return suites.load("reasoning_cot"), _task([item(f"q{i}") for i in range(items + 8)], 8)
 
 
-def _task(items: list[dict[str, Any]], shots: int) -> Task:
-    return Task(
+def _task(items: list[dict[str, Any]], shots: int) -> EvalTask:
+    return EvalTask(
         name="speed/task", benchmark="speed", file="task", group="", items=items[shots:],
         exemplars=items[:shots], sha256="", partial="", refused=0,
     )  # fmt: skip

@@ -19,8 +19,8 @@ def predict(instruction: str, max_new_tokens: int) -> str:
     registry = Registry.open(project.home(root), params.registry.artifacts)
     champion = registry.champion(params.registry.model)
     folder = Path(champion["artifact"])
-    from models.evaluation.predictor import Answerer
+    from models.evaluation.predictor import Seq2SeqPredictor
 
     length = int(champion["run_record"]["sequence"]["encoder_length"])
-    answerer = Answerer.load(folder / "weights", folder / "tokenizer", length)
+    answerer = Seq2SeqPredictor.load(folder / "weights", folder / "tokenizer", length)
     return answerer.generate([instruction], max_new_tokens)[0].text

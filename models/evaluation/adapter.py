@@ -11,23 +11,23 @@ from lm_eval.api.model import LM
 from tqdm import tqdm
 
 from models.evaluation.batches import Batch, Request, Response, batches
-from models.evaluation.predictor import Answerer
-from models.evaluation.responses import Responses
+from models.evaluation.predictor import Seq2SeqPredictor
+from models.evaluation.responses import ResponseCache
 
-Answered = Callable[[Sequence[Batch]], Iterable[tuple[Batch, list[Response]]]]
+RunBatches = Callable[[Sequence[Batch]], Iterable[tuple[Batch, list[Response]]]]
 
 
 class EncoderDecoder(LM):  # type: ignore[misc]
     """`loglikelihood` for options, `generate_until` for free text.
 
-    `answered` has batches answered, in any order; `kept` holds those that have been.
+    `run_batches` has batches run_batches, in any order; `kept` holds those that have been.
     """
 
     def __init__(
-        self, answerer: Answerer, answered: Answered, kept: Responses, *, items: int, tokens: int
+        self, answerer: Seq2SeqPredictor, run_batches: RunBatches, kept: ResponseCache, *, items: int, tokens: int
     ) -> None:
         super().__init__()
-        self.answerer, self.answered, self.kept = answerer, answered, kept
+        self.answerer, self.run_batches, self.kept = answerer, run_batches, kept
         self.items, self.most_tokens = items, tokens
         self.responses: dict[tuple[str, int], Response] = {}
         """(Prompt, its longest answer; 0: ranked) -> response: the harness passes on its text or
@@ -72,7 +72,7 @@ class EncoderDecoder(LM):  # type: ignore[misc]
         total = sum(len(batch.requests) for batch in wanted)
         with tqdm(desc=what, unit="item", total=total) as bar:
             bar.update(total - sum(len(batch.requests) for batch in missing))
-            for batch, responses in self.answered(missing):
+            for batch, responses in self.run_batches(missing):
                 self.kept.add(batch, responses)
                 bar.update(len(responses))
         for batch in wanted:

@@ -1,4 +1,4 @@
-"""Requests put together into batches, and what is known of each after it was answered."""
+"""Requests put together into batches, and what is known of each after it was run_batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.evaluation.predictor import Answerer
+from models.evaluation.predictor import Seq2SeqPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Batch:
-    """Requests that are answered together; all rank, or all write up to the same length."""
+    """Requests that are run_batches together; all rank, or all write up to the same length."""
 
     requests: tuple[Request, ...]
 
@@ -59,7 +59,7 @@ def batches(
     At most `items` requests and `tokens` padded input tokens each, but always one request.
     """
     lengths = {request.prompt: length(request.prompt) for request in requests}
-    # Equal requests are answered once.
+    # Equal requests are run_batches once.
     ordered = sorted(
         dict.fromkeys(requests),
         key=lambda r: (bool(r.answers), r.max_new_tokens, -lengths[r.prompt], r.prompt),
@@ -81,7 +81,7 @@ def batches(
     return [Batch(tuple(members)) for members in result]
 
 
-def answer(batch: Batch, answerer: Answerer) -> list[Response]:
+def answer(batch: Batch, answerer: Seq2SeqPredictor) -> list[Response]:
     """The responses of a batch, in the order of its requests."""
     if batch.requests[0].answers:
         return _ranked(batch, answerer)
@@ -98,7 +98,7 @@ def answer(batch: Batch, answerer: Answerer) -> list[Response]:
     ]
 
 
-def _ranked(batch: Batch, answerer: Answerer) -> list[Response]:
+def _ranked(batch: Batch, answerer: Seq2SeqPredictor) -> list[Response]:
     pairs = [(request.prompt, text) for request in batch.requests for text in request.answers]
     scores = iter(answerer.score(pairs))
     responses = []
@@ -115,7 +115,7 @@ def _ranked(batch: Batch, answerer: Answerer) -> list[Response]:
     return responses
 
 
-def _read(request: Request, answerer: Answerer) -> dict[str, Any]:
+def _read(request: Request, answerer: Seq2SeqPredictor) -> dict[str, Any]:
     """How much of its prompt the model read."""
     length = answerer.length(request.prompt)
     return {

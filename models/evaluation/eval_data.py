@@ -14,7 +14,7 @@ from models.evaluation.suite import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class EvalTask:
     """One task of a suite, with its items in the file's order."""
 
     name: str
@@ -33,14 +33,14 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Benchmarks:
+class EvalData:
     """data/eval_data, whose files must be those of its index."""
 
     folder: Path
     entries: dict[tuple[str, str], dict[str, Any]]
 
     @classmethod
-    def open(cls, folder: Path) -> Benchmarks:
+    def open(cls, folder: Path) -> EvalData:
         """Raises DataMismatch where there is no index."""
         path = folder / "index.json"
         if not path.is_file():
@@ -48,7 +48,7 @@ class Benchmarks:
         index = json.loads(path.read_text(encoding="utf-8"))
         return cls(folder, {(entry["suite"], entry["task"]): entry for entry in index})
 
-    def tasks(self, suite: Suite, limit: int | None = None) -> tuple[list[Task], list[str]]:
+    def tasks(self, suite: Suite, limit: int | None = None) -> tuple[list[EvalTask], list[str]]:
         """The tasks of `suite` that are present, and the names of those that are missing.
 
         `limit` items of each, chosen by their hash. Raises DataMismatch if none is present, or if
@@ -75,10 +75,10 @@ class Benchmarks:
             missing.append(f"{suite.expected - len(found)} tasks")
         return found, missing
 
-    def _task(self, suite: Suite, benchmark: str, task: str, group: str, limit: int | None) -> Task:
+    def _task(self, suite: Suite, benchmark: str, task: str, group: str, limit: int | None) -> EvalTask:
         entry = self.entries[benchmark, task]
         items, digest = self._items(entry), str(entry["sha256"])
-        partial = "a part of the published file" if entry["cut"] else ""
+        partial = "a part of the published file" if entry["truncated"] else ""
         exemplars: list[dict[str, Any]] = []
         if suite.shots:
             where = suite.exemplars[benchmark].format(task=task)
@@ -109,7 +109,7 @@ class Benchmarks:
                 f"{self.folder / entry['file']}: item {unanswered[0]!r} has no answer "
                 f"({len(unanswered)} such); run `flanmoe eval_data`"
             )
-        return Task(
+        return EvalTask(
             name=suite.label(benchmark, task),
             benchmark=benchmark,
             file=task,
@@ -118,7 +118,7 @@ class Benchmarks:
             exemplars=exemplars,
             sha256=digest,
             partial=partial,
-            refused=len(entry["refused"]),
+            refused=len(entry["rejected"]),
         )
 
     def _items(self, entry: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ _GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _UNIT = re.compile(r"\s*\([^()]*\)$")
 
 
-def given_option(written: str, options: Sequence[str]) -> str | None:
+def extract_choice(written: str, options: Sequence[str]) -> str | None:
     """Which option a text gives as its answer; None if it names none.
 
     Behind the last "the answer is", the first one named. Without these words, the text itself if
@@ -42,7 +42,7 @@ def given_option(written: str, options: Sequence[str]) -> str | None:
     return by_core[found[0] if told is not None else found[-1]]
 
 
-def given_answer(written: str, expected: str) -> str | None:
+def extract_answer(written: str, expected: str) -> str | None:
     """The answer a text gives, in the form that `expected` has; None if it gives none.
 
     Where a number is expected: behind the last "the answer is" the first number, or what an
@@ -66,7 +66,7 @@ def given_answer(written: str, expected: str) -> str | None:
     return answer or None
 
 
-def same_answer(given: str | None, expected: str) -> bool:
+def answers_match(given: str | None, expected: str) -> bool:
     """Whether an extracted answer is the expected one: numbers by value, texts by their letters."""
     if given is None:
         return False

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from models.evaluation.extraction import given_answer, given_option, same_answer
-from models.evaluation.prompts import Question
+from models.evaluation.extraction import extract_answer, extract_choice, answers_match
+from models.evaluation.prompts import EvalPrompt
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -30,35 +30,35 @@ class Scored:
     """Further metrics of the same answer."""
 
 
-def score(metric: str, question: Question, written: str) -> Scored:
+def score(metric: str, question: EvalPrompt, written: str) -> Scored:
     """The worth of a text that a model wrote."""
     return SCORERS[metric](question, written)
 
 
-def accuracy(question: Question, written: str) -> Scored:
+def accuracy(question: EvalPrompt, written: str) -> Scored:
     """1 if the answer that the text gives is the expected one."""
     if question.options is not None:
-        given = given_option(written, question.options)
+        given = extract_choice(written, question.options)
         right = given == question.answer
     else:
-        given = given_answer(written, question.answer)
-        right = same_answer(given, question.answer)
+        given = extract_answer(written, question.answer)
+        right = answers_match(given, question.answer)
     return Scored(answer=given or "", found=given is not None, score=float(right))
 
 
-def exact_match(question: Question, written: str) -> Scored:
+def exact_match(question: EvalPrompt, written: str) -> Scored:
     """SQuAD's exact match, and its F1, with the reference that suits the answer best.
 
     Rajpurkar et al., arXiv 1606.05250: case, punctuation and English articles aside.
     """
-    given = given_answer(written, question.answer) or ""
+    given = extract_answer(written, question.answer) or ""
     said = squad_form(given)
     match = max(float(said == squad_form(r)) for r in question.references)
     f1 = max(token_f1(said.split(), squad_form(r).split()) for r in question.references)
     return Scored(answer=given, found=bool(given), score=match, others={"f1": f1})
 
 
-def rouge_l(question: Question, written: str) -> Scored:
+def rouge_l(question: EvalPrompt, written: str) -> Scored:
     """ROUGE-L's F-measure with stemming, best reference; exact match beside it.
 
     As in the evaluation of Super-NaturalInstructions (Wang et al., arXiv 2204.07705), for which
@@ -73,7 +73,7 @@ def rouge_l(question: Question, written: str) -> Scored:
     )
 
 
-SCORERS: dict[str, Callable[[Question, str], Scored]] = {
+SCORERS: dict[str, Callable[[EvalPrompt, str], Scored]] = {
     "accuracy": accuracy,
     "exact_match": exact_match,
     "rouge_l": rouge_l,

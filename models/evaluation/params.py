@@ -19,9 +19,9 @@ class EvaluationParams:
     max_new_tokens: int | None = None
     """Longest generated answer, where that is less than the suite's own; null: the suite's own."""
     batch_size: int = 64
-    """Requests answered at once, at most."""
+    """Requests run_batches at once, at most."""
     max_batch_tokens: int = 16384
-    """Input tokens answered at once, padding included, at most."""
+    """Input tokens run_batches at once, padding included, at most."""
     threads: int = 1
     """CPU threads of each process."""
     engine: str = "local"

@@ -30,7 +30,7 @@ PAD, EOS = 0, 1
 
 
 @dataclass(frozen=True)
-class Written:
+class Generation:
     """A text the model wrote, how many tokens it took, and whether it came to an end."""
 
     text: str
@@ -39,7 +39,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Answerer:
+class Seq2SeqPredictor:
     """Text in, text or log-probabilities out. Inputs over `max_input` tokens lose their start."""
 
     model: T5
@@ -47,12 +47,12 @@ class Answerer:
     max_input: int
 
     @classmethod
-    def load(cls, weights: Path, tokenizer: Path, max_input: int = 512) -> Answerer:
+    def load(cls, weights: Path, tokenizer: Path, max_input: int = 512) -> Seq2SeqPredictor:
         """Weights that bring a tokenizer of their own use that one.
 
         Raises UnknownModel, CorruptCheckpoint or DataMismatch.
         """
-        saved = load_weights(weights, independent)
+        saved = load_weights(weights, batch_invariant_config)
         model_file = tokenizer / "spiece.model"
         if (weights / "spiece.model").is_file():
             model_file = weights / "spiece.model"
@@ -116,7 +116,7 @@ class Answerer:
         return [next(found[source]) for source, _ in pairs]
 
     @torch.no_grad()
-    def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[Written]:
+    def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[Generation]:
         """Greedy answers; each ends at the end mark or after `max_new_tokens`."""
         tokens_NL = _padded([self.encode(text) for text in inputs])
         # Ids above the tokenizer's last piece are sentinels and spare rows: not text.
@@ -131,7 +131,7 @@ class Answerer:
         for row in written.tolist():
             ended = EOS in row
             ids = row[: row.index(EOS)] if ended else row
-            result.append(Written(self.tokens.text(ids), len(ids) + ended, ended))
+            result.append(Generation(self.tokens.text(ids), len(ids) + ended, ended))
         return result
 
     def _encode(self, inputs: list[str]) -> tuple[Tensor, Tensor]:
@@ -140,7 +140,7 @@ class Answerer:
         return self.model.encode(tokens_NL, segments_NL), segments_NL
 
 
-def independent(config: ModelConfig) -> ModelConfig:
+def batch_invariant_config(config: ModelConfig) -> ModelConfig:
     """The model as it answers: no answer depends on what else is in the batch.
 
     Tokens that choose experts are never dropped; experts that choose tokens choose within a row.

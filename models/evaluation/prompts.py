@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models.evaluation.eval_data import Task
+from models.evaluation.eval_data import EvalTask
 from models.evaluation.suite import Suite
 
 BREAK = "\n\n"
@@ -42,8 +42,8 @@ class Question:
 
 
 def questions(
-    suite: Suite, task: Task, length: Callable[[str], int], max_input: int
-) -> list[Question]:
+    suite: Suite, task: EvalTask, length: Callable[[str], int], max_input: int
+) -> list[EvalPrompt]:
     """Every item of a task as a question. `length`: tokens of a text, the end mark included."""
     worked = [_ask(suite, example) + _told(suite, example) for example in task.exemplars]
     preamble = suite.preamble.format(subject=task.file.replace("_", " "))
@@ -67,7 +67,7 @@ def _question(
         if dropped == len(worked) or length(prompt) <= max_input:
             break
     options = tuple(item["options"]) if item.get("options") else None
-    return Question(
+    return EvalPrompt(
         id=str(item["id"]),
         prompt=prompt,
         answer=item["answer"],

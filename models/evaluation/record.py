@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from models.evaluation.samples import Asked
+from models.evaluation.samples import PreparedTask
 from models.evaluation.statistics import macro, mean_and_error, normalised
 from models.evaluation.suite import Suite
 from models.evaluation.tasks import VERSION
@@ -24,7 +24,7 @@ COUNTED = {
 """What can be wrong with answers; each is counted, and told."""
 
 
-def task_record(asked: Asked, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def task_record(asked: PreparedTask, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One task of evaluation.json."""
     suite, task = asked.suite, asked.task
     accuracy, error = mean_and_error([row["score"] for row in rows])

@@ -1,4 +1,4 @@
-"""Responses on disk, a line for each batch: a killed evaluation goes on where it was."""
+"""ResponseCache on disk, a line for each batch: a killed evaluation goes on where it was."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from models.evaluation.batches import Batch, Response
 
 
-class Responses:
-    """Responses of one model, by batch. A line that was not finished counts for nothing."""
+class ResponseCache:
+    """ResponseCache of one model, by batch. A line that was not finished counts for nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -21,7 +21,7 @@ class Responses:
             self._read()
 
     def add(self, batch: Batch, responses: list[Response]) -> None:
-        """Written through to the disk before it returns."""
+        """Generation through to the disk before it returns."""
         self.known[batch.digest] = responses
         line = json.dumps({"batch": batch.digest, "responses": [asdict(r) for r in responses]})
         with self.path.open("ab") as file:

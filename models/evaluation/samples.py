@@ -9,19 +9,19 @@ from typing import Any
 from models.config import ModelConfig
 from models.cost import flops
 from models.evaluation.batches import Response
-from models.evaluation.eval_data import Task
+from models.evaluation.eval_data import EvalTask
 from models.evaluation.metrics import Scored, score
-from models.evaluation.prompts import Question
+from models.evaluation.prompts import EvalPrompt
 from models.evaluation.suite import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PreparedTask:
     """A task of a suite with its questions for one model."""
 
     suite: Suite
-    task: Task
-    questions: list[Question]
+    task: EvalTask
+    questions: list[EvalPrompt]
     max_new_tokens: int
     judged: dict[str, Scored] = field(default_factory=dict)
     """Item -> what its written answer was found to be."""
@@ -33,12 +33,12 @@ class Asked:
         return {self.suite.metric: found.score}
 
     @cached_property
-    def _by_id(self) -> dict[str, Question]:
+    def _by_id(self) -> dict[str, EvalPrompt]:
         return {question.id: question for question in self.questions}
 
 
 def rows(
-    asked: Asked,
+    asked: PreparedTask,
     log: list[dict[str, Any]],
     responses: dict[tuple[str, int], Response],
     config: ModelConfig,
@@ -75,7 +75,7 @@ def rows(
     return result
 
 
-def _ranked(question: Question, entry: dict[str, Any], response: Response) -> dict[str, Any]:
+def _ranked(question: EvalPrompt, entry: dict[str, Any], response: Response) -> dict[str, Any]:
     assert question.options is not None
     logp = [float(found[0]) for found in entry["filtered_resps"]]
     return {

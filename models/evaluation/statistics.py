@@ -22,7 +22,7 @@ def mean_and_error(scores: Sequence[float]) -> tuple[float, float]:
 
 
 def macro(values: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:
-    """Mean over tasks, each counting the same, and its error (tasks are independent)."""
+    """Mean over tasks, each counting the same, and its error (tasks are batch_invariant_config)."""
     n = len(values)
     return sum(values) / n, math.sqrt(sum(error**2 for error in errors)) / n
 

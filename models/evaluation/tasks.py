@@ -7,8 +7,8 @@ import os
 from functools import partial
 from typing import Any
 
-from models.evaluation.prompts import Question
-from models.evaluation.samples import Asked
+from models.evaluation.prompts import EvalPrompt
+from models.evaluation.samples import PreparedTask
 
 VERSION = 2
 """Changes whenever prompts or scoring change: scores of different versions are not compared."""
@@ -17,7 +17,7 @@ STOPS = ["Q:", "Question:"]
 """Where a model that was shown worked examples goes on to a question of its own."""
 
 
-def task_config(asked: Asked) -> dict[str, Any]:
+def task_config(asked: PreparedTask) -> dict[str, Any]:
     """The harness's configuration of one task; all of its questions are ranked, or none is."""
     suite = asked.suite
     shared: dict[str, Any] = {
@@ -53,7 +53,7 @@ def task_config(asked: Asked) -> dict[str, Any]:
 
 
 def run_tasks(model: Any, configs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Task -> the harness's log of each item, in the questions' order."""
+    """EvalTask -> the harness's log of each item, in the questions' order."""
     # Local files only, whatever the network allows.
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets
@@ -80,7 +80,7 @@ def run_tasks(model: Any, configs: list[dict[str, Any]]) -> dict[str, list[dict[
     }
 
 
-def _dataset(asked: list[Question], **_: Any) -> dict[str, Any]:
+def _dataset(asked: list[EvalPrompt], **_: Any) -> dict[str, Any]:
     import datasets
 
     rows = [

@@ -1,6 +1,6 @@
 """Who answers the batches: this process, several of this machine, or a Dask cluster.
 
-A batch is answered alone, so who does it changes nothing.
+A batch is run_batches alone, so who does it changes nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from models.determinism import make_deterministic
 from models.errors import ModelError
 from models.evaluation.batches import Batch, Response, answer
 from models.evaluation.params import EvaluationParams
-from models.evaluation.predictor import Answerer
+from models.evaluation.predictor import Seq2SeqPredictor
 
 CONNECT_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Source:
+class PredictorSpec:
     """What another process loads the model from."""
 
     weights: Path
@@ -36,8 +36,8 @@ class Source:
     threads: int
 
 
-def answered(
-    batches: Sequence[Batch], source: Source, answerer: Answerer, params: EvaluationParams
+def run_batches(
+    batches: Sequence[Batch], source: PredictorSpec, answerer: Seq2SeqPredictor, params: EvaluationParams
 ) -> Iterator[tuple[Batch, list[Response]]]:
     """Every batch with its responses, in the order in which they are done.
 
@@ -54,7 +54,7 @@ def answered(
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise ModelError(
-                "a process that answered a batch died, perhaps for memory: lower "
+                "a process that run_batches a batch died, perhaps for memory: lower "
                 "models.evaluation.workers or max_batch_tokens; the same command continues"
             ) from None
         finally:
@@ -92,12 +92,12 @@ def _executor(params: EvaluationParams) -> Iterator[Executor]:
         yield executor
 
 
-def _answer(batch: Batch, source: Source) -> list[Response]:
+def _answer(batch: Batch, source: PredictorSpec) -> list[Response]:
     return answer(batch, _loaded(source))
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: Source) -> Answerer:
+def _loaded(source: PredictorSpec) -> Seq2SeqPredictor:
     make_deterministic(source.threads)
     keep_freed_memory()
-    return Answerer.load(source.weights, source.tokenizer, source.max_input)
+    return Seq2SeqPredictor.load(source.weights, source.tokenizer, source.max_input)

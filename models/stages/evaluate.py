@@ -27,16 +27,16 @@ from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.evaluation import suite as suites_of
 from models.evaluation.batches import Batch, Response
-from models.evaluation.eval_data import Benchmarks
+from models.evaluation.eval_data import EvalData
 from models.evaluation.params import EvaluationParams
-from models.evaluation.predictor import Answerer, max_input_of
+from models.evaluation.predictor import Seq2SeqPredictor, max_input_of
 from models.evaluation.prompts import questions
 from models.evaluation.record import suite_record, summary, task_record, warnings
-from models.evaluation.responses import Responses
-from models.evaluation.samples import Asked, rows
+from models.evaluation.responses import ResponseCache
+from models.evaluation.samples import PreparedTask, rows
 from models.evaluation.suite import Suite
 from models.evaluation.tasks import VERSION, run_tasks, task_config
-from models.evaluation.workers import Source, answered
+from models.evaluation.workers import PredictorSpec, run_batches
 
 SCHEMA_VERSION = 1
 
@@ -67,17 +67,17 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     folder = workspace / layout.RUNS / name
     suites = [suites_of.load(suite) for suite in params.suites]
     overlap = _read(workspace / layout.CONTAMINATION, "mix")
-    source = Source(
+    source = PredictorSpec(
         weights=folder / "weights",
         tokenizer=workspace / layout.TOKENIZER,
         max_input=params.max_input_tokens or max_input_of(workspace / layout.PACKED / "train"),
         threads=params.threads,
     )
-    answerer = Answerer.load(source.weights, source.tokenizer, source.max_input)
+    answerer = Seq2SeqPredictor.load(source.weights, source.tokenizer, source.max_input)
     weights = sha256(source.weights / "model.safetensors")
-    benchmarks = Benchmarks.open(workspace / layout.BENCHMARKS)
+    benchmarks = EvalData.open(workspace / layout.BENCHMARKS)
     asked, missing = _asked(suites, benchmarks, answerer, params)
-    kept = Responses(
+    kept = ResponseCache(
         workspace / layout.RESPONSES / name / f"{_key(weights, source, answerer)}.jsonl"
     )
     clock = Clock()
@@ -121,8 +121,8 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
 
 
 def _asked(
-    suites: list[Suite], benchmarks: Benchmarks, answerer: Answerer, params: EvaluationParams
-) -> tuple[list[Asked], dict[str, list[str]]]:
+    suites: list[Suite], benchmarks: EvalData, answerer: Seq2SeqPredictor, params: EvaluationParams
+) -> tuple[list[PreparedTask], dict[str, list[str]]]:
     """Every task with its questions, and what each suite lacks."""
     asked, missing = [], {}
     for suite in suites:
@@ -130,15 +130,15 @@ def _asked(
         limit = min(suite.max_new_tokens, params.max_new_tokens or suite.max_new_tokens)
         for task in tasks:
             found = questions(suite, task, answerer.length, answerer.max_input)
-            asked.append(Asked(suite=suite, task=task, questions=found, max_new_tokens=limit))
+            asked.append(PreparedTask(suite=suite, task=task, questions=found, max_new_tokens=limit))
     return asked, missing
 
 
 def _answered(
-    asked: list[Asked],
-    answerer: Answerer,
-    kept: Responses,
-    source: Source,
+    asked: list[PreparedTask],
+    answerer: Seq2SeqPredictor,
+    kept: ResponseCache,
+    source: PredictorSpec,
     params: EvaluationParams,
     clock: Clock,
     overlap: dict[str, Any],
@@ -147,7 +147,7 @@ def _answered(
     from models.evaluation.adapter import EncoderDecoder
 
     def work(batches: Sequence[Batch]) -> Iterator[tuple[Batch, list[Response]]]:
-        return clock.timed(answered(batches, source, answerer, params))
+        return clock.timed(run_batches(batches, source, answerer, params))
 
     model = EncoderDecoder(
         answerer, work, kept, items=params.batch_size, tokens=params.max_batch_tokens
@@ -163,7 +163,7 @@ def _answered(
     return found
 
 
-def _key(weights: str, source: Source, answerer: Answerer) -> str:
+def _key(weights: str, source: PredictorSpec, answerer: Seq2SeqPredictor) -> str:
     """Names everything that a response depends on, besides its batch."""
     tokenizer = answerer.tokens.processor.serialized_model_proto()
     parts = [weights, hashlib.sha256(tokenizer).hexdigest(), source.max_input, source.threads]
@@ -177,7 +177,7 @@ def _write_samples(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def _write_speed(path: Path, clock: Clock, params: EvaluationParams) -> None:
-    """Of the items answered in this process: those of a killed one before it are not timed."""
+    """Of the items run_batches in this process: those of a killed one before it are not timed."""
     write_json(
         path,
         {

@@ -91,9 +91,9 @@ def write_benchmarks(folder, made=MADE, seed=0):
         file.write_text("".join(json.dumps(item) + "\n" for item in items))
         index.append(
             {
-                "suite": suite, "task": task, "file": f"{suite}/{task}.jsonl", "items": count,
-                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "cut": False,
-                "refused": [],
+                "suite": suite, "task": task, "file": f"{suite}/{task}.jsonl", "num_items": count,
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "truncated": False,
+                "rejected": [],
             }
         )  # fmt: skip
     (folder / "index.json").write_text(json.dumps(index))

@@ -9,11 +9,11 @@ from transformers import AutoModelForSeq2SeqLM, T5Tokenizer
 from models.evaluation import suite as suites
 from models.evaluation.adapter import EncoderDecoder
 from models.evaluation.batches import answer
-from models.evaluation.eval_data import Benchmarks
-from models.evaluation.predictor import Answerer
+from models.evaluation.eval_data import EvalData
+from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.prompts import questions
-from models.evaluation.responses import Responses
-from models.evaluation.samples import Asked
+from models.evaluation.responses import ResponseCache
+from models.evaluation.samples import PreparedTask
 from models.evaluation.tasks import run_tasks, task_config
 from tests.models.evaluation.conftest import write_benchmarks
 
@@ -27,10 +27,10 @@ def test_every_item_scores_the_same(imported, checkpoint, tmp_path, max_input):
     """Log-probabilities within 1e-3 and their order, greedy flags, texts; prompts that lose
     examples or their start included."""
     write_benchmarks(tmp_path / "benchmarks")
-    answerer = Answerer.load(imported, tmp_path, max_input)
-    benchmarks = Benchmarks.open(tmp_path / "benchmarks")
+    answerer = Seq2SeqPredictor.load(imported, tmp_path, max_input)
+    benchmarks = EvalData.open(tmp_path / "benchmarks")
     asked = [
-        Asked(
+        PreparedTask(
             suite=suite, task=task, max_new_tokens=NEW,
             questions=questions(suite, task, answerer.length, max_input),
         )
@@ -40,7 +40,7 @@ def test_every_item_scores_the_same(imported, checkpoint, tmp_path, max_input):
     names = {one.task.name for one in asked}
     assert {"mmlu_direct/anatomy", "bbh_cot/navigate", "reasoning_cot/gsm8k", "qa_direct/boolq",
             "qa_direct/arc_challenge"} <= names  # fmt: skip
-    kept = Responses(tmp_path / "responses.jsonl")
+    kept = ResponseCache(tmp_path / "responses.jsonl")
     ours = EncoderDecoder(
         answerer, lambda b: ((x, answer(x, answerer)) for x in b), kept, items=5, tokens=4000
     )

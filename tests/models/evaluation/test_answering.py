@@ -9,7 +9,7 @@ from models.architecture.generation import greedy
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
 from models.errors import CorruptCheckpoint
-from models.evaluation.predictor import Answerer, independent
+from models.evaluation.predictor import Seq2SeqPredictor, batch_invariant_config
 from models.evaluation.tokens import Tokens
 
 
@@ -49,8 +49,8 @@ def answerer(request):
         vocab_size=23, d_model=16, d_ff=32, num_heads=2, d_kv=8, num_layers=2,
         moe=ROUTERS[request.param],
     )  # fmt: skip
-    model = T5(independent(config)).reset_parameters(0).eval()
-    return Answerer(model, Tokens(Words()), max_input=12)
+    model = T5(batch_invariant_config(config)).reset_parameters(0).eval()
+    return Seq2SeqPredictor(model, Tokens(Words()), max_input=12)
 
 
 def test_score_is_the_sum_of_log_probabilities_without_the_end_mark(answerer):
@@ -87,7 +87,7 @@ def test_a_model_that_drops_tokens_would_depend_on_its_neighbours():
         moe=ROUTERS["switch"],
     )  # fmt: skip
     pairs = [(f"w{i} w{i + 1}", "w7 w8") for i in range(12)]
-    as_trained = Answerer(T5(config).reset_parameters(0).eval(), Tokens(Words()), 12)
+    as_trained = Seq2SeqPredictor(T5(config).reset_parameters(0).eval(), Tokens(Words()), 12)
     alone = [as_trained.score([pair])[0][0] for pair in pairs]
     together = [logp for logp, _ in as_trained.score(pairs)]
     assert max(abs(a - b) for a, b in zip(alone, together, strict=True)) > 1e-3

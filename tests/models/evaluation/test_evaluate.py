@@ -11,12 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from models.errors import DataMismatch, ModelError, NotComparable, UnknownModel
-from models.evaluation.responses import Responses
+from models.errors import DataMismatch, ModelError, UnknownModel
+from models.evaluation.responses import ResponseCache
 from models.stages import evaluate
-from registry.comparison import compare as comparison
-from registry.comparison import results
-from registry.comparison.compare import Terms
 
 ALL = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")
 OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")
@@ -114,21 +111,21 @@ def test_a_killed_evaluation_goes_on_where_it_was(workspace, many, monkeypatch):
     (file,) = kept.glob("*.jsonl")
     with file.open("ab") as torn:
         torn.write(b'{"batch": "cut of')
-    before = len(Responses(file).known)
+    before = len(ResponseCache(file).known)
     assert before > 0
-    answered = []
-    original = evaluate.answered
+    run_batches = []
+    original = evaluate.run_batches
 
     def counted(batches, *rest):
-        answered.extend(batches)
+        run_batches.extend(batches)
         return original(batches, *rest)
 
-    monkeypatch.setattr(evaluate, "answered", counted)
+    monkeypatch.setattr(evaluate, "run_batches", counted)
     run(workspace, many)
     assert outputs(workspace) == expected
     record = json.loads(expected["evaluation.json"])
-    assert len(answered) >= 0
-    assert sum(len(batch.requests) for batch in answered) < record["items"]
+    assert len(run_batches) >= 0
+    assert sum(len(batch.requests) for batch in run_batches) < record["items"]
 
 
 def test_what_goes_wrong_with_answers_is_counted_and_told(workspace, params, capsys):
@@ -174,7 +171,7 @@ def test_scores_with_and_without_contaminated_items(workspace, params):
     rows = [r for r in answers(workspace, "dense") if r["task"] == "sample/topic"]
     seen = [row["id"] for row in rows[:4]]
     (workspace / "data/mixture/contamination.json").write_text(
-        json.dumps({"sample": {"items": 20, "contaminated": 4, "tasks": {"topic": seen}}})
+        json.dumps({"sample": {"num_items": 20, "num_contaminated": 4, "tasks": {"topic": seen}}})
     )
     run(workspace, params, "dense")
     record = json.loads((workspace / "runs/dense/evaluation.json").read_text())
@@ -192,96 +189,3 @@ def test_bad_input_is_named(workspace, params):
     (workspace / "data/eval_data/sample/topic.jsonl").unlink()
     with pytest.raises(DataMismatch, match="flanmoe eval_data"):
         run(workspace, params)
-
-
-# Comparison -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pair(workspace, params):
-    for name in ("moe", "dense"):
-        run(workspace, params, name, suites=("sample", "qa_direct"))
-        record = {
-            "name": name, "preset": name, "weights_sha256": name, "flops_per_token": 2.0,
-            "training_flops": 3.0 if name == "moe" else 0.0,
-        }  # fmt: skip
-        (workspace / "runs" / name / "run.json").write_text(json.dumps(record))
-    return workspace
-
-
-def read(workspace, name):
-    return results.read(name, workspace / "runs" / name)
-
-
-def test_a_comparison_follows_from_the_samples(pair):
-    found = comparison.compare(read(pair, "moe"), read(pair, "dense"), Terms())
-    a, b = (answers(pair, name) for name in ("moe", "dense"))
-    for task in found["tasks"]:
-        ours = [row["score"] for row in a if row["task"] == task["task"]]
-        theirs = [row["score"] for row in b if row["task"] == task["task"]]
-        gap = [x - y for x, y in zip(ours, theirs, strict=True)]
-        assert task["n"] == len(gap)
-        assert task["difference"] == pytest.approx(sum(gap) / len(gap))
-        assert task["low"] <= task["difference"] <= task["high"]
-        assert task["p_corrected"] >= task["p_value"]
-    suite = next(s for s in found["suites"] if s["suite"] == "sample")
-    members = [t["difference"] for t in found["tasks"] if t["suite"] == "sample"]
-    assert suite["difference"] == pytest.approx(sum(members) / len(members))
-    assert suite["a"] - suite["b"] == pytest.approx(suite["difference"])
-    assert found["compute"]["training"]["ratio"] is None
-    assert found["compute"]["per_token"]["ratio"] == 1
-    swapped = comparison.compare(read(pair, "dense"), read(pair, "moe"), Terms())
-    for ours, theirs in zip(found["tasks"], swapped["tasks"], strict=True):
-        assert ours["difference"] == -theirs["difference"]
-        assert ours["p_value"] == theirs["p_value"]
-    json.dumps(found)
-
-
-def test_a_clean_comparison_leaves_out_what_either_model_has_seen(pair):
-    moe, dense = read(pair, "moe"), read(pair, "dense")
-    moe.samples["sample/topic"]["contaminated"][2] = True
-    dense.samples["sample/topic"]["contaminated"][5] = True
-    kept = [i for i in range(10) if i not in (2, 5)]
-    found = comparison.compare(moe, dense, Terms(suites=("sample",), clean=True))
-    (topic,) = [task for task in found["tasks"] if task["task"] == "sample/topic"]
-    for side, result in (("a", moe), ("b", dense)):
-        scores = result.samples["sample/topic"]["score"]
-        assert topic[side] == pytest.approx(sum(scores[i] for i in kept) / 8)
-    assert (topic["n"], found["suites"][0]["n"]) == (8, 18)
-
-
-def test_a_model_against_itself_is_no_different(pair):
-    moe = read(pair, "moe")
-    found = comparison.compare(moe, moe, Terms(suites=("sample",), margin=0.5))
-    assert {task["p_corrected"] for task in found["tasks"]} == {1}
-    assert {task["verdict"] for task in found["tasks"]} == {"not worse"}
-
-
-def test_what_was_not_asked_alike_does_not_compare(pair, params):
-    moe = read(pair, "moe")
-    run(pair, params, "dense", suites=("sample", "qa_direct"), limit=5)
-    with pytest.raises(NotComparable, match=r"n is 10 and 5 \(\d such\)"):
-        comparison.compare(moe, read(pair, "dense"), Terms())
-    run(pair, params, "dense", suites=("sample",))
-    with pytest.raises(NotComparable, match="qa_direct/boolq: only moe has it"):
-        comparison.compare(moe, read(pair, "dense"), Terms())
-    comparison.compare(moe, read(pair, "dense"), Terms(suites=("sample",)))
-    with pytest.raises(NotComparable, match="dense was not scored on 'qa_direct'; it has sample"):
-        comparison.compare(moe, read(pair, "dense"), Terms(suites=("qa_direct",)))
-    other = read(pair, "dense")
-    other.samples["sample/topic"]["prompt_sha256"][3] = "changed"
-    with pytest.raises(NotComparable, match="1 of 10 prompts differ, first 'topic-3'"):
-        comparison.compare(moe, other, Terms(suites=("sample",)))
-    other.tasks["sample/topic"]["version"] = 1
-    with pytest.raises(NotComparable, match="version is 2 and 1"):
-        comparison.compare(moe, other, Terms(suites=("sample",)))
-
-
-def test_damaged_results_are_named(pair):
-    samples = pair / "runs/moe/samples.parquet"
-    samples.write_bytes(samples.read_bytes()[:-5])
-    with pytest.raises(NotComparable, match="does not match its record"):
-        read(pair, "moe")
-    samples.unlink()
-    with pytest.raises(UnknownModel, match="has not been trained and evaluated"):
-        read(pair, "moe")

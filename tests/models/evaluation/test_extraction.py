@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.evaluation.extraction import given_answer, given_option, numbers, same_answer
+from models.evaluation.extraction import extract_answer, extract_choice, numbers, answers_match
 from tests.models.evaluation.written_answers import NUMBERS, OPTIONS, TEXTS
 
 
@@ -12,19 +12,19 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize(("expected", "written", "given", "right"), NUMBERS + TEXTS)
 def test_written_answers(expected, written, given, right):
-    assert given_answer(written, expected) == given
-    assert same_answer(given, expected) is right
+    assert extract_answer(written, expected) == given
+    assert answers_match(given, expected) is right
 
 
 @pytest.mark.parametrize(("options", "expected", "written", "given", "right"), OPTIONS)
 def test_written_options(options, expected, written, given, right):
-    assert given_option(written, options) == given
+    assert extract_choice(written, options) == given
     assert (given == expected) is right
 
 
 @pytest.mark.parametrize(("options", "expected", "written", "given", "right"), OPTIONS)
 def test_the_order_of_options_does_not_matter(options, expected, written, given, right):
-    assert given_option(written, options[::-1]) == given
+    assert extract_choice(written, options[::-1]) == given
 
 
 def test_numbers_of_a_text():

@@ -5,11 +5,11 @@ import string
 import pytest
 
 from models.evaluation.metrics import score, squad_form, token_f1
-from models.evaluation.prompts import Question
+from models.evaluation.prompts import EvalPrompt
 
 
 def question(answer, references=(), options=None):
-    return Question(
+    return EvalPrompt(
         id="x", prompt="p", answer=answer, references=tuple(references) or (answer,),
         options=options, ranked=False, shown=0, dropped=0,
     )  # fmt: skip

@@ -13,7 +13,7 @@ import yaml
 
 from models.errors import DataMismatch, UnknownSuite
 from models.evaluation import suite as suites
-from models.evaluation.eval_data import Benchmarks
+from models.evaluation.eval_data import EvalData
 from models.evaluation.prompts import questions
 from models.evaluation.record import suite_record, summary
 from models.evaluation.statistics import macro, mean_and_error, normalised
@@ -69,7 +69,7 @@ def test_unknown_and_wrong_suites_are_named(tmp_path, monkeypatch):
 
 def prompt_of(folder, name, task, max_input=10**6, length=len):
     suite = suites.load(name)
-    (found,) = [t for t in Benchmarks.open(folder).tasks(suite)[0] if t.name == f"{name}/{task}"]
+    (found,) = [t for t in EvalData.open(folder).tasks(suite)[0] if t.name == f"{name}/{task}"]
     return questions(suite, found, length, max_input), found
 
 
@@ -115,7 +115,7 @@ def test_tokens_by_part_are_the_tokens_of_the_whole(tmp_path, spiece):
 def test_a_subset_is_partial_and_says_why(tmp_path):
     write_benchmarks(tmp_path)
     suite = suites.load("mmlu_direct")
-    benchmarks = Benchmarks.open(tmp_path)
+    benchmarks = EvalData.open(tmp_path)
     tasks, missing = benchmarks.tasks(suite)
     assert len(missing) == 55
     assert not any(task.partial for task in tasks)
@@ -131,7 +131,7 @@ def test_examples_out_of_the_scored_file_are_not_scored(tmp_path):
         suites.load("reasoning_cot"), tasks={"gsm8k": ["test"]}, exemplars={"gsm8k": "gsm8k/test"},
         shots=3,
     )  # fmt: skip
-    ((task,), _) = Benchmarks.open(tmp_path).tasks(suite)
+    ((task,), _) = EvalData.open(tmp_path).tasks(suite)
     assert len(task.exemplars) == 3
     assert [item["id"] for item in task.items] == [f"test-{i}" for i in range(3, 8)]
 
@@ -160,7 +160,7 @@ def test_damaged_benchmarks_are_named(tmp_path, damage):
                 entry["sha256"] = hashlib.sha256(text.encode()).hexdigest()
         (tmp_path / "index.json").write_text(json.dumps(index))
     with pytest.raises(DataMismatch, match=told):
-        Benchmarks.open(tmp_path).tasks(
+        EvalData.open(tmp_path).tasks(
             suites.load("mgsm_cot" if damage == "no suite" else "qa_direct")
         )
 
@@ -232,7 +232,7 @@ def test_prompts_are_the_published_ones_letter_for_letter(tmp_path):
     sources = ("benchmarks/bbh", "benchmarks/mmlu", "exemplars/*")
     fetch.run(FetchParams(sample=None, sources=sources, root=str(root)), tmp_path)
     benchmarks.run(tmp_path)
-    opened = Benchmarks.open(tmp_path / "data/eval_data")
+    opened = EvalData.open(tmp_path / "data/eval_data")
     subjects = json.loads((root / "eval/mmlu_cot/mmlu-cot.json").read_text())
     compared = 0
     for name in ("bbh_cot", "mmlu_cot"):
