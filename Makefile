@@ -1,16 +1,20 @@
-# make run   the main job, from nothing to a champion
+# make run   install, run the pipeline on the built-in sample, register and promote
 # make test  checks and tests
+# make docs  build the documentation to site/
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 
-.PHONY: run test install dashboard clean
+.PHONY: run test docs install dashboard clean
 
 run: install
 	$(VENV)/bin/flanmoe run
 
 test: $(VENV)/.installed-dev
 	scripts/test
+
+docs: $(VENV)/.installed-dev
+	$(VENV)/bin/mkdocs build --strict --quiet
 
 dashboard: install
 	$(VENV)/bin/flanmoe dashboard
@@ -29,7 +33,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
-# Forgets data, runs and the cache, but no registered version (.flanmoe).
+# Remove data, runs and the cache. Registered versions (.flanmoe) stay.
 clean:
 	rm -rf data .dvc/cache .dvc/tmp
 	find runs -mindepth 1 -maxdepth 1 ! -name scratch -exec rm -rf {} +
