@@ -1,4 +1,6 @@
-"""Rules of language that a program can check; `python -m tests.project.style PATH ...` lists breaches.
+"""Rules of language that a program can check.
+
+`python -m tests.project.style PATH ...` lists the breaches below the paths.
 
 The rules: no private words as parts of names, unique class names, and a docstring that says more
 than one line on every public function that takes a tensor or raises.
@@ -47,7 +49,7 @@ BANNED = frozenset(
 STANDARD_TERMS = ("one_hot", "held_out", "left_padding", "tmp_path", "tmp_path_factory")
 """Terms of the field and of pytest that hold a banned word."""
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,7 @@ def _public_functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunc
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from _public_functions(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if not node.name.startswith("_"):
-                yield node
+            yield from [node] if not node.name.startswith("_") else []
 
 
 def _needs_more(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
@@ -175,9 +176,8 @@ def _raised(node: ast.AST) -> Iterator[ast.Raise]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             continue
-        if isinstance(child, ast.Raise):
-            if child.exc is not None and "NotImplementedError" not in ast.unparse(child.exc):
-                yield child
+        if isinstance(child, ast.Raise) and child.exc is not None:
+            yield from [child] if "NotImplementedError" not in ast.unparse(child.exc) else []
         yield from _raised(child)
 
 

@@ -1,0 +1,213 @@
+"""A small project of the tests' own, and the ways to call its commands."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PREFECT_DATABASE = Path(".flanmoe") / "prefect" / "prefect.db"
+
+
+def free_port():
+    """Return a loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, timeout_s):
+    """Return whether the condition became true within the time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def last_checkpoint_step(checkpoints):
+    """Return the step of the last complete checkpoint in the folder; -1 without one."""
+    manifests = sorted(checkpoints.glob("step-*/manifest.json"))
+    return int(manifests[-1].parent.name.removeprefix("step-")) if manifests else -1
+
+
+def is_http_up(url):
+    """Return whether an HTTP server answers at the address."""
+    try:
+        urllib.request.urlopen(url, timeout=2)
+    except OSError:
+        return False
+    return True
+
+
+def user_environment(**extra):
+    """Return the environment of a user: none of flanmoe's or Prefect's variables is set."""
+    prefixes = ("FLANMOE_", "PREFECT_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    return {**environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def invoke(*words, cwd, **environment):
+    """Run `flanmoe WORDS` in this process, as the entry point does."""
+    from flows.cli import main
+
+    stdout, stderr = io.StringIO(), io.StringIO()
+    code = 0
+    with (
+        chdir(cwd),
+        patch.dict(os.environ, user_environment(**environment), clear=True),
+        patch.object(sys, "argv", ["flanmoe", *map(str, words)]),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    return CommandResult(code, stdout.getvalue(), stderr.getvalue())
+
+
+def error_line(result):
+    """Return the one error line of a command that failed as expected."""
+    assert result.returncode == 1, result.stdout + result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in result.stdout + result.stderr
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@dataclass
+class Project:
+    """A project folder and how its commands are called."""
+
+    folder: Path
+
+    def invoke(self, *words, **environment):
+        """Run `flanmoe WORDS` in this process; for commands that start no Prefect flow."""
+        return invoke(*words, cwd=self.folder, **environment)
+
+    def start(self, *words, **environment):
+        """Start `flanmoe WORDS` in the background, its output in one pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows", *map(str, words)],
+            cwd=self.folder,
+            env=user_environment(**environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def call(self, *words, timeout_s=300, **environment):
+        """Run `flanmoe WORDS` in a process of its own; stdout and stderr are apart."""
+        return self._run([sys.executable, "-m", "flows", *map(str, words)], timeout_s, environment)
+
+    def dvc(self, *words, timeout_s=300):
+        """Run `dvc WORDS` in the project."""
+        return self._run([sys.executable, "-m", "dvc", *words], timeout_s, {})
+
+    def params(self):
+        """Return params.yaml as plain data."""
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def write_params(self, params):
+        """Replace params.yaml."""
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def copy(self, target):
+        """Copy the project with its data, runs and registry; the DVC cache is hard-linked."""
+        shutil.copytree(self.folder, target, symlinks=True, copy_function=_copy_or_link)
+        return Project(target)
+
+    def take_prefect_database(self, other):
+        """Copy another project's Prefect database, as creating its tables takes long."""
+        target = self.folder / PREFECT_DATABASE
+        target.parent.mkdir(parents=True)
+        shutil.copyfile(other.folder / PREFECT_DATABASE, target)
+
+    def _run(self, command, timeout_s, environment):
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=user_environment(**environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+
+def _copy_or_link(source, target):
+    """Link what DVC's cache holds, which is never changed in place; copy everything else."""
+    if "/.dvc/cache/" in str(source):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
+
+
+def shrink(params):
+    """Reduce the project's own params to one architecture and less of everything."""
+    params["data_pipelines"]["fetch"]["sample"].update(
+        examples_per_family=60, held_out_items=15, text_documents=400
+    )
+    params["data_pipelines"]["mix"]["num_examples"] = 1200
+    params["data_pipelines"]["validate"]["min_examples"] = 10
+    params["data_pipelines"]["tokenizer"]["vocab_size"] = 500
+    params["models"]["runs"] = {
+        "moe_base": {
+            "preset": "tiny_switch",
+            "start": "scratch",
+            "data": "pretrain",
+            "steps": 12,
+            "tuned": False,
+        },
+        "moe_instruct": {"preset": "tiny_switch", "start": "moe_base", "steps": 20},
+    }
+    params["models"]["training"].update(global_batch_size=4, checkpoint={"save_every": 5})
+    # So few steps need not beat chance: the gates have tests of their own.
+    params["registry"]["gates"] = {"min_items": 50, "min_standard_errors_above_chance": -100.0}
+    return params
+
+
+def copy_of_checkout(target):
+    """Copy the files that git lists to a new repository, with shrunken params."""
+    git = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"]
+    listed = subprocess.run(git, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if not (ROOT / name).is_file() or name == "dvc.lock":
+            continue
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, target / name)
+    project = Project(target)
+    project.write_params(shrink(project.params()))
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "test"],
+    ):
+        subprocess.run(["git", "-C", str(target), *words], check=True)
+    return project

@@ -1,0 +1,188 @@
+"""Each kind of bad input gives one line, an exit code, and nothing half-written."""
+
+import json
+import socket
+import sqlite3
+
+import pytest
+
+from tests.factories import error_line
+
+pytestmark = pytest.mark.e2e
+
+
+def test_check_misspelt_parameter_suggests_the_name(fresh_project):
+    params = fresh_project.params()
+    params["models"]["training"]["optim"]["lrr"] = 1
+    fresh_project.write_params(params)
+    line = error_line(fresh_project.call("run"))
+    assert "params.yaml: models.training.optim.lrr: unknown key; did you mean 'lr'?" in line
+    assert not (fresh_project.folder / "data").exists()
+    assert error_line(fresh_project.invoke("check")) == line
+
+
+def test_check_unknown_preset_suggests_the_name(fresh_project):
+    params = fresh_project.params()
+    params["models"]["runs"]["moe_base"]["preset"] = "tiny_swich"
+    params["models"]["runs"].pop("moe_instruct")
+    fresh_project.write_params(params)
+    assert "did you mean 'tiny_switch'" in error_line(fresh_project.invoke("check"))
+    params["models"]["runs"]["moe_base"]["preset"] = "tiny_switch"
+    fresh_project.write_params(params)
+    assert "did you mean 'moe_base'" in error_line(fresh_project.invoke("train", "moe_bas"))
+    show = fresh_project.invoke("registry", "show", "1", "--model", "x")
+    assert "'x'" in error_line(show)
+
+
+def test_check_params_not_yaml_is_rejected(fresh_project):
+    (fresh_project.folder / "params.yaml").write_text("models: [1,")
+    assert "params.yaml is not YAML" in error_line(fresh_project.invoke("check"))
+
+
+def test_run_set_without_value_is_rejected(fresh_project):
+    assert "path.to.key=value" in error_line(fresh_project.invoke("run", "--set", "flows"))
+    misspelt = fresh_project.invoke("run", "--set", "flows.max_paralel_stages=1")
+    assert "unknown key" in error_line(misspelt)
+
+
+def test_run_renamed_key_names_the_present_key(fresh_project):
+    renamed = fresh_project.invoke("run", "--set", "models.training.batch_rows=8")
+    expected = (
+        "models.training.batch_rows: unknown key; renamed to 'models.training.global_batch_size'"
+    )
+    assert expected in error_line(renamed)
+
+
+@pytest.mark.process
+def test_run_missing_source_stops_the_flow(fresh_project, finished):
+    fresh_project.take_prefect_database(finished.project)
+    root = fresh_project.folder / "files"
+    root.mkdir()
+    (root / "x.txt").write_text("no file of the catalog\n")
+    done = fresh_project.call(
+        "run",
+        *("--set", f"data_pipelines.fetch.root={root}"),
+        *("--set", "data_pipelines.fetch.sources=[cot/flan]"),
+        *("--set", "data_pipelines.fetch.verify=false"),
+        *("--set", "flows.retries=0"),
+        *("--workspace", fresh_project.folder / "w"),
+    )
+    assert "fetch: cot/flan: no file matches 'cot/flan_v2/*_train.tsv'" in error_line(done)
+    assert not (fresh_project.folder / "w" / "data" / "raw").exists()
+
+
+def test_read_truncated_source_keeps_the_records(finished_copy):
+    path = finished_copy.folder / "data" / "raw" / "niv2" / "sample_copy_list.json"
+    path.write_text('{"Definition": ["x"], "Instances": [{"input": "a b')
+    before = (finished_copy.folder / "data" / "records" / "report.json").read_bytes()
+    line = error_line(finished_copy.invoke("read"))
+    assert "sample_copy_list.json is not JSON" in line
+    assert "fetch it again" in line
+    assert (finished_copy.folder / "data" / "records" / "report.json").read_bytes() == before
+
+
+def test_train_corrupt_shard_keeps_the_weights(finished_copy):
+    path = finished_copy.folder / "data" / "packed" / "train" / "00000.arrow"
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[: len(data) // 2])
+    weights = finished_copy.folder / "runs" / "moe_instruct" / "weights" / "model.safetensors"
+    before = weights.read_bytes()
+    line = error_line(finished_copy.invoke("train", "moe_instruct"))
+    assert "00000.arrow does not match its checksum" in line
+    assert weights.read_bytes() == before
+
+
+def test_evaluate_truncated_weights_is_rejected_and_the_champion_answers(finished_copy):
+    path = finished_copy.folder / "runs" / "moe_base" / "weights" / "model.safetensors"
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[: len(data) // 2])
+    for command in (("evaluate", "moe_base"), ("train", "moe_instruct")):
+        assert "model.safetensors cannot be read" in error_line(finished_copy.invoke(*command))
+    # The registry has its own copy.
+    assert finished_copy.invoke("predict", "Repeat the input. tiger").returncode == 0
+
+
+def test_predict_truncated_champion_is_rejected(finished_copy):
+    versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
+    champion = next(v for v in versions if v["stage"] == "champion")
+    # The copied registry still names the first project's folder; damage this project's copy.
+    folder = finished_copy.folder / ".flanmoe" / "artifacts" / champion["artifact"].split("/")[-1]
+    (folder / "weights" / "model.safetensors").write_bytes(b"cut")
+    with sqlite3.connect(finished_copy.folder / ".flanmoe" / "registry.db") as connection:
+        connection.execute(
+            "update versions set artifact = ? where number = ?",
+            (str(folder), champion["version"]),
+        )
+    assert "cannot be read" in error_line(finished_copy.invoke("predict", "Repeat. tiger"))
+
+
+@pytest.mark.parametrize("words", [["registry", "list"], ["run"], ["predict", "x"], ["dashboard"]])
+def test_registry_unreachable_database_hides_the_password(fresh_project, words):
+    url = "postgresql://me:secret@127.0.0.1:9/registry"
+    line = error_line(fresh_project.invoke(*words, FLANMOE_DATABASE_URL=url))
+    assert "the registry at postgresql" in line
+    assert "secret" not in line
+    assert "unset FLANMOE_DATABASE_URL" in line
+
+
+def test_dashboard_port_in_use_names_the_option(fresh_project):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        line = error_line(fresh_project.invoke("dashboard", "--port", port))
+    assert f"127.0.0.1:{port} cannot be used" in line
+    assert "--port" in line
+
+
+@pytest.mark.process
+def test_run_unreachable_prefect_server_is_rejected(fresh_project):
+    line = error_line(fresh_project.call("run", PREFECT_API_URL="http://127.0.0.1:9/api"))
+    assert "no Prefect server answers there" in line
+
+
+def test_predict_without_champion_is_rejected(fresh_project):
+    assert "no champion" in error_line(fresh_project.invoke("predict", "hello"))
+
+
+def test_run_outside_a_project_is_rejected(fresh_project, tmp_path):
+    fresh_project.folder = tmp_path
+    assert "not inside a flanmoe project" in error_line(fresh_project.invoke("run"))
+
+
+@pytest.mark.process
+def test_debug_option_shows_the_traceback(fresh_project):
+    done = fresh_project.call("--debug", "train", "nobody")
+    assert "Traceback" in done.stderr
+    assert "UnknownModel" in done.stderr
+
+
+@pytest.mark.process
+def test_run_failed_expectation_stops_the_flow(finished_copy):
+    params = finished_copy.params()
+    params["data_pipelines"]["validate"]["min_examples"] = 10_000
+    finished_copy.write_params(params)
+    before = (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes()
+    done = finished_copy.call("run")
+    line = error_line(done)
+    assert "validate: " in line
+    assert "expect_column_values_to_be_between examples (min_value=" in line
+    assert (finished_copy.folder / "data" / "validation" / "report.html").is_file()
+    assert (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes() == before
+    assert "train@moe_base           started" not in done.stdout
+
+
+@pytest.mark.process
+def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, finished):
+    fresh_project.take_prefect_database(finished.project)
+    done = fresh_project.call(
+        "run",
+        *("--set", "data_pipelines.engine=dask"),
+        *("--set", "flows.dask_cluster_class=no.such.Cluster"),
+        *("--workspace", fresh_project.folder / "w"),
+    )
+    line = error_line(done)
+    assert "flows.dask_cluster_class" in line
+    assert "no.such.Cluster" in line

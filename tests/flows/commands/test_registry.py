@@ -1,0 +1,40 @@
+"""`flanmoe registry` on a finished project."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+
+def test_list_json_has_scores_costs_and_stages(finished):
+    versions = json.loads(finished.project.invoke("registry", "list", "--json").stdout)
+    assert [version["name"] for version in versions] == ["moe_base", "moe_instruct"]
+    for version in versions:
+        assert version["total_parameters"] > version["active_parameters"] > 0
+        assert version["flops_per_token"] > 0
+        assert 0 <= version["accuracy"] <= 1
+        assert version["standard_error"] >= 0
+        assert version["run_record"]["schema_version"] == 2
+    assert sorted(version["stage"] for version in versions) == ["candidate", "champion"]
+
+
+def test_list_show_and_history_are_tables(finished):
+    listed = finished.project.invoke("registry", "list").stdout
+    assert "moe_instruct" in listed
+    assert "champion" in listed
+    assert "sample/qa_what" in finished.project.invoke("registry", "show", "2").stdout
+    assert "all gates passed" in finished.project.invoke("registry", "history").stdout
+
+
+def test_promote_failed_gate_needs_an_override(finished_copy):
+    versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
+    number = next(v["version"] for v in versions if v["stage"] == "candidate")
+    rejected = finished_copy.invoke("registry", "promote", number)
+    assert rejected.returncode == 1
+    assert rejected.stderr.startswith("error: version")
+    assert rejected.stderr.count("\n") == 1
+    words = ("registry", "promote", number, "--override", "trying", "--json")
+    assert json.loads(finished_copy.invoke(*words).stdout)["stage"] == "champion"
+    history = json.loads(finished_copy.invoke("registry", "history", "--json").stdout)
+    assert history[-1]["reason"] == "override: trying"

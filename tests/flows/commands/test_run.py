@@ -1,0 +1,245 @@
+"""`flanmoe run` as its users meet it: the main job, a second one, DVC alone, a workspace, Dask."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from tests.factories import free_port, is_http_up, user_environment, wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.e2e]
+
+STAGES = {
+    "digest", "fetch", "eval_data", "read", "clean", "mix", "validate", "tokenizer", "pack",
+    "train@moe_base", "train@moe_instruct", "evaluate@moe_base", "evaluate@moe_instruct",
+}  # fmt: skip
+
+
+def flow_runs(database):
+    """Return the state and the task states of each flow run, oldest first."""
+    query = (
+        "select fr.state_type, group_concat(tr.name || '=' || tr.state_type) from flow_run fr "
+        "left join task_run tr on tr.flow_run_id = fr.id group by fr.id order by fr.start_time"
+    )
+    with sqlite3.connect(database) as connection:
+        return [
+            (state, dict(entry.split("=") for entry in (tasks or "").split(",") if entry))
+            for state, tasks in connection.execute(query)
+        ]
+
+
+def stages_with(output, word):
+    """Return the stages whose line of a run's output holds the word."""
+    return {line.split()[0] for line in output.splitlines() if f" {word} " in f"{line} "}
+
+
+def locked_outputs(project):
+    """Return the hash of every output in dvc.lock, by stage and path."""
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())["stages"]
+    return {
+        stage: {out["path"]: out["md5"] for out in entry["outs"]} for stage, entry in lock.items()
+    }
+
+
+def holds_times(path):
+    """Return whether an output of a stage records times, which differ between runs."""
+    return path.endswith(("run.json", "speed.json", "log.jsonl")) or "/live/" in path
+
+
+def log_without_times(project, run):
+    lines = (project.folder / "runs" / run / "log.jsonl").read_text().splitlines()
+    timed = ("time", "tokens_per_second", "mfu")
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in timed}
+        for line in lines
+    ]
+
+
+def test_run_finished_lists_stages_and_ends_with_the_table(finished):
+    lines = finished.output.splitlines()
+    assert stages_with(finished.output, "done") == STAGES
+    header = next(i for i, line in enumerate(lines) if "GFLOPs/token" in line)
+    assert "±" in lines[header + 1]
+    assert [line.split()[1] for line in lines[header + 1 : header + 3]] == [
+        "moe_base", "moe_instruct",
+    ]  # fmt: skip
+    assert sum("champion" in line and "★" in line for line in lines) == 1
+    assert "flanmoe dashboard" in lines[-1]
+
+
+def test_run_finished_records_every_stage_as_a_completed_task(finished):
+    database = finished.project.folder / ".flanmoe" / "prefect" / "prefect.db"
+    state, tasks = flow_runs(database)[0]
+    assert state == "COMPLETED"
+    assert tasks.keys() >= STAGES
+    # A registration for each run, and one promotion.
+    assert len(tasks) == len(STAGES) + 3
+    assert set(tasks.values()) == {"COMPLETED"}
+
+
+def test_run_record_names_data_code_and_router_health(finished):
+    folder = finished.project.folder
+    run = json.loads((folder / "runs" / "moe_instruct" / "run.json").read_text())
+    outputs = locked_outputs(finished.project)
+    assert run["data_hashes"]["data/packed/train"] == outputs["pack"]["data/packed/train"]
+    # The commit of the code, which is not that of the project it runs in.
+    assert len(run["git_commit"].split("+")[0].split("-")[0]) == 40 or run["git_commit"]
+    assert set(run["router_health"]) == {
+        "decoder.blocks.1.feed_forward", "encoder.blocks.1.feed_forward",
+    }  # fmt: skip
+    health = run["router_health"]["encoder.blocks.1.feed_forward"]
+    assert sum(health["load"]) == pytest.approx(1, abs=0.01)
+
+
+def test_evaluation_record_averages_its_tasks(finished):
+    folder = finished.project.folder / "runs" / "moe_instruct"
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    assert {task["num_items"] for task in evaluation["tasks"]} == {15}
+    assert len(evaluation["tasks"]) == 8
+    accuracies = [task["accuracy"] for task in evaluation["tasks"]]
+    assert evaluation["accuracy"] == pytest.approx(sum(accuracies) / 8, abs=1e-5)
+
+
+def test_evaluation_scores_follow_from_the_samples(finished):
+    import pandas as pd
+
+    folder = finished.project.folder / "runs" / "moe_instruct"
+    samples = pd.read_parquet(folder / "samples.parquet")
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    score_by_task = samples.groupby("task")["score"].mean()
+    for task in evaluation["tasks"]:
+        assert task["accuracy"] == pytest.approx(score_by_task[task["task"]], abs=1e-5)
+    multiple_choice = samples[samples["random_score"] > 0]
+    is_expected = multiple_choice["answer"] == multiple_choice["expected"]
+    assert (is_expected == (multiple_choice["score"] == 1)).all()
+    assert samples["id"].is_unique
+
+
+def test_run_unchanged_skips_every_stage(finished_copy):
+    done = finished_copy.call("run")
+    assert done.returncode == 0, done.stderr
+    assert "0 changed" in done.stdout
+    assert stages_with(done.stdout, "unchanged") == STAGES
+    assert "stays champion" in done.stdout
+    versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
+    assert len(versions) == 2
+
+
+def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy):
+    """Another DVC command holds the repository's lock while the first stage starts."""
+    from dvc.repo import Repo
+
+    params = finished_copy.params()
+    params["models"]["runs"]["moe_instruct"]["steps"] = 22
+    finished_copy.write_params(params)
+    running = finished_copy.start("run")
+    output = ""
+    while "train@moe_instruct" not in output:
+        line = running.stdout.readline()
+        assert line, output
+        output += line
+    with Repo(str(finished_copy.folder)) as repo, repo.lock:
+        time.sleep(6)
+    output += running.communicate(timeout=120)[0]
+    assert running.returncode == 0, output
+    assert "waits for DVC" in output
+    assert stages_with(output, "done") == {"train@moe_instruct", "evaluate@moe_instruct"}
+    assert "models.runs.moe_instruct.steps" in finished_copy.dvc("params", "diff").stdout
+
+
+def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_copy):
+    """Stages of both packages are computed again by DVC, without Prefect and without its cache."""
+    recomputed = {"mix", "train@moe_instruct", "evaluate@moe_instruct"}
+    for stage in sorted(recomputed):
+        done = finished_copy.dvc("repro", "--single-item", "--force", "--no-run-cache", stage)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"Running stage '{stage}'" in done.stdout
+    rest = finished_copy.dvc("repro")
+    assert rest.returncode == 0, rest.stdout + rest.stderr
+    assert "Running stage 'digest'" in rest.stdout
+    assert "Running stage 'train@moe_base'" not in rest.stdout
+    expected, actual = locked_outputs(finished.project), locked_outputs(finished_copy)
+    assert set(actual) == STAGES
+    for stage in STAGES:
+        for path, digest in actual[stage].items():
+            assert holds_times(path) or digest == expected[stage][path], path
+    run = "moe_instruct"
+    assert log_without_times(finished_copy, run)
+    assert log_without_times(finished_copy, run) == log_without_times(finished.project, run)
+    shown = json.loads(finished_copy.dvc("metrics", "show", "--json").stdout)[""]["data"]
+    assert "accuracy" in shown["runs/moe_instruct/scores.json"]["data"]
+    assert "validation_loss" in shown["runs/moe_instruct/metrics.json"]["data"]
+
+
+def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, fresh_project):
+    """Prefect's Dask task runner starts the cluster; every stage uses it."""
+    project = fresh_project
+    project.take_prefect_database(finished.project)
+    params = project.params()
+    params["data_pipelines"].update(engine="dask", workers=2)
+    params["models"]["runs"] = {"moe_base": params["models"]["runs"]["moe_base"]}
+    project.write_params(params)
+    done = project.call("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Dask: tcp://127.0.0.1:" in done.stdout
+    expected, actual = locked_outputs(finished.project), locked_outputs(project)
+    assert set(actual) == {stage for stage in STAGES if not stage.endswith("moe_instruct")}
+    for stage, outputs in actual.items():
+        for path, digest in outputs.items():
+            assert holds_times(path) or digest == expected[stage][path], path
+
+
+def test_run_in_a_workspace_on_a_running_prefect_server(finished, finished_copy, tmp_path):
+    """The project's own params, data and lock stay, and the history is on the server named."""
+    folder = finished_copy.folder
+    params = (folder / "params.yaml").read_bytes()
+    lock = (folder / "dvc.lock").read_bytes()
+    shutil.rmtree(folder / ".flanmoe" / "prefect")
+    database = folder / "server.db"
+    shutil.copyfile(finished.project.folder / ".flanmoe" / "prefect" / "prefect.db", database)
+    environment = user_environment(
+        PREFECT_API_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{database}",
+        PREFECT_HOME=str(folder / "server"),
+        PREFECT_SERVER_ANALYTICS_ENABLED="false",
+        DO_NOT_TRACK="1",
+    )
+    port = free_port()
+    command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
+    server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
+    url = f"http://127.0.0.1:{port}/api"
+    target = tmp_path / "elsewhere"
+    try:
+        assert wait_for(lambda: is_http_up(f"{url}/health"), 90)
+        done = finished_copy.call(
+            "run",
+            *("--set", "models.runs.moe_instruct.seed=7", "--set", "registry.model=other"),
+            *("--workspace", target),
+            PREFECT_API_URL=url,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert url in done.stdout
+
+        def is_recorded():
+            _, tasks = flow_runs(database)[-1]
+            return len(tasks) == len(STAGES) + 3 and set(tasks.values()) == {"COMPLETED"}
+
+        assert wait_for(is_recorded, 20)
+        assert flow_runs(database)[-1][0] == "COMPLETED"
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert not (folder / ".flanmoe" / "prefect" / "prefect.db").exists()
+    assert (folder / "params.yaml").read_bytes() == params
+    assert (folder / "dvc.lock").read_bytes() == lock
+    assert (target / "runs" / "moe_instruct" / "run.json").is_file()
+    versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
+    assert {version["model"] for version in versions} == {"flan-sample", "other"}
+    # DVC's cache is shared: what did not change is not computed again.
+    computed = stages_with(done.stdout, "done")
+    assert "train@moe_instruct" in computed
+    assert "fetch" not in computed

@@ -1,0 +1,48 @@
+"""Training runs for tests of several processes and machines."""
+
+import json
+import shutil
+
+import psutil
+
+from tests.factories import last_checkpoint_step, wait_for
+
+RUN = "moe_instruct"
+
+
+def configure_training(project, steps, *, fleet=None, **training):
+    """Set the run's steps and training params, remove its outputs; return its checkpoints."""
+    params = project.params()
+    params["models"]["runs"][RUN]["steps"] = steps
+    params["models"]["training"].update(training)
+    params["flows"] = {"fleet": fleet or {}}
+    project.write_params(params)
+    for folder in ("weights", "live"):
+        shutil.rmtree(project.folder / "runs" / RUN / folder)
+    (project.folder / "runs" / RUN / "run.json").unlink()
+    return project.folder / ".flanmoe" / "checkpoints" / RUN
+
+
+def process_by_rank(folder):
+    """Return the training processes that torchrun started below the folder."""
+    processes = {}
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            if str(folder) in process.cwd() and "TORCHELASTIC_RUN_ID" in environment:
+                processes[int(environment["RANK"])] = process
+        except psutil.Error:
+            continue
+    return processes
+
+
+def start_training(project, checkpoints):
+    """Start `flanmoe train` and wait until it has a checkpoint to resume from."""
+    running = project.start("train", RUN)
+    assert wait_for(lambda: last_checkpoint_step(checkpoints) >= 5, 180)
+    return running
+
+
+def run_record(project):
+    """Return run.json of the run."""
+    return json.loads((project.folder / "runs" / RUN / "run.json").read_text())

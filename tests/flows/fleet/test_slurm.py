@@ -1,0 +1,58 @@
+"""Slurm: the rendered script, and a job whose Slurm commands are stubs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.fleet import slurm
+from flows.fleet.params import FleetParams
+from models.training.params import TrainingParams
+from tests.flows.fleet.factories import RUN, configure_training, run_record
+
+
+def test_render_script_requests_what_the_params_say(tmp_path):
+    fleet = FleetParams(
+        launcher="slurm", nodes=8, gpus=8, cpus=96, memory_gb=1000, partition="h100",
+        time_limit_hours=36.25,
+    )  # fmt: skip
+    script = slurm.render(RUN, TrainingParams(), fleet, tmp_path)
+    options = dict(re.findall(r"#SBATCH --([\w-]+)=(\S+)", script))
+    assert options["nodes"] == "8"
+    assert options["gpus-per-node"] == "8"
+    assert options["time"] == "36:15:00"
+    assert options["partition"] == "h100"
+    assert options["signal"] == "TERM@120"
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.process
+@pytest.mark.multiprocess
+@pytest.mark.e2e
+def test_train_slurm_job_of_two_machines_writes_the_run(finished_copy, tmp_path):
+    fleet = {"launcher": "slurm", "nodes": 2, "gpus": 0, "cpus": 2, "time_limit_hours": 1.5}
+    checkpoints = configure_training(finished_copy, 8, fleet=fleet)
+    venv = finished_copy.folder / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "flanmoe").write_text(f'#!/bin/sh\nexec {sys.executable} -m flows "$@"\n')
+    stubs = tmp_path / "slurm"
+    stubs.mkdir()
+    scripts = {
+        "sbatch": 'echo "$@" > arguments; SLURM_JOB_NODELIST=x SLURM_JOB_ID=7 exec bash "$2"',
+        "scontrol": "echo 127.0.0.1; echo other",
+        "srun": 'shift; SLURM_NODEID=1 "$@" & SLURM_NODEID=0 "$@"; code=$?; wait; exit $code',
+    }
+    for name, text in scripts.items():
+        (stubs / name).write_text(f"#!/bin/bash\n{text}\n")
+    for path in [*stubs.iterdir(), venv / "flanmoe"]:
+        path.chmod(0o755)
+    path = os.pathsep.join([str(stubs), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = finished_copy.call("train", RUN, PATH=path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (finished_copy.folder / "arguments").read_text().startswith("--wait")
+    assert run_record(finished_copy)["world_size"] == 2
+    assert not checkpoints.exists()
