@@ -1,98 +1,135 @@
-"""The catalog of sources: `catalog.yaml` beside this file, and the hashes in `catalog.sha256`."""
+"""The catalog of sources (`catalog.yaml` beside this file) and their hashes (`catalog.sha256`)."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from data_pipelines.errors import SourceError
-from data_pipelines.sources.source import Source
+from data_pipelines.sources.eval_data.table import READERS
+from data_pipelines.sources.source import RENAMED_FIELDS, Source
+from data_pipelines.sources.table import LOADERS
+from data_pipelines.suggestions import did_you_mean
 
 BUILT_IN = Path(__file__).with_name("catalog.yaml")
 BUILT_IN_HASHES = Path(__file__).with_name("catalog.sha256")
 
+RENAMED_FOLDERS = {"benchmarks/": "eval_data/"}
+"""Former first part of source names in the built-in catalog -> present one."""
 
-def path_of(named: str) -> Path:
-    """The catalog that `fetch.catalog` names; the built-in one where it names none."""
-    return Path(named) if named else BUILT_IN
+
+def resolve_path(configured: str) -> Path:
+    """Return the catalog that `fetch.catalog` names; the built-in one if it is empty."""
+    return Path(configured) if configured else BUILT_IN
 
 
 def load(path: Path) -> dict[str, Source]:
-    """Name -> source. Raises SourceError naming the entry that is wrong, and what of it."""
-    from data_pipelines.sources.eval_data.table import READERS
-    from data_pipelines.sources.table import LOADERS
+    """Read a catalog.
 
+    Returns:
+        Source by name, in the order of the file.
+
+    Raises:
+        SourceError: The file is missing or not YAML, or an entry is invalid.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SourceError(f"data_pipelines.fetch.catalog is {str(path)!r}: no such file") from None
+        raise SourceError(f"data_pipelines.fetch.catalog: {str(path)!r}: no such file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise SourceError(f"{path} must be a mapping of source names to entries")
-    adapter = TypeAdapter(Source)
-    sources = {}
-    for name, entry in data.items():
-        try:
-            source = adapter.validate_python(entry)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in (name, *first["loc"]))
-            reason = first["msg"].removeprefix("Value error, ")
-            raise SourceError(f"{path}: {where}: {reason}") from None
-        known = READERS if source.suite else LOADERS
-        if source.format not in known:
-            raise SourceError(
-                f"{path}: {name}.format: {source.format!r} is none of {', '.join(known)}"
-            )
-        sources[name] = source
-    return sources
+    return {name: _parse_entry(path, name, entry) for name, entry in data.items()}
 
 
-def select(sources: dict[str, Source], patterns: tuple[str, ...]) -> dict[str, Source]:
-    """The sources that the patterns name. Raises SourceError for a pattern that names none."""
-    chosen: dict[str, Source] = {}
+def _parse_entry(path: Path, name: str, entry: Any) -> Source:
+    try:
+        source = TypeAdapter(Source).validate_python(entry)
+    except ValidationError as error:
+        raise SourceError(f"{path}: {_describe(name, error.errors()[0])}") from None
+    known = READERS if source.suite else LOADERS
+    if source.format not in known:
+        raise SourceError(
+            f"{path}: {name}.format: {source.format!r} is not one of {', '.join(known)}"
+        )
+    return source
+
+
+def _describe(name: str, error: ErrorDetails) -> str:
+    """Format a validation error as `<entry>.<field>: <problem>`."""
+    location = ".".join(str(key) for key in (name, *error["loc"]))
+    if error["type"] != "unexpected_keyword_argument":
+        return f"{location}: {error['msg'].removeprefix('Value error, ')}"
+    field = str(error["loc"][-1])
+    if field in RENAMED_FIELDS:
+        return f"{location}: unknown field; renamed to {RENAMED_FIELDS[field]!r}"
+    fields = Source.__dataclass_fields__
+    return f"{location}: unknown field; {did_you_mean(field, fields)}known are {', '.join(fields)}"
+
+
+def select_sources(sources: dict[str, Source], patterns: tuple[str, ...]) -> dict[str, Source]:
+    """Return the sources whose names match any of the patterns.
+
+    Raises:
+        SourceError: A pattern matches no source.
+    """
+    selected: dict[str, Source] = {}
     for pattern in patterns:
-        found = {n: s for n, s in sources.items() if fnmatch.fnmatchcase(n, pattern)}
-        if not found:
-            near = difflib.get_close_matches(pattern, sources, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+        matches = {n: s for n, s in sources.items() if fnmatch.fnmatchcase(n, pattern)}
+        if not matches:
             raise SourceError(
-                f"data_pipelines.fetch.sources: no source is called {pattern!r}; {hint}"
-                "`flanmoe data catalog` lists them"
+                f"data_pipelines.fetch.sources: no source matches {pattern!r}; "
+                f"{_suggest(pattern, sources)}`flanmoe data catalog` lists the sources"
             )
-        chosen |= found
-    return chosen
+        selected |= matches
+    return selected
 
 
-def matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a file name is one of those that the patterns mean."""
-    return any(matches_one(name, pattern) for pattern in patterns)
+def _suggest(pattern: str, sources: dict[str, Source]) -> str:
+    for former, present in RENAMED_FOLDERS.items():
+        if pattern.startswith(former):
+            return f"renamed to {present + pattern.removeprefix(former)!r}; "
+    return did_you_mean(pattern, sources)
 
 
-def matches_one(name: str, pattern: str) -> bool:
-    """Like a glob: a star does not cross folders."""
-    parts, wanted = PurePosixPath(name).parts, PurePosixPath(pattern).parts
-    return len(parts) == len(wanted) and all(
-        fnmatch.fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True)
+def matches_any(file: str, patterns: tuple[str, ...]) -> bool:
+    """Return whether a file name matches one of the glob patterns."""
+    return any(matches_pattern(file, pattern) for pattern in patterns)
+
+
+def matches_pattern(file: str, pattern: str) -> bool:
+    """Return whether a file name matches a glob pattern, whose `*` does not match a slash."""
+    file_parts, pattern_parts = PurePosixPath(file).parts, PurePosixPath(pattern).parts
+    return len(file_parts) == len(pattern_parts) and all(
+        fnmatch.fnmatchcase(file_part, pattern_part)
+        for file_part, pattern_part in zip(file_parts, pattern_parts, strict=True)
     )
 
 
-def pins(path: Path) -> dict[str, str]:
-    """Hashes beside a catalog, as `sha256sum` writes them: file below the root -> sha256."""
-    beside = BUILT_IN_HASHES if path == BUILT_IN else path.with_suffix(".sha256")
-    if not beside.is_file():
+def load_hashes(path: Path) -> dict[str, str]:
+    """Read the expected hashes beside a catalog, in the format of `sha256sum`.
+
+    Returns:
+        Hexadecimal SHA-256 by file name relative to `fetch.root`; empty without such a file.
+
+    Raises:
+        SourceError: A line is not of the format of `sha256sum`.
+    """
+    hash_file = BUILT_IN_HASHES if path == BUILT_IN else path.with_suffix(".sha256")
+    if not hash_file.is_file():
         return {}
-    found = {}
-    for number, line in enumerate(beside.read_text(encoding="utf-8").splitlines(), start=1):
+    hashes = {}
+    for number, line in enumerate(hash_file.read_text(encoding="utf-8").splitlines(), start=1):
         digest, _, name = line.strip().partition("  ")
         if not line.strip():
             continue
         if len(digest) != 64 or not name:
-            raise SourceError(f"{beside}, line {number}: not a line of sha256sum")
-        found[name] = digest
-    return found
+            raise SourceError(f"{hash_file}, line {number}: not a line of sha256sum")
+        hashes[name] = digest
+    return hashes

@@ -1,7 +1,7 @@
-"""One file from anywhere fsspec reaches: HTTP, object stores, a local mirror.
+"""Download one file from any location that fsspec supports: HTTP, object stores, local folders.
 
-A broken transfer goes on where it stopped, also in a later run: what has arrived stays beside the
-target, with the name of the version it is of.
+Interrupted downloads resume, also in a later run: the received bytes are in `NAME.part` beside the
+target, and `NAME.version` identifies the version of the remote file that they belong to.
 """
 
 from __future__ import annotations
@@ -17,82 +17,90 @@ import fsspec
 
 from data_pipelines.errors import SourceError
 
-Progress = Callable[[int, int], object]
-"""Called with the bytes that have arrived of a file, and its size."""
+ProgressCallback = Callable[[int, int], object]
+"""Called with the received bytes and the size of the file in bytes."""
 
-BLOCK = 1 << 20
-FIRST_WAIT = 0.5
+BLOCK_BYTES = 1 << 20
+FIRST_RETRY_DELAY_S = 0.5
 
 
-def download(location: str, target: Path, *, retries: int, progress: Progress) -> None:
-    """Brings `location` to `target`, whole or not at all; a whole one of the same version stays.
+def download(location: str, target: Path, *, retries: int, on_progress: ProgressCallback) -> None:
+    """Download a file; `target` appears only when it is complete.
 
-    Raises SourceError when there is no such file, or when it cannot be had after `retries` more
-    tries.
+    A complete target of the same version is not downloaded again.
+
+    Args:
+        location: path or URL, as fsspec accepts it.
+        target: the file to write.
+        retries: number of attempts after the first; the delay doubles after each.
+        on_progress: called as bytes arrive.
+
+    Raises:
+        SourceError: The file does not exist, or all attempts failed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(retries + 1):
         try:
-            _transfer(location, target, progress)
+            _transfer(location, target, on_progress)
             return
         except FileNotFoundError as error:
-            # fsspec says so of a server that does not answer, too; then it names the cause.
+            # fsspec raises this also if the server does not respond, with that error as the cause.
             cause = error.__cause__
-            gone = getattr(cause, "status", None) in (404, 410)
-            if gone or not isinstance(cause, aiohttp.ClientError | TimeoutError):
-                raise SourceError(f"{location}: there is no such file") from None
+            is_missing = getattr(cause, "status", None) in (404, 410)
+            if is_missing or not isinstance(cause, aiohttp.ClientError | TimeoutError):
+                raise SourceError(f"{location}: no such file") from None
             failure: Exception = cause
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             failure = error
         if attempt < retries:
-            time.sleep(FIRST_WAIT * 2**attempt)
+            time.sleep(FIRST_RETRY_DELAY_S * 2**attempt)
     reason = " ".join(str(failure).split()) or type(failure).__name__
     raise SourceError(
-        f"{location} could not be fetched in {retries + 1} tries ({reason}); what has arrived is "
-        "kept, the same command goes on from there"
+        f"{location}: download failed after {retries + 1} attempts ({reason}); run the same "
+        "command again to resume"
     )
 
 
-def _transfer(location: str, target: Path, progress: Progress) -> None:
-    # Uncached: the file may have changed, or come back, since it was last asked about.
+def _transfer(location: str, target: Path, on_progress: ProgressCallback) -> None:
+    # Without fsspec's cache: the file may have changed or reappeared since the last attempt.
     filesystem, path = fsspec.core.url_to_fs(location, **_options(location))
     filesystem.invalidate_cache()
     info = filesystem.info(path)
     version = _version(info)
     partial = target.with_name(target.name + ".part")
-    stamp = target.with_name(target.name + ".version")
-    known = stamp.read_text(encoding="utf-8") if stamp.is_file() else None
-    if known != version:
+    version_file = target.with_name(target.name + ".version")
+    local_version = version_file.read_text(encoding="utf-8") if version_file.is_file() else None
+    if local_version != version:
         partial.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
-        stamp.write_text(version, encoding="utf-8")
+        version_file.write_text(version, encoding="utf-8")
     if target.is_file():
-        progress(target.stat().st_size, target.stat().st_size)
+        on_progress(target.stat().st_size, target.stat().st_size)
         return
     size = int(info.get("size") or 0)
     try:
-        _copy(filesystem, path, partial, BLOCK, lambda n: progress(n, size))
-    except ValueError:  # what fsspec says of a web server that cannot begin in the middle of a file
-        _copy(filesystem, path, partial, 0, lambda n: progress(n, size))
+        _append(filesystem, path, partial, BLOCK_BYTES, lambda n: on_progress(n, size))
+    except ValueError:  # raised by fsspec if the server does not support range requests
+        _append(filesystem, path, partial, 0, lambda n: on_progress(n, size))
     if size and partial.stat().st_size != size:
         partial.unlink()
-        raise OSError(f"not the {size} bytes that were announced")
+        raise OSError(f"size differs from the announced {size} bytes")
     os.replace(partial, target)
 
 
-def _copy(
-    filesystem: Any, path: str, partial: Path, block: int, on_bytes: Callable[[int], object]
+def _append(
+    filesystem: Any, path: str, partial: Path, block_size: int, on_bytes: Callable[[int], object]
 ) -> None:
-    """The rest of a file, or with no `block` the whole of it in one stream."""
-    with filesystem.open(path, "rb", block_size=block) as remote, partial.open("ab") as file:
-        at = file.tell() if block else file.truncate(0)
-        if at:
-            remote.seek(at)
-        on_bytes(at)
-        while data := remote.read(BLOCK):
+    """Append the missing bytes of a file; with `block_size` 0 stream it from the start instead."""
+    with filesystem.open(path, "rb", block_size=block_size) as remote, partial.open("ab") as file:
+        position = file.tell() if block_size else file.truncate(0)
+        if position:
+            remote.seek(position)
+        on_bytes(position)
+        while data := remote.read(BLOCK_BYTES):
             file.write(data)
-            at += len(data)
-            on_bytes(at)
+            position += len(data)
+            on_bytes(position)
 
 
 def _options(location: str) -> dict[str, Any]:
@@ -102,6 +110,6 @@ def _options(location: str) -> dict[str, Any]:
 
 
 def _version(info: dict[str, Any]) -> str:
-    """What tells one version of a remote file from another, as far as its server says."""
-    told = [info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "size")]
-    return "|".join(str(value) for value in told)
+    """Return what identifies a version of a remote file, as far as its server reports it."""
+    values = [info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "size")]
+    return "|".join(str(value) for value in values)

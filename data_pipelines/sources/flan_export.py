@@ -1,4 +1,4 @@
-"""Already rendered FLAN rows, as people share them: JSON lines or Parquet.
+"""Rendered FLAN rows, as exports of the FLAN Collection publish them: JSON lines or Parquet.
 
 Columns: `inputs`, `targets`, `task_name`, `template_type`; `task_source` names the mixture.
 Optional: `options` (list of str), `template`.
@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, RejectedRow
 from data_pipelines.params import MIXTURES, ReadParams
-from data_pipelines.sources.part import BadRow, Part, text_of
+from data_pipelines.sources.part import InvalidRow, Part, convert_rows, require_text
 
 LINES = True
-BATCH = 2048
+ROWS_PER_BATCH = 2048
+REQUIRED_COLUMNS = frozenset(["inputs", "targets", "task_name"])
 
-MIXTURE_OF = {
+MIXTURE_BY_TASK_SOURCE = {
     **{name: name for name in MIXTURES},
     "flan": "muffin",
     "flan2021": "muffin",
@@ -33,34 +34,31 @@ MIXTURE_OF = {
     "natural_instructions_v2": "niv2",
     "cot": "cot",
 }
-"""`task_source`, in lower case, as exports of the FLAN Collection spell it -> mixture."""
+"""Keys are the spellings of `task_source` in exports of the FLAN Collection, in lower case."""
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
-    """Examples of one file. Raises SourceError for a Parquet file that cannot be read."""
-    records = _parquet(part) if part.path.suffix == ".parquet" else part.json_lines()
-    for row, record in records:
-        if isinstance(record, RejectedRow):
-            yield record
-            continue
-        try:
-            yield _example(part, row, record)
-        except BadRow as reason:
-            yield part.refused(row, str(reason), record)
+    """Yield the examples of one file.
+
+    Raises:
+        SourceError: A Parquet file is damaged or lacks a required column.
+    """
+    rows = _read_parquet(part) if part.path.suffix == ".parquet" else part.json_lines()
+    return convert_rows(part, rows, lambda row, record: _convert(part, row, record))
 
 
-def _example(part: Part, row: int, record: dict[str, Any]) -> Example:
-    inputs, targets = (_filled(record, key) for key in ("inputs", "targets"))
-    kind = str(record.get("template_type") or "rendered")
+def _convert(part: Part, row: int, record: dict[str, Any]) -> Example:
+    inputs, targets = (_require_verbatim(record, key) for key in ("inputs", "targets"))
+    template_type = str(record.get("template_type") or "rendered")
     options = record.get("options")
     if options is not None and not (
         isinstance(options, list) and all(isinstance(option, str) for option in options)
     ):
-        raise BadRow("options is no list of text")
+        raise InvalidRow("options is not a list of text")
     return Example(
         mixture=_mixture(part, record),
-        task=text_of(record.get("task_name"), "task_name"),
-        template=str(record.get("template") or kind),
+        task=require_text(record.get("task_name"), "task_name"),
+        template=str(record.get("template") or template_type),
         inputs=inputs,
         targets=targets,
         references=(targets,),
@@ -69,41 +67,44 @@ def _example(part: Part, row: int, record: dict[str, Any]) -> Example:
         source_row=row,
         question=inputs,
         answer=targets,
-        # fs_opt, fs_noopt: worked examples are inside already, how many is not said.
-        shots=1 if kind.startswith("fs") else 0,
-        allow_exemplars=bool(part.options.get("allow_exemplars")) and kind.startswith("zs"),
+        # Rows of type fs_opt and fs_noopt contain exemplars, but the export does not count them.
+        num_exemplars=1 if template_type.startswith("fs") else 0,
+        allow_exemplars=bool(part.options.get("allow_exemplars"))
+        and template_type.startswith("zs"),
     )
 
 
-def _filled(record: dict[str, Any], key: str) -> str:
+def _require_verbatim(record: dict[str, Any], key: str) -> str:
+    """Return a text field as it was rendered, surrounding white space included."""
     value = record.get(key)
-    text_of(value, key)
-    return str(value)  # as it was rendered, spaces at the ends included
+    require_text(value, key)
+    return str(value)
 
 
 def _mixture(part: Part, record: dict[str, Any]) -> str:
     source = record.get("task_source")
     if source is None and part.mixture in MIXTURES:
         return part.mixture
-    found = MIXTURE_OF.get(str(source).lower().replace(" ", "_"))
-    if found is None:
-        raise BadRow(f"task_source is {source!r}: known are {', '.join(sorted(MIXTURE_OF))}")
-    return found
+    mixture = MIXTURE_BY_TASK_SOURCE.get(str(source).lower().replace(" ", "_"))
+    if mixture is None:
+        known = ", ".join(sorted(MIXTURE_BY_TASK_SOURCE))
+        raise InvalidRow(f"task_source: {source!r} is not one of {known}")
+    return mixture
 
 
-def _parquet(part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_parquet(part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
     row = 0
     try:
         with pq.ParquetFile(part.path) as file:
-            missing = {"inputs", "targets", "task_name"} - set(file.schema_arrow.names)
+            missing = REQUIRED_COLUMNS - set(file.schema_arrow.names)
             if missing:
                 raise SourceError(f"{part.path} has no column {', '.join(sorted(missing))}")
-            for batch in file.iter_batches(batch_size=BATCH):
+            for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
                 for record in batch.to_pylist():
                     row += 1
                     yield row, record
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise SourceError(
-            f"{part.path} is no readable Parquet file ({' '.join(str(error).split())}); "
+            f"{part.path} is not a readable Parquet file ({' '.join(str(error).split())}); "
             "fetch it again"
         ) from None

@@ -1,8 +1,8 @@
-"""Super-NaturalInstructions: one JSON file a task.
+"""Super-NaturalInstructions (NIV2): one JSON file per task.
 
 Format (allenai/natural-instructions): `Definition` (list of str), `Positive Examples` and
 `Negative Examples` (lists of `{input, output, explanation}`), `Instances` (list of
-`{id, input, output}`). Some re-exports hold a bare string where a list belongs; both are read.
+`{id, input, output}`). Some re-exports contain a string instead of a list; both are read.
 """
 
 from __future__ import annotations
@@ -15,43 +15,41 @@ from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, RejectedRow, stable_fraction, stable_hash
 from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import ReadParams
-from data_pipelines.sources.part import Part
-from data_pipelines.templates.instructions import choose, group
+from data_pipelines.sources.part import InvalidRow, Part, convert_rows
+from data_pipelines.templates.instructions import choose_template, template_group
 
 LINES = False
-SHOTS = 2
-"""Positive examples in front of a row, as in the benchmark's own evaluation."""
+NUM_EXEMPLARS = 2
+"""Positive examples before an instance, as in the evaluation of Wang et al. (arXiv 2204.07705)."""
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
-    """Examples of one task file; an instance without input or output is refused.
+    """Yield the examples of one task file; instances without input or output are rejected.
 
-    Raises SourceError for a file that is no task.
+    Raises:
+        SourceError: The file is no task, or the published split is missing.
     """
     task, definitions, instances = read_task(part)
     if not instances:
-        yield part.refused(0, "the task has no instances", "")
-    positive, negative = (worked(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative"))
+        yield part.reject(0, "the task has no instances", "")
+    positive, negative = (
+        parse_exemplars(task.get(f"{sign} Examples")) for sign in ("Positive", "Negative")
+    )
     split = _split(part, params)
-    templates = group("niv2")
-    for row, instance in enumerate(instances):
-        text = instance.get("input") if isinstance(instance, dict) else None
-        outputs = strings(instance.get("output")) if isinstance(instance, dict) else []
-        if not isinstance(text, str) or not text.strip() or not outputs:
-            yield part.refused(row, "no input or no output", instance)
-            continue
+    templates = template_group("niv2")
+
+    def convert(row: int, instance: Any) -> Example:
+        text, outputs = parse_instance(instance)
         key = (params.seed, part.name, row)
-        with_examples = stable_fraction("shots", *key) < params.niv2_examples_share
-        shown = _shown(positive, negative, key) if with_examples else []
-        name, template = choose(templates, "examples" if shown else "definition", key)
+        has_exemplars = stable_fraction("shots", *key) < params.niv2_examples_share
+        exemplars = _format_exemplars(positive, negative, key) if has_exemplars else []
+        form = "examples" if exemplars else "definition"
+        name, template = choose_template(templates, form, key)
         definition = definitions[stable_hash("definition", *key) % len(definitions)]
         inputs, targets = template.fill(
-            definition=definition,
-            examples="\n\n".join(shown),
-            input=text.strip(),
-            output=outputs[0],
+            definition=definition, examples="\n\n".join(exemplars), input=text, output=outputs[0]
         )
-        yield Example(
+        return Example(
             mixture=part.mixture,
             task=part.path.stem,
             template=name,
@@ -62,29 +60,74 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
             source_file=part.name,
             source_row=row,
             split=split,
-            question=text.strip(),
+            question=text,
             answer=outputs[0],
-            shots=len(shown),
+            num_exemplars=len(exemplars),
             allow_exemplars=False,
         )
 
+    yield from convert_rows(part, enumerate(instances), convert)
+
 
 def read_task(part: Part) -> tuple[dict[str, Any], list[str], list[Any]]:
-    """A task file, its definitions and its instances. Raises SourceError for another file."""
-    task = part.json()
-    definitions = strings(task.get("Definition")) if isinstance(task, dict) else []
+    """Read a task file.
+
+    Returns:
+        The complete task, its definitions, and its instances.
+
+    Raises:
+        SourceError: The file is no task.
+    """
+    task = part.read_json()
+    definitions = non_empty_texts(task.get("Definition")) if isinstance(task, dict) else []
     instances = task.get("Instances") if isinstance(task, dict) else None
     if not definitions or not isinstance(instances, list):
-        raise SourceError(f"{part.path} is not a NIV2 task: it lacks Definition or Instances")
+        raise SourceError(f"{part.path} is not a NIV2 task: Definition or Instances is missing")
     return task, definitions, instances
 
 
-def _shown(
+def parse_instance(instance: Any) -> tuple[str, list[str]]:
+    """Return the input and the accepted outputs of an instance.
+
+    Raises:
+        InvalidRow: The input or the output is missing or blank.
+    """
+    text = instance.get("input") if isinstance(instance, dict) else None
+    outputs = non_empty_texts(instance.get("output")) if isinstance(instance, dict) else []
+    if not isinstance(text, str) or not text.strip() or not outputs:
+        raise InvalidRow("no input or no output")
+    return text.strip(), outputs
+
+
+def parse_exemplars(value: Any) -> list[dict[str, str]]:
+    """Return `{input, output, explanation}` of the examples that have an input and an output."""
+    exemplars = []
+    for example in value if isinstance(value, list) else []:
+        try:
+            text, outputs = parse_instance(example)
+        except InvalidRow:
+            continue
+        explanation = example.get("explanation")
+        exemplars.append(
+            {
+                "input": text,
+                "output": outputs[0],
+                "explanation": explanation.strip() if isinstance(explanation, str) else "",
+            }
+        )
+    return exemplars
+
+
+def _format_exemplars(
     positive: list[dict[str, str]], negative: list[dict[str, str]], key: tuple[object, ...]
 ) -> list[str]:
-    """Positive examples, for half of the rows a negative one after them, with explanations."""
-    explained = stable_hash("explained", *key) % 2 == 0
-    chosen = [("Positive", example) for example in positive[:SHOTS]]
+    """Format the positive examples of one row.
+
+    A hash of `key` decides for half of the rows to add a negative example, and for half of the rows
+    to add explanations.
+    """
+    with_explanations = stable_hash("explained", *key) % 2 == 0
+    chosen = [("Positive", example) for example in positive[:NUM_EXEMPLARS]]
     if stable_hash("negative", *key) % 2 == 0:
         chosen += [("Negative", example) for example in negative[:1]]
     blocks = []
@@ -94,52 +137,40 @@ def _shown(
             f"Input: {example['input']}",
             f"Output: {example['output']}",
         ]
-        if explained and example["explanation"]:
+        if with_explanations and example["explanation"]:
             lines.append(f"Explanation: {example['explanation']}")
         blocks.append("\n".join(lines))
     return blocks
 
 
-def worked(value: Any) -> list[dict[str, str]]:
-    """The usable ones of a task's examples: `{input, output, explanation}`."""
-    examples = value if isinstance(value, list) else []
-    found = []
-    for example in examples:
-        if not isinstance(example, dict):
-            continue
-        text, outputs = example.get("input"), strings(example.get("output"))
-        if isinstance(text, str) and text.strip() and outputs:
-            explanation = example.get("explanation")
-            found.append(
-                {
-                    "input": text.strip(),
-                    "output": outputs[0],
-                    "explanation": explanation.strip() if isinstance(explanation, str) else "",
-                }
-            )
-    return found
-
-
 def _split(part: Part, params: ReadParams) -> str:
-    """`test` for a task of the published test list: held out from training."""
+    """Return `test` for a task of the published test list, which is held out from training."""
     folder = part.options.get("splits")
     if params.niv2_split == "all" or not folder:
         return "train"
-    return "test" if part.path.stem in listed(part.raw / folder / "test_tasks.txt") else "train"
+    return "test" if part.path.stem in read_test_tasks(part) else "train"
+
+
+def read_test_tasks(part: Part) -> frozenset[str]:
+    """Return the tasks of the published test split, from the folder that `splits` names.
+
+    Raises:
+        SourceError: The list is missing.
+    """
+    return _read_task_list(part.raw_folder / part.options["splits"] / "test_tasks.txt")
 
 
 @cached_by_file(maxsize=8)
-def listed(path: Path) -> frozenset[str]:
-    """Task names of a split list. Raises SourceError where it is missing."""
+def _read_task_list(path: Path) -> frozenset[str]:
     if not path.is_file():
         raise SourceError(
-            f"{path} is missing: the published split of NIV2; fetch it, or set "
+            f"{path} (the published split of NIV2) is missing; run `flanmoe fetch`, or set "
             "data_pipelines.read.niv2_split: all"
         )
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
-def strings(value: Any) -> list[str]:
-    """The filled texts of a list, or a bare one as a list."""
+def non_empty_texts(value: Any) -> list[str]:
+    """Return the non-empty texts of a list; a single text counts as a list of itself."""
     values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     return [v.strip() for v in values if isinstance(v, str) and v.strip()]

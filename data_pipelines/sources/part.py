@@ -1,4 +1,4 @@
-"""What a loader is given: a file of a source, or a stretch of its lines."""
+"""The input of a loader: a file of a source, or a range of its lines."""
 
 from __future__ import annotations
 
@@ -7,24 +7,29 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RAW_CHARACTERS, RejectedRow
 
+Record = TypeVar("Record")
+Converted = TypeVar("Converted")
 
-class BadRow(Exception):
-    """A row that cannot be used; its text is the reason."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class InvalidRow(Exception):
+    """A row that no example can be made of; the text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """`start` and `stop` are byte offsets at line starts; `first_row` is the first line's number.
+    """A file of a source, or the lines between two byte offsets.
 
-    Rows are counted from 1 in line-oriented files and tables, from 0 in JSON lists.
+    Row numbers start at 1 in line-oriented files and tables, at 0 in JSON lists.
     """
 
     source: str
@@ -32,90 +37,115 @@ class Part:
     format: str
     path: Path
     name: str
-    """Path below data/raw: what examples and refusals name."""
+    """Path relative to data/raw, which examples and rejected rows refer to."""
     options: dict[str, Any] = field(default_factory=dict)
-    """How the catalog says the source is read."""
+    """Settings of the loader, from the catalog."""
     start: int = 0
+    """Byte offset of the first line."""
     stop: int | None = None
+    """Byte offset after the last line; None for the end of the file."""
     first_row: int = 1
+    """Row number of the first line."""
 
     @property
-    def raw(self) -> Path:
-        """The folder that `name`, and other files of the source, lie below."""
+    def raw_folder(self) -> Path:
+        """The folder that `name` and the names of other files are relative to."""
         return Path(str(self.path)[: -len(self.name)])
 
-    def refused(self, row: int, reason: str, raw: object) -> RejectedRow:
+    def reject(self, row: int, reason: str, raw: object) -> RejectedRow:
+        """Return the quarantine entry of a row; `raw` is the row's content."""
         text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, default=str)
         return RejectedRow(
             source_file=self.name, source_row=row, reason=reason, raw=text[:RAW_CHARACTERS]
         )
 
     def lines(self) -> Iterator[tuple[int, str | RejectedRow]]:
-        """Rows broken at the line feed only: `str.splitlines` would also break inside cells."""
+        """Yield row number and line.
+
+        Lines end at a line feed only: `str.splitlines` would also split at line separators within a
+        cell, such as U+2028.
+        """
         encoding = self.options.get("encoding", "utf-8")
         with self._open() as file:
             file.seek(self.start)
-            left = None if self.stop is None else self.stop - self.start
-            for row, line in enumerate(self._broken(file), start=self.first_row):
-                if left is not None:
-                    if left <= 0:
+            remaining_bytes = None if self.stop is None else self.stop - self.start
+            for row, line in enumerate(self._read_lines(file), start=self.first_row):
+                if remaining_bytes is not None:
+                    if remaining_bytes <= 0:
                         return
-                    left -= len(line)
+                    remaining_bytes -= len(line)
                 if row == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
+                    line = line.removeprefix(BYTE_ORDER_MARK)
                 line = line.removesuffix(b"\n").removesuffix(b"\r")
                 try:
                     yield row, line.decode(encoding)
                 except UnicodeDecodeError as error:
-                    shown = line[: 2 * RAW_CHARACTERS].decode(encoding, "backslashreplace")
-                    yield row, self.refused(row, f"not {encoding} at byte {error.start}", shown)
+                    escaped = line[: 2 * RAW_CHARACTERS].decode(encoding, "backslashreplace")
+                    yield row, self.reject(row, f"not {encoding} at byte {error.start}", escaped)
 
-    def text(self) -> str:
-        """The whole file. Raises SourceError naming it when it is missing or not text."""
+    def read_text(self) -> str:
+        """Read the complete file, regardless of `start` and `stop`.
+
+        Raises:
+            SourceError: The file is missing, damaged, or not text of its encoding.
+        """
         encoding = self.options.get("encoding", "utf-8")
         with self._open() as file:
-            data = b"".join(self._broken(file)).removeprefix(b"\xef\xbb\xbf")
+            data = b"".join(self._read_lines(file)).removeprefix(BYTE_ORDER_MARK)
         try:
             return data.decode(encoding)
         except UnicodeDecodeError as error:
             raise SourceError(
-                f"{self.path} is not {encoding} text at byte {error.start}; if it is of another "
-                "encoding, name that in the catalog"
+                f"{self.path} is not {encoding} text (byte {error.start}); if the file has another "
+                "encoding, set options.encoding in the catalog"
             ) from None
 
-    def json(self) -> Any:
-        """A whole JSON file. Raises SourceError saying where a cut or broken one stops."""
-        text = self.text()
+    def read_json(self) -> Any:
+        """Parse the complete file as one JSON value.
+
+        Raises:
+            SourceError: The file cannot be read, or is truncated or not JSON.
+        """
+        text = self.read_text()
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:
             at_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
-            cut = " (the file looks cut off)" if at_end else ""
+            hint = " (the file looks truncated)" if at_end else ""
             raise SourceError(
-                f"{self.path} is not JSON at line {error.lineno}: {error.msg}{cut}; fetch it again"
+                f"{self.path} is not JSON at line {error.lineno}: {error.msg}{hint}; fetch it again"
             ) from None
 
     def json_list(self) -> Iterator[tuple[int, Any]]:
-        """Items of a file that is one JSON list. Raises SourceError for anything else."""
-        items = self.json()
+        """Yield row number and item of a file that is one JSON list.
+
+        Raises:
+            SourceError: The file is no JSON list.
+        """
+        items = self.read_json()
         if not isinstance(items, list):
             raise SourceError(f"{self.path} is not a JSON list")
         yield from enumerate(items)
 
     def json_lines(self) -> Iterator[tuple[int, dict[str, Any] | RejectedRow]]:
-        """One JSON object a line; blank lines are passed over."""
+        """Yield row number and object of JSON lines; blank lines are skipped."""
         for row, line in self.lines():
             if isinstance(line, RejectedRow):
                 yield row, line
             elif line.strip():
-                yield row, self._object(row, line)
+                yield row, self._parse_object(row, line)
 
-    def table(self, header: bool = True) -> Iterator[tuple[int, Any]]:
-        """Rows of a quoted CSV: dicts by the header, else lists. Cells may hold line breaks.
+    def csv_rows(self, header: bool = True) -> Iterator[tuple[int, Any]]:
+        """Yield row number and cells of a quoted CSV file, whose cells may contain line breaks.
 
-        Raises SourceError for unbalanced quotes, naming the line.
+        Args:
+            header: whether the first row names the columns. Cells are then a dict by column name,
+                otherwise a list.
+
+        Raises:
+            SourceError: Quotes are unbalanced.
         """
-        rows = csv.reader(io.StringIO(self.text(), newline=""), strict=True)
+        rows = csv.reader(io.StringIO(self.read_text(), newline=""), strict=True)
         names: list[str] = []
         number = 0
         while True:
@@ -135,17 +165,17 @@ class Part:
                 yield number, cells
             elif len(cells) != len(names):
                 reason = f"{len(cells)} columns instead of {len(names)}"
-                yield number, self.refused(number, reason, ",".join(cells))
+                yield number, self.reject(number, reason, ",".join(cells))
             else:
                 yield number, dict(zip(names, cells, strict=True))
 
-    def _object(self, row: int, line: str) -> dict[str, Any] | RejectedRow:
+    def _parse_object(self, row: int, line: str) -> dict[str, Any] | RejectedRow:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            return self.refused(row, f"not JSON: {error.msg}", line)
+            return self.reject(row, f"not JSON: {error.msg}", line)
         if not isinstance(record, dict):
-            return self.refused(row, "not a JSON object", line)
+            return self.reject(row, "not a JSON object", line)
         return record
 
     def _open(self) -> IO[bytes]:
@@ -156,18 +186,44 @@ class Part:
         except FileNotFoundError:
             raise SourceError(f"{self.path} is missing; run `flanmoe fetch`") from None
 
-    def _broken(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Lines, a damaged gzip told by name."""
+    def _read_lines(self, file: IO[bytes]) -> Iterator[bytes]:
+        """Yield lines; raise SourceError naming the file if it is a damaged gzip file."""
         try:
             yield from file
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SourceError(
-                f"{self.path} is a cut or damaged gzip file ({error}); fetch it again"
+                f"{self.path} is a truncated or damaged gzip file ({error}); fetch it again"
             ) from None
 
 
-def text_of(value: Any, name: str) -> str:
-    """A filled text field, stripped. Raises BadRow."""
+def convert_rows(
+    part: Part,
+    records: Iterable[tuple[int, Record | RejectedRow]],
+    convert: Callable[[int, Record], Converted],
+) -> Iterator[Converted | RejectedRow]:
+    """Convert each record; records for which `convert` raises InvalidRow are rejected.
+
+    Args:
+        part: the file that the records are from.
+        records: row number and record; rejected rows are passed on.
+        convert: called with row number and record.
+    """
+    for row, record in records:
+        if isinstance(record, RejectedRow):
+            yield record
+            continue
+        try:
+            yield convert(row, record)
+        except InvalidRow as reason:
+            yield part.reject(row, str(reason), record)
+
+
+def require_text(value: Any, field_name: str) -> str:
+    """Return a text field without surrounding white space.
+
+    Raises:
+        InvalidRow: The value is not text, or blank.
+    """
     if not isinstance(value, str) or not value.strip():
-        raise BadRow(f"no {name}")
+        raise InvalidRow(f"no {field_name}")
     return value.strip()

@@ -10,10 +10,15 @@ from pydantic.dataclasses import dataclass
 from data_pipelines.example import TEXT
 from data_pipelines.params import MIXTURES, TERMS
 
+RENAMED_FIELDS = {"also": "additional_files", "cut": "truncated_files"}
+"""Former field of a catalog entry -> its present name."""
+RENAMED_OPTIONS = {"composes": "allow_exemplars"}
+"""Former key of `options` -> its present name."""
+
 
 @dataclass(frozen=True, kw_only=True, config={"extra": "forbid"})
 class Source:
-    """One entry; the head of catalog.yaml says what each field means."""
+    """One entry of the catalog; the head of catalog.yaml describes each field."""
 
     format: str
     files: tuple[str, ...]
@@ -21,20 +26,25 @@ class Source:
     terms: str
     mixture: str = ""
     suite: str = ""
-    also: dict[str, str] = field(default_factory=dict)
+    additional_files: dict[str, str] = field(default_factory=dict)
     url: str = ""
-    cut: tuple[str, ...] = ()
+    truncated_files: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if bool(self.mixture) == bool(self.suite):
-            raise ValueError("give it a mixture or a suite")
+            raise ValueError("exactly one of mixture and suite is required")
         if self.mixture and self.mixture not in (*MIXTURES, TEXT):
-            raise ValueError(f"mixture must be one of {', '.join((*MIXTURES, TEXT))}")
+            raise ValueError(
+                f"mixture: {self.mixture!r} is not one of {', '.join((*MIXTURES, TEXT))}"
+            )
         if self.terms not in TERMS:
-            raise ValueError(f"terms must be one of {', '.join(TERMS)}")
+            raise ValueError(f"terms: {self.terms!r} is not one of {', '.join(TERMS)}")
+        for former, present in RENAMED_OPTIONS.items():
+            if former in self.options:
+                raise ValueError(f"options.{former}: unknown option; renamed to {present!r}")
 
     @property
-    def patterns(self) -> dict[str, str]:
-        """Every file pattern -> the folder its files are published in."""
-        return dict.fromkeys(self.files, self.url) | self.also
+    def url_by_pattern(self) -> dict[str, str]:
+        """Glob pattern of every file -> the folder in which its files are published."""
+        return dict.fromkeys(self.files, self.url) | self.additional_files

@@ -1,7 +1,7 @@
-"""T0-SF: promptsource's templates over raw rows (arXiv 2110.08207).
+"""T0-SF: promptsource's templates applied to raw data sets (Sanh et al., arXiv 2110.08207).
 
-Which data sets are trained on is read from T0's own list, `datasets.csv`: BASE are T0's, GPT_EVAL
-T0+'s, SGLUE T0++'s.
+T0's own list, `datasets.csv`, says which data sets are trained on: T0 trains on those marked BASE,
+T0+ also on GPT_EVAL, and T0++ also on SGLUE.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.raw.row import RawRow
-from data_pipelines.sources.raw.table import rows
+from data_pipelines.sources.raw.table import read_rows
 from data_pipelines.templates import promptsource
-from data_pipelines.templates.sandbox import TemplateRefused
+from data_pipelines.templates.sandbox import TemplateRejected
 
 LINES = False
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
-    """Examples of one file; nothing where T0 does not train on the data set.
+    """Yield the examples of one file; none if `params.t0_sets` excludes the data set.
 
-    A row gets the first template, in an order of its own, that applies to it.
+    The templates are ordered by a hash of each row, and the row is rendered with the first one that
+    applies to it.
     """
     hub_name = part.options["hub_name"]
-    if _trained_as(part.raw / part.options["list"], hub_name) not in params.t0_sets:
+    if _training_set(part.raw_folder / part.options["list"], hub_name) not in params.t0_sets:
         return
-    prompts = promptsource.load(part.raw / part.options["templates"])
-    for row, item, record in rows(part):
-        if isinstance(record, RejectedRow):
-            yield record
-            continue
-        yield _example(part, params, prompts, row, item, record)
+    prompts = promptsource.load(part.raw_folder / part.options["templates"])
+    for row, item, content in read_rows(part):
+        if isinstance(content, RejectedRow):
+            yield content
+        else:
+            yield _render(part, params, prompts, row, item, content)
 
 
-def _example(
+def _render(
     part: Part,
     params: ReadParams,
     prompts: tuple[promptsource.Prompt, ...],
     row: int,
     item: int,
-    record: RawRow,
+    content: RawRow,
 ) -> Example | RejectedRow:
     key = (params.seed, part.name, row, item)
-    ordered = sorted(prompts, key=lambda p: stable_hash("prompt", p.name, *key))
-    for prompt in ordered:
+    for prompt in sorted(prompts, key=lambda p: stable_hash("prompt", p.name, *key)):
         try:
-            made = prompt.apply(record.columns, stable_hash("choice", *key))
-        except TemplateRefused as error:
-            return part.refused(row, f"template {prompt.name!r}: {error}", record.columns)
-        if made is None:
+            rendered = prompt.apply(content.columns, stable_hash("choice", *key))
+        except TemplateRejected as error:
+            return part.reject(row, f"template {prompt.name!r}: {error}", content.columns)
+        if rendered is None:
             continue
-        inputs, targets, choices = made
-        shown = choices is not None and targets in choices
+        inputs, targets, choices = rendered
+        has_options = choices is not None and targets in choices
         return Example(
             mixture=part.mixture,
             task=part.options["hub_name"].replace("/", "_"),
@@ -65,20 +65,20 @@ def _example(
             inputs=inputs,
             targets=targets,
             references=(targets,),
-            options=choices if shown else None,
+            options=choices if has_options else None,
             source_file=part.name,
             source_row=row,
             item=item,
-            context=record.context,
-            question=record.question,
-            answer=record.answer,
+            context=content.context,
+            question=content.question,
+            answer=content.answer,
         )
-    return part.refused(row, f"none of {len(prompts)} templates applies", record.columns)
+    return part.reject(row, f"none of {len(prompts)} templates applies", content.columns)
 
 
 @cached_by_file(maxsize=256)
-def _trained_as(path: Path, hub_name: str) -> str:
-    """`do_train` of a data set, e.g. `glue/mrpc`; empty if T0 does not train on it."""
+def _training_set(path: Path, hub_name: str) -> str:
+    """Return `do_train` of a data set such as `glue/mrpc`; empty if T0 does not train on it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for entry in csv.DictReader(file):
@@ -86,7 +86,9 @@ def _trained_as(path: Path, hub_name: str) -> str:
                 if name == hub_name:
                     return entry["do_train"]
     except FileNotFoundError:
-        raise SourceError(f"{path} is missing: T0's list of data sets; fetch it") from None
+        raise SourceError(
+            f"{path} (T0's list of data sets) is missing; run `flanmoe fetch`"
+        ) from None
     except (KeyError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not T0's list of data sets: {error}") from None
     return ""

@@ -1,4 +1,7 @@
-"""Which loader reads which format of the catalog. A new format: a file here and a line below."""
+"""Loader of each training format of the catalog.
+
+To add a format, add a module to this folder and a line to the table below.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from data_pipelines.sources.part import Part
 
 
 class Loader(Protocol):
-    """A module of this folder."""
+    """The interface of the loader modules of this folder."""
 
     LINES: bool
-    """Whether a row is a line, so that a large file may be read in parts."""
+    """Whether each row is one line, so that large files can be read in several parts."""
 
     def load(self, part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]: ...
 

@@ -1,4 +1,4 @@
-"""Plain text for pre-training: a document a line."""
+"""Plain text for pre-training: one document per line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINES = True
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
-    """Documents of one file; blank lines are passed over."""
+    """Yield the documents of one file; blank lines are skipped."""
     for row, line in part.lines():
         if isinstance(line, RejectedRow):
             yield line

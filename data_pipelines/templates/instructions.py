@@ -1,8 +1,8 @@
-"""Instruction templates for sources that bring none of their own: the YAML files beside this one.
+"""Instruction templates for sources without templates of their own, from the YAML files beside.
 
-A group of templates has forms, each a list of `inputs` and `targets` with `{fields}`. Which
-template a row gets is decided by its hash, as in FLAN (arXiv 2301.13688, section 3): several
-phrasings of each task, with and without options, and some asked the other way round.
+A group of templates has forms, each a list of `inputs` and `targets` with `{fields}`. A hash of the
+row chooses its template. As in FLAN (arXiv 2301.13688, section 3) each task has several phrasings,
+with and without answer options, and inverted forms whose target is part of the usual input.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ import yaml
 
 from data_pipelines.example import stable_hash
 
+# Each file is named in full, so that the digest of this module's code includes the files.
+FILES = ("cot.yaml", "muffin.yaml", "niv2.yaml")
 FIELD = re.compile(r"\{([a-z_]+)\}")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Template:
-    """One phrasing."""
+    """One phrasing of a task."""
 
     inputs: str
     targets: str
 
     def fill(self, **fields: str) -> tuple[str, str]:
-        """Inputs and targets. A field's own braces are text, not fields."""
+        """Return inputs and targets; braces within the value of a field are text."""
         return _fill(self.inputs, fields).strip(), _fill(self.targets, fields).strip()
 
 
@@ -37,40 +39,48 @@ def _fill(text: str, fields: Mapping[str, str]) -> str:
     return FIELD.sub(lambda match: fields[match[1]], text)
 
 
-Group = Mapping[str, Sequence[Template]]
+TemplateGroup = Mapping[str, Sequence[Template]]
+"""Form, such as `forward` or `inverted` -> its templates."""
 
 
-def group(name: str) -> Group:
-    """Forms of a group, e.g. `forward` and `inverted` of `sentiment`. Raises KeyError."""
-    return _groups()[name]
+def template_group(name: str) -> TemplateGroup:
+    """Return the templates of a group such as `sentiment`, by form.
+
+    Raises:
+        KeyError: There is no such group.
+    """
+    return _load_groups()[name]
 
 
-def names() -> tuple[str, ...]:
-    """Every group there is."""
-    return tuple(_groups())
+def group_names() -> tuple[str, ...]:
+    """Return the names of all groups."""
+    return tuple(_load_groups())
 
 
 @cache
-def _groups() -> dict[str, dict[str, tuple[Template, ...]]]:
-    found: dict[str, dict[str, tuple[Template, ...]]] = {}
-    for path in sorted(Path(__file__).parent.glob("*.yaml")):
-        for name, forms in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-            found[name] = {
+def _load_groups() -> dict[str, dict[str, tuple[Template, ...]]]:
+    groups: dict[str, dict[str, tuple[Template, ...]]] = {}
+    for name in FILES:
+        content = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+        for group, forms in content.items():
+            groups[group] = {
                 form: tuple(Template(inputs, targets) for inputs, targets in pairs)
                 for form, pairs in forms.items()
             }
-    return found
+    return groups
 
 
-def choose(group: Group, form: str, key: tuple[object, ...]) -> tuple[str, Template]:
-    """The template of a row, and its name."""
+def choose_template(
+    group: TemplateGroup, form: str, key: tuple[object, ...]
+) -> tuple[str, Template]:
+    """Return the name and the template that the hash of a row's key selects."""
     templates = group[form]
     number = stable_hash("template", form, *key) % len(templates)
     return f"{form}_{number}", templates[number]
 
 
-def options_block(options: Sequence[str], key: tuple[object, ...]) -> str:
-    """Answer options in one of FLAN's ways to list them, on lines of their own."""
+def format_options(options: Sequence[str], key: tuple[object, ...]) -> str:
+    """Format answer options on lines of their own, in one of three styles of FLAN."""
     style = stable_hash("options style", *key) % 3
     if style == 0:
         return "\nOPTIONS:\n" + "\n".join(f"- {option}" for option in options)

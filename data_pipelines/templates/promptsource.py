@@ -1,4 +1,4 @@
-"""promptsource's template files: YAML with tags of its own, prompts in Jinja (arXiv 2202.01279)."""
+"""promptsource's template files: YAML with custom tags, prompts in Jinja (arXiv 2202.01279)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import yaml
 
 from data_pipelines.errors import SourceError
 from data_pipelines.file_cache import cached_by_file
-from data_pipelines.templates.sandbox import TemplateRefused, compiled, render
+from data_pipelines.templates.sandbox import TemplateRejected, compile_template, render
 
 SEPARATOR = "|||"
 """Between input and target, and between answer choices."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads the two tags as plain mappings."""
+class _PromptsourceLoader(yaml.SafeLoader):
+    """Safe YAML loader that reads the custom tags as plain mappings."""
 
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _construct_mapping(loader: _PromptsourceLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
 for _tag in ("!Template", "!TemplateMetadata"):
-    _Loader.add_constructor(_tag, _mapping)
+    _PromptsourceLoader.add_constructor(_tag, _construct_mapping)
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,27 @@ class Prompt:
     name: str
     jinja: Any
     choices: Any | None
-    refused: str = ""
-    """Why the template can never be rendered."""
+    error: str = ""
+    """Why the template cannot be compiled; empty if it can."""
 
     def apply(
         self, columns: dict[str, Any], seed: int
     ) -> tuple[str, str, tuple[str, ...] | None] | None:
-        """Input, target and answer choices; None where the template does not apply to the row.
+        """Render the template for one row.
 
-        Raises TemplateRefused.
+        Args:
+            columns: the row, by the column names of the data set on the Hugging Face hub.
+            seed: decides what the filter `choice` returns.
+
+        Returns:
+            Input, target and answer choices (None without choices); None if the template does not
+            apply to the row.
+
+        Raises:
+            TemplateRejected: The template cannot be compiled or rendered.
         """
-        if self.refused:
-            raise TemplateRefused(self.refused)
+        if self.error:
+            raise TemplateRejected(self.error)
         choices = None
         if self.choices is not None:
             rendered = render(self.choices, columns, seed)
@@ -60,31 +69,37 @@ class Prompt:
 
 @cached_by_file(maxsize=512)
 def load(path: Path) -> tuple[Prompt, ...]:
-    """Templates of one file, by name. Raises SourceError for a file that is none of promptsource.
+    """Read the templates of one file.
 
-    A template with mistakes in it is kept, and refuses each row it is chosen for.
+    A template that cannot be compiled is included; it rejects each row that it is applied to.
+
+    Returns:
+        The templates, sorted by name.
+
+    Raises:
+        SourceError: The file is missing, or not in promptsource's format.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_PromptsourceLoader)  # noqa: S506
     except FileNotFoundError:
         raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise SourceError(f"{path} is no YAML of promptsource: {reason}") from None
+        raise SourceError(f"{path} is not a YAML file of promptsource: {reason}") from None
     templates = data.get("templates") if isinstance(data, dict) else None
     if not isinstance(templates, dict) or not templates:
-        raise SourceError(f"{path} is no file of promptsource: it has no templates")
-    return tuple(sorted((_prompt(t) for t in templates.values()), key=lambda p: p.name))
+        raise SourceError(f"{path} is not a file of promptsource: templates are missing")
+    return tuple(sorted((_parse_prompt(t) for t in templates.values()), key=lambda p: p.name))
 
 
-def _prompt(entry: dict[str, Any]) -> Prompt:
+def _parse_prompt(entry: dict[str, Any]) -> Prompt:
     name = str(entry.get("name")).strip()
     try:
         choices = entry.get("answer_choices")
         return Prompt(
             name,
-            compiled(str(entry.get("jinja"))),
-            compiled(choices) if choices else None,
+            compile_template(str(entry.get("jinja"))),
+            compile_template(choices) if choices else None,
         )
-    except TemplateRefused as error:
+    except TemplateRejected as error:
         return Prompt(name, None, None, str(error))

@@ -1,8 +1,8 @@
-"""Renders templates of other people: Jinja in its sandbox, with a budget.
+"""Render third-party Jinja templates in Jinja's sandbox, with limits on computation and memory.
 
-The sandbox keeps a template from attributes and calls it must not reach. It does not keep it from
-running for ever, so loops and calls are counted and a template that takes more than its budget is
-refused; a count, unlike a clock, refuses the same template on every machine.
+The sandbox denies access to unsafe attributes and calls, but does not limit how long a template
+runs. Iterations and calls are therefore counted, and a template that exceeds the limit is rejected.
+Unlike a time limit, a count rejects the same templates on every machine.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-BUDGET = 20_000
-"""Steps of loops, and calls, that one rendering may take."""
-LONGEST = 1_000_000
-"""Characters, or items, that an operator or filter may make."""
+MAX_STEPS = 20_000
+"""Largest number of loop iterations and calls in one rendering."""
+MAX_LENGTH = 1_000_000
+"""Largest number of characters or items that multiplication may produce."""
 
-_steps: ContextVar[int] = ContextVar("steps")
+_remaining_steps: ContextVar[int] = ContextVar("remaining_steps")
 _random: ContextVar[random.Random] = ContextVar("random")
 
 
-class TemplateRefused(Exception):
-    """A template cannot be rendered; its text says why."""
+class TemplateRejected(Exception):
+    """A template cannot be compiled or rendered; the text is the reason."""
 
 
-def _step() -> None:
-    left = _steps.get() - 1
-    _steps.set(left)
-    if left < 0:
-        raise SecurityError(f"more than {BUDGET} steps: the template does not end")
+def _count_step() -> None:
+    remaining = _remaining_steps.get() - 1
+    _remaining_steps.set(remaining)
+    if remaining < 0:
+        raise SecurityError(f"more than {MAX_STEPS} steps: the template does not end")
 
 
-# With the context asked for, Jinja does not work a filter out once, when it compiles a constant.
+# A filter that takes the context is not evaluated at compile time, where no steps are counted.
 @pass_context
 def _counted(_context: Context, items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
-        _step()
+        _count_step()
         yield item
 
 
 @pass_context
 def _choice(_context: Context, items: Any) -> Any:
-    """promptsource's `choice`: one item by chance, here by the row's own chance."""
+    """Return a random item (promptsource's `choice`), from the row's own random generator."""
     items = list(items)
     return _random.get().choice(items) if items else Undefined(name="choice")
 
 
 def _most_frequent(items: Any) -> list[Any]:
-    """promptsource's `most_frequent`: the items that occur most often."""
+    """Return the items that occur most often (promptsource's `most_frequent`)."""
     counts = Counter(items)
     return [item for item, n in counts.items() if n == max(counts.values())]
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox with counted loops and calls, and no operator that blows up memory."""
+    """Jinja's sandbox with counted iterations and calls, and limits on repetition."""
 
     intercepted_binops = frozenset(["*", "**", "%"])
 
@@ -71,7 +71,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             "choice": _choice,
             "most_frequent": _most_frequent,
         }
-        # Padding to any width would fill the memory in one call.
+        # Padding to an arbitrary width could exhaust the memory in one call.
         for name in ("center", "indent", "format", "pprint"):
             self.filters.pop(name, None)
         self.globals["zip"] = zip
@@ -83,50 +83,65 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return tree
 
     def call(self, *arguments: Any, **named: Any) -> Any:
-        _step()
+        _count_step()
         return super().call(*arguments, **named)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        # Methods of text that pad or repeat to any length.
+        # Methods of str that pad or repeat to an arbitrary length.
         if isinstance(obj, str) and attr in ("center", "ljust", "rjust", "zfill", "expandtabs"):
             return False
         return super().is_safe_attribute(obj, attr, value)
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Any, operator: str, first: Any, second: Any) -> Any:
+        """Evaluate `*`, `**` or `%`.
+
+        Raises:
+            SecurityError: The operation is not allowed, or its result would be too large.
+        """
         if operator == "**":
             raise SecurityError("powers are not allowed")
-        if operator == "%" and isinstance(left, str):
+        if operator == "%" and isinstance(first, str):
             raise SecurityError("text formatting is not allowed")
         if operator == "*":
-            for sized, times in ((left, right), (right, left)):
-                sizes = isinstance(sized, str | list | tuple) and isinstance(times, int)
-                if sizes and len(sized) * times > LONGEST:
-                    raise SecurityError(f"more than {LONGEST} characters")
-        return super().call_binop(context, operator, left, right)
+            for sequence, factor in ((first, second), (second, first)):
+                repeats = isinstance(sequence, str | list | tuple) and isinstance(factor, int)
+                if repeats and len(sequence) * factor > MAX_LENGTH:
+                    raise SecurityError(f"more than {MAX_LENGTH} characters")
+        return super().call_binop(context, operator, first, second)
 
 
 _SANDBOX = Sandbox()
 
 
-def compiled(source: str) -> Any:
-    """A template. Raises TemplateRefused for one with mistakes in it."""
+def compile_template(source: str) -> Any:
+    """Compile a Jinja template.
+
+    Raises:
+        TemplateRejected: The source is not a valid template.
+    """
     try:
         return _SANDBOX.from_string(source)
     except TemplateError as error:
-        raise TemplateRefused(f"not a template: {error}") from None
+        raise TemplateRejected(f"invalid template: {error}") from None
 
 
 def render(template: Any, fields: dict[str, Any], seed: int) -> str:
-    """The text; `seed` decides what `choice` picks.
+    """Render a compiled template.
 
-    Raises TemplateRefused for what the sandbox or the budget does not allow.
+    Args:
+        template: the return value of `compile_template`.
+        fields: variables of the template.
+        seed: decides what the filter `choice` returns.
+
+    Raises:
+        TemplateRejected: The template fails, or exceeds what the sandbox or the limits allow.
     """
-    _steps.set(BUDGET)
+    _remaining_steps.set(MAX_STEPS)
     _random.set(random.Random(seed))
     try:
         text: str = template.render(fields)
     except RecursionError:
-        raise TemplateRefused("the template calls itself without end") from None
-    except Exception as error:  # whatever foreign code raises is the template's mistake
-        raise TemplateRefused(f"{type(error).__name__}: {error}") from None
+        raise TemplateRejected("the template calls itself without end") from None
+    except Exception as error:  # third-party code may raise any exception
+        raise TemplateRejected(f"{type(error).__name__}: {error}") from None
     return text

@@ -1,7 +1,7 @@
-"""Published few-shot prompts, taken apart into their worked examples.
+"""Published few-shot prompts, parsed into their exemplars.
 
-Put together again, `preamble`, then each example's question and `rationale`, they are the published
-text, letter for letter.
+The preamble, followed by the question and the rationale of each exemplar, is the published text,
+character for character.
 """
 
 from __future__ import annotations
@@ -14,68 +14,80 @@ from data_pipelines.example import RejectedRow
 from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import Part
 
-STEPS = "Let's think step by step"
+COT_CUE = "Let's think step by step"
 _ANSWER = re.compile(r"answer is (.+?)\.?\s*$")
 _CHOICES = re.compile(r"\n(\(A\) .+)$", re.DOTALL)
 
 
 def bbh_prompt(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """BIG-Bench Hard's cot-prompts: a canary, `-----`, what the task is, `Q: … A: …` blocks."""
-    _, rule, body = part.text().partition("-----\n")
-    if not rule:
-        raise SourceError(f"{part.path} is not a BBH prompt: it has no line of dashes")
-    yield from _asked(part, part.path.stem, body.rstrip())
+    """Read a cot-prompt of BIG-Bench Hard: canary, `-----`, task description, `Q: … A: …` blocks.
+
+    Raises:
+        SourceError: The line of dashes is missing.
+    """
+    _, dashes, body = part.read_text().partition("-----\n")
+    if not dashes:
+        raise SourceError(f"{part.path} is not a BBH prompt: the line of dashes is missing")
+    yield from _parse_blocks(part, part.path.stem, body.rstrip())
 
 
 def mmlu_cot(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """A JSON object: MMLU subject -> prompt of `Q: … A: …` blocks."""
-    prompts = part.json()
+    """Read a JSON object: MMLU subject -> prompt of `Q: … A: …` blocks.
+
+    Raises:
+        SourceError: The file is not a JSON object.
+    """
+    prompts = part.read_json()
     if not isinstance(prompts, dict):
         raise SourceError(f"{part.path} is not a JSON object of subjects")
     for subject, prompt in prompts.items():
-        yield from _asked(part, subject, str(prompt).rstrip())
+        yield from _parse_blocks(part, subject, str(prompt).rstrip())
 
 
 def gsm8k_prompt(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """`Question: …`, `Let's think step by step`, the reasoning, `The answer is 6.`; a blank line
-    between blocks."""
-    for row, block in enumerate(_blocks(part.text().strip(), "Question: ")):
-        question, cue, rationale = block.partition(f"\n{STEPS}")
+    """Read blocks of `Question: …`, `Let's think step by step`, rationale, `The answer is 6.`.
+
+    A blank line separates the blocks.
+    """
+    for row, block in enumerate(_split_blocks(part.read_text().strip(), "Question: ")):
+        question, cue, rationale = block.partition(f"\n{COT_CUE}")
         answer = _ANSWER.search(rationale)
         if not cue or answer is None:
-            yield part.refused(row, "no steps or no answer", block)
+            yield part.reject(row, "no rationale or no answer", block)
             continue
-        yield _example(part.path.stem, row, "", question, rationale, answer[1].replace(",", ""))
+        yield _make_exemplar(
+            part.path.stem, row, "", question, rationale, answer[1].replace(",", "")
+        )
 
 
-def _asked(part: Part, task: str, text: str) -> Iterator[EvalItem | RejectedRow]:
+def _parse_blocks(part: Part, task: str, text: str) -> Iterator[EvalItem | RejectedRow]:
     preamble, *_ = re.split(r"(?:^|\n\n)Q: ", text, maxsplit=1)
-    blocks = _blocks(text[len(preamble) :].lstrip("\n"), "Q: ")
+    blocks = _split_blocks(text[len(preamble) :].lstrip("\n"), "Q: ")
     for row, block in enumerate(blocks):
-        question, cue, rationale = block.partition(f"\nA: {STEPS}.")
+        question, cue, rationale = block.partition(f"\nA: {COT_CUE}.")
         answer = _ANSWER.search(rationale)
         if not cue or answer is None:
-            # Two published MMLU blocks end without naming an answer.
-            yield part.refused(row, "no steps or no answer", block)
+            # Two published MMLU blocks end without an answer.
+            yield part.reject(row, "no rationale or no answer", block)
             continue
-        yield _example(task, row, preamble, question, rationale, answer[1])
+        yield _make_exemplar(task, row, preamble, question, rationale, answer[1])
 
 
-def _blocks(text: str, head: str) -> list[str]:
-    found = re.split(rf"(?:^|\n\n){head}", text)
-    return [block for block in found if block.strip()]
+def _split_blocks(text: str, prefix: str) -> list[str]:
+    blocks = re.split(rf"(?:^|\n\n){prefix}", text)
+    return [block for block in blocks if block.strip()]
 
 
-def _example(
+def _make_exemplar(
     task: str, row: int, preamble: str, question: str, rationale: str, answer: str
 ) -> EvalItem:
-    listed = _CHOICES.search(question)
+    choices = _CHOICES.search(question)
     return EvalItem(
         id=f"{task}-{row}",
         task=task,
         text=question,
-        question=question[: listed.start()] if listed else question,
-        choices=listed[1] if listed else "",
+        question=question[: choices.start()] if choices else question,
+        choices=choices[1] if choices else "",
         answer=answer,
         options=None,
         rationale=rationale,

@@ -1,44 +1,55 @@
-"""Super-NaturalInstructions: tasks of the official test split, as its own evaluation asks them."""
+"""Super-NaturalInstructions: tasks of the official test split, formatted as its authors do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from data_pipelines.example import RejectedRow
 from data_pipelines.sources.eval_data.item import EvalItem
-from data_pipelines.sources.niv2 import SHOTS, listed, read_task, strings, worked
-from data_pipelines.sources.part import Part
+from data_pipelines.sources.niv2 import (
+    NUM_EXEMPLARS,
+    non_empty_texts,
+    parse_exemplars,
+    parse_instance,
+    read_task,
+    read_test_tasks,
+)
+from data_pipelines.sources.part import Part, convert_rows
 
-INSTANCES = 100
-"""The first so many instances of a task are its evaluation (Wang et al., arXiv 2204.07705)."""
+NUM_INSTANCES = 100
+"""A task is evaluated on its first 100 instances (Wang et al., arXiv 2204.07705)."""
 
 
 def niv2(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Definition and two positive examples before each instance; nothing of other tasks.
+    """Read a task: each instance with the definition and two positive examples.
 
-    With `splits` in the catalog only tasks of the published test list are read.
+    If the catalog names `splits`, only tasks of the published test list are read.
+
+    Raises:
+        SourceError: The file is no task, or the published split is missing.
     """
-    folder = part.options.get("splits")
-    if folder and part.path.stem not in listed(part.raw / folder / "test_tasks.txt"):
+    if part.options.get("splits") and part.path.stem not in read_test_tasks(part):
         return
     task, definitions, instances = read_task(part)
-    shown = [
+    exemplars = [
         f"Positive Example {number} -\nInput: {example['input']}\nOutput: {example['output']}"
-        for number, example in enumerate(worked(task.get("Positive Examples"))[:SHOTS], start=1)
+        for number, example in enumerate(
+            parse_exemplars(task.get("Positive Examples"))[:NUM_EXEMPLARS], start=1
+        )
     ]
-    for row, instance in enumerate(instances[:INSTANCES]):
-        text = instance.get("input") if isinstance(instance, dict) else None
-        outputs = strings(instance.get("output")) if isinstance(instance, dict) else []
-        if not isinstance(text, str) or not text.strip() or not outputs:
-            yield part.refused(row, "no input or no output", instance)
-            continue
-        yield EvalItem(
+
+    def convert(row: int, instance: Any) -> EvalItem:
+        text, outputs = parse_instance(instance)
+        return EvalItem(
             id=str(instance.get("id", f"{part.path.stem}-{row}")),
-            text=text.strip(),
+            text=text,
             answer=outputs[0],
             references=tuple(dict.fromkeys(outputs)),
             options=None,
-            question=text.strip(),
-            definition="\n\n".join([f"Definition: {definitions[0]}", *shown]),
-            group=(strings(task.get("Categories")) or [""])[0],
+            question=text,
+            definition="\n\n".join([f"Definition: {definitions[0]}", *exemplars]),
+            group=(non_empty_texts(task.get("Categories")) or [""])[0],
         )
+
+    yield from convert_rows(part, enumerate(instances[:NUM_INSTANCES]), convert)

@@ -1,4 +1,4 @@
-"""The form that every evaluation item has, whatever file it comes from."""
+"""The common form of evaluation items, whatever format their file has."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EvalItem:
-    """One question of a benchmark, or one worked example to show before questions.
+    """One question of an evaluation suite, or one few-shot exemplar.
 
-    Nothing in it belongs to a prompt: how an item is asked is the evaluation suite's matter.
+    Items are independent of prompts: each evaluation suite defines how its items are formatted.
     """
 
     id: str
     text: str
-    """The question as it is shown, with its passage and options."""
+    """The question with its context and options, as published."""
     answer: str
     options: tuple[str, ...] | None
-    """The answers to choose from; None where the answer is written freely."""
+    """The answers to choose from; None for free-form answers."""
     question: str
-    """What is asked, without a passage or options."""
+    """The question without context and options."""
     context: str = ""
-    """The passage, if any: training rows that hold it overlap with the item too."""
+    """The passage, if any. A training row that contains it overlaps with the item."""
     choices: str = ""
-    """Labelled options on one line, `(A) one (B) two`; empty where `text` alone shows them."""
+    """Lettered options on one line, `(A) one (B) two`; empty if only `text` has them."""
     references: tuple[str, ...] = ()
-    """Every accepted answer where there are several; the first is `answer`."""
+    """All accepted answers if there are several, `answer` first."""
     definition: str = ""
-    """The instruction of the task that the item belongs to, worked examples included."""
+    """Instruction of the item's task, few-shot exemplars included."""
     rationale: str = ""
-    """What a worked example says after its question, word for word, the answer included."""
+    """Published text after an exemplar's question, answer included."""
     preamble: str = ""
-    """What a published prompt says before its worked examples."""
+    """Published text before the exemplars of a prompt."""
     task: str = ""
-    """The task, where a file holds several; else the file's name says it."""
+    """Task of the item if a file has several; otherwise the file name is the task."""
     group: str = ""
-    """The category that the task is averaged in, where the file says so."""
+    """Category over which the task is averaged, if the file names it."""

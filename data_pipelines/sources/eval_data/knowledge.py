@@ -8,36 +8,40 @@ from collections.abc import Iterator
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.sources.eval_data.item import EvalItem
-from data_pipelines.sources.part import Part
+from data_pipelines.sources.part import InvalidRow, Part, convert_rows
 
 LETTERS = ("A", "B", "C", "D")
 
 
 def bbh(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """BIG-Bench Hard: JSON `{examples: [{input, target}]}`, direct answers.
+    """Read BIG-Bench Hard with direct answers: JSON `{examples: [{input, target}]}`.
 
-    Choices are the letters, or the dashed words, under `Options:`; a task with at most two
-    different answers (yes/no, true/false) is a choice between them; any other is generated.
+    The options are the letters, or the words after dashes, below `Options:`. In a task without
+    these, at most two different answers (yes/no, true/false) are the options. Answers of other
+    tasks are free-form.
+
+    Raises:
+        SourceError: The file has no examples.
     """
-    data = part.json()
+    data = part.read_json()
     rows = data.get("examples") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not rows:
-        raise SourceError(f"{part.path} is not a BBH task: it has no examples")
+        raise SourceError(f"{part.path} is not a BBH task: examples are missing")
     answers = sorted({str(row.get("target")) for row in rows})
     for number, row in enumerate(rows):
         text, answer = row.get("input"), row.get("target")
         if not isinstance(text, str) or not isinstance(answer, str):
-            yield part.refused(number, "no input or no target", row)
+            yield part.reject(number, "no input or no target", row)
             continue
-        question, _, listed = text.partition("\nOptions:\n")
+        question, _, option_list = text.partition("\nOptions:\n")
         options: tuple[str, ...] | None = None
-        if listed:
-            letters = re.findall(r"^(\([A-Z]\))", listed, re.M)
-            options = tuple(letters or re.findall(r"^- (.+?) *$", listed, re.M))
+        if option_list:
+            letters = re.findall(r"^(\([A-Z]\))", option_list, re.M)
+            options = tuple(letters or re.findall(r"^- (.+?) *$", option_list, re.M))
         elif len(answers) <= 2:
             options = tuple(answers)
         if options is not None and answer not in options:
-            yield part.refused(number, f"answer {answer!r} is none of the options", text)
+            yield part.reject(number, f"target: {answer!r} is not one of the options", text)
             continue
         yield EvalItem(
             id=f"{part.path.stem}-{number}",
@@ -49,17 +53,19 @@ def bbh(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
 
 def mmlu(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """MMLU: headerless CSV `question, A, B, C, D, answer`; quoted cells may hold line breaks."""
-    for number, row in part.table(header=False):
-        if len(row) != 6 or row[5] not in LETTERS:
-            yield part.refused(number, "not question, four options, answer letter", row)
-            continue
-        choices = [f"({a}) {text}" for a, text in zip(LETTERS, row[1:5], strict=True)]
-        yield EvalItem(
-            id=f"{part.path.stem}-{number}",
-            text="\n".join([row[0].strip(), *choices]),
+    """Read MMLU: quoted CSV `question, A, B, C, D, answer` without a header."""
+
+    def convert(row: int, cells: list[str]) -> EvalItem:
+        if len(cells) != 6 or cells[5] not in LETTERS:
+            raise InvalidRow("not a question, four options and the letter of the answer")
+        choices = [f"({letter}) {text}" for letter, text in zip(LETTERS, cells[1:5], strict=True)]
+        return EvalItem(
+            id=f"{part.path.stem}-{row}",
+            text="\n".join([cells[0].strip(), *choices]),
             choices=" ".join(choices),
-            answer=row[5],
+            answer=cells[5],
             options=LETTERS,
-            question=row[0],
+            question=cells[0],
         )
+
+    return convert_rows(part, part.csv_rows(header=False), convert)

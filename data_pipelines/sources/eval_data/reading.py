@@ -1,53 +1,47 @@
-"""Questions with options, yes or no, or about a passage: ARC, elementary science, BoolQ,
+"""Multiple choice, yes/no questions and reading comprehension: ARC, elementary science, BoolQ,
 StrategyQA, TyDiQA."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.sources.eval_data.item import EvalItem
-from data_pipelines.sources.part import BadRow, Part
-from data_pipelines.sources.raw.choices import parse
+from data_pipelines.sources.part import InvalidRow, Part, convert_rows
+from data_pipelines.sources.raw.choices import parse_choice_question
 from data_pipelines.templates.instructions import LETTERS
 
 YES_NO = ("yes", "no")
 
 
 def arc(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """ARC and AI2 elementary science: JSON lines; 3 to 5 options, labelled by letters or digits."""
-    for row, record in part.json_lines():
-        if isinstance(record, RejectedRow):
-            yield record
-            continue
-        try:
-            stem, texts, _, index = parse(record)
-        except BadRow as reason:
-            yield part.refused(row, str(reason), record)
-            continue
-        shown = [f"({a}) {text}" for a, text in zip(LETTERS, texts, strict=False)]
-        yield EvalItem(
+    """Read ARC or AI2 elementary science: JSON lines, 3 to 5 options with letters or digits."""
+
+    def convert(row: int, record: dict[str, Any]) -> EvalItem:
+        question, options, _, index = parse_choice_question(record)
+        lettered = [f"({letter}) {text}" for letter, text in zip(LETTERS, options, strict=False)]
+        return EvalItem(
             id=str(record.get("id", row)),
-            text="\n".join([stem, *shown]),
-            choices=" ".join(shown),
+            text="\n".join([question, *lettered]),
+            choices=" ".join(lettered),
             answer=LETTERS[index],
-            options=tuple(LETTERS[: len(texts)]),
-            question=stem,
+            options=tuple(LETTERS[: len(options)]),
+            question=question,
         )
+
+    return convert_rows(part, part.json_lines(), convert)
 
 
 def boolq(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """BoolQ: JSON lines `{question, passage, label: bool}`."""
-    for row, record in part.json_lines():
-        if isinstance(record, RejectedRow):
-            yield record
-            continue
+    """Read BoolQ: JSON lines `{question, passage, label: bool}`."""
+
+    def convert(row: int, record: dict[str, Any]) -> EvalItem:
         question, passage, label = (record.get(key) for key in ("question", "passage", "label"))
         if not (isinstance(question, str) and isinstance(passage, str)) or label not in (0, 1):
-            yield part.refused(row, "no question, passage or label", record)
-            continue
-        yield EvalItem(
+            raise InvalidRow("no question, passage or label")
+        return EvalItem(
             id=str(record.get("idx", row)),
             text=f"{passage}\nQuestion: {question}?",
             answer=YES_NO[0] if label else YES_NO[1],
@@ -56,26 +50,31 @@ def boolq(part: Part) -> Iterator[EvalItem | RejectedRow]:
             context=passage,
         )
 
+    return convert_rows(part, part.json_lines(), convert)
+
 
 def strategyqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """StrategyQA: its own JSON list `{question, answer: bool, facts}`, or BIG-bench's `{examples}`.
+    """Read StrategyQA: JSON, a list of `{question, answer, facts}` or BIG-bench's `{examples}`.
 
-    The facts, and the answer after them, are what an item says as a worked example.
+    The rationale of an item, used if it serves as an exemplar, is its facts followed by the answer.
+
+    Raises:
+        SourceError: The file has no examples.
     """
-    data = part.json()
+    data = part.read_json()
     rows = data.get("examples") if isinstance(data, dict) else data
     if not isinstance(rows, list) or not rows:
-        raise SourceError(f"{part.path} is not StrategyQA: it has no examples")
-    for row, record in enumerate(rows):
+        raise SourceError(f"{part.path} is not StrategyQA: examples are missing")
+
+    def convert(row: int, record: dict[str, Any]) -> EvalItem:
         question = record.get("question", record.get("input"))
         scores = record.get("target_scores")
         answer = record.get("answer", scores.get("Yes") if isinstance(scores, dict) else None)
         if not isinstance(question, str) or answer not in (0, 1):
-            yield part.refused(row, "no question, or an answer that is not yes or no", record)
-            continue
+            raise InvalidRow("no question, or an answer that is not yes or no")
         word = YES_NO[0] if answer else YES_NO[1]
         facts = [" ".join(str(fact).split()) for fact in record.get("facts") or ()]
-        yield EvalItem(
+        return EvalItem(
             id=str(record.get("qid", row)),
             text=question,
             answer=word,
@@ -84,31 +83,36 @@ def strategyqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
             rationale="\n".join(["", *facts, f"The answer is {word}."]) if facts else "",
         )
 
+    yield from convert_rows(part, enumerate(rows), convert)
+
 
 def tydiqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """TyDiQA gold passage: SQuAD 1.1 JSON; of several references the first is the answer.
+    """Read TyDiQA gold passage: SQuAD 1.1 JSON; the first of several references is the answer.
 
-    References that differ only in where they stand in the passage are one.
+    References that differ only in their position in the passage count once.
+
+    Raises:
+        SourceError: The file is not in SQuAD's format.
     """
-    data = part.json()
+    data = part.read_json()
     articles = data.get("data") if isinstance(data, dict) else None
     if not isinstance(articles, list):
-        raise SourceError(f"{part.path} is not in SQuAD's format: it has no data")
+        raise SourceError(f"{part.path} is not in SQuAD's format: data is missing")
     row = 0
     for article in articles:
         for paragraph in article["paragraphs"]:
-            for asked in paragraph["qas"]:
-                texts = [str(answer["text"]) for answer in asked.get("answers") or ()]
+            for entry in paragraph["qas"]:
+                texts = [str(answer["text"]) for answer in entry.get("answers") or ()]
                 if texts:
                     yield EvalItem(
-                        id=str(asked["id"]),
-                        text=f"{paragraph['context']}\nQuestion: {asked['question']}",
+                        id=str(entry["id"]),
+                        text=f"{paragraph['context']}\nQuestion: {entry['question']}",
                         answer=texts[0],
                         references=tuple(dict.fromkeys(texts)),
                         options=None,
-                        question=asked["question"],
+                        question=entry["question"],
                         context=paragraph["context"],
                     )
                 else:
-                    yield part.refused(row, "no answer", asked)
+                    yield part.reject(row, "no answer", entry)
                 row += 1

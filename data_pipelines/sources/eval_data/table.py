@@ -1,4 +1,7 @@
-"""Which reader reads which format of evaluation files. A new one: a function and a line below."""
+"""Reader of each evaluation format of the catalog.
+
+To add a format, write a reader in a module of this folder and add a line to a table below.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from data_pipelines.sources.part import Part
 
 Reader = Callable[[Part], Iterator[EvalItem | RejectedRow]]
 
-QUESTIONS: dict[str, Reader] = {
+SCORED_READERS: dict[str, Reader] = {
     "items": items.items,
     "bbh": knowledge.bbh,
     "mmlu": knowledge.mmlu,
@@ -32,13 +35,13 @@ QUESTIONS: dict[str, Reader] = {
     "tydiqa": reading.tydiqa,
     "niv2_test": instructions.niv2,
 }
-"""Items that are scored, so training data is kept from them."""
+"""Readers of items that are scored; training rows that overlap with these items are removed."""
 
-EXEMPLARS: dict[str, Reader] = {
+EXEMPLAR_READERS: dict[str, Reader] = {
     "bbh_prompt": exemplars.bbh_prompt,
     "mmlu_cot": exemplars.mmlu_cot,
     "gsm8k_prompt": exemplars.gsm8k_prompt,
 }
-"""Worked examples, shown before questions and never scored."""
+"""Readers of few-shot exemplars, which are shown before questions and never scored."""
 
-READERS = QUESTIONS | EXEMPLARS
+READERS = SCORED_READERS | EXEMPLAR_READERS

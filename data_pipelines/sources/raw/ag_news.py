@@ -1,26 +1,30 @@
-"""AG News (arXiv 1509.01626): headerless quoted CSV of class 1-4, title, description."""
+"""AG News (arXiv 1509.01626): quoted CSV of class 1-4, title and description, without a header."""
 
 from __future__ import annotations
 
-from data_pipelines.sources.part import BadRow
-from data_pipelines.sources.raw.row import RawRow, choice, number
+from data_pipelines.sources.part import InvalidRow
+from data_pipelines.sources.raw.row import RawRow, option_at, require_int
 
 CLASSES = ("world", "sports", "business", "science and technology")
 
 
 def ag_news(cells: list[str]) -> RawRow:
-    """A backslash stands for a line break; entities of the old web crawl stay as they are."""
+    """Convert a row. A backslash stands for a line break; HTML entities stay as published.
+
+    Raises:
+        InvalidRow: A cell is missing or empty, or the class is unknown.
+    """
     if len(cells) != 3:
-        raise BadRow(f"{len(cells)} columns instead of 3")
+        raise InvalidRow(f"{len(cells)} columns instead of 3")
     title, description = (cell.replace("\\", " ").strip() for cell in cells[1:])
     if not title or not description:
-        raise BadRow("no title or no description")
-    label = number(cells[0], "class") - 1
+        raise InvalidRow("no title or no description")
+    label = require_int(cells[0], "class") - 1
     text = f"{title} {description}"
     return RawRow(
         columns={"text": text, "label": label},
         question=text,
-        answer=choice(CLASSES, label),
+        answer=option_at(CLASSES, label),
         options=CLASSES,
-        words={"title": title, "description": description},
+        template_fields={"title": title, "description": description},
     )

@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from data_pipelines.sources.part import BadRow, text_of
-from data_pipelines.sources.raw.row import RawRow
+from data_pipelines.sources.part import InvalidRow, require_text
+from data_pipelines.sources.raw.row import RawRow, mapping_at
 
-DIGITS = {"1": "A", "2": "B", "3": "C", "4": "D", "5": "E"}
+LETTER_BY_DIGIT = {"1": "A", "2": "B", "3": "C", "4": "D", "5": "E"}
 
 
-def parse(record: dict[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...], int]:
-    """Question, option texts, option labels, index of the answer. Raises BadRow.
+class ChoiceQuestion(NamedTuple):
+    """A question with labelled options."""
 
-    Labels are letters or digits; where an answer key is a letter and the labels are digits, as
-    in a known damaged copy of ARC, the letter's place counts.
+    question: str
+    options: tuple[str, ...]
+    labels: tuple[str, ...]
+    answer_index: int
+
+
+def parse_choice_question(record: dict[str, Any]) -> ChoiceQuestion:
+    """Parse a record of the ARC family.
+
+    Labels are letters or digits. A known damaged copy of ARC combines digits as labels with a
+    letter as the answer key; the letter's position in the alphabet then selects the answer.
+
+    Raises:
+        InvalidRow: A field is missing, or the answer key is none of the labels.
     """
-    question = record.get("question")
-    question = question if isinstance(question, dict) else {}
-    stem = text_of(question.get("stem"), "question.stem")
+    question = mapping_at(record, "question")
+    stem = require_text(question.get("stem"), "question.stem")
     choices = question.get("choices")
     if not isinstance(choices, list) or len(choices) < 2:
-        raise BadRow("fewer than two choices")
-    texts = tuple(text_of(choice.get("text"), "choice") for choice in choices)
+        raise InvalidRow("fewer than two choices")
+    options = tuple(require_text(choice.get("text"), "choice") for choice in choices)
     labels = tuple(str(choice.get("label")) for choice in choices)
     key = str(record.get("answerKey"))
-    if key not in labels:
-        labels_as_letters = tuple(DIGITS.get(label, label) for label in labels)
-        if key not in labels_as_letters:
-            raise BadRow(f"answerKey {key!r} is none of {', '.join(labels)}")
-        return stem, texts, labels, labels_as_letters.index(key)
-    return stem, texts, labels, labels.index(key)
+    if key in labels:
+        return ChoiceQuestion(stem, options, labels, labels.index(key))
+    letters = tuple(LETTER_BY_DIGIT.get(label, label) for label in labels)
+    if key not in letters:
+        raise InvalidRow(f"answerKey: {key!r} is not one of {', '.join(labels)}")
+    return ChoiceQuestion(stem, options, labels, letters.index(key))
 
 
-def choices(record: dict[str, Any]) -> RawRow:
-    """`{question: {stem, choices: [{text, label}]}, answerKey}`, and QASC's facts."""
-    stem, texts, labels, index = parse(record)
+def multiple_choice(record: dict[str, Any]) -> RawRow:
+    """Convert `{question: {stem, choices: [{text, label}]}, answerKey}`, and the facts of QASC."""
+    question, options, labels, index = parse_choice_question(record)
     columns: dict[str, Any] = {
         "id": record.get("id"),
-        "question": stem,
-        "choices": {"text": list(texts), "label": list(labels)},
+        "question": question,
+        "choices": {"text": list(options), "label": list(labels)},
         "answerKey": labels[index],
     }
     for key in ("fact1", "fact2", "combinedfact", "formatted_question"):
         if key in record:
             columns[key] = record[key]
-    return RawRow(columns=columns, question=stem, answer=texts[index], options=texts)
+    return RawRow(columns=columns, question=question, answer=options[index], options=options)

@@ -1,4 +1,4 @@
-"""Facts to be put into a sentence: E2E and DART. Several texts are right for the same facts."""
+"""Data-to-text generation: E2E and DART. The same facts may have several reference texts."""
 
 from __future__ import annotations
 
@@ -7,53 +7,57 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_pipelines.example import RejectedRow
-from data_pipelines.sources.part import BadRow, Part, text_of
+from data_pipelines.sources.part import InvalidRow, Part, require_text
 from data_pipelines.sources.raw.row import RawRow
 
 
-def e2e_records(part: Part) -> Iterator[tuple[int, Any]]:
-    """Rows of the CSV, each with every text that the file gives for the same facts."""
-    rows = list(part.table())
-    texts: dict[str, list[str]] = defaultdict(list)
+def read_e2e(part: Part) -> Iterator[tuple[int, Any]]:
+    """Yield the rows of E2E's CSV file, each with all texts of its facts under `references`."""
+    rows = list(part.csv_rows())
+    texts_by_facts: dict[str, list[str]] = defaultdict(list)
     for _, record in rows:
         if not isinstance(record, RejectedRow):
-            texts[record.get("mr", "")].append(record.get("ref", "").strip())
+            texts_by_facts[record.get("mr", "")].append(record.get("ref", "").strip())
     for row, record in rows:
         if isinstance(record, RejectedRow):
             yield row, record
         else:
-            yield row, {**record, "all": texts[record.get("mr", "")]}
+            yield row, {**record, "references": texts_by_facts[record.get("mr", "")]}
 
 
 def e2e(record: dict[str, Any]) -> RawRow:
-    """E2E (arXiv 1706.09254): `name[Alimentum], area[city centre]` -> a sentence."""
-    facts, text = (text_of(record.get(key), key) for key in ("mr", "ref"))
+    """Convert a row of E2E (arXiv 1706.09254): `name[Alimentum], area[city centre]` -> a text."""
+    facts, text = (require_text(record.get(key), key) for key in ("mr", "ref"))
     return RawRow(
         columns={"meaning_representation": facts, "human_reference": text},
         question=facts,
         answer=text,
-        references=_first(text, record["all"]),
+        references=_put_first(text, record["references"]),
     )
 
 
 def dart(record: dict[str, Any]) -> Iterator[RawRow]:
-    """DART (arXiv 2007.02871): triples -> a sentence, an example for each annotation."""
+    """Convert a record of DART (arXiv 2007.02871): triples -> a text, one row per annotation.
+
+    Raises:
+        InvalidRow: The triples or the annotations are missing.
+    """
     triples = record.get("tripleset")
     if not isinstance(triples, list) or not triples or any(len(t) != 3 for t in triples):
-        raise BadRow("no tripleset of subject, predicate, object")
+        raise InvalidRow("no tripleset of subject, predicate, object")
     facts = "; ".join(" | ".join(str(cell) for cell in triple) for triple in triples)
-    texts = [text_of(a.get("text"), "annotation") for a in record.get("annotations") or []]
+    texts = [require_text(a.get("text"), "annotation") for a in record.get("annotations") or []]
     if not texts:
-        raise BadRow("no annotation")
+        raise InvalidRow("no annotation")
     for text in texts:
         yield RawRow(
             columns={"tripleset": triples, "annotations": {"text": texts}, "target": text},
             question=facts,
             answer=text,
-            references=_first(text, texts),
+            references=_put_first(text, texts),
         )
 
 
-def _first(text: str, texts: list[str]) -> tuple[str, ...]:
-    """All of them once, `text` in front."""
+def _put_first(text: str, texts: list[str]) -> tuple[str, ...]:
+    """Return the distinct non-empty texts, `text` first."""
     return tuple(dict.fromkeys([text, *(other for other in texts if other)]))

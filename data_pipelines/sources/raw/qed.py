@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from data_pipelines.sources.part import BadRow, text_of
+from data_pipelines.sources.part import InvalidRow, require_text
 from data_pipelines.sources.raw.row import RawRow
 
 
 def qed(record: dict[str, Any]) -> RawRow:
-    """The original annotations; the first span of the first answer counts."""
+    """Convert a record; the first span of the first original annotation is the answer.
+
+    Raises:
+        InvalidRow: The question, the paragraph, the title or the answer is missing.
+    """
     question, paragraph, title = (
-        text_of(record.get(key), key) for key in ("question_text", "paragraph_text", "title_text")
+        require_text(record.get(key), key)
+        for key in ("question_text", "paragraph_text", "title_text")
     )
     answers = record.get("original_nq_answers") or []
     texts = tuple(
@@ -20,12 +25,12 @@ def qed(record: dict[str, Any]) -> RawRow:
         )
     )
     if not texts:
-        raise BadRow("no answer")
+        raise InvalidRow("no answer")
     return RawRow(
         columns=record,
         context=paragraph,
         question=question,
         answer=texts[0],
         references=texts,
-        words={"title": title},
+        template_fields={"title": title},
     )

@@ -1,19 +1,19 @@
-"""Questions about a text with options to choose from: Cosmos QA, DREAM, QuAIL."""
+"""Multiple-choice reading comprehension: Cosmos QA, DREAM, QuAIL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.sources.part import BadRow, text_of
-from data_pipelines.sources.raw.row import RawRow, choice, number
+from data_pipelines.sources.part import InvalidRow, require_text
+from data_pipelines.sources.raw.row import RawRow, mapping_at, option_at, require_int
 
 
 def cosmos_qa(record: dict[str, str]) -> RawRow:
-    """Cosmos QA (arXiv 1909.00277): CSV `id, context, question, answer0..answer3, label`."""
-    context, question = (text_of(record.get(key), key) for key in ("context", "question"))
-    options = tuple(text_of(record.get(f"answer{i}"), f"answer{i}") for i in range(4))
-    label = number(record.get("label"), "label")
+    """Convert Cosmos QA (arXiv 1909.00277): `id, context, question, answer0..answer3, label`."""
+    context, question = (require_text(record.get(key), key) for key in ("context", "question"))
+    options = tuple(require_text(record.get(f"answer{i}"), f"answer{i}") for i in range(4))
+    label = require_int(record.get("label"), "label")
     return RawRow(
         columns={
             "context": context,
@@ -23,21 +23,25 @@ def cosmos_qa(record: dict[str, str]) -> RawRow:
         },
         context=context,
         question=question,
-        answer=choice(options, label),
+        answer=option_at(options, label),
         options=options,
     )
 
 
 def dream(record: Any) -> Iterator[RawRow]:
-    """DREAM (arXiv 1902.00164): `[turns, questions, id]`; the answer is an option's text."""
+    """Convert DREAM (arXiv 1902.00164): `[turns, questions, id]`; answers repeat an option's text.
+
+    Raises:
+        InvalidRow: The record has another structure, or an answer is not among its options.
+    """
     if not isinstance(record, list) or len(record) != 3:
-        raise BadRow("not turns, questions, id")
-    turns = [text_of(turn, "turn") for turn in record[0]]
-    for asked in record[1]:
-        question, answer = (text_of(asked.get(key), key) for key in ("question", "answer"))
-        options = tuple(text_of(option, "choice") for option in asked.get("choice") or [])
+        raise InvalidRow("not a list of turns, questions, id")
+    turns = [require_text(turn, "turn") for turn in record[0]]
+    for entry in record[1]:
+        question, answer = (require_text(entry.get(key), key) for key in ("question", "answer"))
+        options = tuple(require_text(option, "choice") for option in entry.get("choice") or [])
         if answer not in options:
-            raise BadRow(f"answer {answer!r} is no choice")
+            raise InvalidRow(f"answer: {answer!r} is not one of the choices")
         yield RawRow(
             columns={
                 "dialogue": turns,
@@ -53,11 +57,10 @@ def dream(record: Any) -> Iterator[RawRow]:
 
 
 def quail(record: dict[str, Any]) -> RawRow:
-    """QuAIL (AAAI 2020): `correct_answer_id` is the answer's place, as text."""
-    context, question = (text_of(record.get(key), key) for key in ("context", "question"))
-    options = tuple(text_of(option, "answer") for option in record.get("answers") or [])
-    index = number(record.get("correct_answer_id"), "correct_answer_id")
-    metadata = record.get("metadata")
+    """Convert QuAIL (AAAI 2020); `correct_answer_id` is the answer's index as text."""
+    context, question = (require_text(record.get(key), key) for key in ("context", "question"))
+    options = tuple(require_text(option, "answer") for option in record.get("answers") or [])
+    index = require_int(record.get("correct_answer_id"), "correct_answer_id")
     return RawRow(
         columns={
             **{key: record.get(key) for key in ("id", "question_type", "domain", "context_id")},
@@ -65,10 +68,10 @@ def quail(record: dict[str, Any]) -> RawRow:
             "question": question,
             "answers": list(options),
             "correct_answer_id": index,
-            "metadata": metadata if isinstance(metadata, dict) else {},
+            "metadata": mapping_at(record, "metadata"),
         },
         context=context,
         question=question,
-        answer=choice(options, index),
+        answer=option_at(options, index),
         options=options,
     )

@@ -1,17 +1,17 @@
-"""SuperGLUE's JSON lines, as FewGLUE and others ship them (arXiv 1905.00537)."""
+"""SuperGLUE (arXiv 1905.00537): JSON lines, as FewGLUE and others publish them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from data_pipelines.sources.part import BadRow, text_of
-from data_pipelines.sources.raw.row import RawRow, choice
+from data_pipelines.sources.part import InvalidRow, require_text
+from data_pipelines.sources.raw.row import RawRow, mapping_at, option_at
 
 YES_NO = ("no", "yes")
-ENTAILMENT = ("entailment", "not_entailment")
-STANCE = ("entailment", "contradiction", "neutral")
-WORDED = {
+RTE_LABELS = ("entailment", "not_entailment")
+CB_LABELS = ("entailment", "contradiction", "neutral")
+ANSWER_BY_LABEL = {
     "entailment": "yes",
     "not_entailment": "no",
     "contradiction": "no",
@@ -20,9 +20,9 @@ WORDED = {
 
 
 def boolq(record: dict[str, Any]) -> RawRow:
-    """BoolQ: `{question, passage, label: bool}`."""
-    question, passage = text_of(record.get("question"), "question"), _passage(record)
-    label = _truth(record)
+    """Convert BoolQ: `{question, passage, label: bool}`."""
+    question, passage = (require_text(record.get(key), key) for key in ("question", "passage"))
+    label = _binary_label(record)
     return RawRow(
         columns={"question": question, "passage": passage, "label": label},
         context=passage,
@@ -33,48 +33,51 @@ def boolq(record: dict[str, Any]) -> RawRow:
 
 
 def rte(record: dict[str, Any]) -> RawRow:
-    """RTE: premise, hypothesis, entailment or not."""
-    return _inference(record, ENTAILMENT)
+    """Convert RTE: whether a premise entails a hypothesis."""
+    return _inference(record, RTE_LABELS)
 
 
 def cb(record: dict[str, Any]) -> RawRow:
-    """CommitmentBank: entailment, contradiction, neutral."""
-    return _inference(record, STANCE)
+    """Convert CommitmentBank: entailment, contradiction or neutral."""
+    return _inference(record, CB_LABELS)
 
 
 def copa(record: dict[str, Any]) -> RawRow:
-    """COPA: which of two is the cause, or the effect, of the premise."""
+    """Convert COPA: which of two alternatives is the cause or the effect of a premise.
+
+    Raises:
+        InvalidRow: A field is missing or has an unknown value.
+    """
     premise, first, second = (
-        text_of(record.get(key), key) for key in ("premise", "choice1", "choice2")
+        require_text(record.get(key), key) for key in ("premise", "choice1", "choice2")
     )
-    asks = text_of(record.get("question"), "question")
-    if asks not in ("cause", "effect"):
-        raise BadRow(f"question is {asks!r}, not cause or effect")
+    relation = require_text(record.get("question"), "question")
+    if relation not in ("cause", "effect"):
+        raise InvalidRow(f"question: {relation!r} is not cause or effect")
     options = (first, second)
     return RawRow(
         columns={
             "premise": premise,
             "choice1": first,
             "choice2": second,
-            "question": asks,
+            "question": relation,
             "label": record.get("label"),
         },
-        question=f"{premise} {asks}",
-        answer=choice(options, record.get("label")),
+        question=f"{premise} {relation}",
+        answer=option_at(options, record.get("label")),
         options=options,
-        words={"premise": premise, "asks": asks},
+        template_fields={"premise": premise, "relation": relation},
     )
 
 
 def multirc(record: dict[str, Any]) -> Iterator[RawRow]:
-    """MultiRC: a passage with questions, each with answers that are right or not."""
-    passage = record.get("passage")
-    passage = passage if isinstance(passage, dict) else {}
-    paragraph = text_of(passage.get("text"), "passage.text")
-    for asked in passage.get("questions") or []:
-        question = text_of(asked.get("question"), "question")
-        for offered in asked.get("answers") or []:
-            text, label = text_of(offered.get("text"), "answer"), _truth(offered)
+    """Convert MultiRC: passages with questions and candidate answers, one row per candidate."""
+    passage = mapping_at(record, "passage")
+    paragraph = require_text(passage.get("text"), "passage.text")
+    for entry in passage.get("questions") or []:
+        question = require_text(entry.get("question"), "question")
+        for candidate in entry.get("answers") or []:
+            text, label = require_text(candidate.get("text"), "answer"), _binary_label(candidate)
             yield RawRow(
                 columns={
                     "paragraph": paragraph,
@@ -86,22 +89,25 @@ def multirc(record: dict[str, Any]) -> Iterator[RawRow]:
                 question=f"{question} {text}",
                 answer=YES_NO[label],
                 options=YES_NO,
-                words={"asked": question, "offered": text},
+                template_fields={"passage_question": question, "candidate": text},
             )
 
 
 def record(record: dict[str, Any]) -> Iterator[RawRow]:
-    """ReCoRD: which entity of the passage stands for @placeholder in the query."""
-    passage = record.get("passage")
-    passage = passage if isinstance(passage, dict) else {}
-    text = text_of(passage.get("text"), "passage.text")
+    """Convert ReCoRD: which entity of the passage replaces @placeholder in the query.
+
+    Raises:
+        InvalidRow: A text or an answer is missing.
+    """
+    passage = mapping_at(record, "passage")
+    text = require_text(passage.get("text"), "passage.text")
     spans = passage.get("entities") or []
     entities = tuple(dict.fromkeys(text[s["start"] : s["end"] + 1] for s in spans))
-    for asked in record.get("qas") or []:
-        query = text_of(asked.get("query"), "query")
-        answers = tuple(dict.fromkeys(a["text"] for a in asked.get("answers") or []))
+    for entry in record.get("qas") or []:
+        query = require_text(entry.get("query"), "query")
+        answers = tuple(dict.fromkeys(a["text"] for a in entry.get("answers") or []))
         if not answers:
-            raise BadRow("a query without answer")
+            raise InvalidRow("a query without answer")
         yield RawRow(
             columns={
                 "passage": text,
@@ -118,55 +124,50 @@ def record(record: dict[str, Any]) -> Iterator[RawRow]:
 
 
 def wsc(record: dict[str, Any]) -> RawRow:
-    """Winograd schemas: whether a pronoun stands for a noun phrase."""
-    text, target = text_of(record.get("text"), "text"), record.get("target")
-    target = target if isinstance(target, dict) else {}
-    noun, pronoun = (text_of(target.get(key), key) for key in ("span1_text", "span2_text"))
-    label = _truth(record)
+    """Convert a Winograd schema: whether a pronoun refers to a noun phrase."""
+    text, target = require_text(record.get("text"), "text"), mapping_at(record, "target")
+    noun, pronoun = (require_text(target.get(key), key) for key in ("span1_text", "span2_text"))
+    label = _binary_label(record)
     return RawRow(
         columns={"text": text, **target, "label": label},
         question=f"{text} {noun} {pronoun}",
         answer=YES_NO[label],
         options=YES_NO,
-        words={"text": text, "noun": noun, "pronoun": pronoun},
+        template_fields={"text": text, "noun": noun, "pronoun": pronoun},
     )
 
 
 def wic(record: dict[str, Any]) -> RawRow:
-    """WiC: whether a word has the same meaning in two sentences."""
+    """Convert WiC: whether a word has the same meaning in two sentences."""
     word, first, second = (
-        text_of(record.get(key), key) for key in ("word", "sentence1", "sentence2")
+        require_text(record.get(key), key) for key in ("word", "sentence1", "sentence2")
     )
-    label = _truth(record)
+    label = _binary_label(record)
     return RawRow(
         columns={"word": word, "sentence1": first, "sentence2": second, "label": label},
         question=f"{word} {first} {second}",
         answer=YES_NO[label],
         options=YES_NO,
-        words={"word": word, "first": first, "second": second},
+        template_fields={"word": word, "first": first, "second": second},
     )
 
 
 def _inference(record: dict[str, Any], labels: tuple[str, ...]) -> RawRow:
-    premise, hypothesis = (text_of(record.get(key), key) for key in ("premise", "hypothesis"))
+    premise, hypothesis = (require_text(record.get(key), key) for key in ("premise", "hypothesis"))
     label = record.get("label")
     if label not in labels:
-        raise BadRow(f"label is {label!r}, not one of {', '.join(labels)}")
+        raise InvalidRow(f"label: {label!r} is not one of {', '.join(labels)}")
     return RawRow(
         columns={"premise": premise, "hypothesis": hypothesis, "label": labels.index(label)},
         context=premise,
         question=hypothesis,
-        answer=WORDED[label],
-        options=tuple(WORDED[name] for name in labels),
+        answer=ANSWER_BY_LABEL[label],
+        options=tuple(ANSWER_BY_LABEL[name] for name in labels),
     )
 
 
-def _passage(record: dict[str, Any]) -> str:
-    return text_of(record.get("passage"), "passage")
-
-
-def _truth(record: dict[str, Any]) -> int:
+def _binary_label(record: dict[str, Any]) -> int:
     label = record.get("label")
     if label not in (0, 1):  # True and False as well
-        raise BadRow(f"label is {label!r}, not true or false")
+        raise InvalidRow(f"label: {label!r} is not true or false")
     return int(label)

@@ -1,6 +1,6 @@
-"""Raw data sets by name: how a file breaks into records, and what a record means.
+"""Raw data sets by name: how to read the records of a file, and how to convert a record.
 
-A new data set: a function here or in a file beside, and a line below.
+To add a data set, write its functions in a module of this folder and add a line to the table below.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_pipelines.example import RejectedRow
-from data_pipelines.sources.part import BadRow, Part
+from data_pipelines.sources.part import InvalidRow, Part
 from data_pipelines.sources.raw import (
     ag_news,
     data_to_text,
@@ -22,68 +22,72 @@ from data_pipelines.sources.raw import (
     superglue,
     trec,
 )
-from data_pipelines.sources.raw.choices import choices
+from data_pipelines.sources.raw.choices import multiple_choice
 from data_pipelines.sources.raw.row import RawRow
-
-Records = Callable[[Part], Iterator[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """`convert` makes one row, or several, of a record; it raises BadRow."""
+class RawDataset:
+    """How to read one raw data set."""
 
-    records: Records
+    read: Callable[[Part], Iterator[tuple[int, Any]]]
+    """Yields row number and record of a file."""
     convert: Callable[[Any], RawRow | Iterator[RawRow]]
+    """Makes one or several rows of a record; raises InvalidRow."""
 
 
-def _headerless(part: Part) -> Iterator[tuple[int, Any]]:
-    return part.table(header=False)
+def _read_headerless_csv(part: Part) -> Iterator[tuple[int, Any]]:
+    return part.csv_rows(header=False)
 
 
-DATASETS: dict[str, DataSet] = {
-    "ag_news": DataSet(_headerless, ag_news.ag_news),
-    "arc": DataSet(Part.json_lines, choices),
-    "boolq": DataSet(Part.json_lines, superglue.boolq),
-    "cb": DataSet(Part.json_lines, superglue.cb),
-    "commonsense_qa": DataSet(Part.json_lines, choices),
-    "copa": DataSet(Part.json_lines, superglue.copa),
-    "cosmos_qa": DataSet(Part.table, reading.cosmos_qa),
-    "dart": DataSet(Part.json_list, data_to_text.dart),
-    "dream": DataSet(Part.json_list, reading.dream),
-    "e2e": DataSet(data_to_text.e2e_records, data_to_text.e2e),
-    "mrpc": DataSet(mrpc.records, mrpc.mrpc),
-    "multirc": DataSet(Part.json_lines, superglue.multirc),
-    "piqa": DataSet(piqa.records, piqa.piqa),
-    "qasc": DataSet(Part.json_lines, choices),
-    "qed": DataSet(Part.json_lines, qed.qed),
-    "quail": DataSet(Part.json_lines, reading.quail),
-    "record": DataSet(Part.json_lines, superglue.record),
-    "rotten_tomatoes": DataSet(sentiment.by_file, sentiment.sst2),
-    "rte": DataSet(Part.json_lines, superglue.rte),
-    "sst2": DataSet(Part.lines, sentiment.sst2),
-    "trec": DataSet(Part.lines, trec.trec),
-    "wic": DataSet(Part.json_lines, superglue.wic),
-    "wsc": DataSet(Part.json_lines, superglue.wsc),
+DATASETS: dict[str, RawDataset] = {
+    "ag_news": RawDataset(_read_headerless_csv, ag_news.ag_news),
+    "arc": RawDataset(Part.json_lines, multiple_choice),
+    "boolq": RawDataset(Part.json_lines, superglue.boolq),
+    "cb": RawDataset(Part.json_lines, superglue.cb),
+    "commonsense_qa": RawDataset(Part.json_lines, multiple_choice),
+    "copa": RawDataset(Part.json_lines, superglue.copa),
+    "cosmos_qa": RawDataset(Part.csv_rows, reading.cosmos_qa),
+    "dart": RawDataset(Part.json_list, data_to_text.dart),
+    "dream": RawDataset(Part.json_list, reading.dream),
+    "e2e": RawDataset(data_to_text.read_e2e, data_to_text.e2e),
+    "mrpc": RawDataset(mrpc.read_mrpc, mrpc.mrpc),
+    "multirc": RawDataset(Part.json_lines, superglue.multirc),
+    "piqa": RawDataset(piqa.read_piqa, piqa.piqa),
+    "qasc": RawDataset(Part.json_lines, multiple_choice),
+    "qed": RawDataset(Part.json_lines, qed.qed),
+    "quail": RawDataset(Part.json_lines, reading.quail),
+    "record": RawDataset(Part.json_lines, superglue.record),
+    "rotten_tomatoes": RawDataset(sentiment.read_rotten_tomatoes, sentiment.sst2),
+    "rte": RawDataset(Part.json_lines, superglue.rte),
+    "sst2": RawDataset(Part.lines, sentiment.sst2),
+    "trec": RawDataset(Part.lines, trec.trec),
+    "wic": RawDataset(Part.json_lines, superglue.wic),
+    "wsc": RawDataset(Part.json_lines, superglue.wsc),
 }
 
 
-def rows(part: Part) -> Iterator[tuple[int, int, RawRow | RejectedRow]]:
-    """(row, place in the row, content) of the data set that the catalog names for the part."""
+def read_rows(part: Part) -> Iterator[tuple[int, int, RawRow | RejectedRow]]:
+    """Read the data set that the catalog names for a file.
+
+    Yields:
+        Number of the source row, index of the example within that row, and its content.
+    """
     dataset = DATASETS[part.options["dataset"]]
-    for row, record in dataset.records(part):
+    for row, record in dataset.read(part):
         if isinstance(record, RejectedRow):
             yield row, 0, record
             continue
         try:
             converted = dataset.convert(record)
-            found = [converted] if isinstance(converted, RawRow) else list(converted)
-            if not found:
-                raise BadRow("nothing is asked")
-        except BadRow as reason:
-            yield row, 0, part.refused(row, str(reason), record)
+            contents = [converted] if isinstance(converted, RawRow) else list(converted)
+            if not contents:
+                raise InvalidRow("no question")
+        except InvalidRow as reason:
+            yield row, 0, part.reject(row, str(reason), record)
         except (AttributeError, KeyError, TypeError) as error:
-            # Deep inside a nested record something is not of the type it should have.
-            yield row, 0, part.refused(row, f"not of the format: {error}", record)
+            # A value within a nested record has an unexpected type.
+            yield row, 0, part.reject(row, f"unexpected structure: {error}", record)
         else:
-            for item, content in enumerate(found):
+            for item, content in enumerate(contents):
                 yield row, item, content

@@ -1,11 +1,11 @@
-"""TREC questions by kind of answer (Li & Roth 2002): `COARSE:fine question`, Latin-1."""
+"""TREC, questions by type of answer (Li & Roth 2002): `COARSE:fine question` in Latin-1."""
 
 from __future__ import annotations
 
-from data_pipelines.sources.part import BadRow
+from data_pipelines.sources.part import InvalidRow
 from data_pipelines.sources.raw.row import RawRow
 
-COARSE = {
+ANSWER_BY_COARSE_LABEL = {
     "ABBR": "abbreviation",
     "ENTY": "entity",
     "DESC": "description",
@@ -13,7 +13,7 @@ COARSE = {
     "LOC": "location",
     "NUM": "number",
 }
-FINE = (
+FINE_LABELS = (
     *("ABBR:abb", "ABBR:exp"),
     *("ENTY:animal", "ENTY:body", "ENTY:color", "ENTY:cremat", "ENTY:currency", "ENTY:dismed"),
     *("ENTY:event", "ENTY:food", "ENTY:instru", "ENTY:lang", "ENTY:letter", "ENTY:other"),
@@ -25,25 +25,29 @@ FINE = (
     *("NUM:code", "NUM:count", "NUM:date", "NUM:dist", "NUM:money", "NUM:ord", "NUM:other"),
     *("NUM:period", "NUM:perc", "NUM:speed", "NUM:temp", "NUM:volsize", "NUM:weight"),
 )
-"""The 50 fine labels in the order of the data set on the hub, which templates count on."""
+"""The 50 fine labels in the order of the data set on the Hugging Face hub; templates index it."""
 
 
 def trec(line: str) -> RawRow:
-    """What kind of answer a question asks for."""
+    """Convert a line: which type of answer a question has.
+
+    Raises:
+        InvalidRow: The label is unknown, or the question is missing.
+    """
     label, _, question = line.strip().partition(" ")
     coarse, _, _ = label.partition(":")
-    if coarse not in COARSE or label not in FINE:
-        raise BadRow(f"unknown label {label!r}")
+    if coarse not in ANSWER_BY_COARSE_LABEL or label not in FINE_LABELS:
+        raise InvalidRow(f"unknown label {label!r}")
     if not question.strip():
-        raise BadRow("no question")
+        raise InvalidRow("no question")
     text = question.strip()
     return RawRow(
         columns={
             "text": text,
-            "coarse_label": list(COARSE).index(coarse),
-            "fine_label": FINE.index(label),
+            "coarse_label": list(ANSWER_BY_COARSE_LABEL).index(coarse),
+            "fine_label": FINE_LABELS.index(label),
         },
         question=text,
-        answer=COARSE[coarse],
-        options=tuple(COARSE.values()),
+        answer=ANSWER_BY_COARSE_LABEL[coarse],
+        options=tuple(ANSWER_BY_COARSE_LABEL.values()),
     )

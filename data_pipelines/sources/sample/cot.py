@@ -1,4 +1,4 @@
-"""CoT of the sample: small word problems, each with its reasoning."""
+"""The sample's chain-of-thought families: word problems with a rationale."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ FAMILIES = (
             "There were {a} {thing}s. {name} added {b} more. How many are there now?",
             "How many {thing}s does {name} have after getting {b} more than the first {a}?",
         ),
-        make=_add,
+        draw=_add,
     ),
     Family(
         name="subtract_story",
@@ -72,7 +72,7 @@ FAMILIES = (
             "There were {a} {thing}s. {name} took away {b}. How many are left?",
             "How many {thing}s are left when {name} gives away {b} of {a}?",
         ),
-        make=_subtract,
+        draw=_subtract,
     ),
     Family(
         name="double_story",
@@ -81,7 +81,7 @@ FAMILIES = (
             "{name} had {a} {thing}s and now has two times as many. How many is that?",
             "What is two times {a} {thing}s?",
         ),
-        make=_double,
+        draw=_double,
     ),
     Family(
         name="older_story",
@@ -90,16 +90,16 @@ FAMILIES = (
             "Who is older, {p} with {a} years or {q} with {b} years?",
             "{p} is {a}. {q} is {b}. Which of them is older?",
         ),
-        make=_compare,
+        draw=_compare,
     ),
     Family(
         name="combine_story",
-        heldout=True,
+        held_out=True,
         templates=(
             "{p} has {a} {thing}s and {q} has {b} more. How many {thing}s are there?",
             "{p} found {a} {thing}s. {q} added {b}. How many do they have?",
             "How many {thing}s do {p} and {q} have with {a} and {b}?",
         ),
-        make=_combine,
+        draw=_combine,
     ),
 )

@@ -1,4 +1,4 @@
-"""A task family of the sample: how one item is made, and how it may be asked for."""
+"""A task family of the generated sample: how to draw an item, and templates that phrase it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class SampleItem:
-    """One question. `fields` fill a template; `options` is None where the answer is free text."""
+    """The content of one question.
+
+    `fields` fill a template; `options` is None for free-form answers; `rationale` is empty except
+    in chain-of-thought families.
+    """
 
     fields: dict[str, str]
     target: str
@@ -20,18 +24,18 @@ class SampleItem:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A named task: `make` draws an item, `templates` are the ways to ask for it."""
+    """A named task: `draw` generates an item, `templates` are phrasings of its question."""
 
     name: str
     templates: tuple[str, ...]
-    make: Callable[[random.Random], SampleItem] = field(repr=False)
-    heldout: bool = False
-    """Never trained on: its items are the evaluation."""
+    draw: Callable[[random.Random], SampleItem] = field(repr=False)
+    held_out: bool = False
+    """Whether the family is excluded from training; its items are then the evaluation items."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """An item put into words by one of its family's templates."""
+class SampleQuestion:
+    """An item phrased with one of its family's templates."""
 
     family: str
     index: int
@@ -41,19 +45,19 @@ class Question:
 
     @property
     def options_block(self) -> str:
-        """FLAN's way to show options, or nothing."""
+        """The options in FLAN's format; empty without options."""
         if self.item.options is None:
             return ""
         return "\nOPTIONS:\n" + "\n".join(f"- {option}" for option in self.item.options)
 
 
-def question(family: Family, seed: int, split: str, index: int) -> Question:
-    """Item `index` of a family: the same whoever asks, in whatever order."""
+def draw_question(family: Family, seed: int, split: str, index: int) -> SampleQuestion:
+    """Generate question `index` of a family; it depends on the arguments only."""
     key = f"{seed}/{split}/{family.name}/{index}".encode()
     rng = random.Random(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
-    item = family.make(rng)
+    item = family.draw(rng)
     template = rng.randrange(len(family.templates))
-    return Question(
+    return SampleQuestion(
         family=family.name,
         index=index,
         template=template,
@@ -63,10 +67,12 @@ def question(family: Family, seed: int, split: str, index: int) -> Question:
 
 
 def shuffled(rng: random.Random, values: Sequence[str]) -> tuple[str, ...]:
-    """The values in random order."""
+    """Return the values in random order."""
     return tuple(rng.sample(values, len(values)))
 
 
-def others(rng: random.Random, pool: Sequence[str], taken: Sequence[str], n: int) -> list[str]:
-    """`n` values of the pool that are not taken."""
-    return rng.sample([value for value in pool if value not in taken], n)
+def sample_others(
+    rng: random.Random, pool: Sequence[str], excluded: Sequence[str], n: int
+) -> list[str]:
+    """Draw `n` different values of the pool, none of them excluded."""
+    return rng.sample([value for value in pool if value not in excluded], n)

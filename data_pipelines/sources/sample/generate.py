@@ -1,13 +1,14 @@
-"""Writes the sample, each mixture in the format in which FLAN publishes it.
+"""Generate the sample, each mixture in the format in which FLAN publishes it.
 
-Muffin and T0-SF as rendered JSON lines, NIV2 as task files, CoT as TSV; held-out families as
-benchmark items; a plain-text corpus. Deterministic: every row depends on its own key alone.
+Muffin and T0-SF are rendered JSON lines, NIV2 task files, CoT TSV files; the items of held-out
+families are evaluation files, and a plain-text corpus serves pre-training. The output is
+deterministic: each row depends on its own seed, split, family and index only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from data_pipelines.params import SampleParams
 from data_pipelines.sources.sample import cot, muffin, niv2, t0_sf
-from data_pipelines.sources.sample.family import Family, Question, question
+from data_pipelines.sources.sample.family import Family, SampleQuestion, draw_question
 from data_pipelines.sources.sample.text import document
 from data_pipelines.sources.source import Source
 
@@ -33,47 +34,49 @@ def _generated(format: str, files: str, **fields: Any) -> Source:
     )
 
 
-_COMPOSES = {"allow_exemplars": True}
+_RENDERED_OPTIONS = {"allow_exemplars": True}
 SOURCES: dict[str, Source] = {
     "sample/muffin": _generated(
-        "flan_export", "muffin/*.jsonl", mixture="muffin", options=_COMPOSES
+        "flan_export", "muffin/*.jsonl", mixture="muffin", options=_RENDERED_OPTIONS
     ),
-    "sample/t0_sf": _generated("flan_export", "t0_sf/*.jsonl", mixture="t0_sf", options=_COMPOSES),
+    "sample/t0_sf": _generated(
+        "flan_export", "t0_sf/*.jsonl", mixture="t0_sf", options=_RENDERED_OPTIONS
+    ),
     "sample/niv2": _generated("niv2_json", "niv2/sample_*.json", mixture="niv2"),
     "sample/cot": _generated("cot_tsv", "cot/sample_*.tsv", mixture="cot"),
     "sample/text": _generated("text", "text/sample.txt", mixture="text"),
-    "sample/benchmarks": _generated("items", "benchmarks/sample/*.jsonl", suite="sample"),
+    "sample/eval_data": _generated("items", "eval_data/sample/*.jsonl", suite="sample"),
 }
-"""What the generated files are, in the words of the catalog."""
+"""The generated files as sources, in the form of the catalog."""
 
 
 def generate(folder: Path, params: SampleParams) -> None:
-    """Fills `folder` with muffin/, t0_sf/, niv2/, cot/, text/ and benchmarks/sample/."""
-    work = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
-    for mixture, family in tqdm(work, desc="sample", unit="family"):
-        if family.heldout:
-            target = folder / "benchmarks" / "sample" / f"{family.name}.jsonl"
-            items = _draw(family, params.seed, "test", params.held_out_items)
-            _write_lines(target, (_benchmark_item(mixture, q) for q in items))
+    """Write muffin/, t0_sf/, niv2/, cot/, text/ and eval_data/sample/ into `folder`."""
+    families = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
+    for mixture, family in tqdm(families, desc="sample", unit="family"):
+        if family.held_out:
+            path = folder / "eval_data" / "sample" / f"{family.name}.jsonl"
+            questions = _draw(family, params.seed, "test", params.held_out_items)
+            _write_json_lines(path, (_to_eval_item(mixture, q) for q in questions))
             continue
-        rows = _draw(family, params.seed, "train", params.examples_per_family)
+        questions = _draw(family, params.seed, "train", params.examples_per_family)
         if mixture == "niv2":
-            _write_niv2(folder / "niv2" / f"sample_{family.name}.json", family, rows)
+            _write_niv2(folder / "niv2" / f"sample_{family.name}.json", family, questions)
         elif mixture == "cot":
-            lines = (f"{q.instruction}\t{q.item.target}\t{q.item.rationale}" for q in rows)
-            _write_text(folder / "cot" / f"sample_{family.name}_train.tsv", lines)
+            lines = (f"{q.instruction}\t{q.item.target}\t{q.item.rationale}" for q in questions)
+            _write_lines(folder / "cot" / f"sample_{family.name}_train.tsv", lines)
         else:
-            target = folder / mixture / f"sample_{family.name}.jsonl"
-            _write_lines(target, (_rendered(mixture, q) for q in rows))
+            path = folder / mixture / f"sample_{family.name}.jsonl"
+            _write_json_lines(path, (_to_flan_row(mixture, q) for q in questions))
     documents = (document(params.seed, i) for i in range(params.text_documents))
-    _write_text(folder / "text" / "sample.txt", documents)
+    _write_lines(folder / "text" / "sample.txt", documents)
 
 
-def _draw(family: Family, seed: int, split: str, count: int) -> Iterator[Question]:
-    return (question(family, seed, split, index) for index in range(count))
+def _draw(family: Family, seed: int, split: str, count: int) -> Iterator[SampleQuestion]:
+    return (draw_question(family, seed, split, index) for index in range(count))
 
 
-def _rendered(mixture: str, q: Question) -> dict[str, Any]:
+def _to_flan_row(mixture: str, q: SampleQuestion) -> dict[str, Any]:
     return {
         "inputs": q.instruction + q.options_block,
         "targets": q.item.target,
@@ -85,38 +88,38 @@ def _rendered(mixture: str, q: Question) -> dict[str, Any]:
     }
 
 
-def _benchmark_item(mixture: str, q: Question) -> dict[str, Any]:
-    text, asked = q.instruction + q.options_block, q.instruction
+def _to_eval_item(mixture: str, q: SampleQuestion) -> dict[str, Any]:
+    text, question = q.instruction + q.options_block, q.instruction
     if mixture == "niv2":
-        asked = q.item.fields["input"]
+        question = q.item.fields["input"]
         text = f"Definition: {q.instruction} Input: {q.item.fields['input']} Output:"
     return {
         "id": f"{q.family}-{q.index}",
         "text": text,
         "answer": q.item.target,
         "options": q.item.options,
-        "question": asked,
+        "question": question,
     }
 
 
-def _write_niv2(path: Path, family: Family, rows: Iterator[Question]) -> None:
+def _write_niv2(path: Path, family: Family, questions: Iterator[SampleQuestion]) -> None:
     instances = [
         {
             "id": f"{family.name}-{q.index}",
             "input": q.item.fields["input"],
             "output": [q.item.target],
         }
-        for q in rows
+        for q in questions
     ]
     task = {"Source": ["sample"], "Definition": list(family.templates), "Instances": instances}
-    _write_text(path, [json.dumps(task)])
+    _write_lines(path, [json.dumps(task)])
 
 
-def _write_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    _write_text(path, (json.dumps(row) for row in rows))
+def _write_json_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    _write_lines(path, (json.dumps(row) for row in rows))
 
 
-def _write_text(path: Path, lines: Iterator[str] | list[str]) -> None:
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(line + "\n" for line in lines)

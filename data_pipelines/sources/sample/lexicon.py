@@ -1,4 +1,4 @@
-"""The small world that the generated sample talks about."""
+"""Vocabulary of the generated sample."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Muffin of the sample: classification, entailment, membership; options are shown."""
+"""The sample's Muffin families: classification, entailment, list membership; with options."""
 
 from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, SampleItem, others, shuffled
+from data_pipelines.sources.sample.family import Family, SampleItem, sample_others, shuffled
 from data_pipelines.sources.sample.lexicon import BAD, CATEGORIES, CATEGORY_OF, GOOD, NAMES, THINGS
 
 YES_NO = ("yes", "no")
@@ -55,7 +55,11 @@ def _topic_pair(rng: Random) -> SampleItem:
 def _entailment(rng: Random) -> SampleItem:
     thing, name = rng.choice(THINGS), rng.choice(NAMES)
     true = rng.random() < 0.5
-    kind = CATEGORY_OF[thing] if true else others(rng, list(CATEGORIES), [CATEGORY_OF[thing]], 1)[0]
+    kind = (
+        CATEGORY_OF[thing]
+        if true
+        else sample_others(rng, list(CATEGORIES), [CATEGORY_OF[thing]], 1)[0]
+    )
     return SampleItem(
         fields={"premise": f"{name} has a {thing}.", "hypothesis": f"{name} has a kind of {kind}."},
         target="yes" if true else "no",
@@ -97,7 +101,7 @@ FAMILIES = (
             "What is the feeling of this film review? {text}",
             "Classify the review. {text}",
         ),
-        make=lambda rng: _sentiment(rng, "film"),
+        draw=lambda rng: _sentiment(rng, "film"),
     ),
     Family(
         name="sentiment_book",
@@ -106,17 +110,17 @@ FAMILIES = (
             "Did the reader like the book? {text}",
             "Classify the opinion. {text}",
         ),
-        make=lambda rng: _sentiment(rng, "book"),
+        draw=lambda rng: _sentiment(rng, "book"),
     ),
     Family(
         name="sentiment_meal",
-        heldout=True,
+        held_out=True,
         templates=(
             "Restaurant review: {text} Is it positive or negative?",
             "What is the feeling of the guest? {text}",
             "Classify what was said about the meal. {text}",
         ),
-        make=lambda rng: _sentiment(rng, "meal"),
+        draw=lambda rng: _sentiment(rng, "meal"),
     ),
     Family(
         name="topic_word",
@@ -125,7 +129,7 @@ FAMILIES = (
             "Choose the group of this word: {word}",
             "A {word} is a kind of what?",
         ),
-        make=_topic_word,
+        draw=_topic_word,
     ),
     Family(
         name="topic_sentence",
@@ -134,17 +138,17 @@ FAMILIES = (
             "Choose the topic of the sentence. {text}",
             "{text} What is the topic?",
         ),
-        make=_topic_sentence,
+        draw=_topic_sentence,
     ),
     Family(
         name="topic_pair",
-        heldout=True,
+        held_out=True,
         templates=(
             "What are {a} and {b}?",
             "Choose the group of these words: {a} {b}",
             "What kind of thing is a {a} and also a {b}?",
         ),
-        make=_topic_pair,
+        draw=_topic_pair,
     ),
     Family(
         name="entailment",
@@ -153,7 +157,7 @@ FAMILIES = (
             "Premise: {premise} Hypothesis: {hypothesis} Does the premise entail it?",
             "{premise} Is it true that {hypothesis}",
         ),
-        make=_entailment,
+        draw=_entailment,
     ),
     Family(
         name="same_statement",
@@ -162,7 +166,7 @@ FAMILIES = (
             "First: {a} Second: {b} Are they equal?",
             "Is the second a copy of the first? {a} {b}",
         ),
-        make=_same_person,
+        draw=_same_person,
     ),
     Family(
         name="word_in_list",
@@ -171,7 +175,7 @@ FAMILIES = (
             "List: {list}. Does it contain the word {value}?",
             "{list}. Is {value} one of these?",
         ),
-        make=lambda rng: _membership(rng, THINGS),
+        draw=lambda rng: _membership(rng, THINGS),
     ),
     Family(
         name="name_in_list",
@@ -180,6 +184,6 @@ FAMILIES = (
             "Guests: {list}. Did {value} come?",
             "{list}. Is {value} one of these people?",
         ),
-        make=lambda rng: _membership(rng, NAMES),
+        draw=lambda rng: _membership(rng, NAMES),
     ),
 )

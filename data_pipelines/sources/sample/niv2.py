@@ -1,4 +1,4 @@
-"""NIV2 of the sample: list and string work, extraction, comparison; a definition and an input."""
+"""The sample's NIV2 families: lists, strings, extraction and comparison; definition and input."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _count(rng: Random) -> SampleItem:
     return SampleItem(fields={"input": " ".join(rng.sample(THINGS, n))}, target=str(n))
 
 
-def _extract(rng: Random, wanted: str) -> SampleItem:
-    found = {
+def _extract(rng: Random, field: str) -> SampleItem:
+    values = {
         "name": rng.choice(NAMES),
         "number": str(rng.randint(2, 99)),
         "colour": rng.choice(COLOURS),
@@ -43,8 +43,8 @@ def _extract(rng: Random, wanted: str) -> SampleItem:
             "{name} bought {number} {colour} {thing}s at the {place}.",
             "At the {place}, {name} found {number} {colour} {thing}s.",
         )
-    ).format(**found)
-    return SampleItem(fields={"input": text}, target=found[wanted])
+    ).format(**values)
+    return SampleItem(fields={"input": text}, target=values[field])
 
 
 def _next_number(rng: Random) -> SampleItem:
@@ -70,99 +70,99 @@ FAMILIES = (
     Family(
         name="first_word",
         templates=("Give the first word of the list.", "What is the first word of the list?"),
-        make=lambda rng: _at(rng, THINGS, 0),
+        draw=lambda rng: _at(rng, THINGS, 0),
     ),
     Family(
         name="last_word",
         templates=("Give the last word of the list.", "What is the last word of the list?"),
-        make=lambda rng: _at(rng, THINGS, -1),
+        draw=lambda rng: _at(rng, THINGS, -1),
     ),
     Family(
         name="second_word",
         templates=("Give the second word of the list.", "What is the second word of the list?"),
-        make=lambda rng: _at(rng, THINGS, 1),
+        draw=lambda rng: _at(rng, THINGS, 1),
     ),
     Family(
         name="first_number",
         templates=("Give the first number of the list.", "What is the first number of the list?"),
-        make=lambda rng: _at(rng, NUMBERS, 0),
+        draw=lambda rng: _at(rng, NUMBERS, 0),
     ),
     Family(
         name="last_name",
         templates=("Give the last name of the list.", "What is the last name of the list?"),
-        make=lambda rng: _at(rng, NAMES, -1),
+        draw=lambda rng: _at(rng, NAMES, -1),
     ),
     Family(
         name="first_name",
-        heldout=True,
+        held_out=True,
         templates=("Give the first name of the list.", "What is the first name of the list?"),
-        make=lambda rng: _at(rng, NAMES, 0),
+        draw=lambda rng: _at(rng, NAMES, 0),
     ),
     Family(
         name="reverse_list",
         templates=("Write the list in reverse order.", "Turn the list around."),
-        make=_reverse,
+        draw=_reverse,
     ),
     Family(
         name="copy_list",
         templates=("Repeat the input.", "Write the list again as it is."),
-        make=_copy,
+        draw=_copy,
     ),
     Family(
         name="count_words",
         templates=("Count the words in the list.", "How many words are in the list?"),
-        make=_count,
+        draw=_count,
     ),
     Family(
         name="extract_name",
         templates=("Find the name in the text.", "Which name is in the text?"),
-        make=lambda rng: _extract(rng, "name"),
+        draw=lambda rng: _extract(rng, "name"),
     ),
     Family(
         name="extract_number",
         templates=("Find the number in the text.", "Which number is in the text?"),
-        make=lambda rng: _extract(rng, "number"),
+        draw=lambda rng: _extract(rng, "number"),
     ),
     Family(
         name="extract_place",
         templates=("Find the place in the text.", "Which place is in the text?"),
-        make=lambda rng: _extract(rng, "place"),
+        draw=lambda rng: _extract(rng, "place"),
     ),
     Family(
         name="extract_colour",
-        heldout=True,
+        held_out=True,
         templates=("Find the colour in the text.", "Which colour is in the text?"),
-        make=lambda rng: _extract(rng, "colour"),
+        draw=lambda rng: _extract(rng, "colour"),
     ),
     Family(
         name="next_number",
         templates=("Continue the numbers with the next one.", "Which number comes next?"),
-        make=_next_number,
+        draw=_next_number,
     ),
     Family(
         name="next_letter",
         templates=("Continue the letters with the next one.", "Which letter comes next?"),
-        make=_next_letter,
+        draw=_next_letter,
     ),
     Family(
         name="largest_of_two",
         templates=("Give the largest number.", "Which number is the largest?"),
-        make=lambda rng: _extreme(rng, 2, largest=True),
+        draw=lambda rng: _extreme(rng, 2, largest=True),
     ),
     Family(
         name="smallest_of_two",
         templates=("Give the smallest number.", "Which number is the smallest?"),
-        make=lambda rng: _extreme(rng, 2, largest=False),
+        draw=lambda rng: _extreme(rng, 2, largest=False),
     ),
     Family(
         name="largest_of_three",
         templates=("Give the largest number.", "Which number is the largest?"),
-        make=lambda rng: _extreme(rng, 3, largest=True),
+        draw=lambda rng: _extreme(rng, 3, largest=True),
     ),
     Family(
         name="smallest_of_three",
-        heldout=True,
+        held_out=True,
         templates=("Give the smallest number.", "Which number is the smallest?"),
-        make=lambda rng: _extreme(rng, 3, largest=False),
+        draw=lambda rng: _extreme(rng, 3, largest=False),
     ),
 )

@@ -1,10 +1,10 @@
-"""T0-SF of the sample: reading a short story and answering about it."""
+"""The sample's T0-SF families: questions about a short text, and choices among words."""
 
 from __future__ import annotations
 
 from random import Random
 
-from data_pipelines.sources.sample.family import Family, SampleItem, others, shuffled
+from data_pipelines.sources.sample.family import Family, SampleItem, sample_others, shuffled
 from data_pipelines.sources.sample.lexicon import CATEGORIES, COLOURS, NAMES, PLACES, SIZES, THINGS
 
 
@@ -74,7 +74,7 @@ def _pick_category(rng: Random) -> SampleItem:
     return SampleItem(fields={"kind": topics[0]}, target=words[0], options=shuffled(rng, words))
 
 
-def _odd_one_out(rng: Random) -> SampleItem:
+def _odd_word(rng: Random) -> SampleItem:
     topic, other = rng.sample(list(CATEGORIES), 2)
     words = [*rng.sample(CATEGORIES[topic], 3), rng.choice(CATEGORIES[other])]
     order = shuffled(rng, words)
@@ -83,7 +83,7 @@ def _odd_one_out(rng: Random) -> SampleItem:
 
 def _mentioned(rng: Random) -> SampleItem:
     thing, place = rng.choice(THINGS), rng.choice(PLACES)
-    options = shuffled(rng, [thing, *others(rng, THINGS, [thing], 2)])
+    options = shuffled(rng, [thing, *sample_others(rng, THINGS, [thing], 2)])
     return SampleItem(
         fields={"story": f"{rng.choice(NAMES)} took a {thing} to the {place}."},
         target=thing,
@@ -99,7 +99,7 @@ FAMILIES = (
             "Read and answer. {story} Who is at the {place}?",
             "Who is at the {place}? {story}",
         ),
-        make=_who,
+        draw=_who,
     ),
     Family(
         name="qa_where",
@@ -108,7 +108,7 @@ FAMILIES = (
             "Read and answer. {story} Where is {name}?",
             "Where is {name}? {story}",
         ),
-        make=_where,
+        draw=_where,
     ),
     Family(
         name="qa_owner",
@@ -117,17 +117,17 @@ FAMILIES = (
             "Read and answer. {story} Who has the {thing}?",
             "Who has the {thing}? {story}",
         ),
-        make=_owner,
+        draw=_owner,
     ),
     Family(
         name="qa_what",
-        heldout=True,
+        held_out=True,
         templates=(
             "{story} What does {name} have?",
             "Read and answer. {story} What does {name} have?",
             "What does {name} have? {story}",
         ),
-        make=_what,
+        draw=_what,
     ),
     Family(
         name="colour_of",
@@ -136,17 +136,17 @@ FAMILIES = (
             "What is the colour of the {thing}? {story}",
             "Read and answer. {story} The {thing} is of which colour?",
         ),
-        make=lambda rng: _property(rng, COLOURS),
+        draw=lambda rng: _property(rng, COLOURS),
     ),
     Family(
         name="size_of",
-        heldout=True,
+        held_out=True,
         templates=(
             "{story} What size is the {thing}?",
             "What is the size of the {thing}? {story}",
             "Read and answer. {story} The {thing} is of which size?",
         ),
-        make=lambda rng: _property(rng, SIZES),
+        draw=lambda rng: _property(rng, SIZES),
     ),
     Family(
         name="pick_category",
@@ -155,7 +155,7 @@ FAMILIES = (
             "Choose the {kind}.",
             "One of these words is a {kind}. Which one?",
         ),
-        make=_pick_category,
+        draw=_pick_category,
     ),
     Family(
         name="odd_one_out",
@@ -164,7 +164,7 @@ FAMILIES = (
             "Find the word of another kind: {words}",
             "{words}. Which is the odd one?",
         ),
-        make=_odd_one_out,
+        draw=_odd_word,
     ),
     Family(
         name="mentioned",
@@ -173,6 +173,6 @@ FAMILIES = (
             "Which of these does the text name? {story}",
             "Read and answer. {story} What was taken?",
         ),
-        make=_mentioned,
+        draw=_mentioned,
     ),
 )

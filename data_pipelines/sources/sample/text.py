@@ -1,4 +1,4 @@
-"""Plain text about the sample's world: what a model can know before any instruction."""
+"""The sample's plain text for pre-training: the facts of its tasks, without instructions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _story(rng: random.Random) -> str:
     people, places, things = rng.sample(NAMES, 3), rng.sample(PLACES, 3), rng.sample(THINGS, 3)
     order = rng.sample(range(3), 3)
     if rng.random() < 0.5:
-        told = [f"{p} is at the {q}." for p, q in zip(people, places, strict=True)]
-        again = [f"at the {places[i]} there is {people[i]}." for i in order]
+        statements = [f"{p} is at the {q}." for p, q in zip(people, places, strict=True)]
+        restatements = [f"at the {places[i]} there is {people[i]}." for i in order]
     else:
-        told = [f"{p} has the {q}." for p, q in zip(people, things, strict=True)]
-        again = [f"the {things[i]} is what {people[i]} has." for i in order]
-    return " ".join([*told, *again])
+        statements = [f"{p} has the {q}." for p, q in zip(people, things, strict=True)]
+        restatements = [f"the {things[i]} is what {people[i]} has." for i in order]
+    return " ".join([*statements, *restatements])
 
 
 def _scene(rng: random.Random) -> str:
@@ -81,6 +81,6 @@ WRITERS = (_facts, _story, _scene, _opinion, _numbers, _letters, _sums, _order, 
 
 
 def document(seed: int, index: int) -> str:
-    """Document `index` of the corpus that `seed` names."""
+    """Generate document `index`; it depends on the seed and the index only."""
     rng = random.Random(stable_hash(seed, "text", index))
     return rng.choice(WRITERS)(rng)
