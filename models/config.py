@@ -1,71 +1,70 @@
-"""What a T5-style model is made of. Sizes only: no weights, no torch."""
+"""Configuration of a T5-style model, dense or with MoE layers. Imports no torch."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from models.choices import Activation, RouterName, invalid_choice
 from models.errors import ConfigError
-
-ACTIVATIONS = ("relu", "gated_gelu")
+from models.legacy_config import with_present_names
 
 
 @dataclass(frozen=True, kw_only=True)
 class MoEConfig:
-    """The sparse half of a model: which blocks hold experts and how tokens reach them."""
+    """Configuration of the MoE layers: their number, router, capacity and auxiliary losses."""
 
     num_experts: int
     """Experts in each MoE layer (E)."""
-    router: str = "switch"
-    """A key of `models.architecture.moe.routers.table.ROUTERS`."""
+    router: RouterName = "switch"
+    """Router of the encoder, and of the decoder unless `decoder_router` is set."""
     top_k: int = 1
-    """Experts used by each token; with expert_choice, by a token on average."""
-    decoder_router: str | None = None
-    """Router of the decoder; null: the same. expert_choice needs another one there."""
+    """Experts per token; with expert_choice, experts per token on average."""
+    decoder_router: RouterName | None = None
+    """Router of the decoder; null: `router`. expert_choice is not causal and needs another one."""
     decoder_top_k: int | None = None
-    """Experts used by each token of the decoder; null: top_k."""
+    """Experts per token in the decoder; null: `top_k`."""
     moe_every: int = 2
-    """Every how many blocks of a stack the feed-forward layer is an MoE layer."""
+    """The last feed-forward layer of every `moe_every` blocks is an MoE layer."""
     capacity_factor_train: float | None = 1.25
-    """Rows an expert accepts, as a multiple of tokens * top_k / E; null drops no token."""
+    """Expert capacity in training, as a multiple of tokens * top_k / E; null: dropless."""
     capacity_factor_eval: float | None = 2.0
-    """The same outside training."""
+    """Expert capacity in evaluation, in the same unit; null: dropless."""
     min_capacity: int = 4
-    """Fewest rows an expert accepts, however small the batch."""
+    """Lower bound of the expert capacity, in tokens."""
     group_rows: int | None = None
-    """Batch rows that share a group, within which capacity is counted (GShard, section 2.2);
-    null: all rows of a process are one group. At 1 no row depends on its neighbours."""
+    """Batch rows per group; capacity is counted within a group (GShard, section 2.2).
+    Null: all rows of a rank form one group. 1: rows are routed independently of each other."""
     batch_priority: bool = False
-    """When an expert is full, drop the tokens with the lowest gate, not the last ones
+    """When an expert is full, drop the tokens with the lowest gate instead of the last ones
     (V-MoE, Riquelme et al., arXiv 2106.05974, section 4)."""
     dense_residual: bool = False
-    """Keep a dense feed-forward layer beside each MoE layer (ST-MoE)."""
+    """Add the output of a dense feed-forward layer to that of each MoE layer (ST-MoE)."""
     load_balance_loss_weight: float = 0.01
-    """Weight of the load-balance loss (Switch, eq. 4)."""
+    """Weight of the load-balancing loss (Switch, eq. 4)."""
     z_loss_weight: float = 0.0
     """Weight of the router z-loss (ST-MoE, eq. 5)."""
     expert_dropout: float = 0.2
-    """Dropout inside experts while fine-tuning (Switch, section 2.4)."""
+    """Dropout inside the experts in training (Switch, section 2.4)."""
     jitter: float = 0.0
-    """Router input is multiplied by uniform(1 - jitter, 1 + jitter) in training."""
+    """In training the router's input is multiplied by uniform(1 - jitter, 1 + jitter)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """An encoder-decoder of the T5 v1.1 family; `moe=None` is the dense twin."""
+    """Configuration of a T5 v1.1 encoder-decoder; `moe=None` is a dense model."""
 
     vocab_size: int
     d_model: int
     d_ff: int
     num_heads: int
     d_kv: int
+    """Size of an attention head."""
     num_layers: int
-    """Blocks in the encoder, and again in the decoder."""
-    activation: str = "gated_gelu"
-    """relu (T5 v1.0, Switch) or gated_gelu (T5 v1.1, ST-MoE, EC)."""
+    """Blocks in the encoder, and the same number in the decoder."""
+    activation: Activation = "gated_gelu"
+    """relu (T5 v1.0, Switch) or gated_gelu (T5 v1.1, ST-MoE, expert choice)."""
     tie_word_embeddings: bool = False
     """Share the input embedding with the output layer (T5 v1.0)."""
     relative_attention_num_buckets: int = 32
@@ -77,17 +76,17 @@ class ModelConfig:
         for name in ("vocab_size", "d_model", "d_ff", "num_heads", "d_kv", "num_layers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        if self.activation not in ACTIVATIONS:
+        if self.activation not in get_args(Activation):
             raise ConfigError(
-                f"activation is {self.activation!r}: it must be one of {', '.join(ACTIVATIONS)}"
+                f"activation: {invalid_choice(self.activation, get_args(Activation))}"
             )
         if self.moe is not None:
             _check_moe(self.moe, self.num_layers)
 
     def moe_layers(self) -> tuple[int, ...]:
-        """Indices of the blocks of a stack whose feed-forward layer is an MoE layer.
+        """Return the indices of the blocks of a stack whose feed-forward layer is an MoE layer.
 
-        The last block of every group of `moe_every` blocks, as in Switch and GShard.
+        The last block of every `moe_every` blocks, as in Switch and GShard.
         """
         if self.moe is None:
             return ()
@@ -95,7 +94,7 @@ class ModelConfig:
         return tuple(i for i in range(self.num_layers) if i % every == every - 1)
 
     def dense_twin(self) -> ModelConfig:
-        """The dense model of the same sizes: the partner of a fair comparison."""
+        """Return the dense counterpart: the same sizes without experts."""
         return dataclasses.replace(self, moe=None)
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,16 +102,20 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelConfig:
-        """Raises ConfigError on unknown or missing keys."""
-        data = dict(data)
+        """Build a configuration from `to_dict`'s form, or from that of release 0.1.0.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value is invalid.
+        """
+        data = with_present_names(data)
         moe = data.pop("moe", None)
         try:
             return cls(**data, moe=MoEConfig(**moe) if moe is not None else None)
         except TypeError as error:
-            raise ConfigError(f"not a model configuration: {error}") from None
+            raise ConfigError(f"invalid model configuration: {error}") from None
 
-    def moe_of(self, *, decoder: bool) -> MoEConfig:
-        """The sparse half as the encoder's or the decoder's layers see it."""
+    def stack_moe_config(self, *, decoder: bool) -> MoEConfig:
+        """Return the MoE configuration of one stack, with the decoder's overrides applied."""
         assert self.moe is not None
         moe = self.moe
         router, top_k = moe.router, moe.top_k
@@ -122,32 +125,29 @@ class ModelConfig:
             moe, router=router, top_k=top_k, decoder_router=None, decoder_top_k=None
         )
 
-    def digest(self) -> str:
-        """Short hash of the configuration, stable across processes."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 
 def _check_moe(moe: MoEConfig, num_layers: int) -> None:
     if moe.num_experts < 2:
         raise ConfigError(f"moe.num_experts is {moe.num_experts}: an MoE layer needs at least 2")
-    if not 1 <= moe.top_k <= moe.num_experts:
-        raise ConfigError(
-            f"moe.top_k is {moe.top_k}: it must lie between 1 and {moe.num_experts} experts"
-        )
+    for name in ("router", "decoder_router"):
+        router = getattr(moe, name)
+        if router is not None and router not in get_args(RouterName):
+            raise ConfigError(f"moe.{name}: {invalid_choice(router, get_args(RouterName))}")
+    for name in ("top_k", "decoder_top_k"):
+        top_k = getattr(moe, name)
+        if top_k is not None and not 1 <= top_k <= moe.num_experts:
+            raise ConfigError(
+                f"moe.{name} is {top_k}: it must lie between 1 and {moe.num_experts} experts"
+            )
     if not 1 <= moe.moe_every <= num_layers:
         raise ConfigError(
             f"moe.moe_every is {moe.moe_every}: it must lie between 1 and {num_layers} layers, "
-            "otherwise no layer holds experts"
+            "otherwise no layer has experts"
         )
     for name in ("capacity_factor_train", "capacity_factor_eval"):
         factor = getattr(moe, name)
         if factor is not None and factor <= 0:
             raise ConfigError(f"moe.{name} is {factor}: it must be above 0, or null for dropless")
-    if moe.decoder_top_k is not None and not 1 <= moe.decoder_top_k <= moe.num_experts:
-        raise ConfigError(
-            f"moe.decoder_top_k is {moe.decoder_top_k}: it must lie between 1 and {moe.num_experts} experts"
-        )
     for name in ("min_capacity", "group_rows"):
         value = getattr(moe, name)
         if value is not None and value < 1:

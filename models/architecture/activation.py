@@ -1,4 +1,4 @@
-"""The hidden values of a feed-forward network, dense or an expert: ReLU, or gated GELU (T5 v1.1).
+"""Hidden values of a feed-forward network, dense or an expert: ReLU or gated GELU (T5 v1.1).
 
 Shape suffixes: M rows, D d_model, F d_ff.
 """
@@ -11,19 +11,33 @@ from torch.nn import functional as F
 
 from models.architecture.matmul import mm
 
-Kept = tuple[Tensor | None, Tensor | None, Tensor | None]
-"""a, gelu(a) and b of a gated layer; nothing of a ReLU, whose output says enough."""
+Intermediates = tuple[Tensor | None, Tensor | None, Tensor | None]
+"""a, gelu(a) and b of a gated layer; three Nones for ReLU, whose output is sufficient."""
 
 
 def activation(a: Tensor, b: Tensor | None) -> Tensor:
-    """ReLU of a, or with a second input gelu(a) * b."""
+    """Compute relu(a), or gelu(a) * b with a gate.
+
+    Args:
+        a: output of the input projection wi, any shape; overwritten if it needs no gradient.
+        b: output of the gate projection wg, the same shape; None: ReLU.
+    """
     if b is None:
         return F.relu(a, inplace=not a.requires_grad)
     return F.gelu(a, approximate="tanh") * b
 
 
-def hidden(x_MD: Tensor, wi_DF: Tensor, wg_DF: Tensor | None) -> tuple[Tensor, Kept]:
-    """`[M, F]`, and what `hidden_gradient` needs. For the inside of autograd functions."""
+def hidden(x_MD: Tensor, wi_DF: Tensor, wg_DF: Tensor | None) -> tuple[Tensor, Intermediates]:
+    """Compute the hidden values without recording gradients; for use in autograd functions.
+
+    Args:
+        x_MD: rows, float `[M, D]`.
+        wi_DF: input projection.
+        wg_DF: gate projection; None: ReLU.
+
+    Returns:
+        Hidden values `[M, F]`, and the values that `hidden_gradient` needs.
+    """
     a_MF = mm(x_MD, wi_DF, relu=wg_DF is None)
     if wg_DF is None:
         return a_MF, (None, None, None)
@@ -32,12 +46,20 @@ def hidden(x_MD: Tensor, wi_DF: Tensor, wg_DF: Tensor | None) -> tuple[Tensor, K
     return gelu_MF * b_MF, (a_MF, gelu_MF, b_MF)
 
 
-def hidden_gradient(dh_MF: Tensor, h_MF: Tensor, kept: Kept) -> tuple[Tensor, Tensor | None]:
-    """Gradients of a = x wi and, where there is one, b = x wg. The first is written over `dh_MF`.
+def hidden_gradient(
+    dh_MF: Tensor, h_MF: Tensor, intermediates: Intermediates
+) -> tuple[Tensor, Tensor | None]:
+    """Compute the gradients of a = x wi and b = x wg.
 
-    `h_MF`: the hidden values after dropout: with ReLU, above 0 where neither of the two cut them.
+    Args:
+        dh_MF: gradient of the hidden values; overwritten by the first result.
+        h_MF: hidden values after dropout. With ReLU they are 0 where ReLU or dropout removed them.
+        intermediates: second result of `hidden`.
+
+    Returns:
+        Gradients of a and of b, `[M, F]` each; the second is None for ReLU.
     """
-    a_MF, gelu_MF, b_MF = kept
+    a_MF, gelu_MF, b_MF = intermediates
     if a_MF is None or gelu_MF is None or b_MF is None:
         torch.ops.aten.threshold_backward.grad_input(dh_MF, h_MF, 0, grad_input=dh_MF)
         return dh_MF, None

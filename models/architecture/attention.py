@@ -1,7 +1,8 @@
-"""T5 attention: no scaling, no biases, relative position added to the scores.
+"""T5 attention: no scaling, no biases, a relative position bias added to the scores.
 
 Raffel et al., arXiv 1910.10683, section 2.1.
-Shape suffixes: B batch, L query length, S key length, H heads, K head size, D d_model.
+Shape suffixes: B batch, L query length, S key length, H heads, K head size, D d_model,
+I = H * K, Z = B * H.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from models.config import ModelConfig
 
 
 class RelativePositionBias(nn.Module):
-    """A learned score for each head and bucket of distances, shared by a whole stack."""
+    """Relative position bias: a learned score per head and distance bucket, shared by a stack."""
 
     def __init__(self, config: ModelConfig, *, bidirectional: bool) -> None:
         super().__init__()
@@ -32,28 +33,45 @@ class RelativePositionBias(nn.Module):
         nn.init.normal_(self.weight, std=0.02)
 
     def bucket(self, distance: Tensor) -> Tensor:
-        """Bucket of each `key position - query position`: exact when near, log-wide when far."""
+        """Map distances to buckets: one per distance if short, logarithmic if long.
+
+        Args:
+            distance: key position - query position, int64, any shape.
+
+        Returns:
+            Bucket indices, the same shape.
+        """
         buckets = self.buckets
-        result = torch.zeros_like(distance)
+        offset = torch.zeros_like(distance)
         if self.bidirectional:
             buckets //= 2
-            result = (distance > 0).long() * buckets
+            offset = (distance > 0).long() * buckets
             distance = distance.abs()
         else:
             distance = (-distance).clamp(min=0)
         exact = buckets // 2
         log_ratio = torch.log(distance.clamp(min=1).float() / exact)
-        far = exact + (log_ratio / math.log(self.max_distance / exact) * (buckets - exact)).long()
-        return result + torch.where(distance < exact, distance, far.clamp(max=buckets - 1))
+        log_bucket = (
+            exact + (log_ratio / math.log(self.max_distance / exact) * (buckets - exact)).long()
+        )
+        return offset + torch.where(distance < exact, distance, log_bucket.clamp(max=buckets - 1))
 
     def forward(self, query_L: Tensor, key_S: Tensor) -> Tensor:
-        """Positions of queries and keys -> bias `[1, H, L, S]`."""
+        """Compute the bias of attention scores.
+
+        Args:
+            query_L: positions of the queries, int64 `[L]`.
+            key_S: positions of the keys, int64 `[S]`.
+
+        Returns:
+            `[1, H, L, S]`.
+        """
         buckets_LS = self.bucket(key_S[None, :] - query_L[:, None])
         return F.embedding(buckets_LS, self.weight).permute(2, 0, 1).unsqueeze(0)
 
 
 class Attention(nn.Module):
-    """Multi-head attention over `memory` (itself, or the encoder's output)."""
+    """Multi-head self-attention or cross-attention."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -66,21 +84,37 @@ class Attention(nn.Module):
 
     def reset_parameters(self) -> None:
         d = self.q.shape[1]
-        # The factor 1/sqrt(d_kv) that others apply to the scores sits in q's scale.
+        # The usual factor 1/sqrt(d_kv) of the scores is part of q's initialization.
         nn.init.normal_(self.q, std=1 / math.sqrt(d * self.d_kv))
         nn.init.normal_(self.k, std=1 / math.sqrt(d))
         nn.init.normal_(self.v, std=1 / math.sqrt(d))
         nn.init.normal_(self.o, std=1 / math.sqrt(self.heads * self.d_kv))
 
     def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
-        """Project what is attended to, once: `[B, H, S, K]` each."""
+        """Project keys and values.
+
+        Args:
+            memory_BSD: the tokens that are attended to, float `[B, S, D]`.
+
+        Returns:
+            Keys and values, `[B, H, S, K]` each.
+        """
         return (
             self._split(linear(memory_BSD, self.k)),
             self._split(linear(memory_BSD, self.v)),
         )
 
     def forward(self, x_BLD: Tensor, kv: tuple[Tensor, Tensor], bias: Tensor) -> Tensor:
-        """`bias`: `[B or 1, H or 1, L, S]`, added to the scores; -inf where it is forbidden."""
+        """Attend from L queries to S keys.
+
+        Args:
+            x_BLD: queries before projection, float `[B, L, D]`.
+            kv: keys and values, `[B, H, S, K]` each.
+            bias: added to the scores, `[B or 1, H or 1, L, S]`; -inf masks a key.
+
+        Returns:
+            `[B, L, D]`.
+        """
         q_BHLK = self._split(linear(x_BLD, self.q))
         dropout = self.dropout if self.training else 0.0
         y_BHLK = F.scaled_dot_product_attention(
@@ -88,11 +122,19 @@ class Attention(nn.Module):
         )
         return linear(y_BHLK.transpose(1, 2).flatten(2), self.o)
 
-    def one(self, x_B1D: Tensor, kv: tuple[Tensor, Tensor], bias_Z1S: Tensor) -> Tensor:
-        """The same for one query a row, as in decoding: two batched products.
+    def decode_step(self, x_B1D: Tensor, kv: tuple[Tensor, Tensor], bias_Z1S: Tensor) -> Tensor:
+        """Attend from a single query per row, without dropout, as in incremental decoding.
 
-        There is little to compute and much to read, for which they are twice as fast as the fused
-        attention. `bias_Z1S`: Z = B * H. No dropout.
+        Uses two batched products, which are faster than fused attention for a single query
+        (docs/decisions/onednn_on_cpu.md).
+
+        Args:
+            x_B1D: query before projection, float `[B, 1, D]`.
+            kv: keys and values, `[B, H, S, K]` each.
+            bias_Z1S: added to the scores; -inf masks a key.
+
+        Returns:
+            `[B, 1, D]`.
         """
         batch = x_B1D.shape[0]
         q_Z1K = linear(x_B1D, self.q).view(batch * self.heads, 1, self.d_kv)

@@ -19,7 +19,7 @@ from models.config import ModelConfig
 
 
 class FeedForward(nn.Module):
-    """wo(dropout(act(wi x))), no biases. Weights `[d_ff, d_model]` and `[d_model, d_ff]`."""
+    """wo(dropout(act(wi x))) without biases; wi and wg are `[F, D]`, wo is `[D, F]`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -37,12 +37,20 @@ class FeedForward(nn.Module):
         nn.init.normal_(self.wo, std=1 / math.sqrt(f))
 
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
-        """`valid_BL` is not used: padding costs a dense layer nothing but time."""
+        """Compute the layer for every token, padding included.
+
+        Args:
+            x_BLD: tokens, float `[B, L, D]`.
+            valid_BL: unused; in the signature because `MoELayer` needs it.
+
+        Returns:
+            `[B, L, D]`.
+        """
         dropout = self.dropout if self.training else 0.0
         if torch.is_grad_enabled() and dropout == 0.0 and on_plain_cpu(x_BLD, self.wi):
             autocast = torch.is_autocast_enabled("cpu")
             dtype = torch.get_autocast_dtype("cpu") if autocast else x_BLD.dtype
-            y: Tensor = _Fused.apply(  # type: ignore[no-untyped-call]
+            y: Tensor = _FusedFeedForward.apply(  # type: ignore[no-untyped-call]
                 x_BLD, self.wi, self.wg, self.wo, dtype
             )
             return y
@@ -51,9 +59,11 @@ class FeedForward(nn.Module):
         return linear(F.dropout(h, dropout, training=dropout > 0), self.wo)
 
 
-class _Fused(torch.autograd.Function):
-    """The layer without dropout on a CPU, products in `dtype`: ReLU inside the product, gradients
-    written over what they are made of."""
+class _FusedFeedForward(torch.autograd.Function):
+    """The layer without dropout on a CPU, with ReLU fused into the product and in-place gradients.
+
+    Products are computed in `dtype`.
+    """
 
     @staticmethod
     def forward(
@@ -64,19 +74,19 @@ class _Fused(torch.autograd.Function):
             x_MD = x_BLD.reshape(-1, x_BLD.shape[-1]).to(dtype)
             wi, wo = wi.to(dtype), wo.to(dtype)
             wg = None if wg is None else wg.to(dtype)
-            h_MF, kept = hidden(x_MD, wi.t(), None if wg is None else wg.t())
+            h_MF, intermediates = hidden(x_MD, wi.t(), None if wg is None else wg.t())
             y_BLD = mm(h_MF, wo.t()).view(x_BLD.shape)
-        ctx.save_for_backward(x_MD, h_MF, wi, wg, wo, *kept)
+        ctx.save_for_backward(x_MD, h_MF, wi, wg, wo, *intermediates)
         return y_BLD
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_BLD: Tensor) -> tuple[Tensor | None, ...]:
-        x_MD, h_MF, wi, wg, wo, *kept = ctx.saved_tensors
+        x_MD, h_MF, wi, wg, wo, *intermediates = ctx.saved_tensors
         _, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
         dy_MD = dy_BLD.reshape(-1, dy_BLD.shape[-1])
         dwo = (dy_MD.t() @ h_MF).to(ctx.dtypes[1]) if needs_wo else None
-        da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(kept))
+        da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(intermediates))
         dx_MD, dwg = mm(da_MF, wi), None
         if db_MF is not None:
             dx_MD += mm(db_MF, wg)

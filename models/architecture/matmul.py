@@ -1,8 +1,9 @@
-"""Matrix products on a CPU: oneDNN's where it is the faster library, torch's own elsewhere.
+"""Matrix products: through oneDNN in float32 on a CPU, through torch elsewhere.
 
-In float32 torch multiplies through MKL, which on the shapes of a T5 was 5 to 15 % slower than
-oneDNN, and half as fast on an expert's few rows (2 cores of an AMD EPYC with AVX-512). In bfloat16
-torch uses oneDNN by itself.
+In float32 torch multiplies through MKL, which is slower than oneDNN for the shapes of a T5
+(docs/decisions/onednn_on_cpu.md). In bfloat16 torch uses oneDNN itself.
+
+Shape suffixes: M rows, K inner dimension, N columns.
 """
 
 from __future__ import annotations
@@ -17,78 +18,113 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-_packed: ContextVar[dict[int, Tensor] | None] = ContextVar("packed", default=None)
+_prepacked: ContextVar[dict[int, Tensor] | None] = ContextVar("prepacked", default=None)
 
 
-def pack(weights: Iterable[Tensor], rows: int) -> dict[int, Tensor]:
-    """Copies in the layout in which oneDNN multiplies them by few `rows`, twice as fast.
+def prepack_weights(weights: Iterable[Tensor], rows: int) -> dict[int, Tensor]:
+    """Copy weights into the layout that oneDNN uses for products with few rows.
 
-    Otherwise it brings a weight into that layout in every product. Empty where oneDNN is not used.
+    Without such a copy oneDNN converts a weight in every product.
+
+    Args:
+        weights: matrices `[N, K]`.
+        rows: rows of the matrices they will be multiplied by.
+
+    Returns:
+        id of a weight -> its copy; empty if oneDNN is not used.
     """
     return {
         id(weight): torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
         for weight in weights
-        if uses_one_dnn(weight, weight)
+        if uses_onednn(weight, weight)
     }
 
 
 @contextmanager
-def using(packed: dict[int, Tensor]) -> Iterator[None]:
-    """`linear` takes these copies, made by `pack`, while no gradient is wanted."""
-    token = _packed.set(packed)
+def use_prepacked(prepacked: dict[int, Tensor]) -> Iterator[None]:
+    """Make `linear` use these copies while gradients are disabled.
+
+    Args:
+        prepacked: result of `prepack_weights`.
+    """
+    token = _prepacked.set(prepacked)
     try:
         yield
     finally:
-        _packed.reset(token)
+        _prepacked.reset(token)
 
 
 def mm(a_MK: Tensor, b_KN: Tensor, *, relu: bool = False) -> Tensor:
-    """The product of two matrices, through ReLU where asked, which then costs nothing.
+    """Multiply two matrices without recording gradients; for use in autograd functions.
 
-    No gradient: for the inside of autograd functions.
+    Args:
+        a_MK: float `[M, K]`.
+        b_KN: float `[K, N]`.
+        relu: apply ReLU, fused into the product where oneDNN is used.
+
+    Returns:
+        `[M, N]`.
     """
-    if _one_dnn(a_MK) and a_MK.numel() and b_KN.numel():
-        return _one_dnn_linear(a_MK, b_KN.t(), relu)
+    if _supports_onednn(a_MK) and a_MK.numel() and b_KN.numel():
+        return _onednn_linear(a_MK, b_KN.t(), relu)
     product: Tensor = a_MK @ b_KN
     return product.relu_() if relu else product
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """`x @ weight.T` over the last dimension of x, like `torch.nn.functional.linear`."""
-    if uses_one_dnn(x, weight):
+    """Compute `x @ weight.T`, like `torch.nn.functional.linear`.
+
+    Args:
+        x: float `[..., K]`.
+        weight: `[N, K]`.
+
+    Returns:
+        `[..., N]`.
+    """
+    if uses_onednn(x, weight):
         if not torch.is_grad_enabled():
-            copy = (_packed.get() or {}).get(id(weight))
-            return _product(x, weight) if copy is None else _one_dnn_linear(x, copy, relu=False)
+            copy = (_prepacked.get() or {}).get(id(weight))
+            return _product(x, weight) if copy is None else _onednn_linear(x, copy, relu=False)
         y: Tensor = _Linear.apply(x, weight)  # type: ignore[no-untyped-call]
         return y
     return F.linear(x, weight)
 
 
-def uses_one_dnn(x: Tensor, weight: Tensor) -> bool:
-    """Whether products of the two are better not left to torch."""
-    fits = _plain(weight) and weight.dtype == x.dtype
-    return fits and _one_dnn(x) and not torch.is_autocast_enabled("cpu")
+def uses_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Return whether `linear` multiplies these two through oneDNN.
+
+    Args:
+        x: left operand.
+        weight: right operand.
+    """
+    is_supported = _is_plain(weight) and weight.dtype == x.dtype and _supports_onednn(x)
+    return is_supported and not torch.is_autocast_enabled("cpu")
 
 
 def on_plain_cpu(x: Tensor, weight: Tensor) -> bool:
-    """Whether an autograd function of ours may multiply the two: in float32, or under autocast."""
+    """Return whether a custom autograd function can multiply these two.
+
+    Args:
+        x: left operand.
+        weight: right operand.
+    """
     if torch.is_autocast_enabled("cpu"):
-        return x.device.type == "cpu" and _plain(weight)
-    return uses_one_dnn(x, weight)
+        return x.device.type == "cpu" and _is_plain(weight)
+    return uses_onednn(x, weight)
 
 
-def _plain(weight: Tensor) -> bool:
-    """No sharded or otherwise special tensor."""
+def _is_plain(weight: Tensor) -> bool:
+    """Return whether this is a plain tensor: no DTensor or other subclass."""
     return type(weight) in (Tensor, torch.nn.Parameter)
 
 
-def _one_dnn(x: Tensor) -> bool:
+def _supports_onednn(x: Tensor) -> bool:
     return (
         x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available()
     )
 
 
-def _one_dnn_linear(x: Tensor, weight: Tensor, relu: bool) -> Tensor:
+def _onednn_linear(x: Tensor, weight: Tensor, relu: bool) -> Tensor:
     y: Tensor = torch.ops.mkldnn._linear_pointwise(
         x, weight, None, "relu" if relu else "none", [], ""
     )
@@ -111,6 +147,6 @@ class _Linear(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         dy_MN, x_MK = dy.reshape(-1, dy.shape[-1]), x.reshape(-1, x.shape[-1])
         dx = mm(dy_MN, weight).view_as(x) if ctx.needs_input_grad[0] else None
-        # oneDNN would first copy the transposed dy; MKL reads it as it is.
+        # oneDNN would copy the transposed dy first; MKL reads it in place.
         dw = dy_MN.t() @ x_MK if ctx.needs_input_grad[1] else None
         return dx, dw

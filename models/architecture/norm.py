@@ -1,4 +1,4 @@
-"""T5's layer norm: scale only, no mean, computed in float32 (Zhang and Sennrich, 1910.07467).
+"""RMSNorm (Zhang and Sennrich, arXiv 1910.07467): T5's layer norm, computed in float32.
 
 Shape suffixes: M rows, D d_model.
 """
@@ -26,16 +26,24 @@ class RMSNorm(nn.Module):
         nn.init.ones_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalize the last dimension.
+
+        Args:
+            x: float `[..., D]`.
+
+        Returns:
+            The same shape and dtype as `x`.
+        """
         weight = self.weight.float()
         if not torch.is_grad_enabled() or type(self.weight) is not nn.Parameter:
-            plain: Tensor = F.rms_norm(x.float(), weight.shape, weight, EPSILON)
-            return plain.to(x.dtype)
+            normed: Tensor = F.rms_norm(x.float(), weight.shape, weight, EPSILON)
+            return normed.to(x.dtype)
         y: Tensor = _RMSNorm.apply(x.float(), weight)  # type: ignore[no-untyped-call]
         return y.to(x.dtype)
 
 
 class _RMSNorm(torch.autograd.Function):
-    """torch's own writes seven arrays the size of x in a training step, this one four."""
+    """RMSNorm that writes fewer arrays of x's size in a training step than `F.rms_norm`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_D: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
-"""Experts on the rows they were given: gather, two matrix products an expert, weighted scatter.
+"""Expert computation: gather rows, two matrix products per expert, weighted scatter.
 
 y_t = sum over the assignments a of token t of weight_a * expert_a(x_t)
 
-Two implementations of the same sum. On a CPU a loop over the experts that have rows, inside one
-autograd function: nothing is padded to a capacity, an expert's hidden rows stay in the cache
-between its two products, and gradients are written once, into their place in the stacked tensor. On
-a GPU one grouped product for all experts, as a loop would launch too many small kernels.
+Two implementations of the same sum:
+- `experts_loop`, on a CPU: a loop over the experts that have rows, in one autograd function.
+  Nothing is padded to a capacity, the hidden rows of an expert stay in the cache between its two
+  products, and gradients are written directly into the stacked tensor.
+- `experts_grouped_mm`, on a GPU: one grouped GEMM over all experts, because a loop would launch too
+  many small kernels.
 
 Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff, R rows of
 one expert, P the same rounded up.
@@ -24,10 +26,10 @@ from models.architecture.activation import activation, hidden, hidden_gradient
 from models.architecture.matmul import mm
 
 
-def looped(
+def experts_loop(
     x_TD: Tensor,
     token_A: Tensor,
-    rows: list[int],
+    tokens_per_expert: list[int],
     weight_A: Tensor | None,
     wi_EDF: Tensor,
     wg_EDF: Tensor | None,
@@ -36,17 +38,32 @@ def looped(
     dropout: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """`rows`: assignments of each expert. `weight_A=None`: weight 1. Products in `dtype`."""
-    y_TD: Tensor = _Looped.apply(  # type: ignore[no-untyped-call]
-        x_TD, token_A, rows, weight_A, wi_EDF, wg_EDF, wo_EFD, dropout, dtype
+    """Compute the experts one after the other.
+
+    Args:
+        x_TD: tokens, float `[T, D]`.
+        token_A: token of each assignment, int64 `[A]`, sorted by expert.
+        tokens_per_expert: assignments of each expert.
+        weight_A: weight of each assignment, float `[A]`; None: 1.
+        wi_EDF: input projections.
+        wg_EDF: gate projections; None: ReLU without a gate.
+        wo_EFD: output projections.
+        dropout: probability with which a hidden value is dropped.
+        dtype: dtype of the products and of the result.
+
+    Returns:
+        `[T, D]`.
+    """
+    y_TD: Tensor = _ExpertsLoop.apply(  # type: ignore[no-untyped-call]
+        x_TD, token_A, tokens_per_expert, weight_A, wi_EDF, wg_EDF, wo_EFD, dropout, dtype
     )
     return y_TD
 
 
-def grouped(
+def experts_grouped_mm(
     x_TD: Tensor,
     token_A: Tensor,
-    rows_E: Tensor,
+    tokens_per_expert_E: Tensor,
     weight_A: Tensor | None,
     wi_EDF: Tensor,
     wg_EDF: Tensor | None,
@@ -55,8 +72,23 @@ def grouped(
     dropout: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """The same through `torch.nn.functional.grouped_mm`, without waiting for the counts."""
-    ends_E = rows_E.cumsum(0).to(torch.int32)
+    """Compute all experts with `torch.nn.functional.grouped_mm`, without a host synchronization.
+
+    Args:
+        x_TD: tokens, float `[T, D]`.
+        token_A: token of each assignment, int64 `[A]`, sorted by expert.
+        tokens_per_expert_E: assignments of each expert, int64 `[E]`.
+        weight_A: weight of each assignment, float `[A]`; None: 1.
+        wi_EDF: input projections.
+        wg_EDF: gate projections; None: ReLU without a gate.
+        wo_EFD: output projections.
+        dropout: probability with which a hidden value is dropped.
+        dtype: dtype of the products and of the result.
+
+    Returns:
+        `[T, D]`.
+    """
+    ends_E = tokens_per_expert_E.cumsum(0).to(torch.int32)
     with torch.autocast(x_TD.device.type, enabled=False):
         x_AD = x_TD[token_A].to(dtype)
         a_AF = F.grouped_mm(x_AD, wi_EDF.to(dtype), offs=ends_E)
@@ -68,13 +100,13 @@ def grouped(
         return torch.zeros_like(x_TD, dtype=dtype).index_add(0, token_A, y_AD)
 
 
-class _Looped(torch.autograd.Function):
+class _ExpertsLoop(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         x_TD: Tensor,
         token_A: Tensor,
-        rows: list[int],
+        tokens_per_expert: list[int],
         weight_A: Tensor | None,
         wi_EDF: Tensor,
         wg_EDF: Tensor | None,
@@ -83,59 +115,62 @@ class _Looped(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         y_TD = torch.zeros_like(x_TD, dtype=dtype)
-        training = any(ctx.needs_input_grad)
-        # Per expert that has rows: what the backward pass needs again.
-        kept: list[Tensor | None] = []
+        needs_backward = any(ctx.needs_input_grad)
+        # Seven tensors per expert that has rows, for the backward pass.
+        saved: list[Tensor | None] = []
         with torch.autocast(x_TD.device.type, enabled=False):
-            for expert, place in _places(rows):
-                token_R = token_A[place]
+            for expert, assignments in _assignment_slices(tokens_per_expert):
+                token_R = token_A[assignments]
                 x_PD = _gather(x_TD, token_R, dtype)
                 wg_DF = None if wg_EDF is None else wg_EDF[expert].to(dtype)
-                h_PF, before = hidden(x_PD, wi_EDF[expert].to(dtype), wg_DF)
+                h_PF, intermediates = hidden(x_PD, wi_EDF[expert].to(dtype), wg_DF)
                 mask_PF = None
                 if dropout:
                     h_PF, mask_PF = torch.native_dropout(h_PF, dropout, True)
                 y_RD = mm(h_PF, wo_EFD[expert].to(dtype))[: len(token_R)]
-                if training:
-                    kept += [x_PD, h_PF, mask_PF, y_RD, *before]
-                    y_RD = y_RD if weight_A is None else y_RD * _column(weight_A, place, dtype)
+                if needs_backward:
+                    saved += [x_PD, h_PF, mask_PF, y_RD, *intermediates]
+                    if weight_A is not None:
+                        y_RD = y_RD * _column(weight_A, assignments, dtype)
                 elif weight_A is not None:
-                    y_RD *= _column(weight_A, place, dtype)
+                    y_RD *= _column(weight_A, assignments, dtype)
                 y_TD.index_add_(0, token_R, y_RD)
-        ctx.rows, ctx.dropout, ctx.dtype = rows, dropout, dtype
-        ctx.save_for_backward(x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *kept)
+        ctx.tokens_per_expert, ctx.dropout, ctx.dtype = tokens_per_expert, dropout, dtype
+        ctx.save_for_backward(x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *saved)
         return y_TD
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dy_TD: Tensor) -> tuple[Tensor | None, ...]:
-        x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *kept = ctx.saved_tensors
-        dtype, rows = ctx.dtype, ctx.rows
+        x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *saved = ctx.saved_tensors
+        dtype, tokens_per_expert = ctx.dtype, ctx.tokens_per_expert
         dx_TD = torch.zeros_like(x_TD)
         dweight_A = None if weight_A is None else torch.empty_like(weight_A)
         # Frozen weights get no gradient.
         dwi_EDF, dwg_EDF, dwo_EFD = (
-            torch.empty_like(w) if needed else None
-            for w, needed in zip((wi_EDF, wg_EDF, wo_EFD), ctx.needs_input_grad[4:7], strict=True)
+            torch.empty_like(w) if needs_grad else None
+            for w, needs_grad in zip(
+                (wi_EDF, wg_EDF, wo_EFD), ctx.needs_input_grad[4:7], strict=True
+            )
         )
-        for expert, count in enumerate(rows):
+        for expert, count in enumerate(tokens_per_expert):
             for gradient in (dwi_EDF, dwg_EDF, dwo_EFD):
                 if count == 0 and gradient is not None:
                     gradient[expert].zero_()
-        for i, (expert, place) in enumerate(_places(rows)):
-            x_PD, h_PF, mask_PF, y_RD, *before = kept[7 * i : 7 * i + 7]
-            token_R = token_A[place]
+        for i, (expert, assignments) in enumerate(_assignment_slices(tokens_per_expert)):
+            x_PD, h_PF, mask_PF, y_RD, *intermediates = saved[7 * i : 7 * i + 7]
+            token_R = token_A[assignments]
             dy_PD = _gather(dy_TD, token_R, dtype)
             if weight_A is not None and dweight_A is not None:
                 dy_RD = dy_PD[: len(token_R)]
-                dweight_A[place] = torch.linalg.vecdot(dy_RD, y_RD).to(dweight_A.dtype)
-                dy_RD *= _column(weight_A, place, dtype)
+                dweight_A[assignments] = torch.linalg.vecdot(dy_RD, y_RD).to(dweight_A.dtype)
+                dy_RD *= _column(weight_A, assignments, dtype)
             _set_product(dwo_EFD, expert, h_PF, dy_PD)
             dh_PF = mm(dy_PD, wo_EFD[expert].to(dtype).t())
             if mask_PF is not None:
                 dh_PF *= mask_PF
                 dh_PF *= 1 / (1 - ctx.dropout)
-            da_PF, db_PF = hidden_gradient(dh_PF, h_PF, tuple(before))
+            da_PF, db_PF = hidden_gradient(dh_PF, h_PF, tuple(intermediates))
             dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
             _set_product(dwi_EDF, expert, x_PD, da_PF)
             if db_PF is not None:
@@ -145,29 +180,29 @@ class _Looped(torch.autograd.Function):
         return dx_TD, None, None, dweight_A, dwi_EDF, dwg_EDF, dwo_EFD, None, None
 
 
-def _places(rows: list[int]) -> list[tuple[int, slice]]:
-    """(expert, its part of the assignments) for the experts that have rows."""
-    places, start = [], 0
-    for expert, count in enumerate(rows):
+def _assignment_slices(tokens_per_expert: list[int]) -> list[tuple[int, slice]]:
+    """Return (expert, slice of its assignments) for the experts that have rows."""
+    slices, start = [], 0
+    for expert, count in enumerate(tokens_per_expert):
         if count:
-            places.append((expert, slice(start, start + count)))
+            slices.append((expert, slice(start, start + count)))
         start += count
-    return places
+    return slices
 
 
 def _gather(x_TD: Tensor, token_R: Tensor, dtype: torch.dtype) -> Tensor:
-    """Those rows in `dtype`, then rows of zeros, which change no product: `[P, D]`.
+    """Return the rows of the tokens in `dtype`, padded with rows of zeros: `[P, D]`.
 
-    oneDNN compiles a kernel for every shape it meets, for about a millisecond, and keeps a thousand
-    of them: loads change with every batch, so they are rounded to few different numbers of rows.
-    Not in float64, which oneDNN does not do.
+    oneDNN compiles and caches a kernel for every shape, and expert loads change with every batch,
+    so the number of rows is rounded up to few values. The zeros change no product. float64 is not
+    padded because oneDNN does not support it.
     """
     rows = len(token_R)
     step = 1 if rows <= 16 else 4 if rows <= 128 else 16 if rows <= 512 else 32
-    padded = rows if dtype == torch.float64 else -(-rows // step) * step
-    if padded == rows:
+    padded_rows = rows if dtype == torch.float64 else -(-rows // step) * step
+    if padded_rows == rows:
         return x_TD.index_select(0, token_R).to(dtype)
-    x_PD = x_TD.new_empty(padded, x_TD.shape[1], dtype=dtype)
+    x_PD = x_TD.new_empty(padded_rows, x_TD.shape[1], dtype=dtype)
     x_PD[rows:] = 0
     if x_TD.dtype == dtype:
         torch.index_select(x_TD, 0, token_R, out=x_PD[:rows])
@@ -176,20 +211,20 @@ def _gather(x_TD: Tensor, token_R: Tensor, dtype: torch.dtype) -> Tensor:
     return x_PD
 
 
-def _column(weight_A: Tensor, place: slice, dtype: torch.dtype) -> Tensor:
-    return weight_A[place].to(dtype).unsqueeze(-1)
+def _column(weight_A: Tensor, assignments: slice, dtype: torch.dtype) -> Tensor:
+    return weight_A[assignments].to(dtype).unsqueeze(-1)
 
 
 def _set_product(out_EMN: Tensor | None, expert: int, a_RM: Tensor, b_RN: Tensor) -> None:
-    """out[expert] = a^T b; nothing where out is None.
+    """Write a^T b to out[expert]; do nothing if out is None.
 
-    oneDNN copies the transposed a first: cheap where a is the narrow one. MKL does not, and is as
-    fast for a wide a.
+    oneDNN copies the transposed matrix first, which is cheap only if a is the narrower one; MKL
+    reads it in place.
     """
     if out_EMN is None:
         return
-    wide = a_RM.shape[1] > b_RN.shape[1]
-    if wide and out_EMN.dtype == a_RM.dtype:
+    is_wide = a_RM.shape[1] > b_RN.shape[1]
+    if is_wide and out_EMN.dtype == a_RM.dtype:
         torch.mm(a_RM.t(), b_RN, out=out_EMN[expert])
     else:
         out_EMN[expert] = mm(a_RM.t(), b_RN)

@@ -1,4 +1,4 @@
-"""The experts of one layer, stacked: `[E, D, F]`, so a state dict never names a process.
+"""The experts of a layer as stacked tensors `[E, D, F]`, the same for any number of ranks.
 
 Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff.
 """
@@ -10,15 +10,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.architecture.moe.expert_gemm import grouped, looped
+from models.architecture.moe.expert_gemm import experts_grouped_mm, experts_loop
 from models.config import ModelConfig
 
 
 class Experts(nn.Module):
-    """E feed-forward networks of the kind the dense twin has one of.
+    """E feed-forward networks of the shape of the dense feed-forward layer.
 
-    With experts spread over processes the three tensors are sharded along E (DTensor), and this
-    process computes its own experts only.
+    With expert parallelism the three tensors are DTensors sharded along E, and each rank computes
+    its own experts only.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -32,39 +32,50 @@ class Experts(nn.Module):
         self.wo_EFD = nn.Parameter(torch.empty(e, f, d))
 
     def reset_parameters(self) -> None:
-        """T5 v1.1's scale for a feed-forward layer: N(0, 1/sqrt(fan in))."""
+        """Initialize as T5 v1.1 does a feed-forward layer: N(0, 1/sqrt(fan in))."""
         d, f = self.wi_EDF.shape[1:]
         nn.init.normal_(self.wi_EDF, std=1 / math.sqrt(d))
         if self.wg_EDF is not None:
             nn.init.normal_(self.wg_EDF, std=1 / math.sqrt(d))
         nn.init.normal_(self.wo_EFD, std=1 / math.sqrt(f))
 
-    def weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
-        """wi, wg, wo of the experts that this process holds."""
+    def local_weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return wi, wg and wo of this rank's experts."""
         wi, wg, wo = self.wi_EDF, self.wg_EDF, self.wo_EFD
-        return local(wi), None if wg is None else local(wg), local(wo)
+        return local_shard(wi), None if wg is None else local_shard(wg), local_shard(wo)
 
     def forward(
-        self, x_TD: Tensor, token_A: Tensor, rows_E: Tensor, weight_A: Tensor | None
+        self, x_TD: Tensor, token_A: Tensor, tokens_per_expert_E: Tensor, weight_A: Tensor | None
     ) -> Tensor:
-        """y_t = sum over the assignments a of t of weight_a * expert_a(x_t), `[T, D]`.
+        """Compute y_t = sum over the assignments a of token t of weight_a * expert_a(x_t).
 
-        `token_A` is sorted by expert, `rows_E` of its entries for each; `weight_A=None` is 1.
+        Args:
+            x_TD: tokens, float `[T, D]`.
+            token_A: token of each assignment, int64 `[A]`, sorted by expert.
+            tokens_per_expert_E: assignments of each of this rank's experts, int64.
+            weight_A: weight of each assignment, float `[A]`; None: 1.
+
+        Returns:
+            `[T, D]`; 0 for tokens without assignments.
         """
         device = x_TD.device.type
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else x_TD.dtype
-        wi, wg, wo = self.weights()
+        weights = self.local_weights()
         dropout = self.dropout if self.training else 0.0
         if device == "cuda" and dtype == torch.bfloat16:
-            return grouped(
-                x_TD, token_A, rows_E, weight_A, wi, wg, wo, dropout=dropout, dtype=dtype
+            return experts_grouped_mm(
+                x_TD, token_A, tokens_per_expert_E, weight_A, *weights, dropout=dropout, dtype=dtype
             )
-        rows: list[int] = rows_E.tolist()
-        return looped(x_TD, token_A, rows, weight_A, wi, wg, wo, dropout=dropout, dtype=dtype)
+        counts: list[int] = tokens_per_expert_E.tolist()
+        return experts_loop(x_TD, token_A, counts, weight_A, *weights, dropout=dropout, dtype=dtype)
 
 
-def local(tensor: Tensor) -> Tensor:
-    """The part of a tensor, sharded or not, that this process holds."""
-    held: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
-    return held
+def local_shard(tensor: Tensor) -> Tensor:
+    """Return this rank's part of a sharded tensor.
+
+    Args:
+        tensor: a DTensor, or a plain tensor, which is returned as it is.
+    """
+    shard: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return shard

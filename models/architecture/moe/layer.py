@@ -1,4 +1,7 @@
-"""The MoE layer: a router, experts and a dispatch between them, in place of a feed-forward."""
+"""The MoE layer, which replaces a feed-forward layer: router, experts and a dispatch backend.
+
+Shape suffixes: B batch, L length, D d_model.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from torch import Tensor, nn
 
 from models.architecture.feed_forward import FeedForward
 from models.architecture.moe.dispatch.native import NativeDispatch
-from models.architecture.moe.dispatch.protocol import Dispatch
+from models.architecture.moe.dispatch.protocol import Dispatcher
 from models.architecture.moe.experts import Experts
 from models.architecture.moe.routers.table import build_router
 from models.architecture.moe.routing import Routing
@@ -14,20 +17,28 @@ from models.config import ModelConfig
 
 
 class MoELayer(nn.Module):
-    """Sparse feed-forward layer. After a forward pass `routing` holds what the router did."""
+    """Sparse feed-forward layer. `routing` is that of the last forward pass."""
 
     def __init__(self, config: ModelConfig, *, decoder: bool) -> None:
         super().__init__()
-        moe = config.moe_of(decoder=decoder)
+        moe = config.stack_moe_config(decoder=decoder)
         self.router = build_router(config.d_model, moe)
         self.experts = Experts(config)
         self.dense = FeedForward(config) if moe.dense_residual else None
-        self.dispatch: Dispatch = NativeDispatch()
-        """Set by `models.architecture.moe.dispatch.table.use`."""
+        self.dispatch: Dispatcher = NativeDispatch()
+        """Dispatch backend; see `models.architecture.moe.dispatch.table.set_dispatcher`."""
         self.routing: Routing | None = None
 
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
-        """`x_BLD`: batch x length x d_model; `valid_BL`: False where there is padding."""
+        """Route tokens to experts and combine the outputs.
+
+        Args:
+            x_BLD: tokens, float `[B, L, D]`.
+            valid_BL: bool `[B, L]`, False for padding.
+
+        Returns:
+            `[B, L, D]`; tokens without an expert have only the output of the dense layer, or 0.
+        """
         self.routing = self.router(x_BLD, valid_BL)
         y_BLD = self.dispatch(x_BLD.flatten(0, 1), self.routing, self.experts).view_as(x_BLD)
         if self.dense is not None:

@@ -6,18 +6,36 @@ import torch
 from torch import Tensor
 
 
-def balance_loss(first_E: Tensor, probs_E: Tensor) -> Tensor:
-    """E * sum_i f_i * P_i (Switch, arXiv 2101.03961, eq. 4), without its weight.
+def load_balance_loss(first_choice_counts_E: Tensor, mean_probs_E: Tensor) -> Tensor:
+    """Compute the load-balancing loss (Switch Transformers, arXiv 2101.03961, eq. 4).
 
-    f_i: share of tokens whose first choice is expert i, from their number `first_E`; P_i: mean
-    probability of expert i, `probs_E`. 1 at a perfectly even load. 0 where there is no token.
+        E * sum_i f_i * P_i
+        f_i = fraction of tokens whose first choice is expert i
+        P_i = mean router probability of expert i
+
+    Args:
+        first_choice_counts_E: tokens per expert by first choice, before capacity, int64 `[E]`.
+        mean_probs_E: mean router probability per expert, float `[E]`; carries the gradient.
+
+    Returns:
+        Scalar without its weight: 1 when balanced, E when collapsed, 0 without tokens.
     """
-    share_E = first_E.to(probs_E.dtype) / first_E.sum().clamp(min=1)
-    return len(probs_E) * (share_E * probs_E).sum()
+    fraction_E = first_choice_counts_E.to(mean_probs_E.dtype)
+    fraction_E = fraction_E / first_choice_counts_E.sum().clamp(min=1)
+    return len(mean_probs_E) * (fraction_E * mean_probs_E).sum()
 
 
 def router_z_loss(logits_TE: Tensor) -> Tensor:
-    """Mean of (log sum exp of a token's logits)^2 (ST-MoE, arXiv 2202.08906, eq. 5)."""
+    """Compute the router z-loss (ST-MoE, arXiv 2202.08906, eq. 5).
+
+        mean over tokens of (log sum_i exp(logit_i))^2
+
+    Args:
+        logits_TE: router logits, float `[T, E]`.
+
+    Returns:
+        Scalar without its weight; 0 without tokens.
+    """
     if logits_TE.shape[0] == 0:
         return logits_TE.sum()
     return torch.logsumexp(logits_TE, dim=-1).square().mean()

@@ -1,8 +1,9 @@
-"""A routing is data: who goes where, at which weight, and how well the load is spread.
+"""The output of a router: which token goes to which expert, with which weight, and load statistics.
 
 Every router returns a `Routing`; every dispatch backend consumes one.
 
-Shape suffixes: T tokens, N valid tokens, E experts, K choices, G groups, A assignments.
+Shape suffixes: T tokens, N valid tokens, E experts, K choices, G groups, A assignments (token to
+expert).
 """
 
 from __future__ import annotations
@@ -13,124 +14,153 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.architecture.moe.losses import balance_loss
+from models.architecture.moe.losses import load_balance_loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadStatistics:
-    """How the tokens of one layer and one batch were spread over its experts."""
+    """Expert load of one layer on one batch."""
 
-    tokens_per_expert_E: Tensor
-    """Tokens that chose each expert (or that it chose), before capacity dropped any (int64)."""
-    dropped: Tensor
-    """Assignments refused because the expert was full; with expert choice, tokens that no expert
+    requested_per_expert_E: Tensor
+    """Assignments per expert before tokens are dropped (int64)."""
+    num_dropped: Tensor
+    """Assignments dropped because the expert was full; with expert choice, tokens that no expert
     chose (int64 scalar)."""
-    assigned: Tensor
-    """Assignments asked for: valid tokens times k; with expert choice, valid tokens (int64)."""
+    num_requested: Tensor
+    """Assignments before dropping, valid tokens times top_k; with expert choice, valid tokens
+    (int64 scalar)."""
     entropy: Tensor
     """Mean entropy of the router's distribution, in nats (float scalar)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """A flat list of assignments, sorted by expert and, within one, by slot.
-
-    `token_A`, `expert_A`: int64 indices. `slot_A`: the row of the expert the token takes, counted
-    from 0 without gaps. `weight_A`: what the expert's output is multiplied by; carries the
-    router's gradient. `rows_per_expert_E`: assignments of each expert (its length is E).
-    """
+    """A list of assignments, sorted by expert and by position in the expert."""
 
     token_A: Tensor
+    """Token of each assignment, an index into the flattened batch (int64)."""
     expert_A: Tensor
-    slot_A: Tensor
+    """Expert of each assignment (int64)."""
+    position_in_expert_A: Tensor
+    """Row of the expert that the token takes: 0, 1, ... without gaps (int64)."""
     weight_A: Tensor
-    rows_per_expert_E: Tensor
-    first_E: Tensor
-    """Valid tokens whose first choice is each expert, before capacity dropped any (int64)."""
-    probs_E: Tensor
-    """Mean probability of each expert over the valid tokens; carries the router's gradient."""
+    """Factor of the expert's output; carries the router's gradient."""
+    tokens_per_expert_E: Tensor
+    """Assignments per expert, after tokens were dropped (int64)."""
+    first_choice_counts_E: Tensor
+    """Valid tokens per expert by first choice, before tokens are dropped (int64)."""
+    mean_probs_E: Tensor
+    """Mean probability per expert over the valid tokens; carries the router's gradient."""
     z_loss: Tensor
     """Router z-loss, a mean over the valid tokens, without its weight."""
     load: LoadStatistics
 
     @property
-    def balance_loss(self) -> Tensor:
-        """Load-balance loss of these tokens, without its weight."""
-        return balance_loss(self.first_E, self.probs_E)
+    def load_balance_loss(self) -> Tensor:
+        """Load-balancing loss of these tokens, without its weight."""
+        return load_balance_loss(self.first_choice_counts_E, self.mean_probs_E)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignments:
-    """What a router decided, in any order: the part of a Routing that routers differ in."""
+    """Assignments in any order: the part of a `Routing` in which routers differ."""
 
     token_A: Tensor
     expert_A: Tensor
     weight_A: Tensor
 
 
-def capacity(tokens: int, num_experts: int, k: int, factor: float | None, minimum: int) -> int:
-    """Rows an expert accepts: ceil(factor * tokens * k / E), at least `minimum`.
+def expert_capacity(
+    num_tokens: int,
+    num_experts: int,
+    top_k: int,
+    capacity_factor: float | None,
+    min_capacity: int,
+) -> int:
+    """Compute the number of tokens an expert accepts (Switch, eq. 3, with top_k choices per token).
 
-    Switch, eq. 3. `factor=None` is dropless: an expert could take every token.
+        ceil(capacity_factor * num_tokens * top_k / num_experts)
+
+    Returns:
+        At least `min_capacity`, at most `num_tokens`. Without a capacity factor (dropless) an
+        expert accepts every token.
     """
-    if factor is None:
-        return tokens
-    return min(tokens, max(minimum, math.ceil(factor * tokens * k / num_experts)))
+    if capacity_factor is None:
+        return num_tokens
+    capacity = math.ceil(capacity_factor * num_tokens * top_k / num_experts)
+    return min(num_tokens, max(min_capacity, capacity))
 
 
-def slots(expert_A: Tensor, num_experts: int) -> Tensor:
-    """Position of each assignment among those of the same expert, in list order.
+def positions_in_expert(expert_A: Tensor, num_experts: int) -> Tensor:
+    """Number the assignments of each expert in list order: `[0, 1, 0, 0] -> [0, 0, 1, 2]`.
 
-    `[0, 1, 0, 0] -> [0, 0, 1, 2]`.
+    Args:
+        expert_A: expert of each assignment, int64 `[A]`, in any order.
+        num_experts: E.
+
+    Returns:
+        Position of each assignment among those of the same expert, int64 `[A]`.
     """
-    order = torch.argsort(expert_A, stable=True)
-    counts = torch.bincount(expert_A, minlength=num_experts)
-    starts = torch.cumsum(counts, 0) - counts
-    slot = torch.empty_like(expert_A)
-    ranks = torch.arange(expert_A.numel(), device=expert_A.device)
-    slot[order] = ranks - starts[expert_A[order]]
-    return slot
+    order_A = torch.argsort(expert_A, stable=True)
+    counts_E = torch.bincount(expert_A, minlength=num_experts)
+    starts_E = torch.cumsum(counts_E, 0) - counts_E
+    position_A = torch.empty_like(expert_A)
+    ranks_A = torch.arange(expert_A.numel(), device=expert_A.device)
+    position_A[order_A] = ranks_A - starts_E[expert_A[order_A]]
+    return position_A
 
 
 def drop_overflow(
-    expert_A: Tensor, group_A: Tensor, limit_G: list[int], num_experts: int
+    expert_A: Tensor, group_A: Tensor, capacity_G: list[int], num_experts: int
 ) -> Tensor:
-    """Indices of the assignments that find room, in list order: `limit_G[g]` an expert in group g.
+    """Drop the assignments beyond an expert's capacity; earlier ones take precedence.
 
-    Earlier assignments take room first, so the order of the list is the order of precedence.
+    Args:
+        expert_A: expert of each assignment, int64 `[A]`, in order of precedence.
+        group_A: group of each assignment's token, int64 `[A]`.
+        capacity_G: capacity of an expert in each group.
+        num_experts: E.
+
+    Returns:
+        Indices of the retained assignments, in list order, int64.
     """
-    place_A = group_A * num_experts + expert_A
-    slot_A = slots(place_A, num_experts * len(limit_G))
-    limit_A = torch.tensor(limit_G, device=expert_A.device)[group_A]
-    return torch.nonzero(slot_A < limit_A).squeeze(-1)
+    group_expert_A = group_A * num_experts + expert_A
+    position_A = positions_in_expert(group_expert_A, num_experts * len(capacity_G))
+    capacity_A = torch.tensor(capacity_G, device=expert_A.device)[group_A]
+    return torch.nonzero(position_A < capacity_A).squeeze(-1)
 
 
-def assemble(
-    made: Assignments,
+def build_routing(
+    assignments: Assignments,
     *,
     probs_NE: Tensor,
-    first_N: Tensor,
+    first_choice_N: Tensor,
     z_loss: Tensor,
     load: LoadStatistics,
 ) -> Routing:
-    """The Routing of assignments that all have room.
+    """Sort assignments by expert and complete them to a `Routing`.
 
-    `probs_NE`: the valid tokens' probabilities; `first_N`: the expert each would choose first.
+    Args:
+        assignments: those that remain after dropping.
+        probs_NE: router probabilities of the valid tokens, float `[N, E]`.
+        first_choice_N: first choice of each valid token, int64 `[N]`.
+        z_loss: router z-loss, scalar.
+        load: statistics from before dropping.
     """
     num_experts = probs_NE.shape[1]
-    order = torch.argsort(made.expert_A, stable=True)
-    expert_A = made.expert_A[order]
-    rows_E = torch.bincount(expert_A, minlength=num_experts)
-    starts_E = torch.cumsum(rows_E, 0) - rows_E
-    ranks = torch.arange(expert_A.numel(), device=expert_A.device)
+    order_A = torch.argsort(assignments.expert_A, stable=True)
+    expert_A = assignments.expert_A[order_A]
+    counts_E = torch.bincount(expert_A, minlength=num_experts)
+    starts_E = torch.cumsum(counts_E, 0) - counts_E
+    ranks_A = torch.arange(expert_A.numel(), device=expert_A.device)
     return Routing(
-        token_A=made.token_A[order],
+        token_A=assignments.token_A[order_A],
         expert_A=expert_A,
-        slot_A=ranks - starts_E[expert_A],
-        weight_A=made.weight_A[order],
-        rows_per_expert_E=rows_E,
-        first_E=torch.bincount(first_N, minlength=num_experts),
-        probs_E=probs_NE.sum(0) / max(len(probs_NE), 1),
+        position_in_expert_A=ranks_A - starts_E[expert_A],
+        weight_A=assignments.weight_A[order_A],
+        tokens_per_expert_E=counts_E,
+        first_choice_counts_E=torch.bincount(first_choice_N, minlength=num_experts),
+        mean_probs_E=probs_NE.sum(0) / max(len(probs_NE), 1),
         z_loss=z_loss,
         load=load,
     )

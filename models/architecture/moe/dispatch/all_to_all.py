@@ -1,4 +1,4 @@
-"""All-to-all of rows between processes, with its gradient."""
+"""Differentiable all-to-all exchange of rows between ranks."""
 
 from __future__ import annotations
 
@@ -9,39 +9,54 @@ from torch import Tensor
 from torch import distributed as dist
 
 
-def exchange(
-    rows: Tensor, sent: list[int], received: list[int], group: dist.ProcessGroup | None
+def exchange_rows(
+    rows: Tensor,
+    send_counts: list[int],
+    receive_counts: list[int],
+    group: dist.ProcessGroup | None,
 ) -> Tensor:
-    """The first `sent[0]` rows go to process 0, the next `sent[1]` to process 1, and so on.
+    """Send the first `send_counts[0]` rows to rank 0, the next `send_counts[1]` to rank 1, ...
 
-    Returns the rows received, by sender. The gradient travels back the same way.
+    Args:
+        rows: rows to send, ordered by destination rank, float `[sum(send_counts), ...]`.
+        send_counts: rows for each rank.
+        receive_counts: rows from each rank.
+        group: ranks that take part; None: all.
+
+    Returns:
+        The received rows, ordered by source rank, `[sum(receive_counts), ...]`. The backward pass
+        sends their gradients back.
     """
-    result: Tensor = _Exchange.apply(  # type: ignore[no-untyped-call]
-        rows, sent, received, group
+    received: Tensor = _ExchangeRows.apply(  # type: ignore[no-untyped-call]
+        rows, send_counts, receive_counts, group
     )
-    return result
+    return received
 
 
-class _Exchange(torch.autograd.Function):
+class _ExchangeRows(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         rows: Tensor,
-        sent: list[int],
-        received: list[int],
+        send_counts: list[int],
+        receive_counts: list[int],
         group: dist.ProcessGroup | None,
     ) -> Tensor:
-        ctx.sent, ctx.received, ctx.group = sent, received, group
-        return _all_to_all(rows, sent, received, group)
+        ctx.send_counts, ctx.receive_counts, ctx.group = send_counts, receive_counts, group
+        return _all_to_all(rows, send_counts, receive_counts, group)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        return _all_to_all(gradient, ctx.received, ctx.sent, ctx.group), None, None, None
+        returned = _all_to_all(gradient, ctx.receive_counts, ctx.send_counts, ctx.group)
+        return returned, None, None, None
 
 
 def _all_to_all(
-    rows: Tensor, sent: list[int], received: list[int], group: dist.ProcessGroup | None
+    rows: Tensor,
+    send_counts: list[int],
+    receive_counts: list[int],
+    group: dist.ProcessGroup | None,
 ) -> Tensor:
-    result = rows.new_empty(sum(received), *rows.shape[1:])
-    dist.all_to_all_single(result, rows.contiguous(), received, sent, group=group)
-    return result
+    output = rows.new_empty(sum(receive_counts), *rows.shape[1:])
+    dist.all_to_all_single(output, rows.contiguous(), receive_counts, send_counts, group=group)
+    return output

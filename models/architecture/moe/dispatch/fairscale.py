@@ -1,10 +1,10 @@
-"""fairscale's MOELayer (Algorithm 2 of GShard, arXiv 2006.16668) as a dispatch backend.
+"""fairscale's MOELayer (GShard, arXiv 2006.16668, algorithm 2) as a dispatch backend.
 
-MOELayer asks its gate for two dense tensors, `[T, E, C]`: which token takes which row of which
-expert, and at which weight. Ours makes them from a Routing, so every router fits. Memory and time
-grow with T * E * C: it is here as a second opinion and for small models, not for speed.
+MOELayer takes two dense tensors `[T, E, C]` from its gate: which token takes which row of which
+expert, and with which weight. They are built from a `Routing`, so every router is supported. Memory
+and time grow with T * E * C: a slow reference implementation for small models.
 
-Shape suffixes: T tokens, E experts, C rows of an expert, D d_model, A assignments.
+Shape suffixes: T tokens, E experts, C capacity, D d_model, P tokens with padding.
 """
 
 from __future__ import annotations
@@ -14,58 +14,65 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 from models.architecture.activation import activation
-from models.architecture.moe.dispatch.padded import rows_needed
+from models.architecture.moe.dispatch.padded import required_capacity
 from models.architecture.moe.experts import Experts
 from models.architecture.moe.routing import Routing
 
 
 class FairscaleDispatch:
-    """Works in float32."""
+    """Dispatch through fairscale, in float32."""
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
-        self.group = group if group is not None else group_of_one()
+        self.group = group if group is not None else single_rank_group()
 
     def __call__(self, x_TD: Tensor, routing: Routing, experts: Experts) -> Tensor:
+        """Dispatch tokens; see `Dispatcher`.
+
+        Args:
+            x_TD: tokens, float32 `[T, D]`.
+            routing: assignments of these tokens.
+            experts: the layer's experts, sharded along E over `group`.
+        """
         from fairscale.nn.moe import MOELayer
 
-        slices = _slices(experts)
-        # MOELayer wants the first dimension to be a multiple of its local experts.
-        tokens, width = x_TD.shape
-        added = -tokens % len(slices)
-        x_PD = torch.cat([x_TD, x_TD.new_zeros(added, width)]) if added else x_TD
-        gate = _Gate(routing, len(x_PD), rows_needed(routing, self.group))
-        layer = MOELayer(gate, nn.ModuleList(slices), group=self.group)
-        y_PD: Tensor = layer(x_PD.view(len(slices), -1, width)).reshape(-1, width)
-        return y_PD[:tokens]
+        local_experts = _local_experts(experts)
+        # MOELayer needs a first dimension that is a multiple of its number of local experts.
+        num_tokens, width = x_TD.shape
+        padding = -num_tokens % len(local_experts)
+        x_PD = torch.cat([x_TD, x_TD.new_zeros(padding, width)]) if padding else x_TD
+        gate = _FixedGate(routing, len(x_PD), required_capacity(routing, self.group))
+        layer = MOELayer(gate, nn.ModuleList(local_experts), group=self.group)
+        y_PD: Tensor = layer(x_PD.view(len(local_experts), -1, width)).reshape(-1, width)
+        return y_PD[:num_tokens]
 
 
-def group_of_one() -> dist.ProcessGroup:
-    """MOELayer exchanges rows even with itself, and needs a group for it."""
+def single_rank_group() -> dist.ProcessGroup:
+    """Create a process group of this rank alone, which MOELayer needs for its all-to-all."""
     if not dist.is_initialized():
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     group: dist.ProcessGroup = dist.new_group([dist.get_rank()], use_local_synchronization=True)
     return group
 
 
-class _Gate(nn.Module):
-    """Gives MOELayer the routing that was made already."""
+class _FixedGate(nn.Module):
+    """A gate for MOELayer that returns an existing routing."""
 
-    def __init__(self, routing: Routing, tokens: int, rows: int) -> None:
+    def __init__(self, routing: Routing, num_tokens: int, capacity: int) -> None:
         super().__init__()
-        self.routing, self.tokens, self.rows = routing, tokens, rows
+        self.routing, self.num_tokens, self.capacity = routing, num_tokens, capacity
 
     def forward(self, x_TD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         routing = self.routing
-        shape = (self.tokens, len(routing.rows_per_expert_E), self.rows)
-        place = (routing.token_A, routing.expert_A, routing.slot_A)
+        shape = (self.num_tokens, len(routing.tokens_per_expert_E), self.capacity)
+        index = (routing.token_A, routing.expert_A, routing.position_in_expert_A)
         weight_A = routing.weight_A.to(x_TD.dtype)
-        combine_TEC = x_TD.new_zeros(shape).index_put(place, weight_A)
+        combine_TEC = x_TD.new_zeros(shape).index_put(index, weight_A)
         mask_TEC = torch.zeros(shape, dtype=torch.bool, device=x_TD.device)
-        mask_TEC[place] = True
-        return routing.balance_loss, combine_TEC, mask_TEC
+        mask_TEC[index] = True
+        return routing.load_balance_loss, combine_TEC, mask_TEC
 
 
-class _Expert(nn.Module):
+class _SingleExpert(nn.Module):
     """One expert, a view of the stacked weights."""
 
     def __init__(self, wi: Tensor, wg: Tensor | None, wo: Tensor, dropout: float) -> None:
@@ -78,10 +85,11 @@ class _Expert(nn.Module):
         return nn.functional.dropout(h, self.dropout, training=self.dropout > 0) @ wo
 
 
-def _slices(experts: Experts) -> list[nn.Module]:
-    wi, wg, wo = experts.weights()
+def _local_experts(experts: Experts) -> list[nn.Module]:
+    wi, wg, wo = experts.local_weights()
     dropout = experts.dropout if experts.training else 0.0
     gates = [None] * len(wi) if wg is None else wg.unbind(0)
     return [
-        _Expert(*parts, dropout) for parts in zip(wi.unbind(0), gates, wo.unbind(0), strict=True)
+        _SingleExpert(*weights, dropout)
+        for weights in zip(wi.unbind(0), gates, wo.unbind(0), strict=True)
     ]

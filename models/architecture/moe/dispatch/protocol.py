@@ -1,4 +1,4 @@
-"""What every dispatch backend is."""
+"""Interface of the dispatch backends."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from models.architecture.moe.experts import Experts
 from models.architecture.moe.routing import Routing
 
 
-class Dispatch(Protocol):
-    """Brings tokens to experts and their outputs back."""
+class Dispatcher(Protocol):
+    """Sends tokens to their experts and combines the outputs."""
 
     def __call__(self, x_TD: Tensor, routing: Routing, experts: Experts) -> Tensor:
-        """y_t = sum over the assignments of t of weight * expert(x_t); 0 where there is none.
+        """Compute y_t = sum over the assignments of token t of weight * expert(x_t).
 
-        With experts on several processes every process calls it, each with its own tokens.
+        With expert parallelism all ranks call this, each with its own tokens.
+
+        Args:
+            x_TD: tokens, float `[T, D]`.
+            routing: assignments of these tokens.
+            experts: the layer's experts, possibly sharded.
+
+        Returns:
+            `[T, D]`; 0 for tokens without assignments.
         """

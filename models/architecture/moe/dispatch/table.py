@@ -1,4 +1,4 @@
-"""The dispatch backends by name, and how a model is given one."""
+"""Dispatch backends by name, and the function that sets a model's backend."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from torch import distributed as dist
 from models.architecture.moe.dispatch.checks import check_dispatch
 from models.architecture.moe.dispatch.fairscale import FairscaleDispatch
 from models.architecture.moe.dispatch.native import NativeDispatch
-from models.architecture.moe.dispatch.protocol import Dispatch
+from models.architecture.moe.dispatch.protocol import Dispatcher
 from models.architecture.moe.dispatch.tutel import TutelDispatch
 from models.architecture.t5 import T5
+from models.choices import DispatchName
 
-Backend = type[NativeDispatch] | type[TutelDispatch] | type[FairscaleDispatch]
-BACKENDS: dict[str, Backend] = {
+DispatcherClass = type[NativeDispatch] | type[TutelDispatch] | type[FairscaleDispatch]
+DISPATCHERS: dict[DispatchName, DispatcherClass] = {
     "native": NativeDispatch,
     "tutel": TutelDispatch,
     "fairscale": FairscaleDispatch,
 }
 
 
-def use(model: T5, name: str, group: dist.ProcessGroup | None = None) -> None:
-    """All MoE layers of `model` dispatch through `name`; the weights stay what they are.
+def set_dispatcher(model: T5, name: DispatchName, group: dist.ProcessGroup | None = None) -> None:
+    """Set the dispatch backend of every MoE layer; weights are unchanged.
 
-    `group`: the processes that the experts are spread over (`expert_parallel.shard_experts`).
-    Raises ConfigError for a backend that is not there or cannot serve the router.
+    Args:
+        model: dense or MoE model; a dense one is left as it is.
+        name: dispatch backend.
+        group: ranks that share the experts (`expert_parallel.shard_experts`); None: not sharded.
+
+    Raises:
+        ConfigError: the backend is not available or does not support the router.
     """
     check_dispatch(name, model.config)
     layers = model.moe_layers().values()
     if layers:
-        backend: Dispatch = BACKENDS[name](group)
+        dispatcher: Dispatcher = DISPATCHERS[name](group)
         for layer in layers:
-            layer.dispatch = backend
+            layer.dispatch = dispatcher

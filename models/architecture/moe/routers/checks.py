@@ -1,46 +1,44 @@
-"""Which routers there are, without importing torch: what a configuration is checked against."""
+"""Properties of the routers against which a configuration is checked. Imports no torch."""
 
 from __future__ import annotations
 
-import difflib
-
+from models.choices import RouterName
 from models.config import ModelConfig
 from models.errors import ConfigError
 
-ROUTER_CHOICES: dict[str, tuple[int, ...] | None] = {
+SUPPORTED_TOP_K: dict[RouterName, tuple[int, ...] | None] = {
     "switch": (1,),
     "gshard": (2,),
     "st_moe": (2,),
     "expert_choice": None,
 }
-"""Router -> the numbers of experts a token it can serve; None: any."""
+"""Router -> supported values of top_k; None: any."""
 
-LOOKS_AHEAD = ("expert_choice",)
-"""Routers whose choice for a token depends on tokens after it: not for a decoder."""
+NON_CAUSAL_ROUTERS = ("expert_choice",)
+"""Routers whose choice for a token depends on later tokens; a decoder cannot use them."""
 
 
 def check_routers(config: ModelConfig) -> None:
-    """Raises ConfigError for a router that is not there, cannot serve `k`, or cannot decode."""
+    """Check the router and top_k of both stacks.
+
+    Raises:
+        ConfigError: the router does not support top_k, or is not causal and in the decoder.
+    """
     if config.moe is None:
         return
     for decoder in (False, True):
-        moe = config.moe_of(decoder=decoder)
+        moe = config.stack_moe_config(decoder=decoder)
         prefix = "moe.decoder_" if decoder else "moe."
-        if moe.router not in ROUTER_CHOICES:
-            near = difflib.get_close_matches(moe.router, ROUTER_CHOICES, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+        supported = SUPPORTED_TOP_K[moe.router]
+        if supported is not None and moe.top_k not in supported:
             raise ConfigError(
-                f"{prefix}router is {moe.router!r}: {hint}Known: {', '.join(ROUTER_CHOICES)}"
+                f"{prefix}top_k is {moe.top_k}: router {moe.router} supports "
+                f"{' or '.join(map(str, supported))}"
             )
-        choices = ROUTER_CHOICES[moe.router]
-        if choices is not None and moe.top_k not in choices:
+        if decoder and moe.router in NON_CAUSAL_ROUTERS:
+            causal = [name for name in SUPPORTED_TOP_K if name not in NON_CAUSAL_ROUTERS]
+            key = "decoder_router" if config.moe.decoder_router else "router"
             raise ConfigError(
-                f"{prefix}top_k is {moe.top_k}: the {moe.router} router sends a token to "
-                f"{' or '.join(map(str, choices))} expert(s)"
-            )
-        if decoder and moe.router in LOOKS_AHEAD:
-            raise ConfigError(
-                f"moe.router is {moe.router!r}, in which experts choose among all tokens: in a "
-                "decoder that would look at tokens not yet written; set moe.decoder_router to "
-                f"{' or '.join(name for name in ROUTER_CHOICES if name not in LOOKS_AHEAD)}"
+                f"moe.{key} is {moe.router!r}, which is not causal and cannot be used in a "
+                f"decoder; set moe.decoder_router to {' or '.join(causal)}"
             )

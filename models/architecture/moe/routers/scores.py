@@ -1,6 +1,6 @@
-"""What all routers share: logits in float32, their softmax, and the groups of the tokens.
+"""Shared by all routers: weights, float32 logits and probabilities, groups and capacities.
 
-Shape suffixes: B batch rows, L length, N valid tokens, D d_model, E experts.
+Shape suffixes: B batch rows, L length, N valid tokens, D d_model, E experts, G groups.
 """
 
 from __future__ import annotations
@@ -10,34 +10,37 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.architecture.moe.routing import capacity
+from models.architecture.moe.routing import expert_capacity
 from models.config import MoEConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """The router's view of the valid tokens. Padding is not in it, so it takes no capacity."""
+class RouterScores:
+    """Scores of the valid tokens. Padding is not included, so it takes no capacity."""
 
     token_N: Tensor
-    """Index of each valid token among all tokens of the batch."""
+    """Index of each valid token in the flattened batch (int64)."""
     group_N: Tensor
-    """Group of each valid token, counted from 0."""
+    """Group of each valid token, from 0 (int64)."""
     logits_NE: Tensor
     probs_NE: Tensor
     """softmax(logits) over the experts, float32."""
-    limit_G: list[int]
-    """Rows an expert accepts from each group."""
+    capacity_G: list[int]
+    """Tokens that an expert accepts from each group."""
 
     def entropy(self) -> Tensor:
-        """Mean entropy of the distributions, in nats; 0 without tokens. Carries no gradient."""
+        """Return the mean entropy of the distributions in nats, without gradient.
+
+        0 without tokens.
+        """
         if self.token_N.numel() == 0:
             return torch.zeros((), device=self.token_N.device)
-        log_probs = torch.log_softmax(self.logits_NE.detach(), dim=-1)
-        return -(log_probs.exp() * log_probs).sum(-1).mean()
+        log_probs_NE = torch.log_softmax(self.logits_NE.detach(), dim=-1)
+        return -(log_probs_NE.exp() * log_probs_NE).sum(-1).mean()
 
 
 class RouterWeights(nn.Module):
-    """A router's weights `[E, D]`, drawn from N(0, 0.02), used in float32 (Switch, section 2.4)."""
+    """Router weights `[E, D]`, drawn from N(0, 0.02), used in float32 (Switch, section 2.4)."""
 
     def __init__(self, d_model: int, config: MoEConfig) -> None:
         super().__init__()
@@ -47,8 +50,13 @@ class RouterWeights(nn.Module):
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=0.02)
 
-    def scores(self, x_BLD: Tensor, valid_BL: Tensor) -> Scores:
-        """`x_BLD`: what is routed; `valid_BL`: bool, False for padding."""
+    def scores(self, x_BLD: Tensor, valid_BL: Tensor) -> RouterScores:
+        """Score the valid tokens and divide them into groups.
+
+        Args:
+            x_BLD: tokens, float `[B, L, D]`.
+            valid_BL: bool `[B, L]`, False for padding.
+        """
         moe = self.config
         token_N = torch.nonzero(valid_BL.flatten()).squeeze(-1)
         with torch.autocast(x_BLD.device.type, enabled=False):
@@ -56,7 +64,7 @@ class RouterWeights(nn.Module):
             if token_N.numel() < len(h_ND):
                 h_ND = h_ND[token_N]
             if self.training and moe.jitter:
-                # Only what the router sees is disturbed, never what the experts see.
+                # Only the router's input is multiplied by noise, not that of the experts.
                 h_ND = h_ND * torch.empty_like(h_ND).uniform_(1 - moe.jitter, 1 + moe.jitter)
             logits_NE = h_ND @ self.weight.float().t()
             probs_NE = torch.softmax(logits_NE, dim=-1)
@@ -64,17 +72,17 @@ class RouterWeights(nn.Module):
         group_rows = min(moe.group_rows or rows, rows) or 1
         groups = -(-rows // group_rows)
         group_N = token_N // (length * group_rows) if groups > 1 else torch.zeros_like(token_N)
-        sizes = (
+        group_sizes = (
             torch.bincount(group_N, minlength=groups).tolist() if groups > 1 else [token_N.numel()]
         )
         factor = moe.capacity_factor_train if self.training else moe.capacity_factor_eval
-        return Scores(
+        return RouterScores(
             token_N=token_N,
             group_N=group_N,
             logits_NE=logits_NE,
             probs_NE=probs_NE,
-            limit_G=[
-                capacity(size, moe.num_experts, moe.top_k, factor, moe.min_capacity)
-                for size in sizes
+            capacity_G=[
+                expert_capacity(size, moe.num_experts, moe.top_k, factor, moe.min_capacity)
+                for size in group_sizes
             ],
         )

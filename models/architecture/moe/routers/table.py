@@ -1,4 +1,8 @@
-"""The routers by name. Adding one: a file beside this one, a line here and in names.py."""
+"""Router classes by name.
+
+To add a router: a module in this folder, an entry here, and its name in `models/choices.py` and
+`checks.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ from models.architecture.moe.routers.expert_choice import ExpertChoiceRouter
 from models.architecture.moe.routers.gshard import GShardRouter
 from models.architecture.moe.routers.st_moe import STMoERouter
 from models.architecture.moe.routers.switch import SwitchRouter
+from models.choices import RouterName
 from models.config import MoEConfig
 
 Router = SwitchRouter | GShardRouter | STMoERouter | ExpertChoiceRouter
 
-ROUTERS: dict[str, type[Router]] = {
+ROUTERS: dict[RouterName, type[Router]] = {
     "switch": SwitchRouter,
     "gshard": GShardRouter,
     "st_moe": STMoERouter,
@@ -19,5 +24,11 @@ ROUTERS: dict[str, type[Router]] = {
 
 
 def build_router(d_model: int, config: MoEConfig) -> Router:
-    """`config`: of one stack (`ModelConfig.moe_of`), already checked by `check_routers`."""
+    """Build the router of one stack.
+
+    Args:
+        d_model: size of a token.
+        config: MoE configuration of the stack (`ModelConfig.stack_moe_config`), validated by
+            `check_routers`.
+    """
     return ROUTERS[config.router](d_model, config)

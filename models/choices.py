@@ -1,0 +1,20 @@
+"""Names that a configuration may hold: activations, routers, dispatch backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from data_pipelines.suggestions import did_you_mean
+
+Activation = Literal["relu", "gated_gelu"]
+"""relu: T5 v1.0 and Switch; gated_gelu: T5 v1.1, ST-MoE and expert choice."""
+RouterName = Literal["switch", "gshard", "st_moe", "expert_choice"]
+DispatchName = Literal["native", "tutel", "fairscale"]
+
+
+def invalid_choice(value: object, choices: Iterable[str]) -> str:
+    """Return an error text: "'nativ' is not one of native, tutel; did you mean 'native'?"."""
+    names = list(choices)
+    hint = did_you_mean(str(value), names).strip()
+    return f"{value!r} is not one of {', '.join(names)}" + (f"; {hint}" if hint else "")
