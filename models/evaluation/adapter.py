@@ -1,4 +1,4 @@
-"""The project's model behind lm-evaluation-harness's model interface."""
+"""The predictor behind lm-evaluation-harness's model interface."""
 
 from __future__ import annotations
 
@@ -10,75 +10,94 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from tqdm import tqdm
 
-from models.evaluation.batches import Batch, Request, Response, batches
+from models.evaluation.batches import Request, RequestBatch, Response, make_batches
 from models.evaluation.predictor import Seq2SeqPredictor
-from models.evaluation.responses import ResponseCache
+from models.evaluation.response_cache import ResponseCache
 
-RunBatches = Callable[[Sequence[Batch]], Iterable[tuple[Batch, list[Response]]]]
+BatchRunner = Callable[[Sequence[RequestBatch]], Iterable[tuple[RequestBatch, list[Response]]]]
 
 
-class EncoderDecoder(LM):  # type: ignore[misc]
-    """`loglikelihood` for options, `generate_until` for free text.
+class Seq2SeqLM(LM):  # type: ignore[misc]
+    """`loglikelihood` for multiple choice, `generate_until` for free text.
 
-    `run_batches` has batches run_batches, in any order; `kept` holds those that have been.
+    Args:
+        predictor: counts the tokens of prompts.
+        run_batches: yields batches with their responses, in any order.
+        cache: responses of batches that an earlier, interrupted evaluation completed.
+        batch_size: maximum number of requests of a batch.
+        max_batch_tokens: maximum number of input tokens of a batch, padding included.
     """
 
     def __init__(
-        self, answerer: Seq2SeqPredictor, run_batches: RunBatches, kept: ResponseCache, *, items: int, tokens: int
+        self,
+        predictor: Seq2SeqPredictor,
+        run_batches: BatchRunner,
+        cache: ResponseCache,
+        *,
+        batch_size: int,
+        max_batch_tokens: int,
     ) -> None:
         super().__init__()
-        self.answerer, self.run_batches, self.kept = answerer, run_batches, kept
-        self.items, self.most_tokens = items, tokens
+        self.predictor, self.run_batches, self.cache = predictor, run_batches, cache
+        self.batch_size, self.max_batch_tokens = batch_size, max_batch_tokens
         self.responses: dict[tuple[str, int], Response] = {}
-        """(Prompt, its longest answer; 0: ranked) -> response: the harness passes on its text or
-        scores alone."""
+        """(Prompt, max_new_tokens; 0 for multiple choice) -> response. The harness's log holds the
+        text or the scores of a response, but not its token counts."""
 
     def loglikelihood(self, requests: list[Instance], **_: Any) -> list[tuple[float, bool]]:
-        """(log-probability, is greedy) of each (prompt, continuation)."""
-        options: dict[str, dict[str, int]] = defaultdict(dict)
+        """Return (log-probability, is greedy) of each (prompt, continuation)."""
+        answer_index: dict[str, dict[str, int]] = defaultdict(dict)
         for request in requests:
             prompt, answer = request.args
-            options[prompt].setdefault(answer.strip(), len(options[prompt]))
-        self._respond([Request(prompt=p, answers=tuple(o)) for p, o in options.items()], "score")
+            answer_index[prompt].setdefault(answer.strip(), len(answer_index[prompt]))
+        self._run(
+            [Request(prompt=p, answers=tuple(answers)) for p, answers in answer_index.items()],
+            "score",
+        )
         results = []
         for request in requests:
             prompt, answer = request.args
-            response, place = self.responses[prompt, 0], options[prompt][answer.strip()]
-            results.append((response.logp[place], response.greedy[place]))
+            response, index = self.responses[prompt, 0], answer_index[prompt][answer.strip()]
+            results.append((response.log_probs[index], response.is_greedy[index]))
         return results
 
     def generate_until(self, requests: list[Instance], **_: Any) -> list[str]:
-        """Greedy text, cut at the first stop string of the request."""
-        asked = [
-            Request(prompt=prompt, max_new_tokens=int(wanted["max_gen_toks"]))
-            for prompt, wanted in (request.args for request in requests)
-        ]
-        self._respond(asked, "generate")
-        results = []
+        """Return greedy text, cut at the first stop string of the request."""
+        self._run(
+            [
+                Request(prompt=prompt, max_new_tokens=int(options["max_gen_toks"]))
+                for prompt, options in (request.args for request in requests)
+            ],
+            "generate",
+        )
+        texts = []
         for request in requests:
-            prompt, wanted = request.args
-            text = self.responses[prompt, int(wanted["max_gen_toks"])].text
-            for stop in wanted.get("until", []):
+            prompt, options = request.args
+            text = self.responses[prompt, int(options["max_gen_toks"])].text
+            for stop in options.get("until", []):
                 text = text.split(stop)[0] if stop else text
-            results.append(text)
-        return results
+            texts.append(text)
+        return texts
 
     def loglikelihood_rolling(self, requests: list[Instance], **_: Any) -> list[float]:
         raise NotImplementedError("an encoder-decoder has no perplexity of plain text")
 
-    def _respond(self, requests: list[Request], what: str) -> None:
-        wanted = batches(requests, self._length, items=self.items, tokens=self.most_tokens)
-        missing = [batch for batch in wanted if batch.digest not in self.kept.known]
-        total = sum(len(batch.requests) for batch in wanted)
-        with tqdm(desc=what, unit="item", total=total) as bar:
+    def _run(self, requests: list[Request], description: str) -> None:
+        """Fill `responses` from the cache and from the model."""
+        batches = make_batches(
+            requests,
+            lambda prompt: len(self.predictor.encode(prompt)),
+            batch_size=self.batch_size,
+            max_batch_tokens=self.max_batch_tokens,
+        )
+        missing = [batch for batch in batches if batch.digest not in self.cache.by_digest]
+        total = sum(len(batch.requests) for batch in batches)
+        with tqdm(desc=description, unit="item", total=total) as bar:
             bar.update(total - sum(len(batch.requests) for batch in missing))
             for batch, responses in self.run_batches(missing):
-                self.kept.add(batch, responses)
+                self.cache.add(batch, responses)
                 bar.update(len(responses))
-        for batch in wanted:
-            found = self.kept.known[batch.digest]
-            for request, response in zip(batch.requests, found, strict=True):
+        for batch in batches:
+            responses = self.cache.by_digest[batch.digest]
+            for request, response in zip(batch.requests, responses, strict=True):
                 self.responses[request.prompt, request.max_new_tokens] = response
-
-    def _length(self, prompt: str) -> int:
-        return len(self.answerer.encode(prompt))

@@ -1,4 +1,4 @@
-"""Requests put together into batches, and what is known of each after it was run_batches."""
+"""Batches of model requests, and the responses of the model to them."""
 
 from __future__ import annotations
 
@@ -6,119 +6,140 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from models.evaluation.predictor import Seq2SeqPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A prompt, with the answers to rank; none: the model writes."""
+    """A prompt with the answers to score; without answers, the model generates one."""
 
     prompt: str
     answers: tuple[str, ...] = ()
     max_new_tokens: int = 0
+    """Maximum number of generated tokens; 0 for requests with answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What the model made of a request, and the work it was."""
+    """The model's response to a request, with its token counts."""
 
-    logp: tuple[float, ...] = ()
+    log_probs: tuple[float, ...] = ()
     """Log-probability of each answer."""
-    greedy: tuple[bool, ...] = ()
-    """Whether the model would have written it."""
+    is_greedy: tuple[bool, ...] = ()
+    """Whether greedy decoding generates the answer, for each answer."""
     text: str = ""
-    input_tokens: int
+    """Generated text."""
+    num_input_tokens: int
+    """Tokens of the prompt that the model read."""
     truncated: bool
-    """Whether the prompt lost its start."""
-    output_tokens: tuple[int, ...]
-    """Of each answer, or of the text written."""
-    ended: bool = True
-    """Whether a written text came to an end by itself."""
+    """Whether the start of the prompt was cut off."""
+    num_output_tokens: tuple[int, ...]
+    """Tokens of each answer, or of the generated text."""
+    finished: bool = True
+    """Whether a generated text ends with an end-of-sequence token."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Requests that are run_batches together; all rank, or all write up to the same length."""
+class RequestBatch:
+    """Requests of one kind: all score answers, or all generate up to the same length."""
 
     requests: tuple[Request, ...]
 
     @property
     def digest(self) -> str:
-        """Names exactly these requests in this order."""
+        """SHA-256 of the requests in their order."""
         parts = [[r.prompt, list(r.answers), r.max_new_tokens] for r in self.requests]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def batches(
-    requests: Sequence[Request], length: Callable[[str], int], *, items: int, tokens: int
-) -> list[Batch]:
-    """Like lengths together, the longest first: what does not fit in memory fails at once.
+def make_batches(
+    requests: Sequence[Request],
+    num_tokens: Callable[[str], int],
+    *,
+    batch_size: int,
+    max_batch_tokens: int,
+) -> list[RequestBatch]:
+    """Group requests of similar prompt length, longest first, so that memory runs out at once.
 
-    At most `items` requests and `tokens` padded input tokens each, but always one request.
+    Args:
+        requests: equal requests are batched once.
+        num_tokens: counts the tokens of a prompt.
+        batch_size: maximum number of requests of a batch.
+        max_batch_tokens: maximum number of input tokens of a batch, padding included. A batch of
+            one request may exceed it.
+
+    Returns:
+        The batches, in the order in which they run.
     """
-    lengths = {request.prompt: length(request.prompt) for request in requests}
-    # Equal requests are run_batches once.
+    lengths = {request.prompt: num_tokens(request.prompt) for request in requests}
     ordered = sorted(
         dict.fromkeys(requests),
         key=lambda r: (bool(r.answers), r.max_new_tokens, -lengths[r.prompt], r.prompt),
     )
-    result: list[list[Request]] = []
+    batches: list[list[Request]] = []
     for request in ordered:
-        last = result[-1] if result else []
+        last = batches[-1] if batches else []
         fits = (
             last
-            and len(last) < items
-            and (len(last) + 1) * lengths[last[0].prompt] <= tokens
+            and len(last) < batch_size
+            and (len(last) + 1) * lengths[last[0].prompt] <= max_batch_tokens
             and bool(last[0].answers) == bool(request.answers)
             and last[0].max_new_tokens == request.max_new_tokens
         )
         if fits:
             last.append(request)
         else:
-            result.append([request])
-    return [Batch(tuple(members)) for members in result]
+            batches.append([request])
+    return [RequestBatch(tuple(members)) for members in batches]
 
 
-def answer(batch: Batch, answerer: Seq2SeqPredictor) -> list[Response]:
-    """The responses of a batch, in the order of its requests."""
+def run_batch(batch: RequestBatch, predictor: Seq2SeqPredictor) -> list[Response]:
+    """Return the model's responses to a batch, in the order of its requests."""
     if batch.requests[0].answers:
-        return _ranked(batch, answerer)
-    limit = batch.requests[0].max_new_tokens
-    written = answerer.generate([request.prompt for request in batch.requests], limit)
+        return _score(batch, predictor)
+    max_new_tokens = batch.requests[0].max_new_tokens
+    prompts = [request.prompt for request in batch.requests]
+    generations = predictor.generate(prompts, max_new_tokens)
     return [
         Response(
-            text=answer.text,
-            output_tokens=(answer.tokens,),
-            ended=answer.ended,
-            **_read(request, answerer),
+            text=generation.text,
+            num_output_tokens=(generation.num_tokens,),
+            finished=generation.finished,
+            **_input_size(request, predictor),
         )
-        for request, answer in zip(batch.requests, written, strict=True)
+        for request, generation in zip(batch.requests, generations, strict=True)
     ]
 
 
-def _ranked(batch: Batch, answerer: Seq2SeqPredictor) -> list[Response]:
-    pairs = [(request.prompt, text) for request in batch.requests for text in request.answers]
-    scores = iter(answerer.score(pairs))
+def _score(batch: RequestBatch, predictor: Seq2SeqPredictor) -> list[Response]:
+    pairs = [(request.prompt, answer) for request in batch.requests for answer in request.answers]
+    scores = iter(predictor.score(pairs))
     responses = []
     for request in batch.requests:
-        found = [next(scores) for _ in request.answers]
+        request_scores = [next(scores) for _ in request.answers]
         responses.append(
             Response(
-                logp=tuple(logp for logp, _ in found),
-                greedy=tuple(greedy for _, greedy in found),
-                output_tokens=tuple(len(answerer.tokens(text)) for text in request.answers),
-                **_read(request, answerer),
+                log_probs=tuple(log_prob for log_prob, _ in request_scores),
+                is_greedy=tuple(is_greedy for _, is_greedy in request_scores),
+                num_output_tokens=tuple(
+                    len(predictor.tokenizer.encode(answer)) for answer in request.answers
+                ),
+                **_input_size(request, predictor),
             )
         )
     return responses
 
 
-def _read(request: Request, answerer: Seq2SeqPredictor) -> dict[str, Any]:
-    """How much of its prompt the model read."""
-    length = answerer.length(request.prompt)
+class _InputSize(TypedDict):
+    num_input_tokens: int
+    truncated: bool
+
+
+def _input_size(request: Request, predictor: Seq2SeqPredictor) -> _InputSize:
+    num_tokens = predictor.num_tokens(request.prompt)
     return {
-        "input_tokens": min(length, answerer.max_input),
-        "truncated": length > answerer.max_input,
+        "num_input_tokens": min(num_tokens, predictor.max_input_tokens),
+        "truncated": num_tokens > predictor.max_input_tokens,
     }

@@ -1,7 +1,8 @@
-"""The benchmark items that the data room wrote: data/eval_data, checked against its index."""
+"""Evaluation items of data/eval_data, checked against the checksums of its index."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -10,7 +11,55 @@ from typing import Any
 
 from data_pipelines.files import sha256
 from models.errors import DataMismatch
-from models.evaluation.suite import Suite
+from models.evaluation.suite import Suite, SuiteTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskItem:
+    """One item or few-shot exemplar, as far as prompts and scores need it."""
+
+    id: str
+    answer: str = ""
+    text: str = ""
+    """The question with its passage and options."""
+    question: str = ""
+    """The question without passage and options."""
+    choices: str = ""
+    """Labelled options on one line."""
+    definition: str = ""
+    """Instruction of the task."""
+    options: tuple[str, ...] = ()
+    """Possible answers; empty where the answer is free text."""
+    references: tuple[str, ...] = ()
+    """Accepted answers, where there are several."""
+    rationale: str = ""
+    """Published chain of thought of an exemplar, the answer included."""
+    preamble: str = ""
+    """Published text before the exemplars."""
+    group: str = ""
+    """Category that the task is averaged in."""
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> TaskItem:
+        """Read one line of a task's file; fields that evaluation does not use are ignored."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {name: value for name, value in fields.items() if name in known}
+        values["id"] = str(values["id"])
+        for name in ("options", "references"):
+            values[name] = tuple(values.get(name) or ())
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFile:
+    """One task file in data/eval_data/index.json."""
+
+    file: str
+    sha256: str
+    truncated: bool
+    """Whether the file holds a part of the published one."""
+    num_rejected: int
+    """Rows of the source that are not valid items."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,119 +67,161 @@ class EvalTask:
     """One task of a suite, with its items in the file's order."""
 
     name: str
-    benchmark: str
+    dataset: str
     file: str
-    """Its name within the benchmark."""
+    """Name of the task's file within the dataset."""
     group: str
-    items: list[dict[str, Any]]
-    exemplars: list[dict[str, Any]]
+    items: list[TaskItem]
+    exemplars: list[TaskItem]
     sha256: str
-    """Of the files that items and exemplars come from."""
-    partial: str
-    """Why this is not the whole task, or nothing."""
-    refused: int
-    """Rows of the source that could not be read as an item."""
+    """Digest of the files that items and exemplars come from."""
+    partial_reason: str
+    """Why some of the task's items are missing; empty for the complete task."""
+    num_rejected: int
+    """Rows of the source that are not valid items."""
 
 
 @dataclass(frozen=True)
 class EvalData:
-    """data/eval_data, whose files must be those of its index."""
+    """The folder data/eval_data and its index."""
 
     folder: Path
-    entries: dict[tuple[str, str], dict[str, Any]]
+    entries: dict[tuple[str, str], TaskFile]
+    """(Dataset, file) -> its entry."""
 
     @classmethod
     def open(cls, folder: Path) -> EvalData:
-        """Raises DataMismatch where there is no index."""
+        """Read the index of the folder.
+
+        Raises:
+            DataMismatch: there is no index, or an older version wrote it.
+        """
         path = folder / "index.json"
         if not path.is_file():
             raise DataMismatch(f"{path} is missing; run `flanmoe eval_data`")
-        index = json.loads(path.read_text(encoding="utf-8"))
-        return cls(folder, {(entry["suite"], entry["task"]): entry for entry in index})
+        try:
+            entries = {
+                (entry["suite"], entry["task"]): TaskFile(
+                    file=entry["file"],
+                    sha256=entry["sha256"],
+                    truncated=entry["truncated"],
+                    num_rejected=len(entry["rejected"]),
+                )
+                for entry in json.loads(path.read_text(encoding="utf-8"))
+            }
+        except (ValueError, KeyError, TypeError):
+            raise DataMismatch(
+                f"{path} is damaged or from an older version; run `flanmoe eval_data`"
+            ) from None
+        return cls(folder, entries)
 
-    def tasks(self, suite: Suite, limit: int | None = None) -> tuple[list[EvalTask], list[str]]:
-        """The tasks of `suite` that are present, and the names of those that are missing.
+    def load_tasks(
+        self, suite: Suite, limit: int | None = None
+    ) -> tuple[list[EvalTask], list[str]]:
+        """Load the tasks of a suite that are present.
 
-        `limit` items of each, chosen by their hash. Raises DataMismatch if none is present, or if
-        a file was altered.
+        Args:
+            suite: the suite to load.
+            limit: number of items of each task, chosen by the hash of their id; None: all.
+
+        Returns:
+            The tasks, and the names of those that are missing.
+
+        Raises:
+            DataMismatch: no task is present, or a file differs from the index.
         """
-        wanted = list(suite.named())
-        for benchmark, tasks in suite.tasks.items():
-            if tasks == "all":
-                wanted += [
-                    (benchmark, task, "") for name, task in self.entries if name == benchmark
-                ]
-        found, missing = [], []
-        for benchmark, task, group in wanted:
-            if (benchmark, task) in self.entries:
-                found.append(self._task(suite, benchmark, task, group, limit))
+        tasks, missing = [], []
+        for suite_task in [*suite.listed_tasks(), *self._unlisted_tasks(suite)]:
+            if (suite_task.dataset, suite_task.file) in self.entries:
+                tasks.append(self._load_task(suite, suite_task, limit))
             else:
-                missing.append(suite.label(benchmark, task).split("/", 1)[1])
-        if not found:
+                name = suite.task_name(suite_task.dataset, suite_task.file)
+                missing.append(name.split("/", 1)[1])
+        if not tasks:
             raise DataMismatch(
                 f"suite {suite.name}: none of its files is in {self.folder}; name the source of "
                 f"{', '.join(suite.tasks)} in data_pipelines.fetch.sources"
             )
-        if suite.expected is not None and len(found) < suite.expected:
-            missing.append(f"{suite.expected - len(found)} tasks")
-        return found, missing
+        if suite.num_tasks is not None and len(tasks) < suite.num_tasks:
+            missing.append(f"{suite.num_tasks - len(tasks)} tasks")
+        return tasks, missing
 
-    def _task(self, suite: Suite, benchmark: str, task: str, group: str, limit: int | None) -> EvalTask:
-        entry = self.entries[benchmark, task]
-        items, digest = self._items(entry), str(entry["sha256"])
-        partial = "a part of the published file" if entry["truncated"] else ""
-        exemplars: list[dict[str, Any]] = []
-        if suite.shots:
-            where = suite.exemplars[benchmark].format(task=task)
-            source, _, name = where.partition("/")
-            if (source, name) not in self.entries:
-                raise DataMismatch(
-                    f"suite {suite.name}: the worked examples {where} are not in {self.folder}; "
-                    "name their source in data_pipelines.fetch.sources"
-                )
-            worked = self._items(self.entries[source, name])
-            if suite.answer == "cot":
-                worked = [example for example in worked if example.get("rationale")]
-            exemplars = worked[: suite.shots]
-            if not exemplars:
-                raise DataMismatch(f"suite {suite.name}: {where} holds no worked example")
-            digest = hashlib.sha256(
-                f"{digest} {self.entries[source, name]['sha256']}".encode()
-            ).hexdigest()
-            if (source, name) == (benchmark, task):
+    def _unlisted_tasks(self, suite: Suite) -> list[SuiteTask]:
+        """Return the tasks of the datasets of which the suite takes every file."""
+        return [
+            SuiteTask(dataset, file, "")
+            for suite_dataset, tasks in suite.tasks.items()
+            if tasks == "all"
+            for dataset, file in self.entries
+            if dataset == suite_dataset
+        ]
+
+    def _load_task(self, suite: Suite, suite_task: SuiteTask, limit: int | None) -> EvalTask:
+        dataset, file, group = suite_task
+        entry = self.entries[dataset, file]
+        items, digest = self._load_items(entry), entry.sha256
+        partial_reason = "a part of the published file" if entry.truncated else ""
+        exemplars: list[TaskItem] = []
+        if suite.num_fewshot:
+            exemplar_source, exemplars = self._load_exemplars(suite, dataset, file)
+            digests = f"{digest} {self.entries[exemplar_source].sha256}"
+            digest = hashlib.sha256(digests.encode()).hexdigest()
+            if exemplar_source == (dataset, file):
                 items = [item for item in items if item not in exemplars]
         if limit is not None and len(items) > limit:
-            kept = {item["id"] for item in sorted(items, key=_place)[:limit]}
-            items = [item for item in items if item["id"] in kept]
-            partial = f"{limit} items"
-        unanswered = [item["id"] for item in items if not str(item.get("answer", "")).strip()]
-        if unanswered:
+            selected = {item.id for item in sorted(items, key=_id_hash)[:limit]}
+            items = [item for item in items if item.id in selected]
+            partial_reason = f"{limit} items"
+        without_answer = [item.id for item in items if not item.answer.strip()]
+        if without_answer:
             raise DataMismatch(
-                f"{self.folder / entry['file']}: item {unanswered[0]!r} has no answer "
-                f"({len(unanswered)} such); run `flanmoe eval_data`"
+                f"{self.folder / entry.file}: item {without_answer[0]!r} has no answer "
+                f"({len(without_answer)} in total); run `flanmoe eval_data`"
             )
         return EvalTask(
-            name=suite.label(benchmark, task),
-            benchmark=benchmark,
-            file=task,
-            group=group or next((item["group"] for item in items if item.get("group")), ""),
+            name=suite.task_name(dataset, file),
+            dataset=dataset,
+            file=file,
+            group=group or next((item.group for item in items if item.group), ""),
             items=items,
             exemplars=exemplars,
             sha256=digest,
-            partial=partial,
-            refused=len(entry["rejected"]),
+            partial_reason=partial_reason,
+            num_rejected=entry.num_rejected,
         )
 
-    def _items(self, entry: dict[str, Any]) -> list[dict[str, Any]]:
-        file = self.folder / entry["file"]
-        if not file.is_file() or sha256(file) != entry["sha256"]:
-            raise DataMismatch(f"{file} is missing or changed; run `flanmoe eval_data`")
-        with file.open(encoding="utf-8") as lines:
-            items = [json.loads(line) for line in lines]
+    def _load_exemplars(
+        self, suite: Suite, dataset: str, file: str
+    ) -> tuple[tuple[str, str], list[TaskItem]]:
+        """Return the (dataset, file) of a task's exemplars, and the exemplars."""
+        location = suite.exemplars[dataset].format(task=file)
+        exemplar_dataset, _, exemplar_file = location.partition("/")
+        source = (exemplar_dataset, exemplar_file)
+        if source not in self.entries:
+            raise DataMismatch(
+                f"suite {suite.name}: the few-shot exemplars {location} are not in {self.folder}; "
+                "name their source in data_pipelines.fetch.sources"
+            )
+        exemplars = self._load_items(self.entries[source])
+        if suite.answer_mode == "cot":
+            exemplars = [exemplar for exemplar in exemplars if exemplar.rationale]
+        exemplars = exemplars[: suite.num_fewshot]
+        if not exemplars:
+            raise DataMismatch(
+                f"suite {suite.name}: {location} has no few-shot exemplar; run `flanmoe eval_data`"
+            )
+        return source, exemplars
+
+    def _load_items(self, entry: TaskFile) -> list[TaskItem]:
+        path = self.folder / entry.file
+        if not path.is_file() or sha256(path) != entry.sha256:
+            raise DataMismatch(f"{path} is missing or changed; run `flanmoe eval_data`")
+        with path.open(encoding="utf-8") as lines:
+            items = [TaskItem.from_json(json.loads(line)) for line in lines]
         if not items:
-            raise DataMismatch(f"{file} holds no item; run `flanmoe eval_data`")
+            raise DataMismatch(f"{path} has no items; run `flanmoe eval_data`")
         return items
 
 
-def _place(item: dict[str, Any]) -> str:
-    return hashlib.sha256(str(item["id"]).encode()).hexdigest()
+def _id_hash(item: TaskItem) -> str:
+    return hashlib.sha256(item.id.encode()).hexdigest()

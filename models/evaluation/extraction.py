@@ -1,4 +1,4 @@
-"""From what a model wrote to the answer it gave."""
+"""Extraction of the answer from a generated text, and its comparison with the expected answer."""
 
 from __future__ import annotations
 
@@ -6,110 +6,135 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-_MARK = re.compile(r"\banswer(?: is|:)(?::| that)?", re.IGNORECASE)
-# A sign is one only where no number or word stands before it: 16-3 holds 16 and 3.
+_ANSWER_MARKER = re.compile(r"\banswer(?: is|:)(?::| that)?", re.IGNORECASE)
+# A minus belongs to a number only if no number or word precedes it: 16-3 contains 16 and 3.
 _NUMBER = re.compile(r"(?<![\w.)])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?")
-_PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
-_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_SINGLE_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_THOUSANDS_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _UNIT = re.compile(r"\s*\([^()]*\)$")
 
 
-def extract_choice(written: str, options: Sequence[str]) -> str | None:
-    """Which option a text gives as its answer; None if it names none.
+def extract_choice(text: str, options: Sequence[str]) -> str | None:
+    """Extract the option that a text names as its answer.
 
-    Behind the last "the answer is", the first one named. Without these words, the text itself if
-    it is an option, else the last one named. `(B)`, `B` and `B.` name the option B; a bare letter
-    within a sentence does only behind "the answer is".
+    After the last "the answer is", the first option counts. Without this marker, the answer is the
+    text itself if it is an option, otherwise the last option in it. `(B)`, `B` and `B.` all name
+    option B; a bare letter inside a sentence counts only after the marker.
+
+    Args:
+        text: generated text.
+        options: the possible answers.
+
+    Returns:
+        One of `options`, or None if the text names none.
     """
-    by_core = {_core(option): option for option in options}
-    told = _told(written)
-    tail = told if told is not None else written
-    if _core(tail) in by_core:
-        return by_core[_core(tail)]
-    letters = all(len(core) == 1 and core.isalpha() for core in by_core)
-    if letters:
-        named = re.findall(r"\(([A-Za-z])\)", tail) or re.findall(r"^\s*([A-Z])\b[.):]?", tail)
-        if told is not None and not named:
-            named = re.findall(r"\b([A-Z])\b", tail)
-        found = [core for core in (_core(name) for name in named) if core in by_core]
+    option_by_core = {_core(option): option for option in options}
+    after_marker = _text_after_answer_marker(text)
+    tail = after_marker if after_marker is not None else text
+    if _core(tail) in option_by_core:
+        return option_by_core[_core(tail)]
+    are_letters = all(len(core) == 1 and core.isalpha() for core in option_by_core)
+    if are_letters:
+        letters = re.findall(r"\(([A-Za-z])\)", tail) or re.findall(r"^\s*([A-Z])\b[.):]?", tail)
+        if after_marker is not None and not letters:
+            letters = re.findall(r"\b([A-Z])\b", tail)
+        matches = [core for core in map(_core, letters) if core in option_by_core]
     else:
-        # Longer ones first: "not valid" is not "valid".
-        cores = sorted(by_core, key=len, reverse=True)
+        # Longer options first, so that "not valid" does not match "valid".
+        cores = sorted(option_by_core, key=len, reverse=True)
         pattern = "|".join(rf"(?<!\w){re.escape(core)}(?!\w)" for core in cores)
-        found = re.findall(pattern, _plain(tail))
-    if not found:
+        matches = re.findall(pattern, _normalised_text(tail))
+    if not matches:
         return None
-    return by_core[found[0] if told is not None else found[-1]]
+    return option_by_core[matches[0] if after_marker is not None else matches[-1]]
 
 
-def extract_answer(written: str, expected: str) -> str | None:
-    """The answer a text gives, in the form that `expected` has; None if it gives none.
+def extract_answer(text: str, expected: str) -> str | None:
+    """Extract the answer from a free text, in the form of the expected answer.
 
-    Where a number is expected: behind the last "the answer is" the first number, or what an
-    equation there comes to; without these words the last number. Where several are: all of them,
-    joined by "; ". Else the text behind these words, or all of it.
+    If a number is expected: after the last "the answer is" the first number, or the right-hand side
+    of an equation there; without this marker the last number. If several numbers are expected: all
+    numbers, joined by "; ". Otherwise: the text after the marker, or the complete text.
+
+    Args:
+        text: generated text.
+        expected: the expected answer.
+
+    Returns:
+        The answer, or None if the text contains none.
     """
-    told = _told(written)
-    tail = told if told is not None else written
-    wanted = numbers(expected)
-    if len(wanted) == 1 and _PLAIN.fullmatch(_plain(_without_unit(expected)).replace(",", "")):
-        if told is not None and "=" in told.split("\n")[0]:
-            tail, told = told.split("\n")[0].rpartition("=")[2], ""
-        found = numbers(tail)
-        if not found:
+    after_marker = _text_after_answer_marker(text)
+    tail = after_marker if after_marker is not None else text
+    expected_numbers = numbers(expected)
+    if len(expected_numbers) == 1 and _SINGLE_NUMBER.fullmatch(
+        _normalised_text(_without_unit(expected)).replace(",", "")
+    ):
+        if after_marker is not None and "=" in after_marker.split("\n")[0]:
+            tail, after_marker = after_marker.split("\n")[0].rpartition("=")[2], ""
+        tail_numbers = numbers(tail)
+        if not tail_numbers:
             return None
-        return found[0] if told is not None else found[-1]
-    if ";" in expected and len(wanted) == expected.count(";") + 1:
-        found = numbers(tail)
-        return "; ".join(found) or None
+        return tail_numbers[0] if after_marker is not None else tail_numbers[-1]
+    if ";" in expected and len(expected_numbers) == expected.count(";") + 1:
+        return "; ".join(numbers(tail)) or None
     answer = " ".join(tail.split()).strip(" .:")
     return answer or None
 
 
-def answers_match(given: str | None, expected: str) -> bool:
-    """Whether an extracted answer is the expected one: numbers by value, texts by their letters."""
-    if given is None:
+def answers_match(answer: str | None, expected: str) -> bool:
+    """Compare an extracted answer with the expected one: numbers by value, other texts by letters.
+
+    Args:
+        answer: extracted answer; None never matches.
+        expected: the expected answer.
+
+    Returns:
+        Whether both are the same answer.
+    """
+    if answer is None:
         return False
     if ";" in expected:
-        wanted, found = numbers(expected), numbers(given)
-        if len(wanted) == expected.count(";") + 1:
-            return sorted(map(float, wanted)) == sorted(map(float, found))
-    bare, said = _plain(_without_unit(expected)), _plain(given)
-    if _PLAIN.fullmatch(bare.replace(",", "")) and _PLAIN.fullmatch(said):
-        return float(said) == float(bare.replace(",", ""))
-    return _letters(bare) == _letters(_plain(_without_unit(given)))
+        expected_numbers, answer_numbers = numbers(expected), numbers(answer)
+        if len(expected_numbers) == expected.count(";") + 1:
+            return sorted(map(float, expected_numbers)) == sorted(map(float, answer_numbers))
+    expected_text = _normalised_text(_without_unit(expected))
+    answer_text = _normalised_text(answer)
+    expected_number = expected_text.replace(",", "")
+    if _SINGLE_NUMBER.fullmatch(expected_number) and _SINGLE_NUMBER.fullmatch(answer_text):
+        return float(answer_text) == float(expected_number)
+    return _comparable(expected_text) == _comparable(_normalised_text(_without_unit(answer)))
 
 
 def numbers(text: str) -> list[str]:
-    """Every number of a text, in Latin digits, without thousands separators."""
-    return _NUMBER.findall(_GROUPED.sub("", _plain(text)))
+    """Return every number of a text, in Latin digits, without thousands separators."""
+    return _NUMBER.findall(_THOUSANDS_SEPARATOR.sub("", _normalised_text(text)))
 
 
-def _told(written: str) -> str | None:
-    """What stands behind the last "the answer is"."""
-    marks = list(_MARK.finditer(written))
-    return written[marks[-1].end() :] if marks else None
+def _text_after_answer_marker(text: str) -> str | None:
+    """Return the text after the last "the answer is"; None without this marker."""
+    markers = list(_ANSWER_MARKER.finditer(text))
+    return text[markers[-1].end() :] if markers else None
 
 
-def _plain(text: str) -> str:
-    """Lower case; full-width and other scripts' digits as ours; one kind of minus and space."""
+def _normalised_text(text: str) -> str:
+    """Apply NFKC and case folding; use Latin digits, ASCII minus and single spaces."""
     text = unicodedata.normalize("NFKC", text).replace("\u2212", "-")
     digits = (str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     return " ".join("".join(digits).casefold().split())
 
 
 def _core(option: str) -> str:
-    """`(B)`, `B.` and `b` -> `b`."""
-    return _plain(option).strip(" .:,!()\"'")
+    """Strip brackets and punctuation: `(B)`, `B.` and `b` become `b`."""
+    return _normalised_text(option).strip(" .:,!()\"'")
 
 
-def _letters(text: str) -> str:
-    """What has to agree: `3:30 p.m.` as `3:30 pm`, `3 : 4` as `3:4`, no final stop."""
+def _comparable(text: str) -> str:
+    """Drop variants of spelling: `3:30 p.m.` becomes `3:30 pm`, `3 : 4` becomes `3:4`."""
     text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
     text = re.sub(r"\s*([:/])\s*", r"\1", text)
     return text.strip(" .,:;!\"'")
 
 
 def _without_unit(answer: str) -> str:
-    """`9 (apples)` -> `9`; what is in parentheses alone stays."""
+    """Drop a unit in parentheses: `9 (apples)` becomes `9`; `(apples)` stays."""
     return _UNIT.sub("", answer) or answer

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+_POSITIVE_FIELDS = (
+    "limit",
+    "max_input_tokens",
+    "max_new_tokens",
+    "batch_size",
+    "max_batch_tokens",
+    "threads",
+    "workers",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationParams:
-    """How every run is scored."""
+    """How every run is evaluated."""
 
     suites: tuple[str, ...] = ("sample",)
-    """Suites to score, names of files in models/evaluation/suites."""
+    """Suites to score: names of files in models/evaluation/suites."""
     limit: int | None = None
-    """Items of each task, chosen by hash; null: all. A limit marks scores partial."""
+    """Number of items of each task, chosen by hash; null: all. A limit marks scores partial."""
     max_input_tokens: int | None = None
-    """Longest prompt in tokens; null: the encoder length the model was trained at. Worked examples
-    that do not fit are left out."""
+    """Maximum prompt length in tokens; null: the encoder length of training. Few-shot exemplars
+    that do not fit are dropped."""
     max_new_tokens: int | None = None
-    """Longest generated answer, where that is less than the suite's own; null: the suite's own."""
+    """Maximum number of generated tokens, where it is below the suite's own; null: the suite's."""
     batch_size: int = 64
-    """Requests run_batches at once, at most."""
+    """Maximum number of requests of a batch."""
     max_batch_tokens: int = 16384
-    """Input tokens run_batches at once, padding included, at most."""
+    """Maximum number of input tokens of a batch, padding included."""
     threads: int = 1
     """CPU threads of each process."""
-    engine: str = "local"
-    """`local`: this machine; `dask`: a cluster. Who answers changes no answer."""
+    engine: Literal["local", "dask"] = "local"
+    """Where batches run: `local`, on this machine; `dask`, on a cluster. Answers are identical."""
     workers: int = 1
-    """Processes that answer, each with the model in memory."""
+    """Number of processes, each with a copy of the model in memory."""
     scheduler: str = ""
-    """Address of a running Dask scheduler; empty: DASK_SCHEDULER_ADDRESS, else one of our own."""
+    """Address of a running Dask scheduler; empty: DASK_SCHEDULER_ADDRESS, else a local cluster."""
 
     def __post_init__(self) -> None:
-        for name in ("limit", "max_input_tokens", "max_new_tokens", "batch_size", "max_batch_tokens",
-                     "threads", "workers"):  # fmt: skip
+        for name in _POSITIVE_FIELDS:
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}: it must be at least 1")
+                raise ValueError(f"{name} must be at least 1, not {value}")
         if not self.suites or len(set(self.suites)) < len(self.suites):
             raise ValueError("suites must name at least one suite, each once")
-        if self.engine not in ("local", "dask"):
-            raise ValueError(f"engine is {self.engine!r}: it must be local or dask")
         if self.scheduler and self.engine != "dask":
-            raise ValueError("scheduler is named, but engine is not dask")
+            raise ValueError("scheduler requires engine: dask")

@@ -1,6 +1,6 @@
-"""A trained model with its tokenizer: scores given answers, writes its own.
+"""A trained encoder-decoder with its tokenizer: log-probabilities of answers, greedy answers.
 
-Shape suffixes: N requests, L length, V vocabulary.
+Shape suffixes: N inputs, L length, V vocabulary.
 """
 
 from __future__ import annotations
@@ -19,142 +19,176 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data_pipelines.files import sha256
-from models.architecture.generation import greedy
+from models.architecture.generation import greedy_decode
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, DataMismatch, UnknownModel
-from models.evaluation.tokens import Tokens
-from models.weights import load_weights
+from models.evaluation.prompt_tokenizer import PromptTokenizer
 
 PAD, EOS = 0, 1
 
 
 @dataclass(frozen=True)
 class Generation:
-    """A text the model wrote, how many tokens it took, and whether it came to an end."""
+    """A generated text."""
 
     text: str
-    tokens: int
-    ended: bool
+    num_tokens: int
+    """Generated tokens, the end-of-sequence token included."""
+    finished: bool
+    """Whether the model generated an end-of-sequence token."""
 
 
 @dataclass(frozen=True)
 class Seq2SeqPredictor:
-    """Text in, text or log-probabilities out. Inputs over `max_input` tokens lose their start."""
+    """Scores and generates answers to text prompts.
+
+    Prompts of more than `max_input_tokens` tokens are truncated at their start.
+    """
 
     model: T5
-    tokens: Tokens
-    max_input: int
+    tokenizer: PromptTokenizer
+    max_input_tokens: int
 
     @classmethod
-    def load(cls, weights: Path, tokenizer: Path, max_input: int = 512) -> Seq2SeqPredictor:
-        """Weights that bring a tokenizer of their own use that one.
+    def load(cls, weights: Path, tokenizer: Path, max_input_tokens: int = 512) -> Seq2SeqPredictor:
+        """Load weights and tokenizer.
 
-        Raises UnknownModel, CorruptCheckpoint or DataMismatch.
+        Args:
+            weights: folder of the weights; a `spiece.model` in it takes precedence over
+                `tokenizer`.
+            tokenizer: folder of the run's tokenizer.
+            max_input_tokens: longest prompt, in tokens.
+
+        Raises:
+            UnknownModel: the weights or the tokenizer are missing.
+            CorruptCheckpoint: the weights cannot be read.
+            DataMismatch: the weights were trained with another tokenizer.
         """
-        saved = load_weights(weights, batch_invariant_config)
+        from models.weights import load_weights
+
+        loaded = load_weights(weights, batch_invariant_config)
         model_file = tokenizer / "spiece.model"
         if (weights / "spiece.model").is_file():
             model_file = weights / "spiece.model"
         if not model_file.is_file():
             raise UnknownModel(f"{model_file} is missing; run `flanmoe tokenizer`")
-        if sha256(model_file) != saved.tokenizer_sha256:
+        if sha256(model_file) != loaded.tokenizer_sha256:
             raise DataMismatch(
                 f"{weights} was trained with another tokenizer than {model_file}; train it again"
             )
         processor = spm.SentencePieceProcessor(model_file=str(model_file))
-        saved.model.eval()
-        return cls(saved.model, Tokens(processor), max_input)
+        loaded.model.eval()
+        return cls(loaded.model, PromptTokenizer(processor), max_input_tokens)
 
-    def length(self, text: str) -> int:
-        """Tokens of a text with its end mark, however long."""
-        return len(self.tokens(text)) + 1
+    def num_tokens(self, text: str) -> int:
+        """Count the tokens of a text before truncation, the end-of-sequence token included."""
+        return len(self.tokenizer.encode(text)) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Ids with the end mark; a text that is too long keeps its end, where the question is."""
-        return [*self.tokens(text)[-(self.max_input - 1) :], EOS]
+        """Return the token ids of a prompt with the end-of-sequence token.
+
+        A prompt that is too long loses its start: the question is at the end.
+        """
+        return [*self.tokenizer.encode(text)[-(self.max_input_tokens - 1) :], EOS]
 
     @torch.no_grad()
     def score(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, bool]]:
-        """Log-probability of each answer given its input, and whether greedy decoding gives it.
+        """Compute the log-probability of answers.
 
-        The answers to one input (the options of a question) are the segments of one decoder row:
-        the input is encoded, and its keys and values are computed, once. As in
-        lm-evaluation-harness, the end mark is not a part of the answer. An answer without a token
-        has probability 0. Raises CorruptCheckpoint where the model's outputs are not numbers.
+        All answers to one prompt are the segments of one decoder row, so the encoder and the
+        cross-attention's keys and values are computed once per prompt. As in
+        lm-evaluation-harness, the end-of-sequence token is not a part of the answer.
+
+        Args:
+            pairs: (prompt, answer) pairs.
+
+        Returns:
+            (log-probability, whether greedy decoding generates the answer) of each pair. An answer
+            without tokens has log-probability -inf.
+
+        Raises:
+            CorruptCheckpoint: the model's outputs contain NaN.
         """
         answers: dict[str, list[str]] = {}
-        for source, answer in pairs:
-            answers.setdefault(source, []).append(answer)
-        memory, memory_segments = self._encode(list(answers))
-        rows = [[self.tokens(answer) for answer in told] for told in answers.values()]
+        for prompt, answer in pairs:
+            answers.setdefault(prompt, []).append(answer)
+        memory, memory_segments = self._encode_prompts(list(answers))
+        rows = [[self.tokenizer.encode(answer) for answer in texts] for texts in answers.values()]
         targets_NL = _padded([[t for target in row for t in target] or [PAD] for row in rows])
-        # Each answer begins with the start mark, which is padding's id.
+        # Each answer begins with the start token, whose id is that of padding.
         inputs_NL = _padded([[t for target in row for t in [PAD, *target][:-1]] for row in rows])
         inputs_NL = F.pad(inputs_NL, (0, targets_NL.shape[1] - inputs_NL.shape[1]))
         segments_NL = _padded(
             [[i for i, target in enumerate(row, start=1) for _ in target] for row in rows],
             targets_NL.shape[1],
         )
-        logits = self.model.decode(inputs_NL, segments_NL, memory, memory_segments, one_input=True)
+        logits = self.model.decode(
+            inputs_NL, segments_NL, memory, memory_segments, shared_input=True
+        )
         logp_NLV = torch.log_softmax(logits.float(), dim=-1)
-        chosen_NL = logp_NLV.gather(2, targets_NL.unsqueeze(-1)).squeeze(-1)
-        if bool(chosen_NL[segments_NL > 0].isnan().any()):
-            raise CorruptCheckpoint("the model's outputs are not numbers: train it again")
-        best_NL = logp_NLV.argmax(-1) == targets_NL
-        found: dict[str, Iterator[tuple[float, bool]]] = {}
-        for i, (source, row) in enumerate(zip(answers, rows, strict=True)):
+        target_logp_NL = logp_NLV.gather(2, targets_NL.unsqueeze(-1)).squeeze(-1)
+        if bool(target_logp_NL[segments_NL > 0].isnan().any()):
+            raise CorruptCheckpoint("the model's outputs contain NaN; train it again")
+        is_argmax_NL = logp_NLV.argmax(-1) == targets_NL
+        scores: dict[str, Iterator[tuple[float, bool]]] = {}
+        for i, (prompt, row) in enumerate(zip(answers, rows, strict=True)):
             ends = [0, *accumulate(map(len, row))]
-            found[source] = iter(
+            scores[prompt] = iter(
                 [
-                    (float(chosen_NL[i, start:end].sum()), bool(best_NL[i, start:end].all()))
+                    (
+                        float(target_logp_NL[i, start:end].sum()),
+                        bool(is_argmax_NL[i, start:end].all()),
+                    )
                     if end > start
                     else (-math.inf, False)
                     for start, end in pairwise(ends)
                 ]
             )
-        return [next(found[source]) for source, _ in pairs]
+        return [next(scores[prompt]) for prompt, _ in pairs]
 
     @torch.no_grad()
-    def generate(self, inputs: Sequence[str], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers; each ends at the end mark or after `max_new_tokens`."""
-        tokens_NL = _padded([self.encode(text) for text in inputs])
-        # Ids above the tokenizer's last piece are sentinels and spare rows: not text.
-        written = greedy(
+    def generate(self, prompts: Sequence[str], max_new_tokens: int) -> list[Generation]:
+        """Decode greedily until the end-of-sequence token, at most `max_new_tokens` tokens."""
+        tokens_NL = _padded([self.encode(prompt) for prompt in prompts])
+        # Ids from the tokenizer's size on are sentinels and padding of the vocabulary, not text.
+        outputs = greedy_decode(
             self.model,
             tokens_NL,
             (tokens_NL != PAD).long(),
             max_new_tokens=max_new_tokens,
-            vocabulary=len(self.tokens),
+            vocabulary=len(self.tokenizer),
         )
-        result = []
-        for row in written.tolist():
-            ended = EOS in row
-            ids = row[: row.index(EOS)] if ended else row
-            result.append(Generation(self.tokens.text(ids), len(ids) + ended, ended))
-        return result
+        generations = []
+        for row in outputs.tolist():
+            finished = EOS in row
+            ids = row[: row.index(EOS)] if finished else row
+            generations.append(
+                Generation(self.tokenizer.decode(ids), len(ids) + finished, finished)
+            )
+        return generations
 
-    def _encode(self, inputs: list[str]) -> tuple[Tensor, Tensor]:
-        tokens_NL = _padded([self.encode(text) for text in inputs])
+    def _encode_prompts(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        tokens_NL = _padded([self.encode(prompt) for prompt in prompts])
         segments_NL = (tokens_NL != PAD).long()
         return self.model.encode(tokens_NL, segments_NL), segments_NL
 
 
 def batch_invariant_config(config: ModelConfig) -> ModelConfig:
-    """The model as it answers: no answer depends on what else is in the batch.
+    """Return the configuration for evaluation, under which no answer depends on its batch.
 
-    Tokens that choose experts are never dropped; experts that choose tokens choose within a row.
+    Token-choice routers drop no tokens; expert-choice routing is computed per row.
     """
     if config.moe is None:
         return config
-    chooses = "expert_choice" in (config.moe.router, config.moe.decoder_router)
-    factor = config.moe.capacity_factor_eval if chooses else None
+    is_expert_choice = "expert_choice" in (config.moe.router, config.moe.decoder_router)
+    factor = config.moe.capacity_factor_eval if is_expert_choice else None
     moe = dataclasses.replace(config.moe, capacity_factor_eval=factor, group_rows=1)
     return dataclasses.replace(config, moe=moe)
 
 
-def max_input_of(packed: Path) -> int:
-    """The encoder length the model was trained at: what it may be asked to read."""
+def trained_input_length(packed: Path) -> int:
+    """Return the encoder length, in tokens, of the packed data that the model was trained on."""
     manifest = json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
     return int(manifest["encoder_length"])
 

@@ -1,35 +1,33 @@
-"""From an item to the prompt a model reads: preamble, worked examples, question."""
+"""Prompts of evaluation items: description, few-shot exemplars, the item itself."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from models.evaluation.eval_data import EvalTask
+from models.evaluation.eval_data import EvalTask, TaskItem
+from models.evaluation.prompt_tokenizer import PART_SEPARATOR
 from models.evaluation.suite import Suite
-
-BREAK = "\n\n"
-"""Between the parts of a prompt. Tokenizing part by part relies on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """An item as it is asked of one model."""
+class EvalPrompt:
+    """An item with the prompt that one model receives."""
 
     id: str
     prompt: str
     answer: str
     references: tuple[str, ...]
     options: tuple[str, ...] | None
-    """The possible answers, where there is a choice."""
-    ranked: bool
-    """Whether the most probable option is the answer; else the model writes."""
-    shown: int
-    """Worked examples in the prompt."""
-    dropped: int
-    """Worked examples left out, from the left, as the prompt would not have fitted."""
+    """Possible answers; None for free text."""
+    multiple_choice: bool
+    """Whether the option with the highest log-probability is the answer; otherwise the model
+    generates it."""
+    num_exemplars: int
+    """Few-shot exemplars in the prompt."""
+    num_exemplars_dropped: int
+    """Few-shot exemplars dropped from the start of the prompt, because they do not fit."""
 
     @property
     def prompt_sha256(self) -> str:
@@ -37,53 +35,70 @@ class Question:
 
     @property
     def random_score(self) -> float:
-        """Expected score of a guess among the options."""
+        """Expected score of a random guess among the options."""
         return 1 / len(self.options) if self.options else 0.0
 
 
-def questions(
-    suite: Suite, task: EvalTask, length: Callable[[str], int], max_input: int
+def build_prompts(
+    suite: Suite, task: EvalTask, num_tokens: Callable[[str], int], max_input_tokens: int
 ) -> list[EvalPrompt]:
-    """Every item of a task as a question. `length`: tokens of a text, the end mark included."""
-    worked = [_ask(suite, example) + _told(suite, example) for example in task.exemplars]
-    preamble = suite.preamble.format(subject=task.file.replace("_", " "))
-    if task.exemplars and task.exemplars[0].get("preamble"):
-        preamble = task.exemplars[0]["preamble"]
-    return [_question(suite, item, preamble, worked, length, max_input) for item in task.items]
+    """Build the prompt of every item of a task.
+
+    Args:
+        suite: the suite that the task belongs to.
+        task: the task with its items and exemplars.
+        num_tokens: counts the tokens of a text, the end-of-sequence token included.
+        max_input_tokens: exemplars are dropped until the prompt has at most this many tokens.
+
+    Returns:
+        One prompt per item, in the items' order.
+    """
+    exemplars = [
+        _format_item(suite, exemplar) + _exemplar_answer(suite, exemplar)
+        for exemplar in task.exemplars
+    ]
+    description = suite.description.format(subject=task.file.replace("_", " "))
+    if task.exemplars and task.exemplars[0].preamble:
+        description = task.exemplars[0].preamble
+    return [
+        _build_prompt(suite, item, description, exemplars, num_tokens, max_input_tokens)
+        for item in task.items
+    ]
 
 
-def _question(
+def _build_prompt(
     suite: Suite,
-    item: dict[str, Any],
-    preamble: str,
-    worked: list[str],
-    length: Callable[[str], int],
-    max_input: int,
-) -> Question:
-    asked = _ask(suite, item)
-    for dropped in range(len(worked) + 1):
-        parts = ([preamble] if preamble else []) + worked[dropped:] + [asked]
-        prompt = BREAK.join(parts)
-        if dropped == len(worked) or length(prompt) <= max_input:
+    item: TaskItem,
+    description: str,
+    exemplars: list[str],
+    num_tokens: Callable[[str], int],
+    max_input_tokens: int,
+) -> EvalPrompt:
+    question = _format_item(suite, item)
+    for num_dropped in range(len(exemplars) + 1):
+        parts = ([description] if description else []) + exemplars[num_dropped:] + [question]
+        prompt = PART_SEPARATOR.join(parts)
+        if num_dropped == len(exemplars) or num_tokens(prompt) <= max_input_tokens:
             break
-    options = tuple(item["options"]) if item.get("options") else None
+    options = item.options or None
     return EvalPrompt(
-        id=str(item["id"]),
+        id=item.id,
         prompt=prompt,
-        answer=item["answer"],
-        references=tuple(item.get("references") or [item["answer"]]),
+        answer=item.answer,
+        references=item.references or (item.answer,),
         options=options,
-        ranked=options is not None and suite.answer == "direct",
-        shown=len(worked) - dropped,
-        dropped=dropped,
+        multiple_choice=options is not None and suite.answer_mode == "direct",
+        num_exemplars=len(exemplars) - num_dropped,
+        num_exemplars_dropped=num_dropped,
     )
 
 
-def _ask(suite: Suite, item: dict[str, Any]) -> str:
-    fields = {key: item.get(key, "") for key in ("text", "question", "choices", "definition")}
-    return suite.ask.format(**fields)
+def _format_item(suite: Suite, item: TaskItem) -> str:
+    return suite.prompt_template.format(
+        text=item.text, question=item.question, choices=item.choices, definition=item.definition
+    )
 
 
-def _told(suite: Suite, example: dict[str, Any]) -> str:
-    """What follows an example's question: its published reasoning, or its answer alone."""
-    return str(example["rationale"]) if suite.answer == "cot" else f" {example['answer']}"
+def _exemplar_answer(suite: Suite, exemplar: TaskItem) -> str:
+    """Return the text after an exemplar's question: its chain of thought, or its answer alone."""
+    return exemplar.rationale if suite.answer_mode == "cot" else f" {exemplar.answer}"

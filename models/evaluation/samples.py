@@ -1,4 +1,4 @@
-"""What became of each item: a row of samples.parquet."""
+"""Results of single items: the rows of samples.parquet."""
 
 from __future__ import annotations
 
@@ -10,104 +10,160 @@ from models.config import ModelConfig
 from models.cost import flops
 from models.evaluation.batches import Response
 from models.evaluation.eval_data import EvalTask
-from models.evaluation.metrics import Scored, score
+from models.evaluation.metrics import AnswerScore, score_answer
 from models.evaluation.prompts import EvalPrompt
 from models.evaluation.suite import Suite
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedTask:
-    """A task of a suite with its questions for one model."""
+    """A task of a suite with its prompts for one model."""
 
     suite: Suite
     task: EvalTask
-    questions: list[EvalPrompt]
+    prompts: list[EvalPrompt]
     max_new_tokens: int
-    judged: dict[str, Scored] = field(default_factory=dict)
-    """Item -> what its written answer was found to be."""
+    scores: dict[str, AnswerScore] = field(default_factory=dict)
+    """Item id -> score of its generated answer, filled by `process_results`."""
 
-    def judge(self, doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-        """What the harness calls with each written answer."""
-        question = self._by_id[doc["id"]]
-        found = self.judged[question.id] = score(self.suite.metric, question, results[0])
-        return {self.suite.metric: found.score}
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    def process_results(self, doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+        """Score a generated answer; the harness calls this for each item."""
+        prompt = self._prompt_by_id[doc["id"]]
+        answer_score = score_answer(self.suite.metric, prompt, results[0])
+        self.scores[prompt.id] = answer_score
+        return {self.suite.metric: answer_score.score}
 
     @cached_property
-    def _by_id(self) -> dict[str, EvalPrompt]:
-        return {question.id: question for question in self.questions}
+    def _prompt_by_id(self) -> dict[str, EvalPrompt]:
+        return {prompt.id: prompt for prompt in self.prompts}
 
 
-def rows(
-    asked: PreparedTask,
-    log: list[dict[str, Any]],
+@dataclass(frozen=True, kw_only=True)
+class SampleRow:
+    """One item's result; the fields are the columns of samples.parquet, in this order."""
+
+    suite: str
+    task: str
+    id: str
+    prompt_sha256: str
+    expected: str
+    answer: str
+    """Chosen option, or answer extracted from the generated text."""
+    generated_text: str
+    score: float
+    exact_match: float | None
+    f1: float | None
+    empty: bool
+    """Whether the generated text is empty."""
+    unanswered: bool
+    """Whether a generated text contains no answer."""
+    without_tokens: bool
+    """Whether an option has no tokens, so that its log-probability is -inf."""
+    random_score: float
+    contaminated: bool
+    """Whether the training mixture overlaps with the item."""
+    num_exemplars: int
+    num_exemplars_dropped: int
+    truncated: bool
+    """Whether the start of the prompt was cut off."""
+    unfinished: bool
+    """Whether generation stopped at the maximum length."""
+    input_tokens: int
+    output_tokens: int
+    flops: int
+
+
+def sample_rows(
+    task: PreparedTask,
+    harness_log: list[dict[str, Any]],
     responses: dict[tuple[str, int], Response],
     config: ModelConfig,
     contaminated: set[str],
-) -> list[dict[str, Any]]:
-    """One row an item. `log`: the harness's own, in the questions' order; `contaminated`: ids of
-    items that the training mixture overlaps with."""
-    result = []
-    for question, entry in zip(asked.questions, log, strict=True):
-        response = responses[question.prompt, 0 if question.ranked else asked.max_new_tokens]
-        result.append(
-            {
-                "suite": asked.suite.name,
-                "task": asked.task.name,
-                "id": question.id,
-                "prompt_sha256": question.prompt_sha256,
-                "expected": question.answer,
-                **(
-                    _ranked(question, entry, response)
-                    if question.ranked
-                    else _written(asked.judged[question.id], str(entry["filtered_resps"][0]))
-                ),
-                "random_score": question.random_score,
-                "contaminated": question.id in contaminated,
-                "exemplars": question.shown,
-                "exemplars_left_out": question.dropped,
-                "truncated": response.truncated,
-                "unfinished": not response.ended,
-                "input_tokens": response.input_tokens,
-                "output_tokens": sum(response.output_tokens),
-                "flops": item_flops(config, response),
-            }
+) -> list[SampleRow]:
+    """Build the rows of a task.
+
+    Args:
+        task: the task, whose generated answers are scored.
+        harness_log: the harness's log of each item, in the order of the prompts.
+        responses: (prompt, max_new_tokens; 0 for multiple choice) -> response.
+        config: the model's configuration, for its FLOPs.
+        contaminated: ids of the items that overlap with the training mixture.
+
+    Returns:
+        One row per item, in the order of the prompts.
+    """
+    rows = []
+    for prompt, entry in zip(task.prompts, harness_log, strict=True):
+        max_new_tokens = 0 if prompt.multiple_choice else task.max_new_tokens
+        response = responses[prompt.prompt, max_new_tokens]
+        result = (
+            _choice_result(prompt, entry, response)
+            if prompt.multiple_choice
+            else _generation_result(task.scores[prompt.id], str(entry["filtered_resps"][0]))
         )
-    return result
+        rows.append(
+            SampleRow(
+                suite=task.suite.name,
+                task=task.name,
+                id=prompt.id,
+                prompt_sha256=prompt.prompt_sha256,
+                expected=prompt.answer,
+                **result,
+                random_score=prompt.random_score,
+                contaminated=prompt.id in contaminated,
+                num_exemplars=prompt.num_exemplars,
+                num_exemplars_dropped=prompt.num_exemplars_dropped,
+                truncated=response.truncated,
+                unfinished=not response.finished,
+                input_tokens=response.num_input_tokens,
+                output_tokens=sum(response.num_output_tokens),
+                flops=item_flops(config, response),
+            )
+        )
+    return rows
 
 
-def _ranked(question: EvalPrompt, entry: dict[str, Any], response: Response) -> dict[str, Any]:
-    assert question.options is not None
-    logp = [float(found[0]) for found in entry["filtered_resps"]]
+def _choice_result(prompt: EvalPrompt, entry: dict[str, Any], response: Response) -> dict[str, Any]:
+    assert prompt.options is not None
+    log_probs = [float(log_prob) for log_prob, *_ in entry["filtered_resps"]]
     return {
-        "answer": question.options[logp.index(max(logp))],
-        "written": "",
+        "answer": prompt.options[log_probs.index(max(log_probs))],
+        "generated_text": "",
         "score": float(entry["acc"]),
         "exact_match": None,
         "f1": None,
         "empty": False,
         "unanswered": False,
-        "without_tokens": 0 in response.output_tokens,
+        "without_tokens": 0 in response.num_output_tokens,
     }
 
 
-def _written(found: Scored, text: str) -> dict[str, Any]:
+def _generation_result(answer_score: AnswerScore, text: str) -> dict[str, Any]:
     return {
-        "answer": found.answer,
-        "written": text,
-        "score": found.score,
-        "exact_match": found.others.get("exact_match"),
-        "f1": found.others.get("f1"),
+        "answer": answer_score.answer,
+        "generated_text": text,
+        "score": answer_score.score,
+        "exact_match": answer_score.other_metrics.get("exact_match"),
+        "f1": answer_score.other_metrics.get("f1"),
         "empty": not text.strip(),
-        "unanswered": bool(text.strip()) and not found.found,
+        "unanswered": bool(text.strip()) and not answer_score.has_answer,
         "without_tokens": False,
     }
 
 
 def item_flops(config: ModelConfig, response: Response) -> int:
-    """What an item cost: its prompt is read once, each answer is a pass of the decoder."""
-    read = flops.forward(config, encoder_tokens=response.input_tokens, decoder_tokens=0)
-    written = (
-        flops.forward(config, encoder_tokens=response.input_tokens, decoder_tokens=tokens)
-        for tokens in response.output_tokens
+    """Compute the FLOPs of an item: one encoder pass, one decoder pass per answer."""
+    encoder = flops.forward_flops(
+        config, encoder_tokens=response.num_input_tokens, decoder_tokens=0
     )
-    return read.encoder.total + sum(answer.decoder.total for answer in written)
+    answers = (
+        flops.forward_flops(
+            config, encoder_tokens=response.num_input_tokens, decoder_tokens=num_tokens
+        )
+        for num_tokens in response.num_output_tokens
+    )
+    return encoder.encoder.total + sum(answer.decoder.total for answer in answers)

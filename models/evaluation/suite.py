@@ -1,100 +1,147 @@
-"""Suites: which tasks, how they are asked and scored. One YAML file each, in suites/."""
+"""Evaluation suites: which tasks are scored, with which prompts; one YAML file each in suites/."""
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
+from data_pipelines.suggestions import did_you_mean
 from models.errors import UnknownSuite
 
 FOLDER = Path(__file__).with_name("suites")
 
-Tasks = list[str] | dict[str, list[str]] | Literal["all"]
+RENAMED_FIELDS = {
+    "answer": "answer_mode",
+    "ask": "prompt_template",
+    "averaged": "in_normalized_average",
+    "expected": "num_tasks",
+    "merged": "averaging_units",
+    "preamble": "description",
+    "shots": "num_fewshot",
+}
+"""Field name of earlier versions -> field name of today."""
+
+TaskNames = list[str] | dict[str, list[str]] | Literal["all"]
+
+
+class SuiteTask(NamedTuple):
+    """A task that a suite names."""
+
+    dataset: str
+    """Folder of the task's file below data/eval_data."""
+    file: str
+    """Name of the task's file, without its ending."""
+    group: str
+    """Category that the suite lists the task under; empty without categories."""
 
 
 @dataclass(frozen=True, kw_only=True, config={"extra": "forbid"})
 class Suite:
-    """A named group of tasks with one protocol."""
+    """A named group of tasks that are prompted and scored alike."""
 
     name: str
     title: str
-    answer: Literal["direct", "cot"]
-    """direct: the most probable option, or free text where a task has none. cot: free text, from
-    which the answer is extracted."""
-    ask: str
-    """How an item is asked. `{text}`, `{question}`, `{choices}`, `{definition}`: its fields."""
-    tasks: dict[str, Tasks]
-    """Benchmark -> its tasks, plain or by category; `all`: every task there is."""
-    shots: int = 0
-    """Worked examples before the question."""
+    answer_mode: Literal["direct", "cot"]
+    """direct: the option with the highest log-probability, or free text for tasks without options.
+    cot: free text with a chain of thought, from which the answer is extracted."""
+    prompt_template: str
+    """Prompt of one item. Placeholders: `{text}`, `{question}`, `{choices}`, `{definition}`."""
+    tasks: dict[str, TaskNames]
+    """Dataset -> its task files, as a list or by category; `all`: every file of the dataset."""
+    num_fewshot: int = 0
+    """Few-shot exemplars before the item."""
     exemplars: dict[str, str] = field(default_factory=dict)
-    """Benchmark -> where its worked examples lie; `{task}` stands for the task. Examples out of
-    the scored file itself are not scored."""
-    preamble: str = ""
-    """What is said before the examples, where their file says nothing; `{subject}`: the task."""
+    """Dataset -> DATASET/FILE of its exemplars; `{task}` stands for the task's file name. Exemplars
+    that come from the scored file itself are not scored."""
+    description: str = ""
+    """Text before the exemplars, unless the exemplars' file brings one; `{subject}`: the task."""
     metric: Literal["accuracy", "exact_match", "rouge_l"] = "accuracy"
-    """What a task's score is the mean of; exact_match is SQuAD's, with F1 beside it."""
+    """Metric whose mean is the task's score; exact_match is SQuAD's and also reports F1."""
     max_new_tokens: int = 32
-    """Longest answer."""
-    merged: dict[str, list[str]] = field(default_factory=dict)
-    """Tasks that count once in the average, as the mean of these."""
-    expected: int | None = None
-    """Number of tasks when all are there, where `tasks` does not name them."""
-    averaged: bool = False
-    """Part of the paper's normalised average (arXiv 2305.14705)."""
+    """Maximum number of generated tokens."""
+    averaging_units: dict[str, list[str]] = field(default_factory=dict)
+    """Unit -> the tasks that count as one in the suite's average, by their mean."""
+    num_tasks: int | None = None
+    """Number of tasks in the complete suite, where `tasks` does not list them."""
+    in_normalized_average: bool = False
+    """Whether the suite is part of the paper's normalised average (arXiv 2305.14705)."""
 
     def __post_init__(self) -> None:
-        if self.shots and set(self.exemplars) != set(self.tasks):
-            raise ValueError("with shots, exemplars must be given for each benchmark of tasks")
-        names = {task for members in self.merged.values() for task in members}
-        unknown = names - {task for _, task, _ in self.named()}
+        if self.num_fewshot and set(self.exemplars) != set(self.tasks):
+            raise ValueError("num_fewshot needs exemplars for every dataset in tasks")
+        members = {task for unit in self.averaging_units.values() for task in unit}
+        unknown = members - {task.file for task in self.listed_tasks()}
         if unknown:
-            raise ValueError(f"merged names {sorted(unknown)[0]!r}, which is not among tasks")
+            raise ValueError(f"averaging_units: {sorted(unknown)[0]!r} is not among tasks")
 
-    def named(self) -> Iterator[tuple[str, str, str]]:
-        """(benchmark, task, category) of every task that is named."""
-        for benchmark, tasks in self.tasks.items():
+    def listed_tasks(self) -> Iterator[SuiteTask]:
+        """Yield every task that the suite lists by name."""
+        for dataset, tasks in self.tasks.items():
             if isinstance(tasks, dict):
                 for group, members in tasks.items():
-                    yield from ((benchmark, task, group) for task in members)
+                    yield from (SuiteTask(dataset, file, group) for file in members)
             elif isinstance(tasks, list):
-                yield from ((benchmark, task, "") for task in tasks)
+                yield from (SuiteTask(dataset, file, "") for file in tasks)
 
-    def label(self, benchmark: str, task: str) -> str:
-        """The task's name in records: a benchmark with one file here goes by its own name."""
-        alone = len(self.tasks) > 1 and len(self.tasks[benchmark]) == 1
-        return f"{self.name}/{benchmark if alone else task}"
+    def task_name(self, dataset: str, file: str) -> str:
+        """Return the task's name in records: SUITE/FILE, or SUITE/DATASET.
 
-    def unit(self, label: str) -> str:
-        """What a task counts as in the average: itself, or what it is merged into."""
-        task = label.split("/", 1)[1]
-        return next((name for name, members in self.merged.items() if task in members), task)
+        The dataset's name is used where the suite has several datasets and this one has one file.
+        """
+        is_single_file = len(self.tasks) > 1 and len(self.tasks[dataset]) == 1
+        return f"{self.name}/{dataset if is_single_file else file}"
+
+    def averaging_unit(self, task_name: str) -> str:
+        """Return the unit that a task belongs to in the suite's average; by default itself."""
+        task = task_name.split("/", 1)[1]
+        units = self.averaging_units.items()
+        return next((unit for unit, members in units if task in members), task)
 
 
-def names() -> list[str]:
-    """Every suite there is."""
+def suite_names() -> list[str]:
+    """Return the names of all suites."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load(name: str) -> Suite:
-    """Raises UnknownSuite for a name without a file, or a file that is not a suite."""
+def load_suite(name: str) -> Suite:
+    """Read a suite from its YAML file.
+
+    Raises:
+        UnknownSuite: no file has this name, or the file does not describe a suite.
+    """
     path = FOLDER / f"{name}.yaml"
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownSuite(f"no suite is called {name!r}; {hint}Known: {', '.join(names())}")
+    known = suite_names()
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise UnknownSuite(f"unknown suite {name!r}; {hint}Known: {', '.join(known)}")
     try:
-        return Suite(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _check_field_names(fields, path)
+        return Suite(name=name, **fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UnknownSuite(f"{path}: {where}: {first['msg']}") from None
     except (TypeError, yaml.YAMLError) as error:
         raise UnknownSuite(f"{path} is not a suite: {' '.join(str(error).split())}") from None
+
+
+def _check_field_names(fields: Any, path: Path) -> None:
+    if not isinstance(fields, dict):
+        raise UnknownSuite(f"{path} is not a suite; expected a mapping of fields to values")
+    known = [field.name for field in dataclasses.fields(Suite) if field.name != "name"]
+    for name in fields:
+        if name in RENAMED_FIELDS:
+            raise UnknownSuite(
+                f"{path}: unknown field {name!r}; renamed to {RENAMED_FIELDS[name]!r}"
+            )
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise UnknownSuite(f"{path}: unknown field {name!r}; {hint}Known: {', '.join(known)}")

@@ -1,6 +1,6 @@
-"""Who answers the batches: this process, several of this machine, or a Dask cluster.
+"""Where batches run: in this process, in worker processes of this machine, or on a Dask cluster.
 
-A batch is run_batches alone, so who does it changes nothing.
+Batches are independent, so the choice does not change any response.
 """
 
 from __future__ import annotations
@@ -19,43 +19,53 @@ from typing import Any
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import ModelError
-from models.evaluation.batches import Batch, Response, answer
+from models.evaluation.batches import RequestBatch, Response, run_batch
 from models.evaluation.params import EvaluationParams
 from models.evaluation.predictor import Seq2SeqPredictor
 
-CONNECT_SECONDS = 20
+CONNECT_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What another process loads the model from."""
+    """What a worker process loads a predictor from."""
 
     weights: Path
     tokenizer: Path
-    max_input: int
+    max_input_tokens: int
     threads: int
 
 
 def run_batches(
-    batches: Sequence[Batch], source: PredictorSpec, answerer: Seq2SeqPredictor, params: EvaluationParams
-) -> Iterator[tuple[Batch, list[Response]]]:
-    """Every batch with its responses, in the order in which they are done.
+    batches: Sequence[RequestBatch],
+    spec: PredictorSpec,
+    predictor: Seq2SeqPredictor,
+    params: EvaluationParams,
+) -> Iterator[tuple[RequestBatch, list[Response]]]:
+    """Run batches and yield each with its responses, in the order of completion.
 
-    Raises ModelError when a process dies or the cluster does not answer.
+    Args:
+        batches: the batches to run.
+        spec: the predictor that worker processes load.
+        predictor: the same predictor, loaded in this process.
+        params: engine, number of workers and the cluster's address.
+
+    Raises:
+        ModelError: a worker process died, or the cluster is not reachable.
     """
     if params.engine == "local" and (params.workers == 1 or len(batches) < 2):
         for batch in batches:
-            yield batch, answer(batch, answerer)
+            yield batch, run_batch(batch, predictor)
         return
     with _executor(params) as executor:
-        futures = {executor.submit(_answer, batch, source): batch for batch in batches}
+        futures = {executor.submit(_run_in_worker, batch, spec): batch for batch in batches}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise ModelError(
-                "a process that run_batches a batch died, perhaps for memory: lower "
-                "models.evaluation.workers or max_batch_tokens; the same command continues"
+                "an evaluation worker died, perhaps out of memory; lower "
+                "models.evaluation.workers or max_batch_tokens and run the same command to resume"
             ) from None
         finally:
             for future in futures:
@@ -65,39 +75,45 @@ def run_batches(
 @contextmanager
 def _executor(params: EvaluationParams) -> Iterator[Executor]:
     if params.engine == "dask":
-        from distributed import Client
-
-        address = params.scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS", "")
-        options: dict[str, Any] = {"address": address}
-        if not address:
-            options = {
-                "n_workers": params.workers,
-                "threads_per_worker": 1,
-                "host": "127.0.0.1",
-                "dashboard_address": None,
-            }
-        try:
-            client = Client(timeout=CONNECT_SECONDS, set_as_default=False, **options)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ModelError(
-                f"models.evaluation.scheduler {address!r} does not answer "
-                f"({' '.join(str(error).split())}); start it, or set engine: local"
-            ) from None
-        with client, client.get_executor() as executor:
+        with _dask_executor(params) as executor:
             yield executor
         return
-    # Spawned: a forked process would inherit torch's threads in an unknown state.
+    # Spawned, because a forked process would inherit torch's threads in an unknown state.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(params.workers, mp_context=context) as executor:
         yield executor
 
 
-def _answer(batch: Batch, source: PredictorSpec) -> list[Response]:
-    return answer(batch, _loaded(source))
+@contextmanager
+def _dask_executor(params: EvaluationParams) -> Iterator[Executor]:
+    from distributed import Client
+
+    address = params.scheduler or os.environ.get("DASK_SCHEDULER_ADDRESS", "")
+    options: dict[str, Any] = {"address": address}
+    if not address:
+        options = {
+            "n_workers": params.workers,
+            "threads_per_worker": 1,
+            "host": "127.0.0.1",
+            "dashboard_address": None,
+        }
+    try:
+        client = Client(timeout=CONNECT_TIMEOUT_S, set_as_default=False, **options)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ModelError(
+            f"models.evaluation.scheduler: {address!r} is not reachable "
+            f"({' '.join(str(error).split())}); start it, or set engine: local"
+        ) from None
+    with client, client.get_executor() as executor:
+        yield executor
+
+
+def _run_in_worker(batch: RequestBatch, spec: PredictorSpec) -> list[Response]:
+    return run_batch(batch, _load_predictor(spec))
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: PredictorSpec) -> Seq2SeqPredictor:
-    make_deterministic(source.threads)
+def _load_predictor(spec: PredictorSpec) -> Seq2SeqPredictor:
+    make_deterministic(spec.threads)
     keep_freed_memory()
-    return Seq2SeqPredictor.load(source.weights, source.tokenizer, source.max_input)
+    return Seq2SeqPredictor.load(spec.weights, spec.tokenizer, spec.max_input_tokens)

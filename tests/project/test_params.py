@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.load import parse, read
+from flows.config.load import apply_overrides, parse_params, read_params
 from flows.errors import InvalidParams
 from flows.runtime.workspace import override
 
@@ -25,7 +25,11 @@ ROOT = Path(__file__).parent.parent.parent
         ("models.training.global_batch_size=2.5", "models.training.global_batch_size: 2.5"),
         ("models.training.processes_per_node=3", "cannot be shared evenly by 3 processes"),
         ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
-        ("models.training.dispatch=nativ", "dispatch: dispatch is 'nativ': did you mean 'native'"),
+        (
+            "models.training.dispatch=nativ",
+            "models.training.dispatch: 'nativ' is not one of native, tutel, fairscale; "
+            "did you mean 'native'?",
+        ),
         ("models.runs.moe_base.preset=tiny_st", "run 'moe_base' is of preset 'tiny_st'"),
         ("models.runs.dense_base.preset=tiny_st", "or the dense model of the same sizes"),
         (
@@ -42,7 +46,7 @@ ROOT = Path(__file__).parent.parent.parent
             "models.training.parallel={experts: 2}",
             "experts: is 2, which does not divide the 1 proc",
         ),
-        ("models.training.parallel={experts: 3}", "8 experts cannot be spread evenly over 3"),
+        ("models.training.parallel={experts: 3}", "8 experts cannot be sharded evenly over 3"),
         ("models.training.parallel={data: zero}", "must be one of oss, ddp, sharded, fsdp"),
         ("models.training.validate_every=30", "0 or a multiple of checkpoint.save_every, 100"),
         (
@@ -69,20 +73,26 @@ ROOT = Path(__file__).parent.parent.parent
         ("data_pipelines.mix.shares={cot: 0}", "shares must not be negative"),
         ("data_pipelines.fetch.sample=null", "nothing to fetch"),
         ("data_pipelines.fetch.sources=[cot/flam]", "did you mean 'cot/flan'"),
-        ("data_pipelines.fetch.licences=[free]", "['free'] is not one of open"),
+        ("data_pipelines.fetch.licences=[free]", "licences.0: 'free' is not one of open"),
         ("data_pipelines.fetch.catalog=none.yaml", "'none.yaml': no such file"),
         ("models.evaluation.suites=[sampel]", "did you mean 'sample'"),
         ("models.evaluation.suites=[mmlu_direct]", "mmlu_direct needs mmlu, which no source in"),
         ("models.evaluation.suites=[]", "must name at least one suite"),
-        ("models.evaluation.limit=0", "limit is 0: it must be at least 1"),
-        ("models.evaluation.engine=spark", "it must be local or dask"),
-        ("data_pipelines.read.niv2_split=offical", "must be official or all"),
-        ("data_pipelines.read.t0_sets=[BSAE]", "['BSAE'] is not one of BASE"),
-        ("data_pipelines.clean.contamination=keep", "must be drop or flag"),
+        ("models.evaluation.limit=0", "limit must be at least 1, not 0"),
+        ("models.evaluation.engine=spark", "engine: 'spark' is not one of local, dask"),
+        (
+            "data_pipelines.read.niv2_split=offical",
+            "niv2_split: 'offical' is not one of official, all",
+        ),
+        ("data_pipelines.read.t0_sets=[BSAE]", "t0_sets.0: 'BSAE' is not one of BASE"),
+        (
+            "data_pipelines.clean.contamination=keep",
+            "contamination: 'keep' is not one of drop, flag",
+        ),
         ("data_pipelines.clean.near_similarity=2", "must lie in [0.5, 1]"),
         ("data_pipelines.mix.temperature=0", "temperature must be at least 1"),
-        ("data_pipelines.engine=spark", "engine must be local or dask"),
-        ("data_pipelines.scheduler=tcp://x:1", "scheduler is named, but engine is not dask"),
+        ("data_pipelines.engine=spark", "engine: 'spark' is not one of local, dask"),
+        ("data_pipelines.scheduler=tcp://x:1", "scheduler requires engine: dask"),
         ("data_pipelines.workers=-1", "workers must not be negative"),
         ("data_pipelines.pack.encoder_length=2", "at least 8"),
         ("dashboard.port=0", "port must lie between"),

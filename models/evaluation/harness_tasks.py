@@ -1,4 +1,4 @@
-"""Questions -> lm-evaluation-harness tasks, and their answers back."""
+"""Tasks of lm-evaluation-harness, built from prepared tasks, and their logs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from typing import Any
 from models.evaluation.prompts import EvalPrompt
 from models.evaluation.samples import PreparedTask
 
-VERSION = 2
-"""Changes whenever prompts or scoring change: scores of different versions are not compared."""
+SCORING_VERSION = 2
+"""Increased whenever prompts or scoring change; scores of different versions are not compared."""
 
-STOPS = ["Q:", "Question:"]
-"""Where a model that was shown worked examples goes on to a question of its own."""
+STOP_STRINGS = ["Q:", "Question:"]
+"""Where an answer after few-shot exemplars ends: a model may continue with another question."""
 
 
-def task_config(asked: PreparedTask) -> dict[str, Any]:
-    """The harness's configuration of one task; all of its questions are ranked, or none is."""
-    suite = asked.suite
+def task_config(task: PreparedTask) -> dict[str, Any]:
+    """Build the harness's configuration of a task.
+
+    Either all prompts of a task are multiple choice, or none is.
+    """
+    suite = task.suite
     shared: dict[str, Any] = {
-        "task": asked.task.name,
-        "custom_dataset": partial(_dataset, asked.questions),
+        "task": task.name,
+        "custom_dataset": partial(_build_dataset, task.prompts),
         "test_split": "test",
         "doc_to_text": "{{prompt}}",
         "target_delimiter": " ",
-        # The worked examples are in the prompt already: as many as fit.
+        # The prompts already contain as many few-shot exemplars as fit.
         "num_fewshot": 0,
-        "metadata": {"version": VERSION},
+        "metadata": {"version": SCORING_VERSION},
     }
-    if asked.questions[0].ranked:
+    if task.prompts[0].multiple_choice:
         return {
             **shared,
             "output_type": "multiple_choice",
@@ -43,27 +46,35 @@ def task_config(asked: PreparedTask) -> dict[str, Any]:
         "output_type": "generate_until",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {
-            "until": STOPS if suite.shots else [],
-            "max_gen_toks": asked.max_new_tokens,
+            "until": STOP_STRINGS if suite.num_fewshot else [],
+            "max_gen_toks": task.max_new_tokens,
             "do_sample": False,
         },
-        "process_results": asked.judge,
+        "process_results": task.process_results,
         "metric_list": [{"metric": suite.metric, "aggregation": "mean", "higher_is_better": True}],
     }
 
 
 def run_tasks(model: Any, configs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """EvalTask -> the harness's log of each item, in the questions' order."""
-    # Local files only, whatever the network allows.
+    """Evaluate a model on tasks.
+
+    Args:
+        model: an `lm_eval.api.model.LM`.
+        configs: configurations of the tasks, see `task_config`.
+
+    Returns:
+        Task name -> the harness's log of each item, in the order of the prompts.
+    """
+    # The harness and its data sets must not look for files on the network.
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.tasks import TaskManager
 
     datasets.disable_progress_bars()
-    # It warns of every task that its data set is one of our own.
+    # The harness warns about each task with a custom data set.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    outcome = simple_evaluate(
+    results = simple_evaluate(
         model=model,
         tasks=configs,
         task_manager=TaskManager(include_defaults=False),
@@ -75,21 +86,21 @@ def run_tasks(model: Any, configs: list[dict[str, Any]]) -> dict[str, list[dict[
         fewshot_random_seed=0,
     )
     return {
-        config["task"]: sorted(outcome["samples"][config["task"]], key=lambda s: s["doc_id"])
+        config["task"]: sorted(results["samples"][config["task"]], key=lambda s: s["doc_id"])
         for config in configs
     }
 
 
-def _dataset(asked: list[EvalPrompt], **_: Any) -> dict[str, Any]:
+def _build_dataset(prompts: list[EvalPrompt], **_: Any) -> dict[str, Any]:
     import datasets
 
     rows = [
         {
-            "id": question.id,
-            "prompt": question.prompt,
-            "answer": question.answer,
-            "options": list(question.options or ()),
+            "id": prompt.id,
+            "prompt": prompt.prompt,
+            "answer": prompt.answer,
+            "options": list(prompt.options or ()),
         }
-        for question in asked
+        for prompt in prompts
     ]
     return {"test": datasets.Dataset.from_list(rows)}

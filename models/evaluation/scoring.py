@@ -1,0 +1,311 @@
+"""Scores of tasks and suites from the results of their items."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from models.evaluation.averages import (
+    mean_and_standard_error,
+    normalised_score,
+    task_weights,
+    weighted_mean,
+    weighted_standard_error,
+)
+from models.evaluation.evaluation_record import (
+    CleanScore,
+    GroupScore,
+    MetricScore,
+    OverallScore,
+    SuiteScore,
+    TaskScore,
+)
+from models.evaluation.harness_tasks import SCORING_VERSION
+from models.evaluation.samples import PreparedTask, SampleRow
+from models.evaluation.suite import Suite
+
+MAXIMUM = 1.0
+"""Best score of every metric."""
+
+PROBLEMS = {
+    "truncated": "prompts exceed the model's input and lost their start",
+    "unfinished": "answers reached the maximum length without ending",
+    "empty": "answers are empty",
+    "unanswered": "generated texts contain no answer of the expected form",
+    "without_tokens": "items have an option without tokens, which no model can choose",
+}
+"""Flag of a sample row -> the warning about it; the record counts each."""
+
+
+def score_evaluation(
+    suites: Sequence[Suite],
+    tasks: Sequence[PreparedTask],
+    rows: Sequence[Sequence[SampleRow]],
+    missing: Mapping[str, list[str]],
+) -> tuple[OverallScore, list[SuiteScore], list[TaskScore]]:
+    """Compute all scores of an evaluation.
+
+    Args:
+        suites: the suites.
+        tasks: all tasks of all suites.
+        rows: the results of each task's items.
+        missing: suite name -> names of its tasks without a file.
+
+    Returns:
+        The means over suites, one score per suite, and one score per task.
+    """
+    weights = task_weights(
+        [(task.suite.name, task.suite.averaging_unit(task.name)) for task in tasks]
+    )
+    weight_by_task = dict(zip([task.name for task in tasks], weights, strict=True))
+    weight_by_suite: dict[str, Fraction] = defaultdict(Fraction)
+    for task in tasks:
+        weight_by_suite[task.suite.name] += weight_by_task[task.name]
+    task_scores = [
+        score_task(
+            task,
+            task_rows,
+            weight_by_task[task.name],
+            weight_by_task[task.name] / weight_by_suite[task.suite.name],
+        )
+        for task, task_rows in zip(tasks, rows, strict=True)
+    ]
+    suite_scores = [
+        score_suite(
+            suite,
+            [task for task in task_scores if task.suite == suite.name],
+            missing[suite.name],
+            weight_by_task,
+        )
+        for suite in suites
+    ]
+    return score_overall(suite_scores, task_scores, weight_by_suite), suite_scores, task_scores
+
+
+def score_task(
+    prepared: PreparedTask,
+    rows: Sequence[SampleRow],
+    weight: Fraction,
+    weight_in_suite: Fraction,
+) -> TaskScore:
+    """Average the items of a task.
+
+    Args:
+        prepared: the task.
+        rows: the results of its items.
+        weight: share of the task in the overall accuracy.
+        weight_in_suite: share of the task in its suite's accuracy.
+
+    Returns:
+        The task's score.
+    """
+    suite, task = prepared.suite, prepared.task
+    accuracy, standard_error = mean_and_standard_error([row.score for row in rows])
+    random_score = sum(row.random_score for row in rows) / len(rows)
+    clean_scores = [row.score for row in rows if not row.contaminated]
+    return TaskScore(
+        task=task.name,
+        suite=suite.name,
+        group=task.group,
+        unit=suite.averaging_unit(task.name),
+        weight=float(weight),
+        weight_in_suite=float(weight_in_suite),
+        version=SCORING_VERSION,
+        answer=suite.answer_mode,
+        metric=suite.metric,
+        num_fewshot=suite.num_fewshot,
+        num_exemplars_dropped=sum(row.num_exemplars_dropped for row in rows),
+        max_new_tokens=prepared.max_new_tokens,
+        num_items=len(rows),
+        num_contaminated=len(rows) - len(clean_scores),
+        partial=bool(task.partial_reason),
+        partial_reason=task.partial_reason,
+        accuracy=round(accuracy, 6),
+        standard_error=round(standard_error, 6),
+        random_score=round(random_score, 6),
+        maximum=MAXIMUM,
+        normalised=round(normalised_score(accuracy, random_score, MAXIMUM), 3),
+        clean=_clean_task_score(clean_scores),
+        other_metrics=_other_metrics(rows),
+        num_rejected=task.num_rejected,
+        counts={problem: sum(getattr(row, problem) for row in rows) for problem in PROBLEMS},
+        flops_per_item=round(sum(row.flops for row in rows) / len(rows)),
+        file_sha256=task.sha256,
+    )
+
+
+def score_suite(
+    suite: Suite,
+    tasks: Sequence[TaskScore],
+    missing: list[str],
+    weight_by_task: Mapping[str, Fraction],
+) -> SuiteScore:
+    """Average the tasks of a suite.
+
+    Args:
+        suite: the suite.
+        tasks: the scores of its tasks.
+        missing: names of its tasks without a file.
+        weight_by_task: task name -> share of the task in the overall accuracy.
+
+    Returns:
+        The suite's score.
+    """
+    reasons = {task.partial_reason for task in tasks if task.partial}
+    if missing:
+        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        reasons.add(f"{names} missing")
+    weights = [weight_by_task[task.task] for task in tasks]
+    normalised_errors = [100 * t.standard_error / (MAXIMUM - t.random_score) for t in tasks]
+    num_items = sum(task.num_items for task in tasks)
+    average = _average(
+        [task.accuracy for task in tasks], [t.standard_error for t in tasks], weights
+    )
+    return SuiteScore(
+        suite=suite.name,
+        title=suite.title,
+        averaged=suite.in_normalized_average,
+        weight=float(sum(weights)),
+        num_tasks=len(tasks),
+        missing=missing,
+        num_items=num_items,
+        num_contaminated=sum(task.num_contaminated for task in tasks),
+        partial=bool(reasons),
+        partial_reason="; ".join(sorted(reasons)),
+        accuracy=average.accuracy,
+        standard_error=average.standard_error,
+        random_score=round(weighted_mean([task.random_score for task in tasks], weights), 6),
+        normalised=round(weighted_mean([task.normalised for task in tasks], weights), 3),
+        normalised_standard_error=round(weighted_standard_error(normalised_errors, weights), 3),
+        clean=_clean_suite_score(tasks),
+        groups=[
+            _score_group(group, tasks, weights, is_partial=bool(reasons))
+            for group in dict.fromkeys(task.group for task in tasks if task.group)
+        ],
+        flops_per_item=_mean_flops(tasks),
+    )
+
+
+def score_overall(
+    suites: Sequence[SuiteScore],
+    tasks: Sequence[TaskScore],
+    weight_by_suite: Mapping[str, Fraction],
+) -> OverallScore:
+    """Average the suites of an evaluation.
+
+    The normalised average is over the suites of the paper if any of them is scored, otherwise over
+    all suites.
+
+    Args:
+        suites: the scores of the suites.
+        tasks: the scores of their tasks.
+        weight_by_suite: suite name -> share of the suite in the overall accuracy.
+
+    Returns:
+        The means over suites.
+    """
+    weights = [weight_by_suite[suite.suite] for suite in suites]
+    averaged = [suite for suite in suites if suite.averaged] or suites
+    averaged_weights = [weight_by_suite[suite.suite] for suite in averaged]
+    average = _average([s.accuracy for s in suites], [s.standard_error for s in suites], weights)
+    normalised_errors = [suite.normalised_standard_error for suite in averaged]
+    return OverallScore(
+        accuracy=average.accuracy,
+        standard_error=average.standard_error,
+        random_score=round(weighted_mean([suite.random_score for suite in suites], weights), 6),
+        normalised=round(weighted_mean([s.normalised for s in averaged], averaged_weights), 3),
+        normalised_standard_error=round(
+            weighted_standard_error(normalised_errors, averaged_weights), 3
+        ),
+        normalised_suites=[suite.suite for suite in averaged],
+        partial=any(suite.partial for suite in suites),
+        flops_per_item=_mean_flops(tasks),
+    )
+
+
+def problem_warnings(tasks: Sequence[TaskScore]) -> Iterator[str]:
+    """Yield a line for each suite and kind of problem with its prompts or answers."""
+    for suite in dict.fromkeys(task.suite for task in tasks):
+        members = [task for task in tasks if task.suite == suite]
+        num_items = sum(task.num_items for task in members)
+        for problem, message in PROBLEMS.items():
+            count = sum(task.counts[problem] for task in members)
+            if count:
+                yield f"{suite}: {count} of {num_items} {message}"
+        num_dropped = sum(task.num_exemplars_dropped for task in members)
+        if num_dropped:
+            yield f"{suite}: {num_dropped} few-shot exemplars did not fit and were dropped"
+
+
+def _average(
+    values: Sequence[float], errors: Sequence[float], weights: Sequence[Fraction]
+) -> MetricScore:
+    return MetricScore(
+        accuracy=round(weighted_mean(values, weights), 6),
+        standard_error=round(weighted_standard_error(errors, weights), 6),
+    )
+
+
+def _score_group(
+    group: str, tasks: Sequence[TaskScore], weights: Sequence[Fraction], *, is_partial: bool
+) -> GroupScore:
+    """Average the tasks of one category by their relative weights."""
+    members = [(t, weight) for t, weight in zip(tasks, weights, strict=True) if t.group == group]
+    average = _average(
+        [task.accuracy for task, _ in members],
+        [task.standard_error for task, _ in members],
+        [weight for _, weight in members],
+    )
+    return GroupScore(
+        group=group,
+        num_tasks=len(members),
+        partial=is_partial,
+        accuracy=average.accuracy,
+        standard_error=average.standard_error,
+    )
+
+
+def _other_metrics(rows: Sequence[SampleRow]) -> dict[str, MetricScore]:
+    """Average the metrics that the rows hold beside the task's own; all rows hold the same."""
+    scores = {}
+    for name in ("exact_match", "f1"):
+        if getattr(rows[0], name) is not None:
+            mean, standard_error = mean_and_standard_error([getattr(row, name) for row in rows])
+            scores[name] = MetricScore(
+                accuracy=round(mean, 6), standard_error=round(standard_error, 6)
+            )
+    return scores
+
+
+def _clean_task_score(scores: Sequence[float]) -> CleanScore:
+    if not scores:
+        return CleanScore(num_items=0, accuracy=None, standard_error=None)
+    mean, standard_error = mean_and_standard_error(scores)
+    return CleanScore(
+        num_items=len(scores), accuracy=round(mean, 6), standard_error=round(standard_error, 6)
+    )
+
+
+def _clean_suite_score(tasks: Sequence[TaskScore]) -> CleanScore:
+    """Average the clean scores; tasks without a clean item leave their weight to the others."""
+    accuracies, errors, units = [], [], []
+    for task in tasks:
+        if task.clean.accuracy is not None and task.clean.standard_error is not None:
+            accuracies.append(task.clean.accuracy)
+            errors.append(task.clean.standard_error)
+            units.append((task.suite, task.unit))
+    if not units:
+        return CleanScore(num_items=0, accuracy=None, standard_error=None)
+    average = _average(accuracies, errors, task_weights(units))
+    return CleanScore(
+        num_items=sum(task.clean.num_items for task in tasks),
+        accuracy=average.accuracy,
+        standard_error=average.standard_error,
+    )
+
+
+def _mean_flops(tasks: Sequence[TaskScore]) -> int:
+    """Average the FLOPs over items."""
+    num_items = sum(task.num_items for task in tasks)
+    return round(sum(task.flops_per_item * task.num_items for task in tasks) / num_items)
