@@ -1,20 +1,24 @@
-"""The exception tree of the flows room."""
+"""Exceptions of the `flows` package; the text of each is one line for the user."""
 
 
 class FlowError(Exception):
-    """Base of every expected failure in `flows`; its text is one line for the user."""
+    """Base of every expected failure in `flows`."""
 
 
 class InvalidParams(FlowError):
-    """params.yaml asks for something unknown, of a wrong type, or impossible."""
+    """A parameter is unknown, has the wrong type, or conflicts with another; one line per error."""
 
 
-class NoProject(FlowError):
-    """The command was not started inside a flanmoe project."""
+class RenamedVariable(FlowError):
+    """An environment variable of an earlier release is set under its old name."""
+
+
+class ProjectNotFound(FlowError):
+    """The current directory is not inside a flanmoe project."""
 
 
 class WorkspaceBusy(FlowError):
-    """Another run works in the same workspace."""
+    """Another run holds the lock of the workspace."""
 
 
 class ServerError(FlowError):
@@ -22,16 +26,16 @@ class ServerError(FlowError):
 
 
 class StageFailed(FlowError):
-    """A stage ended with an error; the text is the stage's own line."""
+    """A stage ended with an error; the text is the stage's error line."""
 
 
 class StageInterrupted(FlowError):
-    """A stage was stopped, by Ctrl-C or a termination signal."""
+    """A stage was stopped by Ctrl-C or a termination signal, or not started after a stop."""
 
 
 class LockRefused(FlowError):
-    """DVC could not take its lock just now; trying again helps."""
+    """DVC could not acquire its lock; a retry helps."""
 
 
 class StagePreempted(FlowError):
-    """A stage was asked to stop and has saved: started again, it goes on."""
+    """A stage received SIGTERM and saved its state; a retry resumes it."""

@@ -2,105 +2,142 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from rich.table import Table
+import click
 
-from flows.config import load as check
-from flows.runtime import workspace as project
-from flows.runtime.display import count, wide_console
-from models.errors import UnknownModel
-from registry.comparison import compare as comparison
-from registry.comparison import results
-from registry.comparison.compare import Terms
-from registry.store import Registry
+from flows.commands.options import json_option, load_workspace, open_registry, workspace_option
+from flows.commands.tables import format_count, plain_table, wide_console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from registry.comparison.compare import Comparison, SuiteComparison, TaskComparison
 
 _VERSION = re.compile(r"v(\d+)")
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
-def compare(names: tuple[str, str], terms: Terms, *, workspace: Path | None, as_json: bool) -> None:
-    """Raises ModelError or RegistryError for an unknown name or evaluations that do not compare."""
-    root = workspace.resolve() if workspace else project.find()
-    a, b = (results.read(name, _folder(name, root)) for name in names)
-    found = comparison.compare(a, b, terms)
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Compare this suite only.")
+@click.option(
+    "--margin",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0, 100),
+    help="Non-inferiority margin in points: A counts as not worse if it loses by less.",
+)
+@click.option("--clean", is_flag=True, help="Exclude items that overlap with a training mixture.")
+@workspace_option
+@json_option
+def compare(
+    a: str,
+    b: str,
+    suites: tuple[str, ...],
+    margin: float,
+    clean: bool,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare A with B on the items that both answered: paired tests, and the cost of each.
+
+    A and B are runs, registered versions (v3), or folders with the files of a run. Fails if the
+    two evaluations used different prompts or items.
+    """
+    from flows.runtime.workspace import find_project
+    from registry.comparison import compare as comparison
+    from registry.comparison.results import read_result
+
+    root = workspace.resolve() if workspace else find_project()
+    result_a, result_b = (read_result(name, _result_folder(name, root)) for name in (a, b))
+    config = comparison.ComparisonConfig(suites=suites, margin=margin / 100, clean=clean)
+    compared = comparison.compare(result_a, result_b, config)
     if as_json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(compared.to_dict(), indent=1, ensure_ascii=False))
         return
     console = wide_console()
-    console.print(_costs(found))
+    console.print(_costs_table(compared))
     console.print()
-    console.print(_table(found["suites"], "suite", found))
+    console.print(_scores_table("suite", compared.suites, compared))
     console.print()
-    console.print(_table(found["tasks"], "task", found))
-    console.print(_legend(found), highlight=False)
+    console.print(_scores_table("task", compared.tasks, compared))
+    console.print(_legend(compared), highlight=False)
 
 
-def _folder(name: str, root: Path) -> Path:
-    """A run of this workspace, `vN` for a registered version, or a folder with their files."""
+def _result_folder(name: str, root: Path) -> Path:
+    """Return the folder of a run of this workspace, of a registered version, or the folder NAME."""
+    from data_pipelines.suggestions import did_you_mean
+    from models.errors import UnknownModel
+
     if (root / "runs" / name).is_dir():
         return root / "runs" / name
     version = _VERSION.fullmatch(name)
     if version:
-        params = check.load(root / "params.yaml")
-        registry = Registry.open(project.home(root), params.registry.artifacts)
-        return Path(registry.show(params.registry.model, int(version[1]))["artifact"])
+        _, params = load_workspace(root)
+        registry = open_registry(root, params)
+        return registry.show(params.registry.model, int(version[1])).artifact
     if Path(name).is_dir():
         return Path(name)
     runs = sorted(path.name for path in (root / "runs").glob("*") if path.name != "scratch")
-    near = difflib.get_close_matches(name, runs, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise UnknownModel(
-        f"{name!r} is no run of {root}, no version (v3) and no folder; {hint}"
-        f"runs are {', '.join(runs) or 'none yet'}"
+        f"{name!r} is not a run of {root}, a registered version (such as v3) or a folder; "
+        f"{did_you_mean(name, runs)}runs: {', '.join(runs) or 'none'}"
     )
 
 
-def _costs(found: dict[str, Any]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("FLOPs")
-    for column in (found["a"]["label"], found["b"]["label"], "ratio"):
-        table.add_column(column, justify="right")
-    for name, cost in found["compute"].items():
-        ratio = "" if cost["ratio"] is None else f"{cost['ratio']:.3f}"
-        table.add_row(name.replace("_", " "), count(cost["a"]), count(cost["b"]), ratio)
+def _costs_table(compared: Comparison) -> Table:
+    table = plain_table(["FLOPs", f">{compared.a.label}", f">{compared.b.label}", ">ratio"])
+    for name, cost in compared.costs.items():
+        ratio = "" if cost.ratio is None else f"{cost.ratio:.3f}"
+        table.add_row(name.replace("_", " "), format_count(cost.a), format_count(cost.b), ratio)
     return table
 
 
-def _table(rows: list[dict[str, Any]], name: str, found: dict[str, Any]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(name)
-    confidence = f"{100 * (1 - found['alpha']):.0f} % interval"
-    for column in ("items", found["a"]["label"], found["b"]["label"], "difference", confidence,
-                   "p, corrected"):  # fmt: skip
-        table.add_column(column, justify="right")
-    table.add_column("verdict")
+def _scores_table(
+    title: str, rows: Sequence[TaskComparison | SuiteComparison], compared: Comparison
+) -> Table:
+    table = plain_table(
+        [
+            title,
+            ">items",
+            f">{compared.a.label}",
+            f">{compared.b.label}",
+            ">difference",
+            f">{100 * (1 - compared.config.alpha):.0f} % interval",
+            ">p, corrected",
+            "verdict",
+        ]
+    )
     for row in rows:
-        judged = row["verdict"]
-        needed = f", {row['items_needed']:,} items would do" if row["items_needed"] else ""
+        outcome = row.outcome
+        style = _STYLES.get(outcome.verdict, "default")
+        needed = outcome.num_items_needed
         table.add_row(
-            row[name] + (" (partial)" if row.get("partial") else ""),
-            str(row["n"]),
-            f"{100 * row['a']:.1f} %",
-            f"{100 * row['b']:.1f} %",
-            f"{100 * row['difference']:+.1f}",
-            f"{100 * row['low']:+.1f} … {100 * row['high']:+.1f}",
-            f"{row['p_corrected']:.2g}",
-            f"[{_STYLES.get(judged, 'default')}]{judged}[/]{needed}",
+            row.title,
+            str(row.num_items),
+            f"{100 * row.score_a:.1f} %",
+            f"{100 * row.score_b:.1f} %",
+            f"{100 * outcome.difference:+.1f}",
+            f"{100 * outcome.low:+.1f} … {100 * outcome.high:+.1f}",
+            f"{outcome.p_corrected:.2g}",
+            f"[{style}]{outcome.verdict}[/]" + (f", needs {needed:,} items" if needed else ""),
         )
     return table
 
 
-def _legend(found: dict[str, Any]) -> str:
-    a, b = found["a"]["label"], found["b"]["label"]
-    clean = " Items that a training mixture overlaps with are left out." if found["clean"] else ""
+def _legend(compared: Comparison) -> str:
+    clean = " Items that overlap with a training mixture are excluded."
     return (
-        f"\n{a} minus {b}, in points. Tests are paired: exact McNemar for right and wrong, "
-        "permutation for\ngraded scores and averages; corrected for their number (Holm). "
-        f"Not worse: by less than {100 * found['margin']:g} points.\nItems that would do: to "
-        f"decide with probability 80 %, if the difference is as seen.{clean}"
+        f"\n{compared.a.label} minus {compared.b.label}, in points. Tests are paired: exact "
+        "McNemar for right and wrong answers,\npermutation for graded scores and averages, "
+        "corrected for multiple comparisons (Holm).\n"
+        f"Not worse: worse by less than {100 * compared.config.margin:g} points. Needed items: "
+        "number that decides a difference like this one with a power of 80 %."
+        + (clean if compared.config.clean else "")
     )

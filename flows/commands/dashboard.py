@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import dashboard
-from flows.config import load as check
+import click
+
+from flows.commands.options import load_workspace, open_registry
 from flows.errors import FlowError
-from flows.runtime import workspace as project
-from registry.store import Registry
 
 
-def serve(port: int | None) -> None:
-    """Replaces this process by Streamlit. Raises FlowError when the port is taken."""
-    root = project.find()
-    params = check.load(root / "params.yaml")
-    home = project.home(root)
-    # Opened once here, so that a registry that cannot be reached is said now, in one line.
-    Registry.open(home, params.registry.artifacts)
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Port. Default: dashboard.port.")
+def dashboard(port: int | None) -> None:
+    """Serve the dashboard on this machine."""
+    from flows.runtime.workspace import project_of
+
+    root, params = load_workspace()
+    # Opened once here, so that an unreachable registry fails now, with one line.
+    open_registry(root, params)
     address, chosen = params.dashboard.address, port or params.dashboard.port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,8 +33,11 @@ def serve(port: int | None) -> None:
                 f"{address}:{chosen} cannot be used ({error.strerror}); choose another with "
                 "`flanmoe dashboard --port PORT`"
             ) from None
-    app = Path(dashboard.__file__).parent / "app.py"
-    os.environ["FLANMOE_PROJECT_DIR"] = str(home)
+    package = find_spec("dashboard")
+    assert package is not None
+    assert package.origin is not None
+    app = Path(package.origin).with_name("app.py")
+    os.environ["FLANMOE_PROJECT_DIR"] = str(project_of(root))
     print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
     options = {
         "server.address": address,

@@ -5,36 +5,43 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from data_pipelines import catalog as catalogs
-from data_pipelines import layout
-from data_pipelines.report.gather import gather
-from data_pipelines.sources.source import Source
-from flows.config import load as check
-from flows.config.schema import Params
-from flows.runtime import workspace as project
-from flows.runtime.display import wide_console
+from flows.commands.options import json_option, load_workspace, workspace_option
+from flows.commands.tables import plain_table, wide_console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from data_pipelines.sources.source import Source
+    from flows.config.schema import Params
 
 
+@click.group()
+def data() -> None:
+    """Show the catalog of data sources, or the report on the mixture."""
+
+
+@data.command()
+@json_option
 def catalog(as_json: bool) -> None:
-    """Every source of the catalog that params.yaml names."""
-    root = project.find()
-    params = check.load(root / "params.yaml")
-    path = catalogs.path_of(params.data_pipelines.fetch.catalog)
-    pins = catalogs.pins(path)
+    """List every source: origin, licence, and whether its files are present."""
+    from data_pipelines import catalog as catalogs
+
+    root, params = load_workspace()
+    path = catalogs.resolve_path(params.data_pipelines.fetch.catalog)
+    pins = catalogs.load_hashes(path)
     rows = [
         _entry(name, source, params, root, pins) for name, source in catalogs.load(path).items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("source", "for", "format", "files", "licence", "terms", "allowed", "state"):
-        table.add_column(column, overflow="fold")
+    table = plain_table(
+        ["source", "for", "format", "files", "licence", "terms", "allowed", "state"]
+    )
     for row in rows:
         table.add_row(
             row["name"],
@@ -49,9 +56,16 @@ def catalog(as_json: bool) -> None:
     wide_console().print(table)
 
 
+@data.command()
+@json_option
+@workspace_option
 def report(as_json: bool, workspace: Path | None) -> None:
-    """What the stages of the data room made, from their own reports."""
-    folder = workspace or project.find()
+    """Report on the mixture: shares, duplicates, quarantine, contamination."""
+    from data_pipelines import layout
+    from data_pipelines.report.gather import gather
+    from flows.runtime.workspace import find_project
+
+    folder = workspace or find_project()
     found = gather(folder)
     if as_json:
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
@@ -68,7 +82,7 @@ def report(as_json: bool, workspace: Path | None) -> None:
         "duplicates: "
         + (", ".join(f"{n:,} {how}" for how, n in found["duplicates"].items()) or "none")
         + f"; {found['rows_dropped']:,} rows dropped, {found['rows_flagged']:,} flagged",
-        f"packed: {packed['rows']:,} rows (no packing below {packed['fewest_rows']:,}), encoder "
+        f"packed: {packed['rows']:,} rows (no packing below {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
         *(f"warning: {f['suite']}: {f['column']}: {f['observed']}"
@@ -82,8 +96,11 @@ def report(as_json: bool, workspace: Path | None) -> None:
 def _entry(
     name: str, source: Source, params: Params, root: Path, pins: dict[str, str]
 ) -> dict[str, Any]:
+    from data_pipelines import catalog as catalogs
+    from data_pipelines import layout
+
     fetch = params.data_pipelines.fetch
-    pinned = [file for file in pins if catalogs.matches(file, source.files)]
+    pinned = [file for file in pins if catalogs.matches_any(file, source.files)]
     present = [p for pattern in source.files for p in (root / layout.RAW).glob(pattern)]
     if present:
         state = "present"
@@ -104,10 +121,7 @@ def _entry(
 
 
 def _shares(found: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("mixture")
-    for column in ("share", "target", "examples", "available", "tasks"):
-        table.add_column(column, justify="right")
+    table = plain_table(["mixture", ">share", ">target", ">examples", ">available", ">tasks"])
     for name, entry in found["mixtures"].items():
         table.add_row(
             name,
@@ -121,11 +135,9 @@ def _shares(found: dict[str, Any]) -> Table:
 
 
 def _overlaps(found: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("evaluation suite")
-    for column in ("items", "found in the sources", "left in the mixture"):
-        table.add_column(column, justify="right")
-    table.add_column("most in")
+    table = plain_table(
+        ["evaluation suite", ">items", ">found in the sources", ">left in the mixture", "most in"]
+    )
     for suite, entry in found["contamination"].items():
         most = max(entry["tasks"], key=lambda task: task["rows"], default=None)
         table.add_row(

@@ -4,42 +4,53 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from flows.runtime.display import count, wide_console
-from models.config import ModelConfig
-from models.cost import flops
-from models.cost.matching import matches
-from models.cost.memory import OPTIMIZERS, training_memory
-from models.presets import PRESETS, preset
+from flows.commands.options import FOLDER, json_option
+from flows.commands.tables import format_count, plain_table, wide_console
+
+if TYPE_CHECKING:
+    from models.config import ModelConfig
 
 
-def show(as_json: bool) -> None:
-    """Every preset with its parameters, compute and memory, from the cost model."""
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the model presets with parameters, compute and memory.
+
+    With a subcommand: find dense models of the same cost, import, export or upcycle a checkpoint.
+    """
+    if context.invoked_subcommand is None:
+        _list_presets(as_json)
+
+
+def _list_presets(as_json: bool) -> None:
+    from models.cost.memory import OPTIMIZERS
+    from models.presets import PRESETS
+
     rows = [_row(name, config) for name, config in PRESETS.items()]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("preset", "router", "experts", "k", "layers", "d_model"):
-        table.add_column(column, justify="left" if column in ("preset", "router") else "right")
-    for column in ("total", "active"):
-        table.add_column(f"{column}\nparams", justify="right")
-    for column in ("GFLOPs/\ntoken", "encoder\ntoken", "decoder\ntoken", "of them\nrouting"):
-        table.add_column(column, justify="right")
-    for optimizer in OPTIMIZERS:
-        table.add_column(f"memory,\n{optimizer}", justify="right")
+    table = plain_table(
+        [
+            *("preset", "router", ">experts", ">k", ">layers", ">d_model"),
+            *(">total\nparams", ">active\nparams"),
+            *(">GFLOPs/\ntoken", ">encoder\ntoken", ">decoder\ntoken", ">of them\nrouting"),
+            *(f">memory,\n{optimizer}" for optimizer in OPTIMIZERS),
+        ]
+    )
     for row in rows:
         routing = row["encoder_routing_flops"] / row["encoder_flops"]
         table.add_row(
             row["name"],
             _routers(row),
             *(str(row[key]) for key in ("experts", "k", "layers", "d_model")),
-            count(row["total_parameters"]),
-            count(row["active_parameters"]),
+            format_count(row["total_parameters"]),
+            format_count(row["active_parameters"]),
             f"{row['flops_per_token'] / 1e9:.4g}",
             f"{row['encoder_flops'] / 1e9:.4g}",
             f"{row['decoder_flops'] / 1e9:.4g}",
@@ -56,7 +67,7 @@ def show(as_json: bool) -> None:
 
 def _bytes(number: int) -> str:
     """In units of 1000, as memory of accelerators is sold: 1.39e9 -> 1.39 GB."""
-    return f"{count(number).replace('B', 'G')}B"
+    return f"{format_count(number).replace('B', 'G')}B"
 
 
 def _routers(row: dict[str, Any]) -> str:
@@ -68,19 +79,22 @@ def _routers(row: dict[str, Any]) -> str:
 
 
 def _row(name: str, config: ModelConfig) -> dict[str, Any]:
-    parameters, stacks = flops.parameters(config), flops.per_stack(config)
+    from models.cost import flops
+    from models.cost.memory import OPTIMIZERS, training_memory
+
+    parameters, stacks = flops.count_parameters(config), flops.flops_per_stack_token(config)
     moe = config.moe
     return {
         "name": name,
         "router": moe.router if moe else None,
-        "decoder_router": config.moe_of(decoder=True).router if moe else None,
+        "decoder_router": config.stack_moe_config(decoder=True).router if moe else None,
         "experts": moe.num_experts if moe else 1,
         "k": moe.top_k if moe else 1,
         "layers": config.num_layers,
         "d_model": config.d_model,
         "total_parameters": parameters.total,
         "active_parameters": parameters.active,
-        "flops_per_token": flops.per_token(config),
+        "flops_per_token": flops.flops_per_token(config),
         "encoder_flops": stacks.encoder,
         "decoder_flops": stacks.decoder,
         "encoder_routing_flops": stacks.encoder_routing,
@@ -89,8 +103,16 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def match(name: str, as_json: bool) -> None:
-    """The dense models that cost the same per token as preset `name`."""
+@models.command()
+@click.argument("preset_name", metavar="PRESET")
+@json_option
+def match(preset_name: str, as_json: bool) -> None:
+    """List dense models that cost the same FLOPs per token as PRESET."""
+    from models.cost import flops
+    from models.cost.matching import matches
+    from models.presets import preset
+
+    name = preset_name
     config = preset(name)
     found = matches(name, config)
     if as_json:
@@ -99,39 +121,49 @@ def match(name: str, as_json: bool) -> None:
                 "name": m.name,
                 "flops_per_token": m.flops_per_token,
                 "ratio": m.ratio,
-                "total_parameters": flops.parameters(m.config).total,
+                "total_parameters": flops.count_parameters(m.config).total,
                 "config": m.config.to_dict(),
             }
             for m in found
         ]
-        moe = {"name": name, "flops_per_token": flops.per_token(config)}
+        moe = {"name": name, "flops_per_token": flops.flops_per_token(config)}
         print(json.dumps({"model": moe, "dense": rows}, indent=1))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("model")
-    for column in ("d_ff", "params", "GFLOPs/token", f"/ {name}"):
-        table.add_column(column, justify="right")
+    table = plain_table(["model", ">d_ff", ">params", ">GFLOPs/token", f">/ {name}"])
     for label, shown, ratio in [(name, config, 1.0), *((m.name, m.config, m.ratio) for m in found)]:
         table.add_row(
             label,
             str(shown.d_ff),
-            count(flops.parameters(shown).total),
-            f"{flops.per_token(shown) / 1e9:.4g}",
+            format_count(flops.count_parameters(shown).total),
+            f"{flops.flops_per_token(shown) / 1e9:.4g}",
             f"{ratio:.3f}",
         )
     wide_console().print(table)
 
 
+@models.command("import")
+@click.argument("source", type=FOLDER)
+@click.argument("target", type=FOLDER)
 def import_checkpoint(source: Path, target: Path) -> None:
-    """A Hugging Face folder becomes a weights folder of ours."""
+    """Import a Hugging Face checkpoint from folder SOURCE into folder TARGET.
+
+    Supported: T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (also sharded).
+    """
     from models.interchange.hugging_face import import_folder
 
     config = import_folder(source, target)
     click.echo(f"{target}: {_describe(config)}, from {source}")
 
 
+@models.command("export")
+@click.argument("source", type=FOLDER)
+@click.argument("target", type=FOLDER)
 def export_checkpoint(source: Path, target: Path) -> None:
-    """A weights folder of ours becomes a Hugging Face folder."""
+    """Export the weights in folder SOURCE to folder TARGET, for transformers.
+
+    SOURCE is a weights folder, e.g. runs/NAME/weights. Supported: dense models and Switch models
+    with ReLU. Other routers are rejected, because transformers has no class for them.
+    """
     from models.interchange.hugging_face import export_folder
 
     for lost in export_folder(source, target):
@@ -139,14 +171,25 @@ def export_checkpoint(source: Path, target: Path) -> None:
     click.echo(f"{target}: written, for transformers' from_pretrained")
 
 
+@models.command("upcycle")
+@click.argument("source", type=FOLDER)
+@click.argument("preset_name", metavar="PRESET")
+@click.argument("target", type=FOLDER)
+@click.option("--seed", default=0, show_default=True, help="Seed of the router's weights.")
 def upcycle_checkpoint(source: Path, preset_name: str, target: Path, seed: int) -> None:
-    """A dense weights folder becomes a sparse one."""
+    """Upcycle the dense weights in SOURCE to the MoE model PRESET, written to TARGET.
+
+    Every expert starts as a copy of the dense feed-forward layer (sparse upcycling).
+    """
     from models.interchange.upcycling import upcycle_folder
+    from models.presets import preset
 
     config = upcycle_folder(source, preset(preset_name), target, seed)
     click.echo(f"{target}: {_describe(config)}, from {source}")
 
 
 def _describe(config: ModelConfig) -> str:
+    from models.cost import flops
+
     kind = f"{config.moe.router}, {config.moe.num_experts} experts" if config.moe else "dense"
-    return f"{kind}, {count(flops.parameters(config).total)} parameters"
+    return f"{kind}, {format_count(flops.count_parameters(config).total)} parameters"

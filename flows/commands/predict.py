@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import click
 
-from flows.config import load as check
+from flows.commands.options import load_workspace, open_registry
 from flows.errors import FlowError
-from flows.runtime import workspace as project
-from registry.store import Registry
 
 
-def predict(instruction: str, max_new_tokens: int) -> str:
-    """Raises FlowError for an empty instruction, UnknownVersion where there is no champion."""
+@click.command()
+@click.argument("instruction")
+@click.option("--max-new-tokens", default=64, show_default=True, help="Longest answer, in tokens.")
+def predict(instruction: str, max_new_tokens: int) -> None:
+    """Answer INSTRUCTION with the champion."""
+    click.echo(generate(instruction, max_new_tokens))
+
+
+def generate(instruction: str, max_new_tokens: int) -> str:
+    """Return the champion's answer.
+
+    Raises:
+        FlowError: the instruction is empty.
+        UnknownVersion: there is no champion.
+    """
     if not instruction.strip():
-        raise FlowError("the instruction is empty: say what the model should do")
-    root = project.find()
-    params = check.load(root / "params.yaml")
-    registry = Registry.open(project.home(root), params.registry.artifacts)
+        raise FlowError("INSTRUCTION: expected a text, got an empty one")
+    root, params = load_workspace()
+    registry = open_registry(root, params)
     champion = registry.champion(params.registry.model)
-    folder = Path(champion["artifact"])
     from models.evaluation.predictor import Seq2SeqPredictor
 
-    length = int(champion["run_record"]["sequence"]["encoder_length"])
-    answerer = Seq2SeqPredictor.load(folder / "weights", folder / "tokenizer", length)
-    return answerer.generate([instruction], max_new_tokens)[0].text
+    predictor = Seq2SeqPredictor.load(
+        champion.artifact / "weights",
+        champion.artifact / "tokenizer",
+        champion.run_record.sequence.encoder_length,
+    )
+    return predictor.generate([instruction], max_new_tokens)[0].text

@@ -1,76 +1,103 @@
-"""`flanmoe registry ...`: the registry in words, or as JSON for scripts."""
+"""`flanmoe registry …`: list, show, promote and compare registered versions; tables or JSON."""
 
 from __future__ import annotations
 
 import getpass
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+import click
 
-from flows.config import load as check
-from flows.config.schema import Params
-from flows.runtime import workspace as project
-from flows.runtime.display import models_table, wide_console
-from registry.store import Registry
+from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.tables import plain_table, versions_table, wide_console
+
+if TYPE_CHECKING:
+    from flows.config.schema import Params
+    from registry.store import Registry
+
+model_option = click.option(
+    "--model", help="Registered model. Default: registry.model in params.yaml."
+)
+
+
+@click.group()
+def registry() -> None:
+    """List, show, promote and compare registered versions."""
 
 
 def _open() -> tuple[Registry, Params]:
-    root = project.find()
-    params = check.load(root / "params.yaml")
-    return Registry.open(project.home(root), params.registry.artifacts), params
+    root, params = load_workspace()
+    return open_registry(root, params), params
 
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
+@registry.command("list")
+@click.option("--model", help="List versions of this model only.")
+@json_option
 def list_versions(model: str | None, as_json: bool) -> None:
-    registry, _ = _open()
-    versions = registry.versions(model)
+    """List all registered versions."""
+    store, _ = _open()
+    versions = store.versions(model)
     if as_json:
-        _print_json(versions)
+        _print_json([version.to_dict() for version in versions])
         return
     console = wide_console()
     if not versions:
         console.print("no version is registered yet; `flanmoe run` registers the first")
-    for name in dict.fromkeys(version["model"] for version in versions):
+    for name in dict.fromkeys(version.model for version in versions):
         console.print(f"[bold]{name}[/]")
-        console.print(models_table([v for v in versions if v["model"] == name]))
+        console.print(versions_table([v for v in versions if v.model == name]))
 
 
+@registry.command()
+@click.argument("version", type=int)
+@model_option
+@json_option
 def show(model: str | None, version: int, as_json: bool) -> None:
-    registry, params = _open()
-    found = registry.show(model or params.registry.model, version)
+    """Show VERSION with its run record and evaluation record."""
+    store, params = _open()
+    info = store.show(model or params.registry.model, version)
     if as_json:
-        _print_json(found)
+        _print_json(info.to_full_dict())
         return
     console = wide_console()
-    console.print(models_table([found]))
-    record = found["run_record"]
+    console.print(versions_table([info]))
+    record = info.run_record
     console.print(
-        f"\ncommit {record['git_commit']}, data {record['data_version']}, seed {record['seed']}, "
-        f"preset {record['preset']}, validation loss {record['losses']['validation_loss']}\n",
+        f"\ncommit {record.git_commit}, data {record.data_version}, seed {record.seed}, "
+        f"preset {record.preset}, validation loss {record.losses['validation_loss']}\n",
         highlight=False,
     )
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("task", "items", "accuracy", "chance", "normalised"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for task in found["evaluation"]["tasks"]:
+    table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised"])
+    for task in info.evaluation.tasks:
         table.add_row(
-            task["task"],
-            str(task["n"]),
-            f"{100 * task['accuracy']:.1f} ± {100 * task['error']:.1f} %",
-            f"{100 * task['random_score']:.1f} %",
-            f"{task['normalised']:.1f}",
+            task.task,
+            str(task.num_items),
+            f"{100 * task.accuracy:.1f} ± {100 * task.standard_error:.1f} %",
+            f"{100 * task.random_score:.1f} %",
+            f"{task.normalised:.1f}",
         )
     console.print(table)
 
 
+@registry.command()
+@click.argument("version", type=int)
+@model_option
+@click.option(
+    "--override",
+    default="",
+    metavar="REASON",
+    help="Promote even if gates fail; the reason is recorded.",
+)
+@json_option
 def promote(model: str | None, version: int, override: str, as_json: bool) -> None:
-    registry, params = _open()
+    """Make VERSION the champion if it passes every gate."""
+    store, params = _open()
     name = model or params.registry.model
-    gates = registry.promote(
+    gates = store.promote(
         name, version, params.registry.gates, actor=getpass.getuser(), override=override
     )
     if as_json:
@@ -82,59 +109,71 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
     print(f"version {version} of {name!r} is champion")
 
 
+@registry.command()
+@click.option("--model", help="List changes of this model's versions only.")
+@json_option
 def history(model: str | None, as_json: bool) -> None:
-    registry, _ = _open()
-    changes = registry.history(model)
+    """List every change of a version's stage, with actor and reason."""
+    store, _ = _open()
+    entries = store.history(model)
     if as_json:
-        _print_json(changes)
+        _print_json([entry.to_dict() for entry in entries])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("when", "model", "version", "run", "change", "by", "why"):
-        table.add_column(column)
-    for change in changes:
+    table = plain_table(["time", "model", "version", "run", "change", "actor", "reason"])
+    for entry in entries:
         table.add_row(
-            change["at"][:19].replace("T", " "),
-            change["model"],
-            str(change["version"]),
-            change["name"],
-            f"{change['from'] or 'new'} → {change['to']}",
-            change["actor"],
-            change["reason"],
+            f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            entry.model,
+            str(entry.version),
+            entry.name,
+            f"{entry.from_stage or 'new'} → {entry.to_stage}",
+            entry.actor,
+            entry.reason,
         )
     wide_console().print(table)
 
 
+@registry.command()
+@click.option(
+    "--cost",
+    default="token",
+    show_default=True,
+    help="Cost axis: token or item (FLOPs of each), time (measured, per item), training (FLOPs).",
+)
+@model_option
+@json_option
 def frontier(model: str | None, cost: str, as_json: bool) -> None:
-    registry, params = _open()
-    found = registry.frontier(model or params.registry.model, cost)
+    """Show the Pareto frontier of accuracy and cost, and each MoE model's dense counterpart."""
+    store, params = _open()
+    pareto = store.frontier(model or params.registry.model, cost)
     if as_json:
-        _print_json(found)
+        _print_json(pareto.to_dict())
         return
     console = wide_console()
-    for left in found["left_out"]:
-        console.print(f"{left['name']} is left out: {left['reason']}", highlight=False)
-    if not found["points"]:
-        console.print("no version to show; `flanmoe run` trains, evaluates and registers some")
+    for excluded in pareto.excluded:
+        console.print(f"{excluded.name} is excluded: {excluded.reason}", highlight=False)
+    if not pareto.points:
+        console.print("no version to show; `flanmoe run` trains, evaluates and registers versions")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("version", "model", found["unit"], "accuracy", "on the front", "probability"):
-        table.add_column(column, justify="left" if column == "model" else "right")
-    for point in found["points"]:
+    table = plain_table(
+        [">version", "model", f">{pareto.unit}", ">accuracy", ">on the frontier", ">probability"]
+    )
+    for point in pareto.points:
         table.add_row(
-            str(point["version"]),
-            f"{point['name']} ({point['kind']})",
-            f"{point['cost']:.4g}",
-            f"{100 * point['accuracy']:.1f} ± {100 * point['error']:.1f} %"
-            + (" partial" if point["partial"] else ""),
-            "yes" if point["on_front"] else "",
-            f"{100 * point['probability']:.0f} %",
+            str(point.version),
+            f"{point.name} ({point.kind})",
+            f"{point.cost:.4g}",
+            f"{100 * point.accuracy:.1f} ± {100 * point.standard_error:.1f} %"
+            + (" partial" if point.partial else ""),
+            "yes" if point.on_frontier else "",
+            f"{100 * point.probability:.0f} %",
         )
     console.print(table)
-    for twin in found["twins"]:
-        equal = "equal cost" if twin["equal_cost"] else f"{twin['cost_ratio']:.2f} × its cost"
+    for pair in pareto.dense_partners:
+        cost_text = "equal cost" if pair.equal_cost else f"{pair.cost_ratio:.2f} × its cost"
         console.print(
-            f"{twin['moe']} against dense {twin['dense']} ({equal}): "
-            f"{100 * twin['difference']:+.1f} points, 95 % {100 * twin['low']:+.1f} … "
-            f"{100 * twin['high']:+.1f}",
+            f"{pair.moe} against dense {pair.dense} ({cost_text}): "
+            f"{100 * pair.difference:+.1f} points, 95 % interval {100 * pair.low:+.1f} … "
+            f"{100 * pair.high:+.1f}",
             highlight=False,
         )

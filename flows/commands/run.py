@@ -1,50 +1,77 @@
-"""`flanmoe run`: the main job, from params.yaml to a champion."""
+"""`flanmoe run` and `flanmoe check`: the pipeline from params.yaml to a champion."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from flows.config import load as check
-from flows.errors import StageInterrupted
-from flows.runtime import graph
-from flows.runtime import prefect_server as server
-from flows.runtime import workspace as project
-from flows.runtime.dask_cluster import cluster
-from flows.runtime.display import Display, models_table, wide_console
-from flows.runtime.processes import Processes, on_interrupt
-from flows.stages import digest
-from registry.store import Registry
+import click
+
+from flows.commands.options import FILE, FOLDER
+from flows.commands.tables import versions_table, wide_console
 
 
-def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
-    """Checks everything first, then runs the flow and prints the table.
+@click.command()
+@click.option(
+    "--params",
+    "params_file",
+    type=FILE,
+    help="Run another params file, in a workspace of its own.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a parameter, e.g. models.training.optim.lr=1e-3, in a workspace of its own.",
+)
+@click.option(
+    "--workspace",
+    type=FOLDER,
+    help="Workspace folder. Default: the project, or .flanmoe/workspaces/NAME with --params or "
+    "--set.",
+)
+def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
+    """Run the pipeline: the stages of dvc.yaml, then register and promote.
 
-    With a params file, assignments or a workspace named, a workspace apart from the project is
-    used, so that the project's own params.yaml, data and dvc.lock stay as they are.
+    With --params, --set or --workspace the pipeline runs in a workspace, so that params.yaml, data
+    and dvc.lock of the project stay unchanged.
     """
+    from flows.config.load import load_params
+    from flows.errors import StageInterrupted
+    from flows.runtime.dask_cluster import start_cluster
+    from flows.runtime.display import Display
+    from flows.runtime.graph import read_graph
+    from flows.runtime.prefect_server import start_api
+    from flows.runtime.processes import ProcessGroups, stop_on_signal
+    from flows.runtime.run_context import RunContext, activate
+    from flows.runtime.workspace import find_project, project_of, workspace_lock
+    from flows.stages import digest
+    from registry.store import Registry
+
     console = wide_console()
-    root = project.find()
-    home = project.home(root)
-    folder = _workspace(root, params_file, assignments, workspace)
-    params = check.load(folder / "params.yaml")
-    registry = Registry.open(home, params.registry.artifacts)
-    processes = Processes()
-    with project.alone(folder), on_interrupt(processes):
+    root = find_project()
+    project = project_of(root)
+    folder = _select_workspace(root, params_file, assignments, workspace)
+    params = load_params(folder / "params.yaml")
+    registry = Registry.open(project, params.registry.artifacts)
+    processes = ProcessGroups()
+    with workspace_lock(folder), stop_on_signal(processes):
         console.print(f"flanmoe: {folder}", highlight=False)
-        with server.api(home, processes) as api:
-            # While the server boots. Prefect reads its settings, the URL among them, on import.
+        with start_api(project, processes) as api:
+            # Prefect reads its settings, among them the URL, when it is imported; the import takes
+            # place while the server boots.
             from flows.runtime import pipeline
 
-            digest.run(folder)  # first, as DVC compares the stages' code by it
-            stages = graph.read(folder)
+            digest.run(folder)  # before DVC compares the code of the stages
+            stages = read_graph(folder)
             api.await_healthy()
             display = Display(console)
             if processes.stopping.is_set():
                 raise StageInterrupted("stopped before the first stage")
-            job = pipeline.Job(
+            context = RunContext(
                 workspace=folder,
-                graph=stages,
                 params=params,
+                graph=stages,
                 registry=registry,
                 processes=processes,
                 display=display,
@@ -53,31 +80,53 @@ def run(*, params_file: Path | None, assignments: tuple[str, ...], workspace: Pa
                 f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect: {api.url}",
                 highlight=False,
             )
-            with cluster(params) as scheduler, display.live():
+            with (
+                start_cluster(params) as scheduler,
+                display.live(),
+                activate(context),
+            ):
                 if scheduler:
                     console.print(f"  Dask: {scheduler}", highlight=False)
-                result = pipeline.run(job)
+                result = pipeline.run_pipeline(folder)
     console.print()
-    console.print(models_table(result.versions))
+    console.print(versions_table(result.versions))
     console.print()
     console.print(result.decision.reason, highlight=False, soft_wrap=True)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
 
 
-def _workspace(
+@click.command()
+@click.option(
+    "--params", "params_file", type=FILE, help="File to check. Default: params.yaml of the project."
+)
+def check(params_file: Path | None) -> None:
+    """Check every parameter without running anything."""
+    from flows.config.load import load_params
+    from flows.runtime.workspace import find_project
+
+    path = params_file or find_project() / "params.yaml"
+    load_params(path)
+    click.echo(f"{path}: every parameter is valid")
+
+
+def _select_workspace(
     root: Path,
     params_file: Path | None,
     assignments: tuple[str, ...],
     workspace: Path | None,
 ) -> Path:
+    """Return the folder to run in; a workspace is prepared after its parameters are validated."""
     if params_file is None and not assignments and workspace is None:
         return root
+    from flows.config.load import apply_overrides, parse_params, read_params
+    from flows.runtime.workspace import STATE, prepare_workspace, project_of, workspace_lock
+
     source = params_file or root / "params.yaml"
-    data = project.override(check.read(source), assignments)
-    home = project.home(root)
-    check.parse(data, source.name, home)
-    default = home / project.STATE / "workspaces" / source.stem
+    data = apply_overrides(read_params(source), assignments)
+    project = project_of(root)
+    parse_params(data, source.name, project)
+    default = project / STATE / "workspaces" / source.stem
     target = (workspace or default).resolve()
     target.mkdir(parents=True, exist_ok=True)
-    with project.alone(target):
-        return project.prepare(home, target, data)
+    with workspace_lock(target):
+        return prepare_workspace(project, target, data)

@@ -1,57 +1,81 @@
-"""What is wrong with a key of params.yaml: its path, what is allowed, the nearest name."""
+"""Error lines for single keys of params.yaml: the key, the value, what is allowed, a suggestion."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import re
 import types
 import typing
 from typing import Any
 
+from data_pipelines.suggestions import did_you_mean
 from flows.config.renamed_keys import new_name
 
 
-def unknown_keys(data: Any, kind: Any, path: str) -> list[str]:
-    """Keys of the data that no field stands for, at any depth."""
-    kind = _inner(kind)
+def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
+    """Return an error line for every key without a field in the schema, at any depth.
+
+    Args:
+        data: parameters as plain data.
+        schema: type that the data is to have: a dataclass, a dict of dataclasses, or optional.
+        path: dotted key of the data; "" at the top.
+    """
+    schema = _without_none(schema)
     if not isinstance(data, dict):
         return []
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        found = []
+    if dataclasses.is_dataclass(schema):
+        hints = typing.get_type_hints(schema)
+        errors = []
         for key, value in data.items():
             where = f"{path}.{key}" if path else str(key)
-            if key not in hints:
-                renamed = new_name(where)
-                if renamed is not None:
-                    found.append(f"{where}: unknown key; renamed to {renamed!r}")
-                    continue
-                near = difflib.get_close_matches(str(key), hints, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                found.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")
+            if key in hints:
+                errors += unknown_keys(value, hints[key], where)
+            elif renamed := new_name(where):
+                errors.append(f"{where}: unknown key; renamed to {renamed!r}")
             else:
-                found += unknown_keys(value, hints[key], where)
-        return found
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is dict and dataclasses.is_dataclass(arguments[1]):
-        return [p for k, v in data.items() for p in unknown_keys(v, arguments[1], f"{path}.{k}")]
+                hint = did_you_mean(str(key), hints)
+                errors.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")
+        return errors
+    arguments = typing.get_args(schema)
+    if typing.get_origin(schema) is dict and dataclasses.is_dataclass(arguments[1]):
+        return [
+            error
+            for key, value in data.items()
+            for error in unknown_keys(value, arguments[1], f"{path}.{key}")
+        ]
     return []
 
 
-def _inner(kind: Any) -> Any:
-    """`X` of `X | None`."""
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        return next(arg for arg in typing.get_args(kind) if arg is not type(None))
-    return kind
+def _without_none(schema: Any) -> Any:
+    """Return `X` for `X | None`."""
+    if typing.get_origin(schema) in (types.UnionType, typing.Union):
+        return next(arg for arg in typing.get_args(schema) if arg is not type(None))
+    return schema
 
 
-def describe(problem: Any, below: str = "") -> str:
-    """A line for one of pydantic's errors, in a part of the file that lies `below` a key."""
-    where = ".".join(filter(None, [below, *(str(part) for part in problem["loc"])]))
-    if problem["type"] == "missing":
+def describe(detail: Any, path: str = "") -> str:
+    """Return one line for an error of pydantic.
+
+    Args:
+        detail: an entry of `ValidationError.errors()`.
+        path: dotted key of the validated part; "" for the whole file.
+    """
+    location = [str(part) for part in detail["loc"]]
+    where = ".".join(filter(None, [path, *location]))
+    if detail["type"] == "missing":
         return f"{where}: is missing"
-    if problem["type"] in ("value_error", "dataclass_type"):
-        text = problem["msg"].removeprefix("Value error, ")
+    if detail["type"] == "literal_error":
+        return f"{where}: {_describe_choice(detail)}"
+    if detail["type"] in ("value_error", "dataclass_type"):
+        text = detail["msg"].removeprefix("Value error, ")
         return f"{where}: {text}" if where else text
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{where}: {problem['input']!r}: {message}"
+    message = detail["msg"][0].lower() + detail["msg"][1:]
+    return f"{where}: {detail['input']!r}: {message}"
+
+
+def _describe_choice(detail: Any) -> str:
+    # pydantic lists the choices as text: "'native', 'tutel' or 'fairscale'".
+    choices = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+    hint = did_you_mean(str(detail["input"]), choices).rstrip("? ")
+    suggestion = f"; {hint}?" if hint else ""
+    return f"{detail['input']!r} is not one of {', '.join(choices)}{suggestion}"

@@ -1,11 +1,14 @@
-"""Parameters of earlier releases and their present names.
+"""Parameters and environment variables of earlier releases, and their present names.
 
-A key that was renamed is rejected, not read: params.yaml then always says what runs.
+An old name is rejected, not translated, so that the code knows one name only.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from flows.errors import RenamedVariable
 
 RENAMED: dict[str, str] = {
     # 0.1.0 -> 0.2.0
@@ -47,12 +50,32 @@ _RUN_TRAINING = re.compile(r"models\.runs\.(\w+)\.training\.")
 
 
 def new_name(path: str) -> str | None:
-    """Return the present name of the parameter at `path`; None if it never had another one.
+    """Return the present name of the parameter that was once at `path`; None if there is none.
 
-    A run's own settings, `models.runs.NAME.training.KEY`, follow those of `models.training`.
+    The overrides of a run, `models.runs.NAME.training.KEY`, are renamed like `models.training.KEY`.
     """
-    run = _RUN_TRAINING.match(path)
-    if run is None:
+    match = _RUN_TRAINING.match(path)
+    if match is None:
         return RENAMED.get(path)
-    renamed = RENAMED.get(f"models.training.{path[run.end() :]}")
-    return renamed and renamed.replace("models.training.", run[0], 1)
+    renamed = RENAMED.get(f"models.training.{path[match.end() :]}")
+    return renamed and renamed.replace("models.training.", match[0], 1)
+
+
+RENAMED_VARIABLES: dict[str, str] = {
+    # 0.1.0 -> 0.2.0
+    "FLANMOE_HOME": "FLANMOE_PROJECT_DIR",
+    "FLANMOE_PARENT": "FLANMOE_PARENT_PID",
+}
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Reject environment variables of earlier releases that have a new name.
+
+    Raises:
+        RenamedVariable: one is set; the text names its new name.
+    """
+    for name, present_name in RENAMED_VARIABLES.items():
+        if name in environment:
+            raise RenamedVariable(
+                f"environment variable {name} is set; it was renamed to {present_name}"
+            )

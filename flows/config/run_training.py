@@ -1,4 +1,4 @@
-"""How one run is trained: `models.training`, with what the run itself says otherwise."""
+"""Training parameters of one run: `models.training`, merged with the run's overrides."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from models.params import ModelsParams
 from models.training.params import TrainingParams
 
 
-def training_of(models: ModelsParams, name: str) -> TrainingParams:
-    """Raises InvalidParams with every problem, one a line, below `models.runs.NAME.training`."""
-    changes = models.runs[name].training
-    where = f"models.runs.{name}.training"
-    problems = unknown_keys(changes, TrainingParams, where)
-    if not problems:
-        merged = _merge(dataclasses.asdict(models.training), changes)
+def training_params(models: ModelsParams, run: str) -> TrainingParams:
+    """Return `models.training` merged with the overrides in `models.runs.RUN.training`.
+
+    Raises:
+        InvalidParams: the overrides have errors; one line per error.
+    """
+    overrides = models.runs[run].training
+    where = f"models.runs.{run}.training"
+    errors = unknown_keys(overrides, TrainingParams, where)
+    if not errors:
+        merged = _merge(dataclasses.asdict(models.training), overrides)
         try:
             return TypeAdapter(TrainingParams).validate_python(merged)
         except ValidationError as error:
-            problems = [describe(problem, where) for problem in error.errors()]
-    raise InvalidParams("\n".join(problems))
+            errors = [describe(detail, where) for detail in error.errors()]
+    raise InvalidParams("\n".join(errors))
 
 
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
-    for key, value in changes.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
+    for key, value in overrides.items():
+        both_mappings = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both_mappings else value
     return merged

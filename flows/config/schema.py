@@ -1,4 +1,4 @@
-"""params.yaml as a whole: a path in the file is the path of a folder or module of the code."""
+"""Schema of params.yaml: the path of a key is the path of a package or module in the code."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from registry.params import RegistryParams
 
 @dataclass(frozen=True, kw_only=True)
 class FlowsParams:
-    """How the flow runs the stages (`flows.*`)."""
+    """How the pipeline runs the stages (`flows.*`)."""
 
     max_parallel_stages: int = 2
-    """Stages that run at once where the graph allows it; DVC's lock bears about 4."""
+    """Stages that run in parallel where the graph allows it; DVC's lock supports about 4."""
     retries: int = 3
-    """Times a stage is tried again when DVC's lock is refused, or when its machine was taken away
-    after it had saved (pre-emption)."""
+    """Retries of a stage when DVC's lock is refused, or when the stage was preempted."""
     dask_cluster_class: str = "distributed.LocalCluster"
-    """Class of the Dask cluster that a run starts with `data_pipelines.engine: dask` and no
-    scheduler named, e.g. dask_kubernetes.operator.KubeCluster."""
+    """Class of the Dask cluster that a run starts if `data_pipelines.engine` is dask and
+    `data_pipelines.scheduler` is empty, e.g. dask_kubernetes.operator.KubeCluster."""
     dask_cluster_kwargs: dict[str, Any] = field(default_factory=dict)
-    """What that class is made with."""
+    """Keyword arguments of that class."""
     fleet: FleetParams = field(default_factory=FleetParams)
 
     def __post_init__(self) -> None:
@@ -37,7 +36,7 @@ class FlowsParams:
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
-    """The whole of params.yaml."""
+    """All parameters, the content of params.yaml."""
 
     data_pipelines: DataParams
     models: ModelsParams

@@ -1,4 +1,4 @@
-"""One machine of a fleet as a Prefect flow: what a work pool starts."""
+"""The agent of one node as a Prefect flow: a work pool starts one per node of a run."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.errors import StageFailed
-from models.training.preemption import RESUME
+from models.training.preemption import EXIT_RESUMABLE
 
 RETRIES = 3
 
 
 @flow(name="flanmoe-fleet", retries=RETRIES, retry_delay_seconds=5, persist_result=False)
-def agent(run: str, number: int, folder: str) -> None:
-    """Machine `number` of run `run`, in the workspace `folder`, until the run ends.
+def agent(run: str, node_rank: int, folder: str) -> None:
+    """Join a training run as one node and take part until the run ends.
 
-    In a process of its own, which SIGTERM tells to save. Fails, and is tried again, where it could
-    not take part to the end.
+    The node works in a child process, so that SIGTERM lets it save a checkpoint. Prefect retries
+    the flow when the child fails.
+
+    Args:
+        run: name of the run in params.yaml.
+        node_rank: rank of this node, from 0.
+        folder: the workspace, as this node sees it.
+
+    Raises:
+        StageFailed: the node's process ended with an error, or was preempted.
     """
-    command = [sys.executable, "-m", "flows", "fleet", "join", run, "--number", str(number)]
+    command = [sys.executable, "-m", "flows", "fleet", "join", run, "--node-rank", str(node_rank)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[:1]])}
     logger = get_run_logger()
     with subprocess.Popen(
@@ -30,11 +38,12 @@ def agent(run: str, number: int, folder: str) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        last = ""
+        last_line = ""
         for line in process.stdout:
-            last = line.strip() or last
+            last_line = line.strip() or last_line
             if line.startswith(("error: ", "warning: ")):
                 logger.warning(line.strip())
     if process.returncode:
-        what = "was stopped and has saved" if process.returncode == RESUME else last
-        raise StageFailed(f"machine {number} of run {run}: {what}")
+        was_preempted = process.returncode == EXIT_RESUMABLE
+        reason = "was preempted and saved its state" if was_preempted else last_line
+        raise StageFailed(f"node {node_rank} of run {run}: {reason}")

@@ -1,7 +1,7 @@
-"""Kubernetes: what a Prefect work pool makes of an agent, and the address at which they meet.
+"""Kubernetes manifests: the job of a node's agent, and the service under which node 0 is reachable.
 
-Each machine of a run is a flow run of the pool, a Kubernetes Job of one pod. Machine 0 is found
-through a service without an address of its own, whose name is the host of `flows.fleet.endpoint`.
+Each node of a run is a flow run of the Prefect work pool, which is a Kubernetes Job with one pod. A
+headless service, named like the host of `flows.fleet.endpoint`, resolves to the pod of node 0.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from typing import Any
 
 from flows.fleet.params import FleetParams
 
-LABEL = "flanmoe.machine"
+NODE_LABEL = "flanmoe.node-rank"
+RUN_LABEL = "flanmoe.run"
 
 
 def base_job_template(fleet: FleetParams) -> dict[str, Any]:
-    """For `prefect work-pool create NAME --type kubernetes --base-job-template FILE`.
+    """Return the template for `prefect work-pool create --base-job-template FILE`.
 
-    What stands in double braces Prefect's worker fills in for each flow run.
+    Prefect's worker replaces the names in double braces for each flow run.
     """
     resources: dict[str, str] = {"cpu": str(fleet.cpus), "memory": f"{fleet.memory_gb}Gi"}
     if fleet.gpus:
@@ -29,7 +30,7 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
         "env": "{{ env }}",
         "workingDir": fleet.project_dir,
         "resources": {"requests": dict(resources), "limits": dict(resources)},
-        # Processes of a machine exchange data through shared memory.
+        # The processes of a node exchange data through shared memory.
         "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108
     }
     volumes: list[dict[str, Any]] = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
@@ -48,14 +49,14 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
             "generateName": "{{ name }}-",
         },
         "spec": {
-            # Agents start again by themselves; a lost pod's flow run is retried by Prefect.
+            # Agents restart themselves, and Prefect retries the flow run of a lost pod.
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": 3600,
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {
                     "restartPolicy": "Never",
-                    # SIGTERM first: time enough to save.
+                    # Time between SIGTERM and SIGKILL, enough to write a checkpoint.
                     "terminationGracePeriodSeconds": 120,
                     "containers": [container],
                     "volumes": volumes,
@@ -87,7 +88,7 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
 
 
 def service(fleet: FleetParams) -> dict[str, Any]:
-    """The name at which machine 0 is found, for `kubectl apply`."""
+    """Return the headless service of node 0, for `kubectl apply`."""
     host, _, port = fleet.endpoint.rpartition(":")
     return {
         "apiVersion": "v1",
@@ -95,9 +96,9 @@ def service(fleet: FleetParams) -> dict[str, Any]:
         "metadata": {"name": host.split(".")[0], "namespace": fleet.namespace},
         "spec": {
             "clusterIP": "None",
-            # Before it is ready, too: its own processes look for it.
+            # Also before the pod is ready: its own processes connect to it.
             "publishNotReadyAddresses": True,
-            "selector": {LABEL: "0"},
+            "selector": {NODE_LABEL: "0"},
             "ports": [{"name": "rendezvous", "port": int(port)}],
         },
     }

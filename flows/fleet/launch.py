@@ -1,66 +1,96 @@
-"""Where a run is trained: in this process, in several on this machine, or on several machines."""
+"""Launch the training of a run: in this process, in several on this node, or on several nodes."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-from flows.config.run_training import training_of
+from flows.config.run_training import training_params
 from flows.config.schema import Params
 from flows.errors import StageFailed
 from flows.fleet import torchrun
 
 
-def launch(name: str, params: Params, workspace: Path) -> None:
-    """Trains run `name` where `flows.fleet` says. Raises what the launcher raises."""
-    training, fleet = training_of(params.models, name), params.flows.fleet
-    alone = fleet.launcher == "local" and training.processes_per_node == 1
-    if alone or torchrun.inside():
+def launch_run(name: str, params: Params, workspace: Path) -> None:
+    """Train a run with the launcher in `flows.fleet`.
+
+    Args:
+        name: the run.
+        params: parameters of the workspace.
+        workspace: folder with the data and the runs.
+
+    Raises:
+        StageFailed: training failed, or did not write its run record where this node sees it.
+        StagePreempted: training received SIGTERM and saved its state.
+    """
+    training, fleet = training_params(params.models, name), params.flows.fleet
+    is_single_process = fleet.launcher == "local" and training.processes_per_node == 1
+    if is_single_process or torchrun.is_worker():
         from models.stages import train
 
         train.run(name, params.models.runs[name], training, workspace)
     elif fleet.launcher == "local":
-        torchrun.run(torchrun.command(name, training, fleet, number=0), name, training, workspace)
+        command = torchrun.agent_command(name, training, fleet, node_rank=0)
+        torchrun.run_agent(command, name, training, workspace)
     elif fleet.launcher == "rendezvous":
-        join(name, params, workspace, number=0)
+        join_run(name, params, workspace, node_rank=0)
     elif fleet.launcher == "work_pool":
         from flows.fleet import work_pool
 
-        work_pool.submit(name, fleet, workspace)
+        work_pool.run_on_pool(name, fleet, workspace)
     else:
         from flows.fleet import slurm
 
-        slurm.submit(name, training, fleet, workspace)
-    written = workspace / "runs" / name / "run.json"
-    if not torchrun.inside() and not written.is_file():
+        slurm.run_job(name, training, fleet, workspace)
+    record = workspace / "runs" / name / "run.json"
+    if not torchrun.is_worker() and not record.is_file():
         raise StageFailed(
-            f"train {name}: {written} is not there; do all machines of the fleet see this folder?"
+            f"train {name}: {record} is missing; all nodes of the fleet must share this folder"
         )
 
 
-def join(
-    name: str, params: Params, workspace: Path, *, number: int, address: str = "",
+def join_run(
+    name: str,
+    params: Params,
+    workspace: Path,
+    *,
+    node_rank: int,
+    address: str = "",
     endpoint: str = "",
-) -> None:  # fmt: skip
-    """This machine takes part in run `name`, as machine `number`, until it ends.
+) -> None:
+    """Take part in a run as one node until the run ends.
 
-    `endpoint`: where machine 0 is found, if another than `flows.fleet.endpoint`.
+    Args:
+        name: the run.
+        params: parameters of the workspace.
+        workspace: folder with the data and the runs, shared by all nodes.
+        node_rank: rank of this node, from 0.
+        address: address of this node for the others; by default its host name.
+        endpoint: HOST:PORT of node 0, if it differs from `flows.fleet.endpoint`.
+
+    Raises:
+        StageFailed: the fleet has no such node, or its processes failed.
+        StagePreempted: this node received SIGTERM and saved its state.
     """
     fleet = params.flows.fleet
     if endpoint:
         fleet = dataclasses.replace(fleet, endpoint=endpoint)
     if fleet.launcher == "local":
         raise StageFailed(
-            "flows.fleet.launcher is local: one machine. Set rendezvous, nodes and endpoint"
+            "flows.fleet.launcher: local is a single node; set rendezvous, nodes and endpoint"
         )
-    if not 0 <= number < fleet.nodes:
+    if not 0 <= node_rank < fleet.nodes:
         raise StageFailed(
-            f"machine {number}: flows.fleet.nodes is {fleet.nodes}, so they are numbered from 0 to "
-            f"{fleet.nodes - 1}"
+            f"node rank {node_rank} is out of range; with {fleet.nodes} flows.fleet.nodes it must "
+            f"lie between 0 and {fleet.nodes - 1}"
         )
-    training = training_of(params.models, name)
+    training = training_params(params.models, name)
     host = fleet.endpoint.rpartition(":")[0]
-    words = torchrun.command(
-        name, training, fleet, number=number, address=address or (host if number == 0 else "")
+    command = torchrun.agent_command(
+        name,
+        training,
+        fleet,
+        node_rank=node_rank,
+        address=address or (host if node_rank == 0 else ""),
     )
-    torchrun.keep_running(words, name, training, workspace)
+    torchrun.run_agent_with_restarts(command, name, training, workspace)

@@ -1,4 +1,4 @@
-"""Slurm: a batch script in which each machine of the job is an agent of one run."""
+"""Slurm: a batch script in which each node of the job runs the agent of one run."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from pathlib import Path
 from flows.errors import StageFailed, StagePreempted
 from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
-from models.training.preemption import RESUME
+from models.training.preemption import EXIT_RESUMABLE
 
 PORT = 29400
 
 
-def render(name: str, training: TrainingParams, fleet: FleetParams, workspace: Path) -> str:
-    """The sbatch script of run `name`.
+def render_script(name: str, training: TrainingParams, fleet: FleetParams, workspace: Path) -> str:
+    """Return the sbatch script of a run.
 
-    Slurm sends SIGTERM two minutes before it takes the machines away: training then saves, ends
-    with 75, and the job is queued again.
+    Slurm sends SIGTERM two minutes before it ends the job. Training then saves its state and exits
+    with 75, and the script requeues the job.
+
+    Args:
+        name: the run.
+        training: parameters of the run.
+        fleet: resources of each node, partition and time limit.
+        workspace: folder with the data and the runs, shared by all nodes.
     """
     minutes = max(1, math.ceil(fleet.time_limit_hours * 60))
     options = {
@@ -36,43 +42,53 @@ def render(name: str, training: TrainingParams, fleet: FleetParams, workspace: P
         options["gpus-per-node"] = fleet.gpus
     if fleet.partition:
         options["partition"] = fleet.partition
-    lines = [f"#SBATCH --{key}={value}" for key, value in options.items()]
-    where = shlex.quote(str(workspace))
+    directives = [f"#SBATCH --{key}={value}" for key, value in options.items()]
     return "\n".join(
         [
             "#!/bin/bash",
-            *lines,
+            *directives,
             "#SBATCH --requeue",
             "",
-            "# The first machine of the job is where the others find each other.",
+            "# The first node of the job hosts the rendezvous.",
             'first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
-            f"cd {where}",
+            f"cd {shlex.quote(str(workspace))}",
             f"srun --kill-on-bad-exit=0 bash -c 'exec .venv/bin/flanmoe fleet join {name} \\",
-            f'  --number "$SLURM_NODEID" --endpoint "$0:{PORT}"\' "$first"',
+            f'  --node-rank "$SLURM_NODEID" --endpoint "$0:{PORT}"\' "$first"',
             "code=$?",
-            f'if [ "$code" = {RESUME} ]; then scontrol requeue "$SLURM_JOB_ID"; fi',
+            f'if [ "$code" = {EXIT_RESUMABLE} ]; then scontrol requeue "$SLURM_JOB_ID"; fi',
             'exit "$code"',
             "",
         ]
     )
 
 
-def submit(name: str, training: TrainingParams, fleet: FleetParams, workspace: Path) -> None:
-    """Hands the script to sbatch and waits for the job. Raises StageFailed, StagePreempted."""
+def run_job(name: str, training: TrainingParams, fleet: FleetParams, workspace: Path) -> None:
+    """Submit the script of a run with sbatch and wait until the job ends.
+
+    Args:
+        name: the run.
+        training: parameters of the run.
+        fleet: resources of each node, partition and time limit.
+        workspace: folder with the data and the runs, shared by all nodes.
+
+    Raises:
+        StageFailed: sbatch is missing, or the job failed.
+        StagePreempted: the job was preempted and saved its state.
+    """
     script = workspace / ".flanmoe" / "fleet" / f"{name}.sbatch"
     script.parent.mkdir(parents=True, exist_ok=True)
-    (workspace / ".flanmoe" / "logs").mkdir(parents=True, exist_ok=True)
-    script.write_text(render(name, training, fleet, workspace), encoding="utf-8")
+    logs = workspace / ".flanmoe" / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    script.write_text(render_script(name, training, fleet, workspace), encoding="utf-8")
     try:
-        done = subprocess.run(["sbatch", "--wait", str(script)], cwd=workspace, check=False)
+        result = subprocess.run(["sbatch", "--wait", str(script)], cwd=workspace, check=False)
     except FileNotFoundError:
         raise StageFailed(
-            f"train {name}: flows.fleet.launcher is slurm, but this machine has no sbatch"
+            f"train {name}: sbatch is missing on this machine; flows.fleet.launcher slurm needs it"
         ) from None
-    if done.returncode == RESUME:
-        raise StagePreempted(f"train {name}: its job was stopped and has saved")
-    if done.returncode:
+    if result.returncode == EXIT_RESUMABLE:
+        raise StagePreempted(f"train {name}: its Slurm job was preempted and saved its state")
+    if result.returncode:
         raise StageFailed(
-            f"train {name}: the Slurm job ended with {done.returncode}; its log is in "
-            f"{workspace / '.flanmoe' / 'logs'}"
+            f"train {name}: the Slurm job ended with {result.returncode}; its log is in {logs}"
         )

@@ -1,4 +1,4 @@
-"""torchrun: the processes of a run on this machine, alone or together with other machines'."""
+"""torchrun: the processes of a run on this node, alone or together with other nodes."""
 
 from __future__ import annotations
 
@@ -16,80 +16,112 @@ from flows.errors import StageFailed, StagePreempted
 from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
 
-RETRY_SECONDS = 5.0
+RESTART_DELAY_S = 5.0
+MIN_JOIN_TIMEOUT_S = 600.0
+MAX_READ_TIMEOUT_S = 60.0
 
 
-def inside() -> bool:
-    """Whether torchrun started this process."""
+def is_worker() -> bool:
+    """Return whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def command(
-    name: str, training: TrainingParams, fleet: FleetParams, *, number: int, address: str = ""
+def agent_command(
+    name: str, training: TrainingParams, fleet: FleetParams, *, node_rank: int, address: str = ""
 ) -> list[str]:
-    """The agent of machine `number` (from 0) for run `name`; machine 0 is where others find it.
+    """Return the command of one node's torchrun agent.
 
-    `address`: how the others reach this machine; empty: by its host name.
+    Args:
+        name: the run; also the id of the rendezvous.
+        training: number of processes, restarts and timeouts.
+        fleet: number of nodes and the endpoint, the address of node 0.
+        node_rank: rank of this node, from 0; node 0 hosts the rendezvous.
+        address: address of this node for the others; by default its host name.
     """
-    words = [
+    command = [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--nproc-per-node", str(training.processes_per_node)),
         *("--max-restarts", str(training.parallel.max_restarts)),
         *("--monitor-interval", "0.5"),
     ]
     if fleet.nodes == 1 and fleet.launcher == "local":
-        words.append("--standalone")
+        command.append("--standalone")
     else:
+        timeout_s = training.parallel.timeout_s
         settings = {
-            "is_host": int(number == 0),
-            # How long one waits for the others, to begin or to come back.
-            "join_timeout": round(max(600.0, training.parallel.timeout_s)),
-            "read_timeout": round(min(60.0, training.parallel.timeout_s)),
+            "is_host": int(node_rank == 0),
+            # How long a node waits for the others to join, first or after a restart.
+            "join_timeout": round(max(MIN_JOIN_TIMEOUT_S, timeout_s)),
+            "read_timeout": round(min(MAX_READ_TIMEOUT_S, timeout_s)),
         }
-        words += [
-            *("--nnodes", str(fleet.nodes), "--node-rank", str(number)),
+        command += [
+            *("--nnodes", str(fleet.nodes), "--node-rank", str(node_rank)),
             *("--rdzv-backend", "c10d", "--rdzv-endpoint", fleet.endpoint, "--rdzv-id", name),
             *("--rdzv-conf", ",".join(f"{key}={value}" for key, value in settings.items())),
         ]
         if address:
-            words += ["--local-addr", address]
-    return [*words, "-m", "flows", "train", name]
+            command += ["--local-addr", address]
+    return [*command, "-m", "flows", "train", name]
 
 
-def run(words: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
-    """Runs an agent to its end. Raises StageFailed, or StagePreempted when it was asked to stop."""
+def run_agent(command: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
+    """Run an agent until it ends.
+
+    Args:
+        command: from `agent_command`.
+        name: the run, for messages.
+        training: number of threads of each process.
+        workspace: working directory of the agent.
+
+    Raises:
+        StagePreempted: this process received SIGTERM and the run saved its state.
+        StageFailed: the agent failed, after its restarts.
+    """
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(training.threads),
-        # A store of its own for each attempt: in a shared one the processes of the next attempt
-        # find the addresses of the last, and wait for those.
+        # Each attempt gets a new store. In a shared store the processes of the next attempt read
+        # the addresses of the previous attempt, and wait for those.
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
-    process = subprocess.Popen(words, env=environment, cwd=workspace)
-    with process, _passing_on(process) as stopped:
+    process = subprocess.Popen(command, env=environment, cwd=workspace)
+    with process, _forward_sigterm(process) as stopped:
         code = process.wait()
     if stopped.is_set() and code:
-        raise StagePreempted(f"train {name}: stopped and saved; start it again to go on")
+        raise StagePreempted(f"train {name}: preempted and saved; run it again to resume")
     if code:
-        raise StageFailed(f"train {name}: its processes ended with {code}, after their restarts")
+        raise StageFailed(f"train {name}: its processes ended with {code}, after all restarts")
 
 
-def keep_running(words: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
-    """Runs an agent, again where it fails: a machine that was cut off comes back to the others."""
-    for left in range(training.parallel.max_restarts, -1, -1):
+def run_agent_with_restarts(
+    command: list[str], name: str, training: TrainingParams, workspace: Path
+) -> None:
+    """Run an agent, and again after a failure: a node that lost its network rejoins the others.
+
+    Args:
+        command: from `agent_command`.
+        name: the run, for messages.
+        training: `parallel.max_restarts` limits how often a failed agent starts again.
+        workspace: working directory of the agent.
+
+    Raises:
+        StagePreempted: this process received SIGTERM and the run saved its state.
+        StageFailed: the agent failed more than `parallel.max_restarts` times.
+    """
+    for attempts_remaining in range(training.parallel.max_restarts, -1, -1):
         try:
-            run(words, name, training, workspace)
+            run_agent(command, name, training, workspace)
         except StageFailed:
-            if left == 0:
+            if attempts_remaining == 0:
                 raise
-            time.sleep(RETRY_SECONDS)
+            time.sleep(RESTART_DELAY_S)
         else:
             return
 
 
 @contextmanager
-def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-    """SIGTERM goes on to the agent, which passes it to its processes; they save and end."""
+def _forward_sigterm(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """Forward SIGTERM to the agent, whose processes save and end; the event records it."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
@@ -99,8 +131,8 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
         stopped.set()
         process.send_signal(number)
 
-    before = signal.signal(signal.SIGTERM, handle)
+    previous = signal.signal(signal.SIGTERM, handle)
     try:
         yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,4 +1,4 @@
-"""A Prefect work pool as a fleet: each machine of a run is a flow run that the pool starts."""
+"""A Prefect work pool as a fleet: the pool starts one flow run per node of a training run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from typing import Any
 from uuid import UUID
 
 from flows.errors import ServerError, StageFailed
-from flows.fleet.kubernetes import LABEL
+from flows.fleet.kubernetes import NODE_LABEL, RUN_LABEL
 from flows.fleet.params import FleetParams
-from flows.runtime import workspace as project
+from flows.runtime.workspace import project_of
 
-NAME = "fleet-agent"
+DEPLOYMENT = "fleet-agent"
 ENTRYPOINT = "flows/fleet/agent.py:agent"
-POLL_SECONDS = 2.0
+POLL_S = 2.0
 
 
-def deploy(fleet: FleetParams) -> str:
-    """Makes or renews the deployment of the agent in the pool; returns its full name."""
-    _server()
+def deploy_agent(fleet: FleetParams) -> str:
+    """Create or update the agent deployment in the work pool; return its full name.
+
+    Raises:
+        ServerError: PREFECT_API_URL is not set, or the work pool does not exist.
+    """
+    _require_server()
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -38,7 +42,7 @@ def deploy(fleet: FleetParams) -> str:
         flow_id = client.create_flow(agent)
         client.create_deployment(
             flow_id=flow_id,
-            name=NAME,
+            name=DEPLOYMENT,
             work_pool_name=pool.name,
             entrypoint=ENTRYPOINT,
             path=fleet.project_dir,
@@ -52,67 +56,76 @@ def deploy(fleet: FleetParams) -> str:
             parameter_openapi_schema={"type": "object", "properties": {}},
             enforce_parameter_schema=False,
         )
-    return f"{agent.name}/{NAME}"
+    return f"{agent.name}/{DEPLOYMENT}"
 
 
-def submit(name: str, fleet: FleetParams, workspace: Path) -> None:
-    """Starts an agent for each machine and waits for all of them. Raises StageFailed.
+def run_on_pool(name: str, fleet: FleetParams, workspace: Path) -> None:
+    """Start an agent for each node of a run and wait until all have ended.
 
-    When one fails for good the others are cancelled; what was saved stays.
+    When one agent fails for good, the others are cancelled; checkpoints remain.
+
+    Args:
+        name: the run.
+        fleet: number of nodes, the work pool, and where its machines mount the project.
+        workspace: folder with the data and the runs, inside the project.
+
+    Raises:
+        StageFailed: an agent failed, or the workspace is outside the project.
+        ServerError: PREFECT_API_URL is not set, or the work pool does not exist.
     """
     from prefect.client.orchestration import get_client
 
-    home = project.home(workspace)
-    if not workspace.is_relative_to(home):
+    project = project_of(workspace)
+    if not workspace.is_relative_to(project):
         raise StageFailed(
-            f"train {name}: {workspace} is not below {home}, which the machines of the fleet see "
-            f"at {fleet.project_dir}: give --workspace a folder inside the project"
+            f"train {name}: {workspace} is outside {project}, which the machines of the fleet "
+            f"mount at {fleet.project_dir}; choose a --workspace inside the project"
         )
-    folder = Path(fleet.project_dir) / workspace.relative_to(home)
-    deployment = deploy(fleet)
+    folder = Path(fleet.project_dir) / workspace.relative_to(project)
+    deployment_name = deploy_agent(fleet)
     with get_client(sync_client=True) as client:
-        found = client.read_deployment_by_name(deployment)
-        kind = client.read_work_pool(fleet.work_pool).type
-        runs: list[UUID] = []
-        for number in range(fleet.nodes):
-            made = client.create_flow_run_from_deployment(
-                found.id,
-                parameters={"run": name, "number": number, "folder": str(folder)},
-                name=f"{name} machine {number}",
-                job_variables=_variables(kind, name, number),
+        deployment = client.read_deployment_by_name(deployment_name)
+        pool_type = client.read_work_pool(fleet.work_pool).type
+        flow_run_ids: list[UUID] = []
+        for node_rank in range(fleet.nodes):
+            flow_run = client.create_flow_run_from_deployment(
+                deployment.id,
+                parameters={"run": name, "node_rank": node_rank, "folder": str(folder)},
+                name=f"{name} node {node_rank}",
+                job_variables=_job_variables(pool_type, name, node_rank),
             )
-            runs.append(made.id)
-        _wait(client, runs, name)
+            flow_run_ids.append(flow_run.id)
+        _wait_for_all(client, flow_run_ids, name)
 
 
-def _wait(client: Any, runs: list[UUID], name: str) -> None:
+def _wait_for_all(client: Any, flow_run_ids: list[UUID], name: str) -> None:
     from prefect.states import Cancelling
 
-    left = dict(enumerate(runs))
-    while left:
-        for number, flow_run in list(left.items()):
-            state = client.read_flow_run(flow_run).state
+    running = dict(enumerate(flow_run_ids))
+    while running:
+        for node_rank, flow_run_id in list(running.items()):
+            state = client.read_flow_run(flow_run_id).state
             if state is None or not state.is_final():
                 continue
             if not state.is_completed():
-                for other in left.values():
+                for other in running.values():
                     client.set_flow_run_state(other, Cancelling())
-                told = " ".join((state.message or state.name).split())
-                raise StageFailed(f"train {name}: machine {number} of the fleet: {told}")
-            del left[number]
-        time.sleep(POLL_SECONDS)
+                reason = " ".join((state.message or state.name).split())
+                raise StageFailed(f"train {name}: node {node_rank} of the fleet: {reason}")
+            del running[node_rank]
+        time.sleep(POLL_S)
 
 
-def _variables(kind: str, name: str, number: int) -> dict[str, Any]:
-    """What Kubernetes is told of a machine; other kinds of pools know no labels."""
-    if kind != "kubernetes":
+def _job_variables(pool_type: str, name: str, node_rank: int) -> dict[str, Any]:
+    """Return the labels of a node's pod; only Kubernetes pools have labels."""
+    if pool_type != "kubernetes":
         return {}
-    return {"labels": {LABEL: str(number), "flanmoe.run": name}}
+    return {"labels": {NODE_LABEL: str(node_rank), RUN_LABEL: name}}
 
 
-def _server() -> None:
+def _require_server() -> None:
     if not os.environ.get("PREFECT_API_URL"):
         raise ServerError(
-            "a work pool needs a Prefect server that its workers reach too: start one (`prefect "
-            "server start`) and set PREFECT_API_URL"
+            "PREFECT_API_URL is not set; a work pool needs a Prefect server that its workers can "
+            "reach: start one (`prefect server start`) and set the variable to its URL"
         )

@@ -1,8 +1,8 @@
-"""The Dask cluster that a run's data stages use: started with the run, gone with it.
+"""The Dask cluster of a run: it starts before the data stages and ends with the run.
 
-Prefect's Dask task runner starts it, so any cluster class that one knows will do: processes of this
-machine, Kubernetes, Slurm. Stages are processes of their own; they find the scheduler through
-Dask's own variable.
+Prefect's Dask task runner starts it, so every cluster class that it supports works: local
+processes, Kubernetes, Slurm. Stages are separate processes; they read the scheduler's address from
+Dask's own environment variable.
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ LOCAL = "distributed.LocalCluster"
 
 
 @contextmanager
-def cluster(params: Params) -> Iterator[str | None]:
-    """The scheduler's address while the run lasts; None where the engine is not Dask, or an
-    address is named already. Raises FlowError when the cluster does not start."""
+def start_cluster(params: Params) -> Iterator[str | None]:
+    """Start the cluster of `flows.dask_cluster_class` for the duration of the block.
+
+    Yields:
+        The scheduler's address; None if the engine is not Dask, or if params.yaml or the
+        environment already names a scheduler.
+
+    Raises:
+        FlowError: the cluster does not start.
+    """
     data, flows = params.data_pipelines, params.flows
     if data.engine != "dask" or data.scheduler or os.environ.get(ADDRESS_VARIABLE):
         yield None
@@ -30,9 +37,9 @@ def cluster(params: Params) -> Iterator[str | None]:
 
     options = dict(flows.dask_cluster_kwargs)
     if flows.dask_cluster_class == LOCAL:
-        workers = data.workers or len(os.sched_getaffinity(0))
+        num_workers = data.workers or len(os.sched_getaffinity(0))
         options = {
-            "n_workers": workers,
+            "n_workers": num_workers,
             "threads_per_worker": 1,
             "host": "127.0.0.1",
             "dashboard_address": None,
@@ -43,10 +50,10 @@ def cluster(params: Params) -> Iterator[str | None]:
             runner = DaskTaskRunner(cluster_class=flows.dask_cluster_class, cluster_kwargs=options)
             stack.enter_context(runner)
             address = str(runner.client.scheduler.address)
-        except Exception as error:  # whatever the named class raises
+        except Exception as error:  # any exception of the configured class
             reason = " ".join(str(error).split())
             raise FlowError(
-                f"flows.dask_cluster_class {flows.dask_cluster_class!r} does not start: {reason}"
+                f"flows.dask_cluster_class: {flows.dask_cluster_class!r} does not start: {reason}"
             ) from None
         os.environ[ADDRESS_VARIABLE] = address
         try:

@@ -1,4 +1,4 @@
-"""What a run shows: a line for each stage with a bar while it works, then the table of models."""
+"""Progress of a run on the console: one line per finished stage, a bar for each running one."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from flows.runtime.stage_runner import Bar
+from flows.runtime.stage_runner import StageProgress, StageStatus
 
-_MARKS = {
+_MARKS: dict[StageStatus, str] = {
     "ran": "[green]done[/]",
     "cached": "[dim]unchanged[/]",
     "failed": "[red]failed[/]",
     "stopped": "[yellow]stopped[/]",
-    "refused": "[yellow]waits for DVC[/]",
-    "preempted": "[yellow]saved, goes on[/]",
+    "refused": "[yellow]waiting for DVC[/]",
+    "preempted": "[yellow]preempted, will resume[/]",
 }
-_PLAIN_SECONDS = 15.0
+PLAIN_INTERVAL_S = 15.0
+"""Seconds between progress lines of a stage where the output is not a terminal."""
 
 
 class Display:
-    """Stages as they start, move and end. On a terminal bars move; elsewhere lines are printed."""
+    """Show stages as they start, progress and end: moving bars on a terminal, else plain lines."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -40,13 +39,13 @@ class Display:
             transient=True,
         )
         self._bars: dict[str, TaskID] = {}
-        self._started: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._start_times: dict[str, float] = {}
+        self._print_times: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Bars move inside this block."""
+        """Draw the bars while the block runs."""
         if not self.console.is_terminal:
             yield
             return
@@ -54,77 +53,38 @@ class Display:
             yield
 
     def start(self, stage: str) -> None:
+        """Add a bar, or print that the stage started."""
         with self._lock:
-            self._started[stage] = time.monotonic()
-            self._told[stage] = time.monotonic()
+            self._start_times[stage] = self._print_times[stage] = time.monotonic()
             if self.console.is_terminal:
                 self._bars[stage] = self._progress.add_task("", total=1, stage=stage, note="")
             else:
                 self.console.print(f"  {stage:<24} started", highlight=False)
 
-    def move(self, stage: str, bar: Bar) -> None:
+    def update(self, stage: str, progress: StageProgress) -> None:
+        """Move the bar of a started stage, or print a line every PLAIN_INTERVAL_S seconds."""
         with self._lock:
             if self.console.is_terminal:
                 self._progress.update(
                     self._bars[stage],
-                    description=bar.what,
-                    completed=bar.done,
-                    total=bar.total,
-                    note=bar.note,
+                    description=progress.description,
+                    completed=progress.completed,
+                    total=progress.total,
+                    note=progress.note,
                 )
-            elif time.monotonic() - self._told[stage] > _PLAIN_SECONDS:
-                self._told[stage] = time.monotonic()
+            elif time.monotonic() - self._print_times[stage] > PLAIN_INTERVAL_S:
+                self._print_times[stage] = time.monotonic()
                 self.console.print(
-                    f"  {stage:<24} {bar.what} {bar.done}/{bar.total} {bar.note}", highlight=False
+                    f"  {stage:<24} {progress.description} "
+                    f"{progress.completed}/{progress.total} {progress.note}",
+                    highlight=False,
                 )
 
-    def end(self, stage: str, outcome: str) -> None:
-        """`outcome`: ran, cached, failed, stopped, refused or preempted."""
+    def end(self, stage: str, status: StageStatus) -> None:
+        """Remove the bar and print the stage's line: its status, and its time if it started."""
         with self._lock:
             if stage in self._bars:
                 self._progress.remove_task(self._bars.pop(stage))
-            began = self._started.pop(stage, None)
-            spent = f"{time.monotonic() - began:6.1f} s" if began else ""
-            self.console.print(f"  {stage:<24} {_MARKS[outcome]:<22} {spent}", highlight=False)
-
-
-def wide_console() -> Console:
-    """Where the output is no terminal, wide enough for tables to keep one line a row."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 160))
-
-
-def models_table(versions: list[dict[str, Any]]) -> Table:
-    """Model, parameters, compute, accuracy with its error, champion or not."""
-    table = Table(title=None, box=None, header_style="bold", pad_edge=False)
-    table.add_column("version", justify="right")
-    table.add_column("model")
-    table.add_column("total params", justify="right")
-    table.add_column("active params", justify="right")
-    table.add_column("GFLOPs/token", justify="right")
-    table.add_column("accuracy", justify="right")
-    table.add_column("chance", justify="right")
-    table.add_column("stage")
-    for version in versions:
-        champion = version["stage"] == "champion"
-        note = " partial" if version["partial"] else ""
-        table.add_row(
-            str(version["version"]),
-            version["name"],
-            count(version["total_parameters"]),
-            count(version["active_parameters"]),
-            f"{version['flops_per_token'] / 1e9:.5g}",
-            f"{100 * version['accuracy']:.1f} ± {100 * version['error']:.1f} %{note}",
-            f"{100 * version['chance']:.1f} %",
-            "★ champion" if champion else version["stage"],
-            style="bold green" if champion else None,
-        )
-    return table
-
-
-def count(number: float) -> str:
-    """1234567 -> 1.23 M."""
-    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.0f}"
+            started = self._start_times.pop(stage, None)
+            elapsed = f"{time.monotonic() - started:6.1f} s" if started else ""
+            self.console.print(f"  {stage:<24} {_MARKS[status]:<22} {elapsed}", highlight=False)

@@ -1,4 +1,4 @@
-"""The stages and their order, read from dvc.yaml by DVC itself: the graph is written once."""
+"""The stages and their order, read from dvc.yaml by DVC: the graph is written once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ from flows.errors import FlowError
 
 @dataclass(frozen=True)
 class Graph:
-    """Stages in an order in which each comes after all it depends on."""
+    """The stages of dvc.yaml."""
 
     order: tuple[str, ...]
-    needs: dict[str, frozenset[str]]
+    """Names in topological order: each stage comes after its dependencies."""
+    dependencies: dict[str, frozenset[str]]
     """Stage -> the stages it directly depends on."""
     changed: frozenset[str]
-    """Stages that DVC would run again now; those after them may follow."""
+    """Stages that DVC would run now; stages that depend on them may run as well."""
 
 
-def read(workspace: Path) -> Graph:
-    """Raises FlowError if dvc.yaml or dvc.lock cannot be read."""
+def read_graph(workspace: Path) -> Graph:
+    """Read the graph and the state of its stages.
+
+    Raises:
+        FlowError: dvc.yaml or dvc.lock cannot be read.
+    """
     import networkx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -28,19 +33,19 @@ def read(workspace: Path) -> Graph:
     try:
         with Repo(str(workspace)) as repo:
             graph = repo.index.graph
-            # DVC's edges point from a stage to what it needs.
-            # Names, not addresses: those depend on the folder this process was started in.
+            # An edge of DVC's graph points from a stage to its dependency. Stages are identified
+            # by name, because DVC's addresses are relative to the current directory.
             order = [stage.name for stage in networkx.topological_sort(graph.reverse())]
-            needs = {
+            dependencies = {
                 stage.name: frozenset(other.name for other in graph.successors(stage))
                 for stage in graph.nodes
             }
-            named = {stage.addressing: stage.name for stage in graph.nodes}
+            name_by_address = {stage.addressing: stage.name for stage in graph.nodes}
             changed = frozenset(
-                named[address]
+                name_by_address[address]
                 for address, reasons in repo.status().items()
                 if reasons != ["always changed"]
             )
     except DvcException as error:
         raise FlowError(f"{workspace / 'dvc.yaml'}: {' '.join(str(error).split())}") from None
-    return Graph(order=tuple(order), needs=needs, changed=changed)
+    return Graph(order=tuple(order), dependencies=dependencies, changed=changed)

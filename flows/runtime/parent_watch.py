@@ -1,4 +1,4 @@
-"""A started process ends with the one that started it, even if that one is killed outright."""
+"""End a child process when its parent is gone, even if the parent was killed with SIGKILL."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import threading
 import time
 
 PARENT_VARIABLE = "FLANMOE_PARENT_PID"
+POLL_S = 1.0
 
 
 def end_with_parent() -> None:
-    """Watch the process named in FLANMOE_PARENT_PID, if any; when it is gone, end this group."""
+    """Start to watch the process in FLANMOE_PARENT_PID, if set; kill this group when it ends."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent:
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
-    while _alive(parent):
-        time.sleep(1)
-    # The group holds this process, the DVC that called it and whatever they started.
+    while _is_alive(parent):
+        time.sleep(POLL_S)
+    # The group holds this process, the DVC process that called it, and their children.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,12 +1,15 @@
-"""The main job as one Prefect flow: every stage of dvc.yaml a task, then register and promote.
+"""The pipeline as a Prefect flow: every stage of dvc.yaml is a task, then register and promote.
 
-DVC is the only cache, so Prefect's is off. What Prefect adds: the history, branches that run side
-by side, retries where DVC's lock is refused.
+DVC is the only cache, so Prefect's is off. Prefect adds what DVC lacks: history, branches in
+parallel, retries when DVC's lock is refused or a stage was preempted.
+
+    pipeline(workspace=Path("/project"))                    # from any Python process
+    pipeline.to_deployment("nightly", parameters={"workspace": "/project"})
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,155 +19,187 @@ from prefect.client.schemas.objects import State
 from prefect.events.worker import EventsWorker
 from prefect.futures import PrefectFuture
 from prefect.logging.handlers import APILogWorker
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.config.schema import Params
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
-from flows.runtime import stage_runner as stages
-from flows.runtime.display import Display
-from flows.runtime.graph import Graph
-from flows.runtime.processes import Processes
+from flows.runtime import stage_runner
+from flows.runtime.run_context import RunContext, active_context, active_or_new_context
+from flows.runtime.stage_runner import StageStatus
 from registry.intake import read_submission
-from registry.promotion import Decision
-from registry.store import Registry
+from registry.promotion import PromotionDecision
+from registry.versions import VersionInfo
 
-RETRY_SECONDS = 2
-SEND_SECONDS = 15
-
-
-@dataclass
-class Job:
-    """What the tasks of one run share. Never serialised: the flow runs in this process."""
-
-    workspace: Path
-    graph: Graph
-    params: Params
-    registry: Registry
-    processes: Processes
-    display: Display
-    outcomes: dict[str, str] = field(default_factory=dict)
-    """Stage -> ran, cached, failed, stopped, refused or preempted."""
+RETRY_DELAY_S = 2
+DRAIN_TIMEOUT_S = 15
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the flow ends with."""
+class PipelineResult:
+    """What a run of the pipeline returns."""
 
-    versions: list[dict[str, Any]]
-    decision: Decision
+    versions: list[VersionInfo]
+    """The registered versions of this run's models, and the champion."""
+    decision: PromotionDecision
 
 
-def run(job: Job) -> Result:
-    """Runs the flow on the Prefect API in PREFECT_API_URL.
+@flow(name="flanmoe", persist_result=False)
+def pipeline(workspace: Path, actor: str = "flow") -> PipelineResult:
+    """Run all stages, register every run's model, and promote the best version.
 
-    Raises StageFailed with the first failure's line, StageInterrupted when stopped.
+    Args:
+        workspace: folder with dvc.yaml and params.yaml. Retries and concurrency are its
+            parameters `flows.retries` and `flows.max_parallel_stages`.
+        actor: name that the registry records with a promotion.
+
+    Raises:
+        StageFailed: with the error line of the first stage that failed.
+        StageInterrupted: the run was stopped.
+        StagePreempted: a stage was preempted more than `flows.retries` times.
+        LockRefused: DVC's lock was refused more than `flows.retries` times.
     """
-
-    def helps_to_repeat(_task: Any, _run: Any, state: State[Any]) -> bool:
-        try:
-            state.result()
-        except (LockRefused, StagePreempted):
-            return True
-        except Exception:
-            return False
-        return False
-
-    @task(
-        retries=job.params.flows.retries,
-        retry_delay_seconds=RETRY_SECONDS,
-        retry_condition_fn=helps_to_repeat,
-        cache_policy=NO_CACHE,
-        persist_result=False,
-    )
-    def run_stage(name: str) -> str:
-        outcome = _run_stage(job, name)
-        get_run_logger().info("%s: %s", name, outcome)
-        return outcome
-
-    @task(cache_policy=NO_CACHE, persist_result=False)
-    def register(name: str) -> int:
-        folder = job.workspace / "runs" / name
-        submission = read_submission(folder, job.workspace / "data" / "tokenizer")
-        version = job.registry.register(job.params.registry.model, submission)
-        return int(version["version"])
-
-    @task(cache_policy=NO_CACHE, persist_result=False)
-    def promote(numbers: list[int]) -> Decision:
-        decision = job.registry.promote_best(
-            job.params.registry.model, numbers, job.params.registry.gates, actor="flow"
-        )
-        get_run_logger().info("%s", decision.reason)
-        return decision
-
-    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=job.params.flows.max_parallel_stages)
-
-    @flow(
-        name="flanmoe",
-        task_runner=runner,
-        persist_result=False,
-        validate_parameters=False,
-    )
-    def main(stages: list[str], model: str) -> Result:
-        futures: dict[str, PrefectFuture[str]] = {}
-        for name in stages:
-            before = [futures[other] for other in job.graph.needs[name]]
-            named = run_stage.with_options(name=name, task_run_name=name)
-            futures[name] = named.submit(name, wait_for=before, return_state=False)
-        for future in futures.values():
-            future.wait()
-        failed = [future.state for future in futures.values() if not future.state.is_completed()]
-        if failed:
-            _raise_first(failed)
+    with active_or_new_context(workspace) as context:
+        failed_states = _run_stages(context)
+        if failed_states:
+            raise _root_cause(failed_states)
         numbers = [
-            register.with_options(task_run_name=f"register {name}")(name)
-            for name in job.params.models.runs
+            register_run.with_options(task_run_name=f"register {name}")(workspace, name)
+            for name in context.params.models.runs
         ]
-        decision = promote(numbers)
-        versions = job.registry.versions(job.params.registry.model)
-        shown = {*numbers, decision.number}
-        return Result([v for v in versions if v["version"] in shown], decision)
+        decision = promote_best(workspace, numbers, actor)
+        versions = context.registry.versions(context.params.registry.model)
+        relevant = {*numbers, decision.champion_version}
+        return PipelineResult([v for v in versions if v.version in relevant], decision)
 
+
+def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
+    """Return whether a failed task may succeed when it runs again (Prefect's retry condition)."""
     try:
-        return main(list(job.graph.order), job.params.registry.model)
+        state.result()
+    except (LockRefused, StagePreempted):
+        return True
+    except Exception:
+        return False
+    return False
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retry_delay_seconds=RETRY_DELAY_S,
+    retry_condition_fn=is_retryable,
+)
+def run_stage(workspace: Path, stage: str) -> StageStatus:
+    """Run one stage with DVC, unless it and everything it depends on is unchanged.
+
+    Raises:
+        StageInterrupted: another stage has failed before, or the run was stopped.
+        StageFailed: with the stage's own error line.
+        LockRefused: DVC could not acquire its lock.
+        StagePreempted: the stage received SIGTERM and saved its state.
+    """
+    context = active_context(workspace)
+    status = _run_stage_if_needed(context, stage)
+    get_run_logger().info("%s: %s", stage, status)
+    return status
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def register_run(workspace: Path, run: str) -> int:
+    """Register the model of a run and return its version number; the same files register once."""
+    context = active_context(workspace)
+    submission = read_submission(workspace / "runs" / run, workspace / "data" / "tokenizer")
+    version = context.registry.register(context.params.registry.model, submission)
+    return version.version
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionDecision:
+    """Promote the best of the versions that pass every gate, and return the decision."""
+    context = active_context(workspace)
+    params = context.params.registry
+    decision = context.registry.promote_best(params.model, versions, params.gates, actor=actor)
+    get_run_logger().info("%s", decision.reason)
+    return decision
+
+
+def run_pipeline(workspace: Path) -> PipelineResult:
+    """Run the flow and wait until its logs and events have reached the Prefect API.
+
+    Prefect sends them in the background; the caller may stop the server afterwards.
+    """
+    try:
+        return pipeline(workspace)
     finally:
-        # Logs and events are sent in the background: all of them, before the server may go.
-        APILogWorker.drain_all(timeout=SEND_SECONDS)
-        EventsWorker.drain_all(timeout=SEND_SECONDS)
+        APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+        EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
 
 
-def _run_stage(job: Job, name: str) -> str:
-    before = [job.outcomes.get(other) for other in job.graph.needs[name]]
-    if name not in job.graph.changed and all(outcome == "cached" for outcome in before):
-        # DVC said so when the run began, and nothing it depends on has run since.
-        job.outcomes[name] = "cached"
-        job.display.end(name, "cached")
+def _run_stages(context: RunContext) -> list[State[Any]]:
+    """Run the stages in parallel where the graph allows it; return the states of failed tasks."""
+    flows = context.params.flows
+    pool: ThreadPoolTaskRunner[StageStatus] = ThreadPoolTaskRunner(
+        max_workers=flows.max_parallel_stages
+    )
+    with pool as runner:
+        futures: dict[str, PrefectFuture[StageStatus]] = {}
+        try:
+            for stage in context.graph.order:
+                stage_task = run_stage.with_options(
+                    name=stage, task_run_name=stage, retries=flows.retries
+                )
+                futures[stage] = runner.submit(
+                    stage_task,
+                    parameters={"workspace": context.workspace, "stage": stage},
+                    wait_for=[futures[other] for other in context.graph.dependencies[stage]],
+                )
+            for future in futures.values():
+                future.wait()
+        except BaseException:  # Ctrl-C, or cancellation by Prefect
+            context.processes.stop()  # the runner waits for its threads, they wait for stages
+            raise
+    return [future.state for future in futures.values() if not future.state.is_completed()]
+
+
+def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:
+    statuses = context.status_by_stage
+    dependencies = [statuses.get(other) for other in context.graph.dependencies[stage]]
+    if stage not in context.graph.changed and all(status == "cached" for status in dependencies):
+        # DVC found it unchanged when the run began, and no dependency has run since.
+        statuses[stage] = "cached"
+        context.display.end(stage, "cached")
         return "cached"
-    if "failed" in job.outcomes.values():
-        # Hours of training must not go on beside an error that the run will end with anyway.
-        raise StageInterrupted(f"{name} was not started: another stage failed")
-    job.display.start(name)
-    outcome = "failed"
+    if "failed" in statuses.values():
+        # Do not start hours of training when the run already ends with an error.
+        raise StageInterrupted(f"{stage} was not started: another stage failed")
+    context.display.start(stage)
+    status: StageStatus = "failed"
     try:
-        outcome = stages.run(
-            name, job.workspace, job.processes, lambda bar: job.display.move(name, bar)
+        status = stage_runner.run_with_dvc(
+            stage,
+            context.workspace,
+            context.processes,
+            lambda progress: context.display.update(stage, progress),
         )
     except StageInterrupted:
-        outcome = "stopped"
+        status = "stopped"
         raise
     except LockRefused:
-        outcome = "refused"  # no failure yet: Prefect tries again
+        status = "refused"  # not a failure yet: Prefect retries
         raise
     except StagePreempted:
-        outcome = "preempted"  # likewise
+        status = "preempted"  # not a failure yet: Prefect retries
         raise
     finally:
-        job.outcomes[name] = outcome
-        job.display.end(name, outcome)
-    return outcome
+        statuses[stage] = status
+        context.display.end(stage, status)
+    return status
 
 
-def _raise_first(states: list[State[Any]]) -> None:
-    """The cause, not its consequences: stages that never started only say that they did not."""
+def _root_cause(states: list[State[Any]]) -> BaseException:
+    """Return the error that explains the failure.
+
+    When a stage fails, others are interrupted or not started; their errors are consequences.
+    """
     errors: list[BaseException] = []
     for state in states:
         try:
@@ -172,7 +207,7 @@ def _raise_first(states: list[State[Any]]) -> None:
         except Exception as error:
             errors.append(error)
     for kind in (StageFailed, StageInterrupted, StagePreempted, LockRefused):
-        for found in errors:
-            if isinstance(found, kind):
-                raise found
-    raise errors[0]
+        cause = next((error for error in errors if isinstance(error, kind)), None)
+        if cause is not None:
+            return cause
+    return errors[0]

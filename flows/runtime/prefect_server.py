@@ -1,4 +1,4 @@
-"""The Prefect server: the one in PREFECT_API_URL, or our own for as long as the run lasts."""
+"""The Prefect API of a run: the one in PREFECT_API_URL, or a server of the run's own."""
 
 from __future__ import annotations
 
@@ -18,32 +18,38 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import ServerError, StageInterrupted
-from flows.runtime.processes import Processes
+from flows.runtime.processes import ProcessGroups
 from flows.runtime.workspace import STATE
 
-BOOT_SECONDS = 120.0
-RECORD_SECONDS = 20.0
-_TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+BOOT_TIMEOUT_S = 120.0
+RECORD_TIMEOUT_S = 20.0
+POLL_S = 0.1
+_FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 @dataclass
-class Api:
-    """A Prefect API; `process` is our own server, None if it is somebody else's."""
+class PrefectApi:
+    """A Prefect API; `process` is the run's own server, None if the user named one."""
 
     url: str
-    processes: Processes
+    processes: ProcessGroups
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
     def await_healthy(self) -> None:
-        """Raises ServerError when it does not come up, StageInterrupted when stopped."""
-        deadline = time.monotonic() + (BOOT_SECONDS if self.process else 0)
-        while not _healthy(self.url):
+        """Wait until the API answers.
+
+        Raises:
+            ServerError: it does not answer, or its own server ended or took too long.
+            StageInterrupted: the run was stopped.
+        """
+        deadline = time.monotonic() + (BOOT_TIMEOUT_S if self.process else 0)
+        while not _is_healthy(self.url):
             if self.processes.stopping.is_set():
                 raise StageInterrupted("stopped while the Prefect server was starting")
-            ended = self.process is not None and self.process.poll() is not None
-            if not ended and time.monotonic() < deadline:
-                time.sleep(0.1)
+            has_ended = self.process is not None and self.process.poll() is not None
+            if not has_ended and time.monotonic() < deadline:
+                time.sleep(POLL_S)
                 continue
             if self.process is None:
                 raise ServerError(
@@ -53,36 +59,43 @@ class Api:
             lines = self.log.read_text(errors="replace").strip().splitlines() or ["no output"]
             raise ServerError(f"the Prefect server did not start: {lines[-1]} (log: {self.log})")
         if self.process is not None:
-            # From here on Ctrl-C ends the stages only: the server must record how they ended.
-            self.processes.keep(self.process)
+            # From now on Ctrl-C ends the stages only: the server records how they ended.
+            self.processes.discard(self.process)
 
 
 @contextmanager
-def api(project: Path, processes: Processes) -> Iterator[Api]:
-    """The API of the run, perhaps still booting: call `await_healthy` before the first use.
+def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
+    """Yield the API of a run; its own server may still be booting, see `await_healthy`.
 
-    Our own server is stopped at the end of the block, after everything of this run is recorded.
+    The run's own server is stopped after the block, once everything in the run is recorded.
+
+    Args:
+        project: folder whose `.flanmoe/prefect` holds the server's database and log.
+        processes: starts the server, so that Ctrl-C during the boot ends it.
+
+    Raises:
+        StageInterrupted: the run was stopped before the server started.
     """
-    given = os.environ.get("PREFECT_API_URL")
+    external_url = os.environ.get("PREFECT_API_URL")
     state = project / STATE / "prefect"
-    _quiet_client(state)
-    if given:
-        yield Api(url=given, processes=processes, log=state / "server.log")
+    _configure_client(state)
+    if external_url:
+        yield PrefectApi(url=external_url, processes=processes, log=state / "server.log")
         return
-    own = _start(state, processes)
-    os.environ["PREFECT_API_URL"] = own.url
-    began = datetime.now(UTC).isoformat()
-    assert own.process is not None
+    api = _start_server(state, processes)
+    os.environ["PREFECT_API_URL"] = api.url
+    started_at = datetime.now(UTC).isoformat()
+    assert api.process is not None
     try:
-        yield own
-        _await_records(own.url, began)
+        yield api
+        _await_records(api.url, started_at)
     finally:
-        processes.end(own.process)
+        processes.end(api.process)
         del os.environ["PREFECT_API_URL"]
 
 
-def _quiet_client(state: Path) -> None:
-    """Settings Prefect reads when it is imported: no telemetry, logs to its API, not the screen."""
+def _configure_client(state: Path) -> None:
+    """Set what Prefect reads at import: no telemetry, logs to the API instead of the console."""
     defaults = {
         "PREFECT_HOME": str(state),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -94,7 +107,7 @@ def _quiet_client(state: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def _start(state: Path, processes: Processes) -> Api:
+def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
     state.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     log = state / "server.log"
@@ -112,7 +125,7 @@ def _start(state: Path, processes: Processes) -> Api:
     if process is None:
         raise StageInterrupted("stopped before the Prefect server was started")
     url = f"http://127.0.0.1:{port}/api"
-    return Api(url=url, processes=processes, log=log, process=process)
+    return PrefectApi(url=url, processes=processes, log=log, process=process)
 
 
 def _free_port() -> int:
@@ -121,28 +134,31 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _healthy(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
 
 
-def _await_records(url: str, since: str) -> None:
-    """Task states reach the server as events: wait until none of this run is on its way."""
-    query = {"flow_runs": {"start_time": {"after_": since}}, "limit": 200}
-    deadline = time.monotonic() + RECORD_SECONDS
+def _await_records(url: str, started_at: str) -> None:
+    """Wait until the server has recorded a final state for every task of the run.
+
+    Task states reach the server as events, some time after the tasks have ended.
+    """
+    query = {"flow_runs": {"start_time": {"after_": started_at}}, "limit": 200}
+    deadline = time.monotonic() + RECORD_TIMEOUT_S
     while time.monotonic() < deadline:
         states = [run["state_type"] for run in _post(f"{url}/task_runs/filter", query)]
-        if all(state in _TERMINAL for state in states):
+        if all(state in _FINAL_STATES for state in states):
             return
-        time.sleep(0.2)
+        time.sleep(2 * POLL_S)
 
 
 def _post(url: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)

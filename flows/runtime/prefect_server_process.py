@@ -1,4 +1,7 @@
-"""`python -m flows.runtime.prefect_server_process PORT`: a Prefect server that ends with who started it."""
+"""`python -m flows.runtime.prefect_server_process PORT`: a Prefect server on loopback.
+
+The server ends when the process that started it ends.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from flows.runtime.parent_watch import end_with_parent
 
 
 def main() -> None:
+    """Serve on the port in the first argument."""
     end_with_parent()
     import uvicorn
     from prefect.server.api.server import create_app

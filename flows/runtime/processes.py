@@ -1,4 +1,4 @@
-"""Child processes: started in groups of their own, and all of them ended on Ctrl-C."""
+"""Child processes, each in a process group of its own, and the end of all of them on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from typing import IO
 
 from flows.runtime.parent_watch import PARENT_VARIABLE
 
-GRACE_SECONDS = 10.0
-SAVING_SECONDS = 120.0
-"""For stages: training ends its step and writes a checkpoint first."""
+GRACE_S = 10.0
+CHECKPOINT_GRACE_S = 120.0
+"""For stages: training ends its step and writes a checkpoint after SIGTERM."""
 
 
-class Processes:
-    """The process groups this run has started. One `stop` ends them all and lets none start."""
+class ProcessGroups:
+    """The process groups that a run has started.
+
+    A group holds the started process and all its descendants, for example DVC and the stage that
+    DVC runs.
+    """
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
+        """Set by `stop`: no process starts any more."""
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
 
@@ -36,7 +41,17 @@ class Processes:
         environment: Mapping[str, str],
         output: int | IO[bytes],
     ) -> subprocess.Popen[bytes] | None:
-        """A process in its own group, or None if everything is being stopped."""
+        """Start a process in a new group.
+
+        Args:
+            command: program and arguments.
+            cwd: its working directory.
+            environment: variables in addition to those of this process.
+            output: receives stdout and stderr.
+
+        Returns:
+            The process; None if `stop` was called before.
+        """
         folder = str(Path(sys.executable).parent)
         path = os.pathsep.join([folder, os.environ.get("PATH", "")])
         merged = {**os.environ, **environment, "PATH": path, PARENT_VARIABLE: str(os.getpid())}
@@ -55,65 +70,73 @@ class Processes:
             self._running.add(process)
         return process
 
-    def finished(self, process: subprocess.Popen[bytes]) -> None:
-        """Forget a process that has ended by itself."""
+    def discard(self, process: subprocess.Popen[bytes]) -> None:
+        """Exclude a process from `stop`, because it has ended or must outlive the others."""
         with self._lock:
             self._running.discard(process)
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
-        """End one group: asked first, forced after a grace period."""
-        _signal(process, signal.SIGTERM)
+        """End one group: SIGTERM, then SIGKILL after GRACE_S seconds."""
+        _signal_group(process, signal.SIGTERM)
         try:
-            process.wait(GRACE_SECONDS)
+            process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             pass
-        # DVC may be gone while the command it started lingers: always clear the group.
-        _signal(process, signal.SIGKILL)
+        # The leader may be gone while a descendant is still running.
+        _signal_group(process, signal.SIGKILL)
         process.wait()
-        self.finished(process)
+        self.discard(process)
 
     def stop(self) -> None:
-        """End every group that runs, except those started with `keep`; called again: at once."""
-        again = self.stopping.is_set()
+        """End every group and start no more; return at once.
+
+        The first call sends SIGTERM, and SIGKILL to what still runs after CHECKPOINT_GRACE_S
+        seconds. A second call sends SIGKILL immediately.
+        """
+        is_second_call = self.stopping.is_set()
         self.stopping.set()
         with self._lock:
             running = list(self._running)
         for process in running:
-            _signal(process, signal.SIGKILL if again else signal.SIGTERM)
-        if not again:
-            threading.Thread(target=_force, args=(running,), daemon=True).start()
-
-    def keep(self, process: subprocess.Popen[bytes]) -> None:
-        """Leave a process out of `stop`: the server must outlive the stages to record their end."""
-        self.finished(process)
+            _signal_group(process, signal.SIGKILL if is_second_call else signal.SIGTERM)
+        if not is_second_call:
+            threading.Thread(target=_kill_after_grace, args=(running,), daemon=True).start()
 
 
 @contextmanager
-def on_interrupt(processes: Processes) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the children; the flow then ends by itself, its records written."""
+def stop_on_signal(processes: ProcessGroups) -> Iterator[None]:
+    """Stop the groups on SIGINT or SIGTERM instead of raising.
+
+    The flow then ends because its stages end, and the server can record how.
+    """
 
     def handle(_signal: int, _frame: object) -> None:
         processes.stop()
 
-    before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def _force(running: list[subprocess.Popen[bytes]]) -> None:
-    # Whole groups: DVC ends at once, the training it started saves first.
-    deadline = time.monotonic() + SAVING_SECONDS
-    while time.monotonic() < deadline and any(_signal(p, 0) for p in running):
+def _kill_after_grace(running: list[subprocess.Popen[bytes]]) -> None:
+    # Wait for whole groups: DVC ends at once, while the training it started writes a checkpoint.
+    deadline = time.monotonic() + CHECKPOINT_GRACE_S
+    while time.monotonic() < deadline and any(_is_alive(process) for process in running):
         time.sleep(0.1)
     for process in running:
-        _signal(process, signal.SIGKILL)
+        _signal_group(process, signal.SIGKILL)
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
-    """To the whole group, its leader or not; 0 only asks. Whether any of it is left."""
+def _is_alive(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether any process of the group is alive."""
+    return _signal_group(process, 0)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to every process of a group; return False if none is left."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""One stage, run by DVC: `dvc repro --single-item STAGE`, its progress and its errors read."""
+"""Run one stage with `dvc repro --single-item STAGE`; parse its progress bars and its errors."""
 
 from __future__ import annotations
 
@@ -9,39 +9,57 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
-from flows.runtime.processes import Processes
+from flows.runtime.processes import ProcessGroups
 from flows.runtime.workspace import STATE
-from models.training.preemption import RESUME
+from models.training.preemption import EXIT_RESUMABLE
 
-# tqdm in the stage prints its bars in this form, because the environment tells it to.
+StageStatus = Literal["ran", "cached", "failed", "stopped", "refused", "preempted"]
+"""How a stage ended. refused: by DVC's lock; preempted: it saved its state after SIGTERM."""
+
+# The format in which tqdm prints bars inside a stage, set through its environment variable.
 _BAR_FORMAT = "@bar|{desc}|{n_fmt}|{total_fmt}|{postfix}|"
-_BAR = re.compile(r"@bar\|(?P<what>.*?)(?:: )?\|(?P<done>\d+)\|(?P<total>\d+)\|(?P<note>.*?)\|")
+_BAR = re.compile(
+    r"@bar\|(?P<description>.*?)(?:: )?\|(?P<completed>\d+)\|(?P<total>\d+)\|(?P<note>.*?)\|"
+)
 _LOCK = re.compile(r"[Uu]nable to acquire lock|is busy, it is being blocked")
 ERROR = "error: "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bar:
-    """Progress inside a stage."""
+class StageProgress:
+    """A progress bar that a stage printed."""
 
-    what: str
-    done: int
+    description: str
+    completed: int
     total: int
     note: str
 
 
-def run(
+def run_with_dvc(
     stage: str,
     workspace: Path,
-    processes: Processes,
-    on_bar: Callable[[Bar], None],
-) -> str:
-    """Runs the stage if DVC finds it changed. Returns `ran`, or `cached` if nothing was to do.
+    processes: ProcessGroups,
+    on_progress: Callable[[StageProgress], None],
+) -> StageStatus:
+    """Run a stage if DVC finds it changed, and write its output to the stage's log file.
 
-    Raises StageFailed with the stage's own line, StageInterrupted when stopped, LockRefused,
-    StagePreempted when the stage alone was stopped and can go on.
+    Args:
+        stage: name in dvc.yaml.
+        workspace: folder with dvc.yaml and params.yaml.
+        processes: starts DVC, so that Ctrl-C ends it.
+        on_progress: called with each progress bar that the stage prints.
+
+    Returns:
+        "ran", or "cached" if nothing had changed.
+
+    Raises:
+        StageFailed: with the stage's own error line.
+        StageInterrupted: the run was stopped.
+        LockRefused: DVC could not acquire its lock.
+        StagePreempted: only the stage received SIGTERM, and it saved its state.
     """
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
     environment = {"TQDM_BAR_FORMAT": _BAR_FORMAT, "TQDM_MININTERVAL": "0.5", "COLUMNS": "200"}
@@ -52,61 +70,60 @@ def run(
         raise StageInterrupted(f"{stage} was not started")
     log = log_file(workspace, stage)
     log.parent.mkdir(parents=True, exist_ok=True)
-    kept: list[str] = []
+    lines: list[str] = []
     with log.open("w", encoding="utf-8") as file:
-        for line in _lines(process):
-            found = _BAR.search(line)
-            if found:
-                on_bar(
-                    Bar(
-                        what=found["what"],
-                        done=int(found["done"]),
-                        total=int(found["total"]),
-                        note=found["note"].removeprefix(", "),
+        for line in _read_lines(process):
+            bar = _BAR.search(line)
+            if bar:
+                on_progress(
+                    StageProgress(
+                        description=bar["description"],
+                        completed=int(bar["completed"]),
+                        total=int(bar["total"]),
+                        note=bar["note"].removeprefix(", "),
                     )
                 )
                 continue
             file.write(line + "\n")
             file.flush()
-            kept.append(line)
+            lines.append(line)
     code = process.wait()
-    processes.finished(process)
+    processes.discard(process)
     if code == 0:
-        ran = any(line.startswith(f"Running stage '{stage}'") for line in kept)
+        ran = any(line.startswith(f"Running stage '{stage}'") for line in lines)
         return "ran" if ran else "cached"
     if processes.stopping.is_set():
         raise StageInterrupted(f"{stage} was stopped")
-    if any(_LOCK.search(line) for line in kept):
-        raise LockRefused(f"{stage}: DVC's lock was refused")
-    if any(line.endswith(f"exited with {RESUME}") for line in kept):
-        raise StagePreempted(f"{stage} was asked to stop and has saved; start it again to go on")
-    raise StageFailed(f"{stage}: {_reason(kept, code)} (log: {log})")
+    if any(_LOCK.search(line) for line in lines):
+        raise LockRefused(f"{stage}: DVC could not acquire its lock")
+    if any(line.endswith(f"exited with {EXIT_RESUMABLE}") for line in lines):
+        raise StagePreempted(f"{stage} was preempted and saved its state; run it again to resume")
+    raise StageFailed(f"{stage}: {_failure_reason(lines, code)} (log: {log})")
 
 
 def log_file(workspace: Path, stage: str) -> Path:
-    """What the stage printed, except its bars."""
+    """Return the file with the output of a stage, progress bars excluded."""
     return workspace / STATE / "logs" / f"{stage}.log"
 
 
-def _reason(lines: list[str], code: int) -> str:
-    told = [line for line in lines if line.startswith(ERROR)]
-    if told:
-        return told[0].removeprefix(ERROR)  # what follows a cause are its consequences
-    dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    if dvc:
-        return dvc[0]
+def _failure_reason(lines: list[str], code: int) -> str:
+    """Return the line that explains a failure: the first of the stage, of DVC, or the last."""
+    for prefix in (ERROR, "ERROR: "):
+        reasons = [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
+        if reasons:
+            return reasons[0]  # later errors are consequences of the first
     return lines[-1] if lines else f"ended with code {code}"
 
 
-def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Lines as they come; a carriage return, with which bars redraw, ends one too."""
+def _read_lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield lines as they are printed; a carriage return, which redraws a bar, ends a line too."""
     assert process.stdout is not None
-    rest = b""
+    remainder = b""
     while chunk := os.read(process.stdout.fileno(), 65536):
-        *whole, rest = re.split(rb"[\r\n]", rest + chunk)
-        for line in whole:
+        *complete, remainder = re.split(rb"[\r\n]", remainder + chunk)
+        for line in complete:
             text = line.decode("utf-8", "replace").rstrip()
             if text:
                 yield text
-    if rest:
-        yield rest.decode("utf-8", "replace").rstrip()
+    if remainder:
+        yield remainder.decode("utf-8", "replace").rstrip()

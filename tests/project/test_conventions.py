@@ -82,16 +82,16 @@ def test_dashboard_files_shadow_no_package():
 
 @pytest.mark.parametrize("name", ["params.yaml", "params.real.yaml", "params.regimes.yaml"])
 def test_shipped_params_are_valid(name):
-    from flows.config.load import load
+    from flows.config.load import load_params
 
-    assert load(ROOT / name).dashboard.address == "127.0.0.1"
+    assert load_params(ROOT / name).dashboard.address == "127.0.0.1"
 
 
 def test_regimes_differ_from_the_default_in_their_runs_only():
     """Otherwise runs that both files hold would not come from DVC's cache."""
-    from flows.config.load import read
+    from flows.config.load import read_params
 
-    default, regimes = read(ROOT / "params.yaml"), read(ROOT / "params.regimes.yaml")
+    default, regimes = read_params(ROOT / "params.yaml"), read_params(ROOT / "params.regimes.yaml")
     default_runs, regime_runs = default["models"].pop("runs"), regimes["models"].pop("runs")
     assert default_runs.items() <= regime_runs.items()
     assert default["registry"].pop("model") != regimes["registry"].pop("model")
@@ -99,11 +99,11 @@ def test_regimes_differ_from_the_default_in_their_runs_only():
 
 
 def test_default_runs_compare_equal_flops_with_and_without_tuning():
-    from flows.config.load import load
+    from flows.config.load import load_params
     from models.cost.flops import per_token
     from models.presets import preset
 
-    runs = load(ROOT / "params.yaml").models.runs.values()
+    runs = load_params(ROOT / "params.yaml").models.runs.values()
     kinds = {(preset(run.preset).moe is not None, run.tuned) for run in runs}
     assert kinds == {(False, False), (False, True), (True, False), (True, True)}
     flops = {per_token(preset(run.preset)) for run in runs}

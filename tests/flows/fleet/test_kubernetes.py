@@ -40,7 +40,7 @@ def test_base_job_template_and_service_are_valid_manifests():
     variables = {name: entry.get("default") for name, entry in properties.items()} | {
         "command": ["prefect", "flow-run", "execute"],
         "env": [{"name": "PREFECT_API_URL", "value": "http://prefect/api"}],
-        "labels": {kubernetes.LABEL: "0"},
+        "labels": {kubernetes.NODE_LABEL: "0"},
     }
     used = set(re.findall(r"{{ (\w+) }}", json.dumps(template["job_configuration"])))
     assert used <= set(properties)

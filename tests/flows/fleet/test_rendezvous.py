@@ -53,7 +53,7 @@ def test_rendezvous_broken_link_resumes_when_it_is_back(finished_copy, network):
     fleet = {"launcher": "rendezvous", "nodes": 2, "endpoint": "10.77.0.1:29511"}
     parallel = {"timeout_s": 5, "max_restarts": 5, "expert_parallel_size": 2}
     checkpoints = configure_training(finished_copy, 40, fleet=fleet, parallel=parallel)
-    join = ("fleet", "join", RUN, "--number", "1", "--address", "10.77.0.2")
+    join = ("fleet", "join", RUN, "--node-rank", "1", "--address", "10.77.0.2")
     machines = [
         start_on_machine(finished_copy, 0, "train", RUN),
         start_on_machine(finished_copy, 1, *join),

@@ -19,7 +19,7 @@ def test_render_script_requests_what_the_params_say(tmp_path):
         launcher="slurm", nodes=8, gpus=8, cpus=96, memory_gb=1000, partition="h100",
         time_limit_hours=36.25,
     )  # fmt: skip
-    script = slurm.render(RUN, TrainingParams(), fleet, tmp_path)
+    script = slurm.render_script(RUN, TrainingParams(), fleet, tmp_path)
     options = dict(re.findall(r"#SBATCH --([\w-]+)=(\S+)", script))
     assert options["nodes"] == "8"
     assert options["gpus-per-node"] == "8"

@@ -1,0 +1,44 @@
+"""Options and set-up steps that several commands share. Heavy imports wait for the call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from flows.config.schema import Params
+    from registry.store import Registry
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+workspace_option = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Workspace to read. Default: the current project.",
+)
+
+
+def load_workspace(folder: Path | None = None) -> tuple[Path, Params]:
+    """Return the workspace folder, by default the current one, and its validated parameters.
+
+    Raises:
+        ProjectNotFound: without `folder`, and the current directory is in no project.
+        InvalidParams: params.yaml has errors.
+    """
+    from flows.config.load import load_params
+    from flows.runtime.workspace import find_project
+
+    workspace = folder.resolve() if folder else find_project()
+    return workspace, load_params(workspace / "params.yaml")
+
+
+def open_registry(workspace: Path, params: Params) -> Registry:
+    """Open the registry of the project that a workspace belongs to."""
+    from flows.runtime.workspace import project_of
+    from registry.store import Registry
+
+    return Registry.open(project_of(workspace), params.registry.artifacts)

@@ -1,0 +1,71 @@
+"""Plain tables and numbers for the terminal. rich is imported when a table is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from registry.versions import VersionInfo
+
+MIN_WIDTH = 160
+
+
+def plain_table(columns: Iterable[str]) -> Table:
+    """Return an empty table without borders; fill it with `add_row`.
+
+    Args:
+        columns: names in the header. A name that starts with ">" is right-aligned, as in a format
+            specification; the sign itself is not shown.
+    """
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        is_right = column.startswith(">")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if is_right else "left", overflow="fold"
+        )
+    return table
+
+
+def wide_console() -> Console:
+    """Return a console on stdout; outside a terminal it is wide enough for one line per row."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, MIN_WIDTH))
+
+
+def format_count(number: float) -> str:
+    """Format a number with three digits and a unit: 1234567 -> "1.23 M"."""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def versions_table(versions: Sequence[VersionInfo]) -> Table:
+    """Return registered versions: parameters, compute, accuracy with its error, stage."""
+    table = plain_table(
+        [">version", "model", ">total params", ">active params", ">GFLOPs/token", ">accuracy",
+         ">chance", "stage"]
+    )  # fmt: skip
+    for version in versions:
+        run, scores = version.run_record, version.evaluation
+        note = " partial" if scores.partial else ""
+        table.add_row(
+            str(version.version),
+            version.name,
+            format_count(run.total_parameters),
+            format_count(run.active_parameters),
+            f"{run.flops_per_token / 1e9:.5g}",
+            f"{100 * scores.accuracy:.1f} ± {100 * scores.standard_error:.1f} %{note}",
+            f"{100 * scores.random_score:.1f} %",
+            "★ champion" if version.is_champion else version.stage.value,
+            style="bold green" if version.is_champion else None,
+        )
+    return table

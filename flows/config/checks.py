@@ -1,0 +1,162 @@
+"""Checks of params.yaml that involve more than one field, or what the fields name."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from data_pipelines.suggestions import did_you_mean
+from flows.config.run_training import training_params
+from flows.config.schema import Params
+from flows.errors import InvalidParams
+from models.config import ModelConfig
+from models.training.params import SCRATCH
+
+
+def cross_field_errors(params: Params, root: Path) -> list[str]:
+    """Return one line, starting with the key, for each conflict between fields.
+
+    Args:
+        params: parameters whose fields are valid one at a time.
+        root: the project; `runs/NAME/weights` below it are imported weights that runs start from.
+    """
+    from models.architecture.moe.routers.checks import check_routers
+    from models.errors import ModelError
+    from models.presets import preset
+
+    errors: list[str] = []
+    for name, run in params.models.runs.items():
+        try:
+            config = preset(run.preset)
+            check_routers(config)
+        except ModelError as error:
+            errors.append(f"models.runs.{name}.preset: {error}")
+            continue
+        # Runs that share `models.training` share its errors: each is reported once.
+        errors += [line for line in _training_errors(params, name, config) if line not in errors]
+        errors += _start_errors(params, name, config, root)
+    return errors + _data_errors(params)
+
+
+def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) -> list[str]:
+    """Check that the weights from which run `name` starts exist and fit its model."""
+    from models.presets import PRESETS, preset
+
+    run = params.models.runs[name]
+    where = f"models.runs.{name}.start"
+    parent = params.models.runs.get(run.start)
+    if parent is None:
+        if run.start == SCRATCH or (root / "runs" / run.start / "weights").is_dir():
+            return []
+        hint = did_you_mean(run.start, [SCRATCH, *params.models.runs])
+        return [
+            f"{where}: there is no run {run.start!r}, and no folder runs/{run.start}/weights; "
+            f"{hint}`flanmoe models import` makes one"
+        ]
+    if parent.preset not in PRESETS:  # reported as an error of the parent
+        return []
+    if _can_start_from(preset(parent.preset), config):
+        return []
+    return [
+        f"{where}: run {run.start!r} is of preset {parent.preset!r}, this one of "
+        f"{run.preset!r}: it must be the same, or the dense model of the same sizes"
+    ]
+
+
+def _can_start_from(parent: ModelConfig, config: ModelConfig) -> bool:
+    """Return whether the sizes are equal, or the parent is the dense model to upcycle."""
+    comparable = dataclasses.replace(parent, dropout=config.dropout, vocab_size=config.vocab_size)
+    return comparable == config or comparable == config.dense_twin()
+
+
+def _training_errors(params: Params, name: str, config: ModelConfig) -> list[str]:
+    """Return conflicts between training, model and fleet settings of run `name`."""
+    from models.architecture.moe.dispatch.checks import check_dispatch, check_expert_parallel
+    from models.errors import ModelError
+
+    run = params.models.runs[name]
+    try:
+        training = training_params(params.models, name)
+    except InvalidParams as error:
+        return str(error).splitlines()
+    # The key to correct: the run's own settings if it has any, else those of all runs.
+    where = f"models.runs.{name}.training" if run.training else "models.training"
+    num_nodes = params.flows.fleet.nodes
+    world_size = training.processes_per_node * num_nodes
+    errors = []
+    try:
+        check_dispatch(training.dispatch, config, precision=training.precision)
+    except ModelError as error:
+        errors.append(f"{where}.dispatch: {error}")
+    expert_parallel_size = training.parallel.expert_parallel_size
+    key = f"{where}.parallel.expert_parallel_size"
+    try:
+        check_expert_parallel(expert_parallel_size, config)
+    except ModelError as error:
+        errors.append(f"{key}: {error} (run {name})")
+    if world_size % expert_parallel_size:
+        errors.append(
+            f"{key}: {expert_parallel_size} does not divide the world size {world_size} "
+            f"({training.processes_per_node} processes on each of {num_nodes} nodes)"
+        )
+    accumulation_steps = training.gradient_accumulation_steps
+    if training.global_batch_size % (world_size * accumulation_steps):
+        errors.append(
+            f"{where}.global_batch_size: {training.global_batch_size} is not divisible by world "
+            f"size {world_size} x gradient_accumulation_steps {accumulation_steps}"
+        )
+    if training.freeze is not None and config.moe is None:
+        errors.append(
+            f"{where}.freeze: {training.freeze!r} needs MoE layers; preset {run.preset!r} of run "
+            f"{name} has none"
+        )
+    return errors
+
+
+def _data_errors(params: Params) -> list[str]:
+    """Return conflicts between the data parameters, the catalog, and the data that runs need."""
+    from data_pipelines import catalog
+    from data_pipelines.errors import SourceError
+    from data_pipelines.example import TEXT
+
+    data = params.data_pipelines
+    try:
+        sources = catalog.load(catalog.resolve_path(data.fetch.catalog))
+        selected = catalog.select_sources(sources, data.fetch.sources)
+    except SourceError as error:
+        return [str(error)]
+    suites = {source.suite for source in selected.values() if source.suite}
+    if data.fetch.sample is not None:
+        suites.add("sample")
+    errors = _suite_errors(params, suites)
+    has_text = data.fetch.sample is not None or any(s.mixture == TEXT for s in selected.values())
+    pretraining = [name for name, run in params.models.runs.items() if run.data == "pretrain"]
+    if data.mix.text == "files" and not has_text and pretraining:
+        errors.append(
+            f"models.runs.{pretraining[0]}.data: pretrain needs text, but no source in "
+            "data_pipelines.fetch has any; add one, or set data_pipelines.mix.text: examples"
+        )
+    return errors
+
+
+def _suite_errors(params: Params, fetched: set[str]) -> list[str]:
+    """Return errors for suites that do not exist, or whose data no selected source fetches."""
+    from models.errors import ModelError
+    from models.evaluation.suite import load_suite
+
+    errors = []
+    for name in params.models.evaluation.suites:
+        try:
+            suite = load_suite(name)
+        except ModelError as error:
+            errors.append(f"models.evaluation.suites: {error}")
+            continue
+        present = [data_set for data_set in suite.tasks if data_set in fetched]
+        needed = {suite.exemplars[key].split("/")[0] for key in present if suite.num_fewshot}
+        missing = sorted(needed - fetched) if present else list(suite.tasks)
+        if missing:
+            errors.append(
+                f"models.evaluation.suites: {name} needs {', '.join(missing)}, which no source in "
+                f"data_pipelines.fetch provides; fetched are {', '.join(sorted(fetched))}"
+            )
+    return errors

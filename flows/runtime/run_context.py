@@ -1,0 +1,111 @@
+"""What the tasks of one pipeline run share in its process: graph, display, process groups.
+
+A Prefect flow takes and records only serialisable parameters, so the flow and its tasks take the
+workspace's path and look up the rest here. The command line activates a context before it calls
+the flow; a flow that runs without the command line, for example as a deployment, creates one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.config.load import load_params
+from flows.config.schema import Params
+from flows.errors import FlowError
+from flows.runtime.dask_cluster import start_cluster
+from flows.runtime.display import Display
+from flows.runtime.graph import Graph, read_graph
+from flows.runtime.processes import ProcessGroups
+from flows.runtime.stage_runner import StageStatus
+from flows.runtime.workspace import project_of, workspace_lock
+from flows.stages import digest
+from registry.store import Registry
+
+
+@dataclass(kw_only=True)
+class RunContext:
+    """State of one run of the pipeline in a workspace."""
+
+    workspace: Path
+    params: Params
+    graph: Graph
+    registry: Registry
+    processes: ProcessGroups
+    display: Display
+    status_by_stage: dict[str, StageStatus] = field(default_factory=dict)
+    """Stages that have ended, with the last status of each."""
+
+
+_active: dict[Path, RunContext] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def activate(context: RunContext) -> Iterator[RunContext]:
+    """Make a context the one of its workspace for the duration of the block.
+
+    Raises:
+        FlowError: another context of the workspace is active.
+    """
+    key = context.workspace.resolve()
+    with _lock:
+        if key in _active:
+            raise FlowError(f"{key}: a run is already active in this process")
+        _active[key] = context
+    try:
+        yield context
+    finally:
+        with _lock:
+            del _active[key]
+
+
+def active_context(workspace: Path) -> RunContext:
+    """Return the active context of a workspace.
+
+    Raises:
+        FlowError: none is active; the flow and its tasks must run in the same process.
+    """
+    try:
+        return _active[workspace.resolve()]
+    except KeyError:
+        raise FlowError(f"{workspace}: no run is active in this process") from None
+
+
+@contextmanager
+def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
+    """Yield the active context of a workspace, or a new one for the duration of the block.
+
+    A new context validates the parameters, locks the workspace, starts the Dask cluster that the
+    parameters ask for, and prints plain progress lines. All processes end with the block.
+
+    Raises:
+        InvalidParams: params.yaml has errors.
+        WorkspaceBusy: another process runs in the workspace.
+    """
+    if workspace.resolve() in _active:
+        yield active_context(workspace)
+        return
+    params = load_params(workspace / "params.yaml")
+    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    processes = ProcessGroups()
+    with workspace_lock(workspace), start_cluster(params):
+        digest.run(workspace)  # before DVC compares the code of the stages
+        context = RunContext(
+            workspace=workspace,
+            params=params,
+            graph=read_graph(workspace),
+            registry=registry,
+            processes=processes,
+            display=Display(Console(force_terminal=False)),
+        )
+        try:
+            with activate(context):
+                yield context
+        finally:
+            processes.stop()
