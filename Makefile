@@ -14,7 +14,7 @@ test: $(VENV)/.installed-dev
 	scripts/test
 
 docs: $(VENV)/.installed-dev
-	$(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 dashboard: install
 	$(VENV)/bin/flanmoe dashboard
