@@ -1,4 +1,4 @@
-"""The Streamlit entry: `flanmoe dashboard` runs this file."""
+"""Streamlit app; `flanmoe dashboard` runs this file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from registry.errors import RegistryError
 st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
 try:
     registry = open_registry()
-    model, versions = comparison.choose(registry)
+    model, versions = comparison.select_model(registry)
     if versions:
         tabs = st.tabs(["Versions", "Equal compute", "Training"])
         with tabs[0]:
-            comparison.show(registry, model, versions)
+            comparison.show(versions)
         with tabs[1]:
             frontier.show(registry, model)
         with tabs[2]:

@@ -1,4 +1,4 @@
-"""The charts. Colour tells dense from MoE, fill tells tuned from not, a star marks the champion."""
+"""Altair charts: colour shows dense or MoE, fill shows instruction tuning, a star the champion."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import pandas as pd
 
 Chart = alt.LayerChart | alt.FacetChart
 
-DENSE, MOE = "#5b6cc4", "#d9742b"
-_KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE, MOE])
-
-
+DENSE_COLOR, MOE_COLOR = "#5b6cc4", "#d9742b"
+_KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE_COLOR, MOE_COLOR])
 _TUNING = alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.35])
 
 
-def _around(values: pd.Series[float]) -> list[float]:
-    low, high = float(values.min()), float(values.max())
+def _cost_domain(costs: pd.Series[float]) -> list[float]:
+    """Return a range of at least a factor of 2, so that models of equal compute look equal."""
+    low, high = float(costs.min()), float(costs.max())
     return [low / 2**0.5, high * 2**0.5]
 
 
-def _top(frame: pd.DataFrame) -> float:
+def _accuracy_limit(frame: pd.DataFrame) -> float:
     return min(105.0, 1.15 * float(frame["high"].max()) + 2)
 
 
 def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
-    """A logged value against steps, a line a run; dashed while it goes on."""
+    """Plot a logged value against steps, one line per run; runs in progress are dashed.
+
+    Args:
+        frame: rows of `queries.training_logs`.
+        value: column to plot.
+    """
     chart: alt.Chart = (
         alt.Chart(frame)
         .mark_line()
@@ -43,22 +47,29 @@ def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
 
 
 def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
-    """Accuracy with its standard error against GFLOPs per token; chance as a dashed line."""
+    """Plot accuracy and its standard error against GFLOPs per token.
+
+    The mean random score is a dashed line.
+
+    Args:
+        frame: rows of `queries.versions_frame`.
+    """
     x = alt.X(
         "gflops_per_token:Q",
         title="GFLOPs per token",
-        # Logarithmic, and never narrower than a factor of 2: models of equal compute look equal.
-        scale=alt.Scale(type="log", domain=_around(frame["gflops_per_token"]), nice=False),
+        scale=alt.Scale(type="log", domain=_cost_domain(frame["gflops_per_token"]), nice=False),
         axis=alt.Axis(format=".2~g", tickCount=6),
     )
-    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, _top(frame)]))
+    y = alt.Y(
+        "accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, _accuracy_limit(frame)])
+    )
     tooltip = [
         alt.Tooltip("run:N"),
         alt.Tooltip("version:O"),
         alt.Tooltip("stage:N"),
         alt.Tooltip("accuracy:Q", format=".1f"),
-        alt.Tooltip("error:Q", format=".1f", title="± standard error"),
-        alt.Tooltip("chance:Q", format=".1f"),
+        alt.Tooltip("standard_error:Q", format=".1f", title="± standard error"),
+        alt.Tooltip("random_score:Q", format=".1f", title="chance"),
         alt.Tooltip("gflops_per_token:Q", format=".5g", title="GFLOPs per token"),
         alt.Tooltip("total_millions:Q", format=".2f", title="total parameters, M"),
         alt.Tooltip("active_millions:Q", format=".2f", title="active parameters, M"),
@@ -79,10 +90,10 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
         ),
         tooltip=tooltip,
     )
-    # Dense names to the left, MoE names to the right: pairs of equal compute stand close together.
-    named = base.transform_calculate(label="(datum.champion ? '★ ' : '') + datum.run")
+    # Dense labels to the left and MoE labels to the right: pairs of equal compute are close.
+    labelled = base.transform_calculate(label="(datum.champion ? '★ ' : '') + datum.run")
     names = [
-        named.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
+        labelled.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
         .mark_text(
             align="right" if kind == "dense" else "left",
             dx=-13 if kind == "dense" else 13,
@@ -94,30 +105,37 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
         for kind in ("dense", "MoE")
         for champion in (False, True)
     ]
-    chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(chance):Q")
+    chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(random_score):Q")
     return alt.layer(chance, bars, points, *names).properties(height=430)
 
 
 def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
-    """Accuracy against any cost, with the Pareto front as a step line; points are as strong as
-    they are likely to be on it."""
+    """Plot accuracy against a cost, with the Pareto frontier as a step line.
+
+    A point's opacity is its probability of being on the frontier.
+
+    Args:
+        frame: the points of a `Frontier`, accuracies and probabilities in percent.
+        unit: title of the cost axis.
+    """
     x = alt.X(
         "cost:Q",
         title=unit,
-        scale=alt.Scale(type="log", domain=_around(frame["cost"]), nice=False),
+        scale=alt.Scale(type="log", domain=_cost_domain(frame["cost"]), nice=False),
         axis=alt.Axis(format=".3~g", tickCount=6),
     )
-    top = _top(frame.assign(high=frame["accuracy"] + frame["error"]))
+    top = _accuracy_limit(frame.assign(high=frame["accuracy"] + frame["standard_error"]))
     y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, top]))
     base = alt.Chart(frame)
-    front = (
-        base.transform_filter(alt.datum.on_front)
+    frontier = (
+        base.transform_filter(alt.datum.on_frontier)
         .mark_line(interpolate="step-after", color="#98a2b3", strokeWidth=2)
         .encode(x=x, y=y, order="cost:Q")
     )
     bars = (
         base.transform_calculate(
-            low="datum.accuracy - datum.error", high="datum.accuracy + datum.error"
+            low="datum.accuracy - datum.standard_error",
+            high="datum.accuracy + datum.standard_error",
         )
         .mark_rule(strokeWidth=2)
         .encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("kind:N", scale=_KIND))
@@ -129,16 +147,16 @@ def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
         opacity=alt.Opacity(
             "probability:Q",
             scale=alt.Scale(domain=[0, 100], range=[0.25, 1.0]),
-            title="on the front, %",
+            title="on the frontier, %",
             legend=alt.Legend(orient="top"),
         ),
         tooltip=[
             "name:N",
             "version:O",
             alt.Tooltip("accuracy:Q", format=".1f"),
-            alt.Tooltip("error:Q", format=".1f", title="± standard error"),
+            alt.Tooltip("standard_error:Q", format=".1f", title="± standard error"),
             alt.Tooltip("cost:Q", format=".4g", title=unit),
-            alt.Tooltip("probability:Q", format=".0f", title="on the front, %"),
+            alt.Tooltip("probability:Q", format=".0f", title="on the frontier, %"),
         ],
     )
     names = [
@@ -152,11 +170,15 @@ def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
         .encode(x=x, y=y, text="name:N")
         for kind in ("dense", "MoE")
     ]
-    return alt.layer(front, bars, points, *names).properties(height=430)
+    return alt.layer(frontier, bars, points, *names).properties(height=430)
 
 
 def accuracy_by_task(frame: pd.DataFrame) -> Chart:
-    """A small bar for each task and version, with chance as a tick."""
+    """Plot a bar for each task and version, with the random score as a tick.
+
+    Args:
+        frame: rows of `queries.tasks_frame`.
+    """
     base = alt.Chart(frame)
     y = alt.Y("version:N", title=None)
     bars = base.mark_bar().encode(
@@ -164,9 +186,9 @@ def accuracy_by_task(frame: pd.DataFrame) -> Chart:
         y=y,
         color=alt.Color("kind:N", legend=None, scale=_KIND),
         fillOpacity=alt.FillOpacity("tuning:N", scale=_TUNING, legend=None),
-        tooltip=["task", "version", alt.Tooltip("accuracy:Q", format=".1f"), "chance"],
+        tooltip=["task", "version", alt.Tooltip("accuracy:Q", format=".1f"), "random_score"],
     )
-    ticks = base.mark_tick(color="#1c2430", thickness=2, size=14).encode(x="chance:Q", y=y)
+    ticks = base.mark_tick(color="#1c2430", thickness=2, size=14).encode(x="random_score:Q", y=y)
     return (
         alt.layer(bars, ticks)
         .properties(height=90, width=260)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardParams:
-    """Where the dashboard listens."""
+    """Address of the dashboard's server."""
 
     address: str = "127.0.0.1"
-    """Interface; 0.0.0.0 would show it to the whole network."""
+    """Network interface; 0.0.0.0 makes the dashboard reachable from the network."""
     port: int = 8501
+    """TCP port."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:
-            raise ValueError("port must lie between 1 and 65535")
+            raise ValueError(f"port: {self.port} is out of range; expected 1 to 65535")

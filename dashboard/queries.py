@@ -1,10 +1,11 @@
-"""What the pages show, as data frames: of the registry, and of the logs of training."""
+"""Data frames of the pages, from the registry and from training logs."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,137 +13,152 @@ import pandas as pd
 
 from registry.params import RegistryParams
 from registry.store import Registry
+from registry.versions import VersionInfo
 
-HOME_VARIABLE = "FLANMOE_PROJECT_DIR"
+PROJECT_VARIABLE = "FLANMOE_PROJECT_DIR"
+LOG_KEYS_0_1_0 = {"largest_load": "max_expert_load", "balance": "load_balance_loss"}
+"""Keys in the training logs of release 0.1.0, and the present ones."""
+
+
+def project_folder() -> Path:
+    """Return the folder of the project to show: FLANMOE_PROJECT_DIR or the current folder."""
+    return Path(os.environ.get(PROJECT_VARIABLE, "."))
 
 
 def open_registry() -> Registry:
-    """The registry of the project in FLANMOE_PROJECT_DIR, or in the current folder."""
-    return Registry.open(home(), RegistryParams().artifacts)
-
-
-def home() -> Path:
-    """The project whose results are shown."""
-    return Path(os.environ.get(HOME_VARIABLE, "."))
+    """Open the registry of the project."""
+    return Registry.open(project_folder(), RegistryParams().artifacts)
 
 
 def training_logs() -> pd.DataFrame:
-    """Log lines of all runs of the project and its workspaces; `running`: not ended yet.
+    """Read the log lines of all runs of the project and its workspaces.
 
-    A run that goes on, or was killed, has its log beside its checkpoints; a line that is not whole
-    yet is left for the next look.
+    A run in progress, or a killed one, has its log beside its checkpoints; an incomplete last line
+    is skipped.
+
+    Returns:
+        One row per log line; `running` marks runs that have not finished.
     """
-    found: list[dict[str, Any]] = []
-    for folder in [home(), *sorted((home() / ".flanmoe" / "workspaces").glob("*"))]:
-        prefix = "" if folder == home() else f"{folder.name}/"
+    project = project_folder()
+    rows: list[dict[str, Any]] = []
+    for folder in [project, *sorted((project / ".flanmoe" / "workspaces").glob("*"))]:
+        prefix = "" if folder == project else f"{folder.name}/"
         for running, pattern in (
             (True, ".flanmoe/checkpoints/*/log.jsonl"), (False, "runs/*/log.jsonl"),
         ):  # fmt: skip
             for path in sorted(folder.glob(pattern)):
-                lines = _lines(path)
                 run = {"run": prefix + path.parent.name, "running": running}
-                found += [{"warnings": None, **line, **run} for line in lines]
-    return pd.DataFrame(found)
+                rows += [{"warnings": None, **line, **run} for line in _read_log(path)]
+    return pd.DataFrame(rows)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    """Read the lines before the first incomplete one."""
     lines = []
     try:
         for text in path.read_text(encoding="utf-8").splitlines():
-            lines.append(json.loads(text))
+            line = json.loads(text)
+            lines.append({LOG_KEYS_0_1_0.get(key, key): value for key, value in line.items()})
     except (OSError, ValueError):
         return lines
     return lines
 
 
-def versions_frame(versions: list[dict[str, Any]]) -> pd.DataFrame:
-    """One row a version, in the units people read: GFLOPs, millions, percent."""
+def versions_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
+    """Return one row per version: accuracies in percent, FLOPs in giga, parameters in millions."""
+    return pd.DataFrame([_version_row(version) for version in versions])
+
+
+def _version_row(version: VersionInfo) -> dict[str, Any]:
+    run, scores = version.run_record, version.evaluation
+    return {
+        "model": version.model,
+        "version": version.version,
+        "run": version.name,
+        "kind": version.kind,
+        "tuning": _tuning(version),
+        "stage": version.stage.value,
+        "champion": version.is_champion,
+        "gflops_per_token": run.flops_per_token / 1e9,
+        "accuracy": 100 * scores.accuracy,
+        "standard_error": 100 * scores.standard_error,
+        "low": 100 * (scores.accuracy - scores.standard_error),
+        "high": 100 * (scores.accuracy + scores.standard_error),
+        "random_score": 100 * scores.random_score,
+        "normalised": scores.normalised,
+        "num_items": scores.num_items,
+        "partial": scores.partial,
+        "num_contaminated": scores.num_contaminated,
+        "total_millions": run.total_parameters / 1e6,
+        "active_millions": run.active_parameters / 1e6,
+        "training_seconds": run.training_seconds,
+        "registered": f"{version.created_at:%Y-%m-%d %H:%M:%S}",
+    }
+
+
+def select_comparable(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
+    """Return the versions that were evaluated on the same items as the newest version."""
+    newest = max(versions, key=lambda version: version.version)
+    return [version for version in versions if version.items_digest == newest.items_digest]
+
+
+def suites_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
+    """Return one row per suite and run, for the newest version of each run."""
     rows = [
         {
-            "model": version["model"],
-            "version": version["version"],
-            "run": version["name"],
-            "kind": "MoE" if version["run_record"]["model"].get("moe") else "dense",
-            "tuning": "instruction-tuned" if version["tuned"] else "not tuned",
-            "stage": version["stage"],
-            "champion": version["stage"] == "champion",
-            "gflops_per_token": version["flops_per_token"] / 1e9,
-            "accuracy": 100 * version["accuracy"],
-            "error": 100 * version["error"],
-            "low": 100 * (version["accuracy"] - version["error"]),
-            "high": 100 * (version["accuracy"] + version["error"]),
-            "chance": 100 * version["chance"],
-            "normalised": version["normalised"],
-            "items": version["items"],
-            "partial": version["partial"],
-            "scored_on": version["scored_on"],
-            "contaminated": version["contaminated"],
-            "total_millions": version["total_parameters"] / 1e6,
-            "active_millions": version["active_parameters"] / 1e6,
-            "training_seconds": version["training_seconds"],
-            "training_tflops": version["training_flops"] / 1e12,
-            "registered": version["created_at"][:19].replace("T", " "),
+            "suite": suite.suite,
+            "version": _label(version),
+            "num_items": suite.num_items,
+            "accuracy": 100 * suite.accuracy,
+            "standard_error": 100 * suite.standard_error,
+            "normalised": suite.normalised,
+            "normalised_standard_error": suite.normalised_standard_error,
+            "num_contaminated": suite.num_contaminated,
+            "clean": None if suite.clean.accuracy is None else 100 * suite.clean.accuracy,
+            "partial": suite.partial_reason,
         }
-        for version in versions
+        for version in _newest_of_each_run(versions)
+        for suite in version.evaluation.suites
+    ]
+    return pd.DataFrame(rows).sort_values(["suite", "version"])
+
+
+def tasks_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
+    """Return one row per task and run, for the newest version of each run."""
+    rows = [
+        {
+            "version": _label(version),
+            "kind": version.kind,
+            "tuning": _tuning(version),
+            "suite": task.suite,
+            "task": task.task.split("/", 1)[-1],
+            "accuracy": 100 * task.accuracy,
+            "random_score": 100 * task.random_score,
+        }
+        for version in _newest_of_each_run(versions)
+        for task in version.evaluation.tasks
     ]
     return pd.DataFrame(rows)
 
 
-def comparable(frame: pd.DataFrame) -> pd.DataFrame:
-    """The versions that were scored on the same items as the newest one."""
-    newest = frame.sort_values("version")["scored_on"].iloc[-1]
-    return pd.DataFrame(frame[frame["scored_on"] == newest])
-
-
-def suites_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a suite and version, for the newest version of each run in `frame`."""
-    rows = [
-        {
-            "suite": suite["suite"],
-            "version": f"{version['run']} v{version['version']}",
-            "items": suite["n"],
-            "accuracy": 100 * suite["accuracy"],
-            "error": 100 * suite["error"],
-            "normalised": suite["normalised"],
-            "normalised_error": suite["normalised_error"],
-            "contaminated": suite["contaminated"],
-            "clean": 100 * suite["clean"]["accuracy"] if suite["clean"]["n"] else None,
-            "partial": suite["partial_reason"],
-        }
-        for version in _newest(frame)
-        for suite in registry.show(model, version["version"])["evaluation"].get("suites", [])
-        # Records of before suites had a protocol hold less.
-        if "clean" in suite
-    ]
-    return pd.DataFrame(rows).sort_values(["suite", "version"]) if rows else pd.DataFrame()
-
-
-def _newest(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    return frame.sort_values("version").groupby("run").tail(1).to_dict("records")
-
-
-def tasks_frame(registry: Registry, model: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a task, for the newest version of each run in `frame`."""
-    rows = [
-        {
-            "version": f"{version['run']} v{version['version']}",
-            "kind": version["kind"],
-            "tuning": version["tuning"],
-            "suite": task["suite"],
-            "task": task["task"].split("/", 1)[-1],
-            "accuracy": 100 * task["accuracy"],
-            "chance": 100 * task["random_score"],
-        }
-        for version in _newest(frame)
-        for task in registry.show(model, version["version"])["evaluation"]["tasks"]
-    ]
-    return pd.DataFrame(rows)
-
-
-def data_warnings(versions: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Warning of the data room -> the versions that were trained on such data."""
-    found: dict[str, list[str]] = {}
+def data_warnings(versions: Sequence[VersionInfo]) -> dict[str, list[str]]:
+    """Return the warnings about training data, each with the versions that were trained on it."""
+    labels_by_warning: dict[str, list[str]] = defaultdict(list)
     for version in versions:
-        for warning in version["data_warnings"]:
-            found.setdefault(warning, []).append(f"{version['name']} v{version['version']}")
-    return found
+        for warning in version.evaluation.data_warnings:
+            labels_by_warning[warning].append(_label(version))
+    return dict(labels_by_warning)
+
+
+def _newest_of_each_run(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
+    in_order = sorted(versions, key=lambda version: version.version)
+    newest = {version.name: version for version in in_order}
+    return sorted(newest.values(), key=lambda version: version.version)
+
+
+def _label(version: VersionInfo) -> str:
+    return f"{version.name} v{version.version}"
+
+
+def _tuning(version: VersionInfo) -> str:
+    return "instruction-tuned" if version.run_record.tuned else "not tuned"

@@ -1,4 +1,4 @@
-"""Files of registered versions, kept by digest: training again never takes a champion's weights."""
+"""Artifacts of registered versions, stored by digest so that later training cannot change them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from sqlalchemy.engine import make_url
 from registry.intake import Submission
 
 
-def store_folder(root: Path, url: str, configured: str) -> Path:
-    """Where artifacts lie: as configured, or beside the SQLite file, or the state folder."""
+def artifact_store(project: Path, database_url: str, configured: str) -> Path:
+    """Return the folder of all artifacts.
+
+    Args:
+        project: the project's root.
+        database_url: SQLAlchemy URL of the registry.
+        configured: `registry.artifacts` of params.yaml; empty: beside the SQLite file, or
+            .flanmoe/artifacts for a database server.
+    """
     if configured:
-        return (root / configured).resolve()
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return Path(parsed.database).resolve().parent / "artifacts"
-    return (root / ".flanmoe" / "artifacts").resolve()
+        return (project / configured).resolve()
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        return Path(url.database).resolve().parent / "artifacts"
+    return (project / ".flanmoe" / "artifacts").resolve()
 
 
-def keep(submission: Submission, store: Path) -> Path:
-    """Copies weights, tokenizer and records into the store; returns their folder."""
+def store_artifacts(submission: Submission, store: Path) -> Path:
+    """Copy weights, tokenizer and records into the store and return their folder."""
     target = store / submission.digest[:32]
     if target.is_dir():
         return target
@@ -36,6 +43,6 @@ def keep(submission: Submission, store: Path) -> Path:
     try:
         os.rename(partial, target)
     except OSError:
-        # Another process kept the same version first; its files are the same.
+        # Another process stored the same version first; the digest says that its files are equal.
         shutil.rmtree(partial)
     return target

@@ -5,25 +5,29 @@ class RegistryError(Exception):
     """Base of every expected failure in `registry`; its text is one line for the user."""
 
 
-class Unreachable(RegistryError):
+class RegistryUnreachable(RegistryError):
     """The database cannot be opened or does not answer."""
 
 
+class UnsupportedRegistry(RegistryError):
+    """The database was migrated by a newer release."""
+
+
 class InvalidRecord(RegistryError):
-    """A run or evaluation record that does not match its schema, or its files."""
+    """A run or evaluation record does not match its schema or its files."""
 
 
 class UnknownVersion(RegistryError):
-    """No model, version or champion of that name."""
+    """The model, version or champion does not exist."""
 
 
 class UnknownCost(RegistryError):
-    """Nothing of that name that accuracy can be held against."""
+    """The cost is not one that the frontier supports."""
 
 
 class GateFailed(RegistryError):
-    """A promotion that the gates refuse."""
+    """A version does not pass the promotion gates."""
 
 
 class NotComparable(RegistryError):
-    """Two evaluations of different items, prompts or versions."""
+    """Two evaluations used different items, prompts or scoring versions."""

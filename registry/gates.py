@@ -1,98 +1,112 @@
-"""Promotion gates: each says yes or no, and why, in numbers."""
+"""Promotion gates: the conditions that a version must meet to become champion."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from registry.comparison.item_set import items
+from registry.comparison.item_set import item_set
 from registry.params import GateParams
-from registry.tables import Evaluation, Version
+from registry.schemas import EvaluationRecordSchema
+from registry.versions import VersionInfo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
-    """One check of a candidate."""
+class GateResult:
+    """Result of one gate."""
 
     name: str
     passed: bool
     detail: str
+    """The values that decided it."""
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
         return asdict(self)
 
 
-def check(candidate: Version, champion: Version | None, params: GateParams) -> list[Gate]:
-    """Every gate, also after one has failed: the whole list is the evidence."""
-    score = candidate.evaluation
-    needed = score.chance + params.min_standard_errors_above_chance * score.error
+def check_gates(
+    candidate: VersionInfo, champion: VersionInfo | None, params: GateParams
+) -> list[GateResult]:
+    """Check every gate, also after one has failed: the list is the evidence of a promotion.
+
+    Args:
+        candidate: the version to promote.
+        champion: the present champion; None without one.
+        params: the gates' thresholds.
+    """
+    scores = candidate.evaluation
+    min_accuracy = (
+        scores.random_score + params.min_standard_errors_above_chance * scores.standard_error
+    )
     gates = [
-        Gate(
-            name="weights_kept",
-            passed=(Path(candidate.artifact) / "weights" / "model.safetensors").is_file(),
-            detail=candidate.artifact,
+        GateResult(
+            name="weights_stored",
+            passed=(candidate.artifact / "weights" / "model.safetensors").is_file(),
+            detail=str(candidate.artifact),
         ),
-        Gate(
+        GateResult(
             name="enough_items",
-            passed=score.items >= params.min_items,
-            detail=f"{score.items} items, at least {params.min_items}",
+            passed=scores.num_items >= params.min_items,
+            detail=f"{scores.num_items} items, minimum {params.min_items}",
         ),
-        Gate(
+        GateResult(
             name="complete",
-            passed=params.allow_partial or not score.partial,
-            detail="partial evaluation" if score.partial else "all items",
+            passed=params.allow_partial or not scores.partial,
+            detail="partial evaluation" if scores.partial else "all items",
         ),
-        Gate(
+        GateResult(
             name="above_chance",
-            passed=score.accuracy > needed,
-            detail=f"accuracy {score.accuracy:.4f}, chance {score.chance:.4f}, needed above "
-            f"{needed:.4f}",
+            passed=scores.accuracy > min_accuracy,
+            detail=f"accuracy {scores.accuracy:.4f}, random score {scores.random_score:.4f}, "
+            f"must be above {min_accuracy:.4f}",
         ),
+        _check_contamination(scores, params),
     ]
-    gates.append(_uncontaminated(score, params))
-    if champion is not None and champion.id != candidate.id:
-        gates += _against(score, champion, params)
+    if champion is not None and champion.version != candidate.version:
+        gates += _compare_with_champion(scores, champion, params)
     return gates
 
 
-def _uncontaminated(score: Evaluation, params: GateParams) -> Gate:
-    """By suite, the worst of them: a small suite must not hide behind a large one."""
-    tasks = score.record["tasks"]
-    if any(task.get("contaminated") is None for task in tasks):
-        return Gate(
-            name="uncontaminated",
-            passed=False,
-            detail="the evaluation does not say which items were trained on; evaluate again",
-        )
-    counts: dict[str, list[int]] = {}
-    for task in tasks:
-        found = counts.setdefault(task["suite"], [0, 0])
-        found[0] += task["contaminated"]
-        found[1] += task["n"]
-    suite, (contaminated, items) = max(counts.items(), key=lambda entry: entry[1][0] / entry[1][1])
-    return Gate(
+def _check_contamination(scores: EvaluationRecordSchema, params: GateParams) -> GateResult:
+    """Check the most contaminated suite, so that a large suite does not hide a small one."""
+    num_items: dict[str, int] = defaultdict(int)
+    num_contaminated: dict[str, int] = defaultdict(int)
+    for task in scores.tasks:
+        if task.num_contaminated is None:
+            return GateResult(
+                name="uncontaminated",
+                passed=False,
+                detail="the evaluation record does not count contaminated items; evaluate again",
+            )
+        num_items[task.suite] += task.num_items
+        num_contaminated[task.suite] += task.num_contaminated
+    suite = max(num_items, key=lambda name: num_contaminated[name] / num_items[name])
+    return GateResult(
         name="uncontaminated",
-        passed=contaminated / items <= params.max_contaminated_share,
-        detail=f"at worst {contaminated} of {items} items ({suite}) overlap with the training "
-        f"mixture, at most {params.max_contaminated_share:.1%}",
+        passed=num_contaminated[suite] / num_items[suite] <= params.max_contaminated_share,
+        detail=f"{num_contaminated[suite]} of {num_items[suite]} items of the most contaminated "
+        f"suite ({suite}) overlap with the training mixture, maximum "
+        f"{params.max_contaminated_share:.1%}",
     )
 
 
-def _against(score: Evaluation, champion: Version, params: GateParams) -> list[Gate]:
-    held = champion.evaluation
-    same = items(score.record) == items(held.record)
+def _compare_with_champion(
+    scores: EvaluationRecordSchema, champion: VersionInfo, params: GateParams
+) -> list[GateResult]:
+    is_same = item_set(scores) == item_set(champion.evaluation)
     return [
-        Gate(
+        GateResult(
             name="same_items_as_champion",
-            passed=same,
-            detail=f"version {champion.number} was scored on "
-            + ("the same items" if same else "other items: their accuracies do not compare"),
+            passed=is_same,
+            detail=f"champion version {champion.version} was evaluated on "
+            + ("the same items" if is_same else "other items, so accuracies are not comparable"),
         ),
-        Gate(
+        GateResult(
             name="better_than_champion",
-            passed=score.accuracy > held.accuracy + params.min_gain,
-            detail=f"accuracy {score.accuracy:.4f}, champion version {champion.number} has "
-            f"{held.accuracy:.4f}, gain needed above {params.min_gain}",
+            passed=scores.accuracy > champion.evaluation.accuracy + params.min_gain,
+            detail=f"accuracy {scores.accuracy:.4f}, champion version {champion.version} "
+            f"{champion.evaluation.accuracy:.4f}, gain must be above {params.min_gain}",
         ),
     ]

@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class GateParams:
-    """What a version must show before it may become champion."""
+    """Conditions that a version must meet to become champion."""
 
     min_items: int = 200
-    """Fewest evaluation items its accuracy rests on."""
+    """Minimum number of evaluation items."""
     min_standard_errors_above_chance: float = 2.0
-    """How many standard errors its accuracy must lie above chance."""
+    """Minimum distance of the accuracy from the random score, in standard errors."""
     min_gain: float = 0.0
-    """Accuracy it must have beyond the champion's."""
+    """Minimum gain in accuracy over the champion."""
     allow_partial: bool = False
-    """Whether an evaluation limited to part of its items is evidence enough."""
+    """Whether an evaluation on a part of the items is sufficient."""
     max_contaminated_share: float = 0.0
-    """Largest part of a suite's items that the training mixture may overlap with."""
+    """Maximum share of a suite's items that may overlap with the training mixture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryParams:
-    """Under which name runs are registered, and how one becomes champion."""
+    """The registered model, the folder of its artifacts, and its promotion gates."""
 
     model: str = "flan-sample"
-    """Registered model that the runs are versions of."""
+    """Registered model of which the runs become versions."""
     artifacts: str = ""
-    """Folder that keeps the weights of registered versions; empty: beside the database file, or
+    """Folder of the artifacts of registered versions; empty: beside the SQLite file, or
     .flanmoe/artifacts for a database server."""
     gates: GateParams = field(default_factory=GateParams)

@@ -1,4 +1,4 @@
-"""Opening the database: SQLite by default, PostgreSQL by URL; migrated to the newest tables."""
+"""Connection to the database: SQLite by default, PostgreSQL by URL, migrated when opened."""
 
 from __future__ import annotations
 
@@ -17,20 +17,28 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from registry.errors import Unreachable
+from registry.errors import RegistryUnreachable, UnsupportedRegistry
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 URL_VARIABLE = "FLANMOE_DATABASE_URL"
-_LOCK = 724_305_14705  # an arbitrary number that only this project's migrations lock
+_MIGRATION_LOCK = 724_305_14705  # key of a PostgreSQL advisory lock; any fixed number serves
 
 
-def database_url(root: Path) -> str:
-    """FLANMOE_DATABASE_URL, or a SQLite file in the project's state folder."""
-    return os.environ.get(URL_VARIABLE) or f"sqlite:///{root.resolve() / '.flanmoe/registry.db'}"
+def database_url(project: Path) -> str:
+    """Return FLANMOE_DATABASE_URL, or the URL of a SQLite file in the project's state folder."""
+    return os.environ.get(URL_VARIABLE) or f"sqlite:///{project.resolve() / '.flanmoe/registry.db'}"
 
 
 def open_engine(url: str) -> Engine:
-    """An engine on an up-to-date database. Raises Unreachable, without the password."""
+    """Open a database and migrate it to the newest tables.
+
+    Args:
+        url: SQLAlchemy URL. Error messages omit its password.
+
+    Raises:
+        RegistryUnreachable: the URL is invalid, or the database does not answer.
+        UnsupportedRegistry: a newer release migrated the database.
+    """
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
@@ -46,24 +54,26 @@ def open_engine(url: str) -> Engine:
         _migrate(engine)
         return engine
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise Unreachable(f"{URL_VARIABLE} is no database URL: {error}") from None
+        raise RegistryUnreachable(
+            f"{URL_VARIABLE}: not a supported database URL: {error}"
+        ) from None
     except (DBAPIError, OSError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise Unreachable(
-            f"the registry at {make_url(url).render_as_string()} cannot be used: {cause}; "
-            f"check that it runs, or unset {URL_VARIABLE} to use a SQLite file"
+        raise RegistryUnreachable(
+            f"the registry at {make_url(url).render_as_string()} cannot be opened: {cause}; "
+            f"check that the server runs, or unset {URL_VARIABLE} to use a SQLite file"
         ) from None
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """A session that commits at the end of the block, or leaves nothing."""
+    """Yield a session that commits at the end of the block and rolls back on an exception."""
     with Session(engine) as session, session.begin():
         yield session
 
 
 def _serialise_writers(engine: Engine) -> None:
-    """SQLite: take the write lock at BEGIN, so a check and the change it allows are one."""
+    """Take SQLite's write lock at BEGIN, so that gates and promotion are one atomic step."""
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -79,11 +89,21 @@ def _serialise_writers(engine: Engine) -> None:
 def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    head = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if MigrationContext.configure(connection).get_current_revision() == head:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
+            )
+        revision = MigrationContext.configure(connection).get_current_revision()
+        if revision == head:
             return
+        if revision and revision not in {script.revision for script in scripts.walk_revisions()}:
+            raise UnsupportedRegistry(
+                f"the registry at {engine.url.render_as_string()} has schema revision "
+                f"{revision!r}, newer than {head!r}, the newest that this release of flanmoe "
+                "supports; upgrade flanmoe"
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

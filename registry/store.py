@@ -1,23 +1,23 @@
-"""The registry as its users see it: register, list, show, promote, history."""
+"""The registry: register, list, show, compare by cost, promote, history."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
-from registry.comparison.frontier import frontier
-from registry.comparison.item_set import scored_on
+from registry.comparison.frontier import Frontier, compute_frontier
 from registry.errors import UnknownVersion
-from registry.gates import Gate
+from registry.gates import GateResult
+from registry.history import HistoryEntry, new_transition
 from registry.intake import Submission
 from registry.params import GateParams
 from registry.session import database_url, open_engine, transaction
-from registry.tables import Evaluation, Model, Stage, Transition, Version
+from registry.tables import EvaluationRow, ModelRow, TransitionRow, VersionRow, VersionStage
+from registry.versions import VersionInfo
 
 
 @dataclass(frozen=True)
@@ -28,133 +28,102 @@ class Registry:
     artifact_store: Path
 
     @classmethod
-    def open(cls, root: Path, artifact_folder: str = "") -> Registry:
-        """The registry of the project at `root`. Raises Unreachable."""
-        url = database_url(root)
-        return cls(open_engine(url), artifacts.store_folder(root, url, artifact_folder))
+    def open(cls, project: Path, artifact_folder: str = "") -> Registry:
+        """Open a project's registry and migrate it to the newest tables.
 
-    def register(self, model_name: str, submission: Submission) -> dict[str, Any]:
-        """Adds the run as a version; the very same result again returns the one there is."""
-        folder = artifacts.keep(submission, self.artifact_store)
+        Args:
+            project: the project's root.
+            artifact_folder: `registry.artifacts` of params.yaml.
+
+        Raises:
+            RegistryUnreachable: the database does not answer.
+            UnsupportedRegistry: a newer release migrated the database.
+        """
+        url = database_url(project)
+        return cls(open_engine(url), artifacts.artifact_store(project, url, artifact_folder))
+
+    def register(self, model_name: str, submission: Submission) -> VersionInfo:
+        """Add a run as a version; a run that is registered already returns its version."""
+        folder = artifacts.store_artifacts(submission, self.artifact_store)
         with transaction(self.engine) as session:
             model = promotion.lock_model(session, model_name, create=True)
-            found = session.scalar(
-                select(Version).where(
-                    Version.model_id == model.id, Version.digest == submission.digest
+            version = session.scalar(
+                select(VersionRow).where(
+                    VersionRow.model_id == model.id, VersionRow.digest == submission.digest
                 )
             )
-            version = found or _add(session, model, submission, folder)
-            return describe(version)
+            return VersionInfo.from_row(version or _add(session, model, submission, folder))
 
-    def versions(self, model_name: str | None = None) -> list[dict[str, Any]]:
-        """All versions, oldest first; of one model where a name is given."""
-        query = select(Version).join(Model).order_by(Model.name, Version.number)
+    def versions(self, model_name: str | None = None) -> list[VersionInfo]:
+        """Return all versions of a model, or of all models, oldest first."""
+        query = select(VersionRow).join(ModelRow).order_by(ModelRow.name, VersionRow.number)
         if model_name is not None:
-            query = query.where(Model.name == model_name)
+            query = query.where(ModelRow.name == model_name)
         with transaction(self.engine) as session:
-            return [describe(version) for version in session.scalars(query)]
+            return [VersionInfo.from_row(row) for row in session.scalars(query)]
 
-    def show(self, model_name: str, number: int) -> dict[str, Any]:
-        """A version with its whole run and evaluation records. Raises UnknownVersion."""
+    def show(self, model_name: str, number: int) -> VersionInfo:
+        """Return a version.
+
+        Raises:
+            UnknownVersion: the model or version does not exist.
+        """
         with transaction(self.engine) as session:
-            version = promotion.find(session, model_name, number)
-            return {**describe(version), "evaluation": version.evaluation.record}
+            return VersionInfo.from_row(promotion.find_version(session, model_name, number))
 
-    def champion(self, model_name: str) -> dict[str, Any]:
-        """The champion of a model. Raises UnknownVersion when it has none."""
+    def champion(self, model_name: str) -> VersionInfo:
+        """Return the champion of a model.
+
+        Raises:
+            UnknownVersion: the model has no champion.
+        """
         for version in self.versions(model_name):
-            if version["stage"] == Stage.CHAMPION:
+            if version.is_champion:
                 return version
         raise UnknownVersion(
             f"model {model_name!r} has no champion; `flanmoe run` trains and promotes one"
         )
 
-    def frontier(self, model_name: str, cost: str) -> dict[str, Any]:
-        """Accuracy against a cost of COSTS; see registry.comparison.frontier."""
-        return frontier(self.versions(model_name), cost)
+    def frontier(self, model_name: str, cost: str) -> Frontier:
+        """Compute the Pareto frontier of accuracy against a cost of COSTS."""
+        return compute_frontier(self.versions(model_name), cost)
 
     def promote(
         self, model_name: str, number: int, gates: GateParams, *, actor: str, override: str = ""
-    ) -> list[Gate]:
-        """Makes a version the champion. Raises GateFailed unless a reason to override is given."""
+    ) -> list[GateResult]:
+        """Make a version champion; see `promotion.promote_version`."""
         with transaction(self.engine) as session:
-            return promotion.promote(
+            return promotion.promote_version(
                 session, model_name, number, gates, actor=actor, override=override
             )
 
     def promote_best(
         self, model_name: str, numbers: list[int], gates: GateParams, *, actor: str
-    ) -> promotion.Decision:
-        """Makes the best of these versions champion, if the gates let it."""
+    ) -> promotion.PromotionDecision:
+        """Make the best of these versions champion if it passes the gates."""
         with transaction(self.engine) as session:
             return promotion.promote_best(session, model_name, numbers, gates, actor=actor)
 
-    def history(self, model_name: str | None = None) -> list[dict[str, Any]]:
-        """Every change of stage, oldest first."""
-        query = select(Transition).join(Version).join(Model).order_by(Transition.id)
+    def history(self, model_name: str | None = None) -> list[HistoryEntry]:
+        """Return every change of stage of a model, or of all models, oldest first."""
+        query = select(TransitionRow).join(VersionRow).join(ModelRow).order_by(TransitionRow.id)
         if model_name is not None:
-            query = query.where(Model.name == model_name)
+            query = query.where(ModelRow.name == model_name)
         with transaction(self.engine) as session:
-            return [
-                {
-                    "model": t.version.model.name,
-                    "version": t.version.number,
-                    "name": t.version.name,
-                    "from": t.from_stage,
-                    "to": t.to_stage,
-                    "at": t.at.isoformat(),
-                    "actor": t.actor,
-                    "reason": t.reason,
-                    "evidence": t.evidence,
-                }
-                for t in session.scalars(query)
-            ]
+            return [HistoryEntry.from_row(row) for row in session.scalars(query)]
 
 
-def describe(version: Version) -> dict[str, Any]:
-    """A version as plain data: what `flanmoe registry list --json` prints."""
-    score = version.evaluation
-    return {
-        "model": version.model.name,
-        "version": version.number,
-        "name": version.name,
-        "stage": version.stage,
-        "tuned": version.tuned,
-        "total_parameters": version.total_parameters,
-        "active_parameters": version.active_parameters,
-        "flops_per_token": version.flops_per_token,
-        "training_flops": version.training_flops,
-        "training_seconds": version.training_seconds,
-        "accuracy": score.accuracy,
-        "error": score.error,
-        "chance": score.chance,
-        "normalised": score.normalised,
-        "partial": score.partial,
-        "items": score.items,
-        "contaminated": score.record.get("contaminated"),
-        "scored_on": scored_on(score.record),
-        "flops_per_item": score.record.get("flops_per_item"),
-        "seconds_per_item": score.record.get("seconds_per_item"),
-        "tasks": [
-            {key: task.get(key, task["task"]) for key in ("task", "suite", "unit")}
-            for task in score.record["tasks"]
-        ],
-        "data_warnings": score.record.get("data_warnings", []),
-        "created_at": version.created_at.isoformat(),
-        "artifact": version.artifact,
-        "run_record": version.run_record,
-    }
-
-
-def _add(session: Session, model: Model, submission: Submission, folder: Path) -> Version:
-    newest = session.scalar(select(func.max(Version.number)).where(Version.model_id == model.id))
-    run, scores = submission.run, submission.evaluation
-    version = Version(
+def _add(session: Session, model: ModelRow, submission: Submission, folder: Path) -> VersionRow:
+    last_number = session.scalar(
+        select(func.max(VersionRow.number)).where(VersionRow.model_id == model.id)
+    )
+    run, evaluation = submission.run, submission.evaluation
+    version = VersionRow(
         model=model,
-        number=(newest or 0) + 1,
+        number=(last_number or 0) + 1,
         name=run.name,
         digest=submission.digest,
-        stage=Stage.CANDIDATE,
+        stage=VersionStage.CANDIDATE,
         tuned=run.tuned,
         total_parameters=run.total_parameters,
         active_parameters=run.active_parameters,
@@ -163,17 +132,28 @@ def _add(session: Session, model: Model, submission: Submission, folder: Path) -
         training_seconds=run.training_seconds,
         run_record=run.model_dump(mode="json"),
         artifact=str(folder),
-        evaluation=Evaluation(
-            accuracy=scores.accuracy,
-            error=scores.error,
-            chance=scores.chance,
-            normalised=scores.normalised,
-            partial=scores.partial,
-            items=scores.items,
-            record=scores.model_dump(mode="json"),
+        evaluation=EvaluationRow(
+            accuracy=evaluation.accuracy,
+            standard_error=evaluation.standard_error,
+            random_score=evaluation.random_score,
+            normalised=evaluation.normalised,
+            partial=evaluation.partial,
+            num_items=evaluation.num_items,
+            record={
+                **evaluation.model_dump(mode="json"),
+                "seconds_per_item": submission.seconds_per_item,
+            },
         ),
     )
     session.add(version)
     session.flush()
-    session.add(promotion.transition(version, None, Stage.CANDIDATE, "registry", "registered", []))
+    session.add(
+        new_transition(
+            version,
+            VersionStage.CANDIDATE,
+            from_stage=None,
+            actor="registry",
+            reason="registered",
+        )
+    )
     return version

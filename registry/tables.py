@@ -1,4 +1,4 @@
-"""The tables: models, their versions, evaluations, and every change of stage."""
+"""Database tables: models, their versions, evaluations, and every change of stage."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.schema import UniqueConstraint
 
 
-class Stage(StrEnum):
-    """Where a version stands. A model has at most one champion."""
+class VersionStage(StrEnum):
+    """Stage of a version. A model has at most one champion."""
 
     CANDIDATE = "candidate"
     CHAMPION = "champion"
     ARCHIVED = "archived"
 
 
-def now() -> datetime:
-    """The time, in UTC."""
+def utc_now() -> datetime:
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
-class Base(DeclarativeBase):
+class RegistryBase(DeclarativeBase):
     """Base of the mapped classes."""
 
 
-class Model(Base):
-    """A name under which versions compete."""
+class ModelRow(RegistryBase):
+    """A registered model: a name with numbered versions."""
 
     __tablename__ = "models"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    versions: Mapped[list[Version]] = relationship(back_populates="model")
+    versions: Mapped[list[VersionRow]] = relationship(back_populates="model")
 
 
-class Version(Base):
-    """One trained and evaluated run. `digest` makes registering it again a no-op."""
+class VersionRow(RegistryBase):
+    """A trained and evaluated run. `digest` makes a second registration of it a no-op."""
 
     __tablename__ = "versions"
     __table_args__ = (
         UniqueConstraint("model_id", "number"),
         UniqueConstraint("model_id", "digest"),
-        # The database itself refuses a second champion, whoever asks.
+        # The database rejects a second champion, whichever client writes it.
         Index(
             "one_champion",
             "model_id",
@@ -59,9 +59,9 @@ class Version(Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"))
     number: Mapped[int]
     name: Mapped[str] = mapped_column(String(200))
-    """The run's name in params.yaml."""
+    """Name of the run in params.yaml."""
     digest: Mapped[str] = mapped_column(String(64))
-    stage: Mapped[str] = mapped_column(String(20), default=Stage.CANDIDATE)
+    stage: Mapped[str] = mapped_column(String(20), default=VersionStage.CANDIDATE)
     tuned: Mapped[bool]
     total_parameters: Mapped[int] = mapped_column(BigInteger)
     active_parameters: Mapped[int] = mapped_column(BigInteger)
@@ -71,33 +71,37 @@ class Version(Base):
     run_record: Mapped[dict[str, Any]] = mapped_column(JSON)
     artifact: Mapped[str] = mapped_column(String(1000))
     """Folder with weights/, tokenizer/ and the records."""
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
-    model: Mapped[Model] = relationship(back_populates="versions")
-    evaluation: Mapped[Evaluation] = relationship(back_populates="version")
-    transitions: Mapped[list[Transition]] = relationship(
-        back_populates="version", order_by="Transition.id"
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
+    model: Mapped[ModelRow] = relationship(back_populates="versions")
+    evaluation: Mapped[EvaluationRow] = relationship(back_populates="version")
+    transitions: Mapped[list[TransitionRow]] = relationship(
+        back_populates="version", order_by="TransitionRow.id"
     )
 
 
-class Evaluation(Base):
-    """The scores of a version and the record they come from."""
+class EvaluationRow(RegistryBase):
+    """The scores of a version, and the evaluation record that they are part of.
+
+    Three columns have other names than the record's fields, as release 0.1.0 created them.
+    """
 
     __tablename__ = "evaluations"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), unique=True)
     accuracy: Mapped[float] = mapped_column(Float)
-    error: Mapped[float] = mapped_column(Float)
-    chance: Mapped[float] = mapped_column(Float)
+    standard_error: Mapped[float] = mapped_column("error", Float)
+    random_score: Mapped[float] = mapped_column("chance", Float)
     normalised: Mapped[float] = mapped_column(Float)
     partial: Mapped[bool]
-    items: Mapped[int]
+    num_items: Mapped[int] = mapped_column("items")
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
-    version: Mapped[Version] = relationship(back_populates="evaluation")
+    """The evaluation record, with the measured `seconds_per_item`."""
+    version: Mapped[VersionRow] = relationship(back_populates="evaluation")
 
 
-class Transition(Base):
-    """A change of stage: when, by whom, why, and on what evidence."""
+class TransitionRow(RegistryBase):
+    """A change of stage: time, actor, reason, and the gates' results as evidence."""
 
     __tablename__ = "transitions"
 
@@ -105,8 +109,8 @@ class Transition(Base):
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
     from_stage: Mapped[str | None] = mapped_column(String(20))
     to_stage: Mapped[str] = mapped_column(String(20))
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
     actor: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(String(2000))
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
-    version: Mapped[Version] = relationship(back_populates="transitions")
+    version: Mapped[VersionRow] = relationship(back_populates="transitions")

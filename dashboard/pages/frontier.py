@@ -1,66 +1,79 @@
-"""Equal compute: which versions no other beats on both accuracy and cost, and how sure that is."""
+"""Pareto frontier of accuracy and cost, and each MoE with its dense counterpart."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from registry.comparison.frontier import COSTS, RESAMPLES
+from registry.comparison.frontier import COSTS, NUM_FRONTIER_RESAMPLES, DensePartner, Frontier
 from registry.store import Registry
 
 
 def show(registry: Registry, model: str) -> None:
-    """Chart with the Pareto front, its uncertainty, and MoE beside its dense twin."""
-    cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name][0])
-    found = registry.frontier(model, cost)
-    for left in found["left_out"]:
-        st.caption(f"{left['name']} is left out: {left['reason']}.")
-    if not found["points"]:
+    """Show the frontier with its uncertainty, and the dense counterparts."""
+    cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name].title)
+    pareto = registry.frontier(model, cost)
+    for version in pareto.excluded:
+        st.caption(f"{version.name} is excluded: {version.reason}.")
+    if not pareto.points:
         return
-    frame = pd.DataFrame(found["points"])
-    for column in ("accuracy", "error", "probability"):
+    _show_points(pareto)
+    st.subheader("MoE and the dense version closest in cost")
+    _show_dense_partners(pareto.dense_partners)
+
+
+def _show_points(pareto: Frontier) -> None:
+    frame = pd.DataFrame([asdict(point) for point in pareto.points])
+    for column in ("accuracy", "standard_error", "probability"):
         frame[column] *= 100
     if frame["partial"].any():
-        st.caption("**Partial**: scored on a part of the suites' items.")
-    st.altair_chart(charts.accuracy_against_cost(frame, found["unit"]))
-    how = (
-        "drawing the same items anew for all"
-        if found["paired"]
-        else "each version's standard error alone, as not all answers were kept"
+        st.caption("**Partial**: evaluated on a part of the suites' items.")
+    st.altair_chart(charts.accuracy_against_cost(frame, pareto.unit))
+    method = (
+        "the same items for all versions"
+        if pareto.paired
+        else "from each version's standard error, as some answers are not stored"
     )
     st.caption(
-        "The line is the Pareto front: no other version is as cheap and as good. Strong points are "
-        f"on it in most of {RESAMPLES:,} redraws ({how})."
+        "The line is the Pareto frontier: no other version is at least as cheap and at least as "
+        "accurate. The opacity of a point is its probability of being on the frontier, from "
+        f"{NUM_FRONTIER_RESAMPLES:,} bootstrap resamples ({method})."
     )
     st.dataframe(
         frame,
         hide_index=True,
-        column_order=("version", "name", "kind", "cost", "accuracy", "error", "on_front",
-                      "probability"),
+        column_order=("version", "name", "kind", "cost", "accuracy", "standard_error",
+                      "on_frontier", "probability"),
         column_config={
-            "cost": st.column_config.NumberColumn(found["unit"], format="%.4g"),
+            "cost": st.column_config.NumberColumn(pareto.unit, format="%.4g"),
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
-            "error": st.column_config.NumberColumn("± %", format="%.1f"),
-            "on_front": st.column_config.CheckboxColumn("on the front"),
+            "standard_error": st.column_config.NumberColumn("± %", format="%.1f"),
+            "on_frontier": st.column_config.CheckboxColumn("on the frontier"),
             "probability": st.column_config.NumberColumn("probability %", format="%.0f"),
         },
     )  # fmt: skip
-    st.subheader("MoE beside the dense version nearest in cost")
-    if not found["twins"]:
-        st.caption("No MoE has a dense version of the same tuning here.")
+
+
+def _show_dense_partners(partners: Sequence[DensePartner]) -> None:
+    if not partners:
+        st.caption("No MoE version has a dense version of the same tuning.")
         return
-    twins = pd.DataFrame(found["twins"])
+    frame = pd.DataFrame([asdict(partner) for partner in partners])
     for column in ("difference", "low", "high"):
-        twins[column] *= 100
+        frame[column] *= 100
     st.dataframe(
-        twins,
+        frame,
         hide_index=True,
         column_config={
+            "moe": st.column_config.TextColumn("MoE"),
             "cost_ratio": st.column_config.NumberColumn("cost, MoE ÷ dense", format="%.3f"),
             "equal_cost": st.column_config.CheckboxColumn("equal cost", help="Within 10 %."),
             "difference": st.column_config.NumberColumn("MoE − dense, points", format="%+.1f"),
-            "low": st.column_config.NumberColumn("from (95 %)", format="%+.1f"),
-            "high": st.column_config.NumberColumn("to", format="%+.1f"),
+            "low": st.column_config.NumberColumn("95 % interval, low", format="%+.1f"),
+            "high": st.column_config.NumberColumn("95 % interval, high", format="%+.1f"),
         },
     )

@@ -1,48 +1,55 @@
-"""Training: the runs that go on now, followed live, and the curves of those that have ended."""
+"""Training: progress of the runs in progress, and training curves."""
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import charts
 from dashboard.queries import training_logs
 
-EVERY_SECONDS = 3.0
-SHOWN = 4
-"""Of the runs that have ended, the last so many are drawn at first."""
+REFRESH_SECONDS = 3.0
+NUM_DEFAULT_RUNS = 4
+"""Number of finished runs that are plotted by default."""
+METRICS = (
+    "loss", "validation_loss", "grad_norm", "lr", "tokens_per_second", "mfu", "max_expert_load",
+)  # fmt: skip
 
 
-@st.fragment(run_every=EVERY_SECONDS)
+@st.fragment(run_every=REFRESH_SECONDS)
 def show() -> None:
-    """Redraws itself while the page is open."""
+    """Show progress and curves; the fragment refreshes itself while the page is open."""
     logs = training_logs()
     if logs.empty:
-        st.caption("No run has been trained here yet: start one with `flanmoe run`.")
+        st.caption("No run has been trained yet; `flanmoe run` starts one.")
         return
     running = logs[logs["running"]]
     for name, run in running.groupby("run"):
-        last = run.iloc[-1]
-        st.progress(
-            min(1.0, last["step"] / max(last["steps"], 1)),
-            text=f"**{name}** step {last['step']:,} of {last['steps']:,}",
-        )
-        columns = st.columns(4)
-        columns[0].metric("Loss", f"{last['loss']:.3f}")
-        columns[1].metric("Target tokens a second", f"{last['tokens_per_second']:,.0f}")
-        known = last["mfu"] is not None and last["mfu"] == last["mfu"]
-        columns[2].metric("MFU", f"{last['mfu']:.0%}" if known else "–")
-        load = last["largest_load"]
-        columns[3].metric("Busiest expert", f"{load:.2f} ×" if load == load and load else "–")
-        for warning in last["warnings"] or []:
-            st.warning(warning)
-    latest = logs.groupby("run")["time"].max().sort_values(ascending=False).index
-    going_on = latest[latest.isin(running["run"])]
-    first = latest[:SHOWN] if going_on.empty else going_on
-    runs = st.multiselect("Runs", latest, default=first, key="runs")
-    chosen = st.selectbox("Value", ["loss", "validation_loss", "grad_norm", "lr",
-                                    "tokens_per_second", "mfu", "largest_load"])  # fmt: skip
-    shown = logs[logs["run"].isin(runs)].dropna(subset=[chosen])
-    if shown.empty:
-        st.caption(f"None of these runs has a {chosen}.")
+        _show_progress(str(name), run.iloc[-1])
+    newest_first = logs.groupby("run")["time"].max().sort_values(ascending=False).index
+    in_progress = newest_first[newest_first.isin(running["run"])]
+    default = newest_first[:NUM_DEFAULT_RUNS] if in_progress.empty else in_progress
+    runs = st.multiselect("Runs", newest_first, default=default, key="runs")
+    metric = st.selectbox("Metric", METRICS)
+    rows = logs[logs["run"].isin(runs)].dropna(subset=[metric])
+    if rows.empty:
+        st.caption(f"None of these runs has logged {metric}.")
     else:
-        st.altair_chart(charts.curves(shown, chosen))
+        st.altair_chart(charts.curves(rows, metric))
+
+
+def _show_progress(name: str, line: pd.Series) -> None:
+    """Show the last log line of a run in progress."""
+    st.progress(
+        min(1.0, line["step"] / max(line["steps"], 1)),
+        text=f"**{name}** step {line['step']:,} of {line['steps']:,}",
+    )
+    columns = st.columns(4)
+    columns[0].metric("Loss", f"{line['loss']:.3f}")
+    columns[1].metric("Target tokens per second", f"{line['tokens_per_second']:,.0f}")
+    columns[2].metric("MFU", "–" if pd.isna(line["mfu"]) else f"{line['mfu']:.0%}")
+    load = line["max_expert_load"]
+    has_load = not pd.isna(load) and load > 0
+    columns[3].metric("Max expert load", f"{load:.2f} ×" if has_load else "–")
+    for warning in line["warnings"] or []:
+        st.warning(warning)

@@ -68,7 +68,7 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     record = info.run_record
     console.print(
         f"\ncommit {record.git_commit}, data {record.data_version}, seed {record.seed}, "
-        f"preset {record.preset}, validation loss {record.losses['validation_loss']}\n",
+        f"preset {record.preset}, validation loss {record.losses.get('validation_loss', 'none')}\n",
         highlight=False,
     )
     table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised"])

@@ -1,225 +1,340 @@
-"""A against B: by task and suite, with what each of them costs."""
+"""Comparison of two evaluations: scores by task and suite, and the compute of each model."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from registry.comparison import paired_tests as paired
-from registry.comparison.paired_tests import Floats, Stratum
-from registry.comparison.results import Result
+from registry.comparison.intervals import Floats, Stratum
+from registry.comparison.results import EvaluationResult
+from registry.comparison.verdicts import Contrast, PairedOutcome, judge
 from registry.errors import NotComparable
+from registry.schemas import TaskScoreSchema
 
-SAME = ("version", "file_sha256", "metric", "answer", "shots", "max_new_tokens", "n")
-"""What two records of a task have to agree on."""
+MUST_MATCH = (
+    "version",
+    "file_sha256",
+    "metric",
+    "answer",
+    "num_fewshot",
+    "max_new_tokens",
+    "num_items",
+)
+"""Fields of a task's record that must be equal in both evaluations."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What is asked of a comparison."""
+class ComparisonConfig:
+    """Settings of a comparison."""
 
     suites: tuple[str, ...] = ()
-    """Suites to compare; none: all that were scored."""
+    """Suites to compare; empty: all that were evaluated."""
     margin: float = 0.01
-    """How much worse is still "not worse", as a share of the maximum score."""
+    """Non-inferiority margin, as a share of the maximum score: a smaller loss is "not worse"."""
     alpha: float = 0.05
     """Probability of a wrong verdict among all tasks, and among all suites."""
     clean: bool = False
-    """Only items that neither model's training mixture overlaps with."""
+    """Whether to exclude items that overlap with either model's training mixture."""
 
 
-def compare(a: Result, b: Result, terms: Terms) -> dict[str, Any]:
-    """Plain data, as `flanmoe compare --json` prints it; differences are A minus B.
+@dataclass(frozen=True, kw_only=True)
+class ComparedModel:
+    """One side of a comparison."""
 
-    Raises NotComparable, naming what differs, unless both answered the same items, asked alike.
+    label: str
+    name: str
+    preset: str
+    weights_sha256: str
+    partial: bool
+
+    @classmethod
+    def from_result(cls, result: EvaluationResult) -> ComparedModel:
+        """Describe an evaluated model."""
+        return cls(
+            label=result.label,
+            name=result.run.name,
+            preset=result.run.preset,
+            weights_sha256=result.run.weights_sha256,
+            partial=result.evaluation.partial,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostComparison:
+    """Compute of both models, in FLOPs."""
+
+    a: float
+    b: float
+
+    @property
+    def ratio(self) -> float | None:
+        """A's cost relative to B's; None if B's is 0."""
+        return self.a / self.b if self.b else None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the costs as JSON values."""
+        return {"a": self.a, "b": self.b, "ratio": self.ratio}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """Scores of both models on one task."""
+
+    task: str
+    suite: str
+    num_items: int
+    score_a: float
+    score_b: float
+    outcome: PairedOutcome
+
+    @property
+    def title(self) -> str:
+        """Name of the task."""
+        return self.task
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores and the outcome as one JSON object."""
+        return _merge_outcome(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteComparison:
+    """Average scores of both models on the tasks of one suite."""
+
+    suite: str
+    num_tasks: int
+    num_items: int
+    partial: bool
+    score_a: float
+    score_b: float
+    outcome: PairedOutcome
+
+    @property
+    def title(self) -> str:
+        """Name of the suite, marked if it is partial."""
+        return self.suite + (" (partial)" if self.partial else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores and the outcome as one JSON object."""
+        return _merge_outcome(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Model A compared with model B; differences are A minus B."""
+
+    a: ComparedModel
+    b: ComparedModel
+    costs: dict[str, CostComparison]
+    """`per_token`, `per_item` and `training`."""
+    config: ComparisonConfig
+    suites: tuple[SuiteComparison, ...]
+    tasks: tuple[TaskComparison, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the comparison as JSON values."""
+        return {
+            "a": vars(self.a),
+            "b": vars(self.b),
+            "costs": {name: cost.to_dict() for name, cost in self.costs.items()},
+            "margin": self.config.margin,
+            "alpha": self.config.alpha,
+            "clean": self.config.clean,
+            "suites": [suite.to_dict() for suite in self.suites],
+            "tasks": [task.to_dict() for task in self.tasks],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PairedScores:
+    """Scores of both models on the same items of one task, float [N] each."""
+
+    a: Floats
+    b: Floats
+
+    def stratum(self, weight: float = 1.0) -> Stratum:
+        return Stratum(differences=self.a - self.b, weight=weight)
+
+
+def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) -> Comparison:
+    """Compare two evaluations with paired tests.
+
+    Args:
+        a: the model that the verdicts are about.
+        b: the model it is compared with.
+        config: suites, margin and significance level.
+
+    Raises:
+        NotComparable: the evaluations used different items, prompts or settings; the message
+            names the first difference.
     """
-    names = _common(a, b, terms)
-    scores = {name: _scores(a, b, name, terms) for name in names}
-    names = [name for name in names if len(scores[name][0])]
+    names = _common_tasks(a, b, config)
+    scores = {name: _paired_scores(a, b, name, config) for name in names}
+    names = [name for name in names if len(scores[name].a)]
     if not names:
-        raise NotComparable("no item is left without an overlap with a training mixture")
-    means = {name: [float(side.mean()) for side in scores[name]] for name in names}
-    differences = {name: scores[name][0] - scores[name][1] for name in names}
-    alone = {name: Stratum(differences=differences[name]) for name in names}
-    tasks = _judged(
-        [
-            {
-                "task": name,
-                "suite": a.tasks[name]["suite"],
-                "n": len(differences[name]),
-                **_sides(means[name]),
-                **_tested([alone[name]], binary=a.tasks[name]["metric"] != "rouge_l"),
-            }
-            for name in names
-        ],
-        [[alone[name]] for name in names],
-        terms,
-    )
-    by_suite: dict[str, list[str]] = defaultdict(list)
+        raise NotComparable(
+            f"{a.label} and {b.label}: every item overlaps with a training mixture, so nothing "
+            "remains to compare; compare without --clean"
+        )
+    tasks_by_suite: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        by_suite[a.tasks[name]["suite"]].append(name)
-    weights = {n: w for members in by_suite.values() for n, w in _weights(a, members).items()}
-    weighed = [
-        [Stratum(differences=differences[name], weight=weights[name]) for name in members]
-        for members in by_suite.values()
-    ]
-    suites = _judged(
-        [
-            {
-                "suite": suite,
-                "tasks": len(members),
-                "n": sum(len(differences[name]) for name in members),
-                "partial": _suite(a, suite)["partial"],
-                **_sides(np.sum([weights[n] * np.array(means[n]) for n in members], axis=0)),
-                **_tested(strata_of, binary=False),
-            }
-            for (suite, members), strata_of in zip(by_suite.items(), weighed, strict=True)
-        ],
-        weighed,
-        terms,
+        tasks_by_suite[a.tasks[name].suite].append(name)
+    return Comparison(
+        a=ComparedModel.from_result(a),
+        b=ComparedModel.from_result(b),
+        costs=_compare_costs(a, b),
+        config=config,
+        suites=_compare_suites(a, tasks_by_suite, scores, config),
+        tasks=_compare_tasks(a, names, scores, config),
     )
-    return {
-        "a": _described(a),
-        "b": _described(b),
-        "compute": _compute(a, b),
-        "margin": terms.margin,
-        "alpha": terms.alpha,
-        "clean": terms.clean,
-        "suites": suites,
-        "tasks": tasks,
+
+
+def _compare_tasks(
+    a: EvaluationResult,
+    names: Sequence[str],
+    scores: dict[str, _PairedScores],
+    config: ComparisonConfig,
+) -> tuple[TaskComparison, ...]:
+    contrasts = [
+        Contrast(
+            strata=(scores[name].stratum(),),
+            test="permutation" if a.tasks[name].metric == "rouge_l" else "mcnemar",
+        )
+        for name in names
+    ]
+    outcomes = judge(contrasts, margin=config.margin, alpha=config.alpha)
+    return tuple(
+        TaskComparison(
+            task=name,
+            suite=a.tasks[name].suite,
+            num_items=len(scores[name].a),
+            score_a=float(scores[name].a.mean()),
+            score_b=float(scores[name].b.mean()),
+            outcome=outcome,
+        )
+        for name, outcome in zip(names, outcomes, strict=True)
+    )
+
+
+def _compare_suites(
+    a: EvaluationResult,
+    tasks_by_suite: dict[str, list[str]],
+    scores: dict[str, _PairedScores],
+    config: ComparisonConfig,
+) -> tuple[SuiteComparison, ...]:
+    weights = {
+        name: weight
+        for suite, names in tasks_by_suite.items()
+        for name, weight in _weights_in_suite(a, suite, names).items()
     }
+    contrasts = [
+        Contrast(
+            strata=tuple(scores[name].stratum(weights[name]) for name in names), test="permutation"
+        )
+        for names in tasks_by_suite.values()
+    ]
+    outcomes = judge(contrasts, margin=config.margin, alpha=config.alpha)
+    return tuple(
+        SuiteComparison(
+            suite=suite,
+            num_tasks=len(names),
+            num_items=sum(len(scores[name].a) for name in names),
+            partial=a.suites[suite].partial,
+            score_a=sum(weights[name] * float(scores[name].a.mean()) for name in names),
+            score_b=sum(weights[name] * float(scores[name].b.mean()) for name in names),
+            outcome=outcome,
+        )
+        for (suite, names), outcome in zip(tasks_by_suite.items(), outcomes, strict=True)
+    )
 
 
-def _common(a: Result, b: Result, terms: Terms) -> list[str]:
-    """Tasks to compare, in A's order."""
-    for suite in terms.suites:
+def _common_tasks(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) -> list[str]:
+    """Return the tasks to compare, in A's order, after checking that both were evaluated alike."""
+    for suite in config.suites:
         for result in (a, b):
-            scored = [s["suite"] for s in result.evaluation["suites"]]
-            if suite not in scored:
+            if suite not in result.suites:
                 raise NotComparable(
-                    f"{result.label} was not scored on {suite!r}; it has {', '.join(scored)}"
+                    f"{result.label} was not evaluated on {suite!r}; its suites are "
+                    f"{', '.join(result.suites)}"
                 )
 
-    def chosen(result: Result) -> list[str]:
-        tasks = result.evaluation["tasks"]
-        return [t["task"] for t in tasks if not terms.suites or t["suite"] in terms.suites]
+    def selected(result: EvaluationResult) -> list[TaskScoreSchema]:
+        tasks = result.evaluation.tasks
+        return [task for task in tasks if not config.suites or task.suite in config.suites]
 
-    ours, theirs = chosen(a), chosen(b)
-    differing = [f"{name}: only {a.label} has it" for name in ours if name not in theirs]
-    differing += [f"{name}: only {b.label} has it" for name in theirs if name not in ours]
-    for name in ours:
-        if name in theirs:
-            differing += _differences(a, b, name)
-    if differing:
-        more = f" ({len(differing)} such)" if len(differing) > 1 else ""
+    names_a, names_b = ([task.task for task in selected(result)] for result in (a, b))
+    differences = [f"{name}: only in {a.label}" for name in names_a if name not in names_b]
+    differences += [f"{name}: only in {b.label}" for name in names_b if name not in names_a]
+    for name in names_a:
+        if name in names_b:
+            difference = _first_difference(a, b, name)
+            differences += [difference] if difference else []
+    if differences:
+        count = f" ({len(differences)} tasks differ)" if len(differences) > 1 else ""
         raise NotComparable(
-            f"{a.label} and {b.label} were not asked the same: {differing[0]}{more}; evaluate both "
-            "with the same params, or name a suite that is the same with --suite"
+            f"{a.label} and {b.label} were not evaluated alike: {differences[0]}{count}; evaluate "
+            "both with the same params, or select a common suite with --suite"
         )
-    return ours
+    return names_a
 
 
-def _differences(a: Result, b: Result, name: str) -> list[str]:
-    for key in SAME:
-        ours, theirs = a.tasks[name].get(key), b.tasks[name].get(key)
-        if ours != theirs:
-            return [f"{name}: {key} is {ours!r} and {theirs!r}"]
-    for column, what in (("id", "items"), ("prompt_sha256", "prompts")):
-        pairs = zip(a.samples[name][column], b.samples[name][column], strict=True)
-        unlike = [i for i, (x, y) in enumerate(pairs) if x != y]
-        if unlike:
-            return [
-                f"{name}: {len(unlike)} of {len(a.samples[name]['id'])} {what} differ, first "
-                f"{a.samples[name]['id'][unlike[0]]!r}"
-            ]
-    return []
+def _first_difference(a: EvaluationResult, b: EvaluationResult, name: str) -> str:
+    """Describe the first difference between two evaluations of a task; empty without one."""
+    for field in MUST_MATCH:
+        value_a, value_b = getattr(a.tasks[name], field), getattr(b.tasks[name], field)
+        if value_a != value_b:
+            return f"{name}: {field} is {value_a!r} and {value_b!r}"
+    items_a, items_b = a.item_scores[name], b.item_scores[name]
+    for column, noun in (("ids", "items"), ("prompt_sha256", "prompts")):
+        pairs = zip(getattr(items_a, column), getattr(items_b, column), strict=True)
+        differing = [i for i, (value_a, value_b) in enumerate(pairs) if value_a != value_b]
+        if differing:
+            return (
+                f"{name}: {len(differing)} of {len(items_a.ids)} {noun} differ, first "
+                f"{items_a.ids[differing[0]]!r}"
+            )
+    return ""
 
 
-def _scores(a: Result, b: Result, name: str, terms: Terms) -> tuple[Floats, Floats]:
-    """Scores of both on the items of a task that count."""
-    ours, theirs = (np.array(r.samples[name]["score"], dtype=float) for r in (a, b))
-    if terms.clean:
-        seen = np.array([r.samples[name]["contaminated"] for r in (a, b)], dtype=bool).any(0)
-        ours, theirs = ours[~seen], theirs[~seen]
-    return ours, theirs
+def _paired_scores(
+    a: EvaluationResult, b: EvaluationResult, name: str, config: ComparisonConfig
+) -> _PairedScores:
+    items_a, items_b = a.item_scores[name], b.item_scores[name]
+    scores_a, scores_b = (np.array(items.scores, dtype=float) for items in (items_a, items_b))
+    if config.clean:
+        contaminated = np.array([items_a.contaminated, items_b.contaminated], dtype=bool).any(0)
+        scores_a, scores_b = scores_a[~contaminated], scores_b[~contaminated]
+    return _PairedScores(a=scores_a, b=scores_b)
 
 
-def _weights(a: Result, members: Sequence[str]) -> dict[str, float]:
-    """Task -> its share of the suite's average: every unit counts the same."""
+def _weights_in_suite(a: EvaluationResult, suite: str, names: Sequence[str]) -> dict[str, float]:
+    """Return each task's share of the suite's average.
+
+    If tasks are missing, as every item of theirs is excluded, the other tasks of their unit take
+    over their share; if a unit is missing, all other units do.
+    """
+    tasks = [task for task in a.evaluation.tasks if task.suite == suite]
+    if len(names) == len(tasks):
+        return {task.task: task.weight_in_suite for task in tasks}
     units: dict[str, list[str]] = defaultdict(list)
-    for name in members:
-        units[a.tasks[name]["unit"]].append(name)
+    for name in names:
+        units[a.tasks[name].unit].append(name)
     return {name: 1 / len(units) / len(unit) for unit in units.values() for name in unit}
 
 
-def _sides(scores: Iterable[float]) -> dict[str, float]:
-    return dict(zip(("a", "b"), map(float, scores), strict=True))
-
-
-def _tested(strata: Sequence[Stratum], *, binary: bool) -> dict[str, Any]:
-    p_value = paired.mcnemar(strata[0].differences) if binary else paired.permutation(strata)
+def _compare_costs(a: EvaluationResult, b: EvaluationResult) -> dict[str, CostComparison]:
     return {
-        "difference": paired.difference(strata),
-        "test": "mcnemar" if binary else "permutation",
-        "p_value": p_value,
+        "per_token": CostComparison(a=a.run.flops_per_token, b=b.run.flops_per_token),
+        "per_item": CostComparison(a=a.evaluation.flops_per_item, b=b.evaluation.flops_per_item),
+        "training": CostComparison(a=a.run.training_flops, b=b.run.training_flops),
     }
 
 
-def _judged(
-    rows: list[dict[str, Any]], strata: Sequence[Sequence[Stratum]], terms: Terms
-) -> list[dict[str, Any]]:
-    """Adds to each row what the other rows have a say in: corrections for their number."""
-    corrected = paired.holm([row["p_value"] for row in rows])
-    alpha = terms.alpha / len(rows)
-    for row, p_value, of_row in zip(rows, corrected, strata, strict=True):
-        resampled = paired.bootstrap(of_row)
-        low, high = paired.interval(resampled, 1 - terms.alpha)
-        row["low"], row["high"], row["p_corrected"] = low, high, p_value
-        surely = paired.interval(resampled, 1 - alpha)[0]
-        if len(of_row) == 1:
-            surely = min(surely, -paired.unseen_loss(of_row[0].differences, alpha / 2))
-        row["verdict"] = paired.verdict(
-            difference=row["difference"],
-            p_value=p_value,
-            low=surely,
-            margin=terms.margin,
-            alpha=terms.alpha,
-        )
-        row["items_needed"] = None
-        if row["verdict"] == "undecided" and len(of_row) == 1:
-            row["items_needed"] = paired.items_needed(
-                of_row[0].differences, margin=terms.margin, alpha=alpha
-            )
-    return rows
-
-
-def _suite(result: Result, name: str) -> dict[str, Any]:
-    return next(suite for suite in result.evaluation["suites"] if suite["suite"] == name)
-
-
-def _described(result: Result) -> dict[str, Any]:
-    run, evaluation = result.run, result.evaluation
-    return {
-        "label": result.label,
-        "name": run["name"],
-        "preset": run["preset"],
-        "weights_sha256": run["weights_sha256"],
-        "partial": evaluation["partial"],
-    }
-
-
-def _compute(a: Result, b: Result) -> dict[str, dict[str, float | None]]:
-    """What each costs, in FLOPs, and A's share of B's."""
-    costs = {
-        "per_token": (a.run["flops_per_token"], b.run["flops_per_token"]),
-        "per_item": (a.evaluation["flops_per_item"], b.evaluation["flops_per_item"]),
-        "training": (a.run["training_flops"], b.run["training_flops"]),
-    }
-    return {
-        name: {"a": ours, "b": theirs, "ratio": ours / theirs if theirs else None}
-        for name, (ours, theirs) in costs.items()
-    }
+def _merge_outcome(row: TaskComparison | SuiteComparison) -> dict[str, Any]:
+    values = dict(vars(row))
+    outcome: PairedOutcome = values.pop("outcome")
+    return {**values, **outcome.to_dict()}

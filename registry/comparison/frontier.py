@@ -1,184 +1,293 @@
-"""Accuracy against cost: which versions no other one beats on both, and how sure is that?
+"""Pareto frontier of accuracy against cost, with its uncertainty.
 
-Only versions that were scored on the same items are put side by side: a partial score is never
-compared with a full one.
+Only versions that were evaluated on the same items are compared: a partial score is never compared
+with a complete one. Shape suffixes: R resamples, V versions, N items of a task.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from registry.comparison.intervals import Floats, percentile_interval, resample_means
 from registry.errors import UnknownCost
+from registry.schemas import TaskScoreSchema
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from registry.versions import ModelKind, VersionInfo
 
-COSTS: dict[str, tuple[str, float]] = {
-    "token": ("GFLOPs per token", 1e-9),
-    "item": ("GFLOPs per answered item", 1e-9),
-    "time": ("milliseconds per answered item", 1e3),
-    "training": ("training TFLOPs", 1e-12),
+
+@dataclass(frozen=True, kw_only=True)
+class CostUnit:
+    """Unit in which a cost is shown."""
+
+    title: str
+    factor: float
+    """Multiplier from FLOPs or seconds."""
+
+
+COSTS = {
+    "token": CostUnit(title="GFLOPs per token", factor=1e-9),
+    "item": CostUnit(title="GFLOPs per answered item", factor=1e-9),
+    "time": CostUnit(title="milliseconds per answered item", factor=1e3),
+    "training": CostUnit(title="training TFLOPs", factor=1e-12),
 }
-"""What accuracy can be held against: its unit, and the factor to it."""
+"""Costs that accuracy can be plotted against."""
 
-TWIN = 1.1
-"""Costs within this factor are called equal."""
+EQUAL_COST_FACTOR = 1.1
+"""Costs within this factor count as equal."""
 
-RESAMPLES = 2_000
-
-
-def cost(version: dict[str, Any], name: str) -> float | None:
-    """A version's cost in the unit of COSTS; None where it was not measured."""
-    if name not in COSTS:
-        raise UnknownCost(f"no cost is called {name!r}; known: {', '.join(COSTS)}")
-    value = {
-        "token": version["flops_per_token"],
-        "item": version["flops_per_item"],
-        "time": version["seconds_per_item"],
-        "training": version["training_flops"],
-    }[name]
-    return None if value is None else float(value) * COSTS[name][1]
+NUM_FRONTIER_RESAMPLES = 2_000
+CONFIDENCE = 0.95
 
 
-def frontier(versions: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """The newest versions of each run that were scored on the newest one's items, with their place.
+@dataclass(frozen=True, kw_only=True)
+class FrontierPoint:
+    """One version of the frontier."""
 
-    Of each: `cost`, `on_front` (no other is at least as good on both and better on one), and
-    `probability` of that when the items are drawn anew, the same ones for all. `twins`: each MoE
-    with the dense version nearest in cost. `left_out`: those with other items or no such cost.
+    name: str
+    version: int
+    kind: ModelKind
+    tuned: bool
+    accuracy: float
+    standard_error: float
+    partial: bool
+    cost: float
+    """In the frontier's unit."""
+    on_frontier: bool
+    """Whether no other version is at least as good in accuracy and cost, and better in one."""
+    probability: float
+    """Share of the resamples in which the version is on the frontier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DensePartner:
+    """An MoE version and the dense version of the same tuning that is closest in cost."""
+
+    moe: str
+    dense: str
+    cost_ratio: float
+    """Cost of the MoE relative to the dense version."""
+    equal_cost: bool
+    """Whether the costs are within EQUAL_COST_FACTOR."""
+    difference: float
+    """Accuracy of the MoE minus accuracy of the dense version."""
+    low: float
+    """Lower end of the 95 % interval of the difference."""
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExcludedVersion:
+    """A version that cannot be placed, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frontier:
+    """Accuracy against cost, for the newest version of each run."""
+
+    cost: str
+    """A key of COSTS."""
+    unit: str
+    excluded: tuple[ExcludedVersion, ...]
+    paired: bool
+    """Whether the same items were resampled for all versions; else each accuracy is drawn from a
+    normal distribution with its standard error."""
+    points: tuple[FrontierPoint, ...]
+    """In order of cost."""
+    dense_partners: tuple[DensePartner, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the frontier as JSON values."""
+        return asdict(self)
+
+
+def cost_of(version: VersionInfo, cost: str) -> float | None:
+    """Return a version's cost.
+
+    Args:
+        version: the version.
+        cost: a key of COSTS.
+
+    Returns:
+        The cost in the unit of COSTS; None if it was not measured.
+
+    Raises:
+        UnknownCost: `cost` is not a key of COSTS.
     """
-    newest = list({version["name"]: version for version in versions}.values())
-    last = max(newest, key=lambda version: version["version"], default=None)
-    placed, left_out = [], []
-    for version in newest:
-        found = cost(version, name)
-        if last is not None and version["scored_on"] != last["scored_on"]:
-            left_out.append({"name": version["name"], "reason": "scored on other items"})
-        elif found is None:
-            left_out.append({"name": version["name"], "reason": f"no {COSTS[name][0]} measured"})
+    if cost not in COSTS:
+        raise UnknownCost(f"unknown cost {cost!r}; expected one of {', '.join(COSTS)}")
+    value = {
+        "token": version.run_record.flops_per_token,
+        "item": version.evaluation.flops_per_item,
+        "time": version.seconds_per_item,
+        "training": version.run_record.training_flops,
+    }[cost]
+    return None if value is None else float(value) * COSTS[cost].factor
+
+
+def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
+    """Compute the Pareto frontier of the newest version of each run.
+
+    Versions that were not evaluated on the items of the newest version, or whose cost is unknown,
+    are excluded.
+
+    Args:
+        versions: versions of one registered model, oldest first.
+        cost: a key of COSTS.
+
+    Raises:
+        UnknownCost: `cost` is not a key of COSTS, and there are versions.
+    """
+    candidates = list({version.name: version for version in versions}.values())
+    newest = max(candidates, key=lambda version: version.version, default=None)
+    placed: list[tuple[float, VersionInfo]] = []
+    excluded = []
+    for version in candidates:
+        value = cost_of(version, cost)
+        if newest is not None and version.items_digest != newest.items_digest:
+            excluded.append(ExcludedVersion(name=version.name, reason="evaluated on other items"))
+        elif value is None:
+            reason = f"{COSTS[cost].title} not measured"
+            excluded.append(ExcludedVersion(name=version.name, reason=reason))
         else:
-            placed.append({**version, "cost": found})
-    about = {"cost": name, "unit": COSTS[name][0], "left_out": left_out}
+            placed.append((value, version))
     if not placed:
-        return {**about, "paired": False, "points": [], "twins": []}
-    placed.sort(key=lambda version: (version["cost"], -version["accuracy"]))
-    drawn, paired = _drawn(placed)
-    costs = np.array([version["cost"] for version in placed])
-    accuracy = np.array([[version["accuracy"] for version in placed]])
-    now = _undominated(costs, accuracy)[0]
-    probability = _undominated(costs, drawn).mean(0)
-    points = [
-        {
-            "name": version["name"],
-            "version": version["version"],
-            "kind": kind(version),
-            "tuned": version["tuned"],
-            "accuracy": version["accuracy"],
-            "error": version["error"],
-            "partial": version["partial"],
-            "cost": version["cost"],
-            "on_front": bool(now[i]),
-            "probability": float(probability[i]),
-        }
-        for i, version in enumerate(placed)
-    ]
-    return {**about, "paired": paired, "points": points, "twins": _twins(points, drawn)}
+        return Frontier(
+            cost=cost,
+            unit=COSTS[cost].title,
+            excluded=tuple(excluded),
+            paired=False,
+            points=(),
+            dense_partners=(),
+        )
+    placed.sort(key=lambda entry: (entry[0], -entry[1].evaluation.accuracy))
+    costs_V = np.array([value for value, _ in placed])
+    accuracy_1V = np.array([[version.evaluation.accuracy for _, version in placed]])
+    resampled_RV, paired = _resample_accuracies([version for _, version in placed])
+    on_frontier = _non_dominated(costs_V, accuracy_1V)[0]
+    probability = _non_dominated(costs_V, resampled_RV).mean(0)
+    points = tuple(
+        FrontierPoint(
+            name=version.name,
+            version=version.version,
+            kind=version.kind,
+            tuned=version.run_record.tuned,
+            accuracy=version.evaluation.accuracy,
+            standard_error=version.evaluation.standard_error,
+            partial=version.evaluation.partial,
+            cost=value,
+            on_frontier=bool(on_frontier[i]),
+            probability=float(probability[i]),
+        )
+        for i, (value, version) in enumerate(placed)
+    )
+    return Frontier(
+        cost=cost,
+        unit=COSTS[cost].title,
+        excluded=tuple(excluded),
+        paired=paired,
+        points=points,
+        dense_partners=_find_dense_partners(points, resampled_RV),
+    )
 
 
-def kind(version: dict[str, Any]) -> str:
-    """`MoE` or `dense`."""
-    return "MoE" if version["run_record"]["model"].get("moe") else "dense"
+def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
+    """Return, for each resample and version, whether no other version dominates it, bool [R, V].
+
+    The last axis of the arrays between is the version that may dominate.
+    """
+    as_cheap_VV = costs_V[None, :] <= costs_V[:, None]
+    cheaper_VV = costs_V[None, :] < costs_V[:, None]
+    gain_RVV = accuracy_RV[:, None, :] - accuracy_RV[:, :, None]
+    dominated_RVV = as_cheap_VV & (gain_RVV >= 0) & (cheaper_VV | (gain_RVV > 0))
+    return np.asarray(~dominated_RVV.any(-1))
 
 
-def _undominated(costs: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
-    """Draws x versions: whether no other version is as cheap and as good, and better in one."""
-    as_cheap = costs[None, :] <= costs[:, None]
-    cheaper = costs[None, :] < costs[:, None]
-    gain_RVW = accuracy_RV[:, None, :] - accuracy_RV[:, :, None]
-    beaten = as_cheap & (gain_RVW >= 0) & (cheaper | (gain_RVW > 0))
-    return np.asarray(~beaten.any(-1))
-
-
-def _twins(points: list[dict[str, Any]], drawn: Floats) -> list[dict[str, Any]]:
-    """Each MoE with the dense version of the same tuning that is nearest in cost."""
-    result = []
+def _find_dense_partners(
+    points: Sequence[FrontierPoint], resampled_RV: Floats
+) -> tuple[DensePartner, ...]:
+    partners = []
     for i, moe in enumerate(points):
         dense = [
             j
             for j, other in enumerate(points)
-            if other["kind"] == "dense" and other["tuned"] == moe["tuned"]
+            if other.kind == "dense" and other.tuned == moe.tuned
         ]
-        if moe["kind"] != "MoE" or not dense:
+        if moe.kind != "MoE" or not dense:
             continue
-        j = min(dense, key=lambda j: abs(np.log(points[j]["cost"] / moe["cost"])))
-        ratio = moe["cost"] / points[j]["cost"]
-        gain = drawn[:, i] - drawn[:, j]
-        low, high = np.quantile(gain, [0.025, 0.975])
-        result.append(
-            {
-                "moe": moe["name"],
-                "dense": points[j]["name"],
-                "cost_ratio": float(ratio),
-                "equal_cost": bool(1 / TWIN <= ratio <= TWIN),
-                "difference": moe["accuracy"] - points[j]["accuracy"],
-                "low": float(low),
-                "high": float(high),
-            }
+        j = min(dense, key=lambda j: abs(np.log(points[j].cost / moe.cost)))
+        ratio = moe.cost / points[j].cost
+        low, high = percentile_interval(resampled_RV[:, i] - resampled_RV[:, j], CONFIDENCE)
+        partners.append(
+            DensePartner(
+                moe=moe.name,
+                dense=points[j].name,
+                cost_ratio=ratio,
+                equal_cost=1 / EQUAL_COST_FACTOR <= ratio <= EQUAL_COST_FACTOR,
+                difference=moe.accuracy - points[j].accuracy,
+                low=low,
+                high=high,
+            )
         )
-    return result
+    return tuple(partners)
 
 
-def _drawn(versions: list[dict[str, Any]]) -> tuple[Floats, bool]:
-    """Accuracies of all versions under redrawn items, and whether the items were the same ones.
+def _resample_accuracies(versions: Sequence[VersionInfo]) -> tuple[Floats, bool]:
+    """Resample the accuracies of all versions.
 
-    They are where the answers were kept. Else each accuracy is drawn by its own standard error,
-    which makes differences look less sure than they are.
+    Without the answers of some version, accuracies are drawn independently from normal
+    distributions, which overstates the uncertainty of their differences.
+
+    Returns:
+        Accuracies, float [R, V], and whether the same items were resampled for all versions.
     """
-    generator = np.random.default_rng(0)
-    answers = [_answers(Path(version["artifact"])) for version in versions]
-    if any(found is None for found in answers):
-        means = [version["accuracy"] for version in versions]
-        errors = [version["error"] for version in versions]
-        return generator.normal(means, errors, size=(RESAMPLES, len(versions))), False
-    total = np.zeros((RESAMPLES, len(versions)))
-    for task, weight in _weights(versions[0]).items():
-        scores_VN = np.stack([found[task] for found in answers if found is not None])
-        # Items on which all versions score alike are one kind: how often each kind is drawn.
-        kinds, counts = np.unique(scores_VN, axis=1, return_counts=True)
-        n = scores_VN.shape[1]
-        drawn = generator.multinomial(n, counts / n, size=RESAMPLES)
-        total += weight * (drawn @ kinds.T) / n
-    return total, True
+    scores = [_read_scores(version.artifact) for version in versions]
+    complete = [by_task for by_task in scores if by_task is not None]
+    if len(complete) < len(scores):
+        means = [version.evaluation.accuracy for version in versions]
+        errors = [version.evaluation.standard_error for version in versions]
+        shape = (NUM_FRONTIER_RESAMPLES, len(versions))
+        return np.random.default_rng(0).normal(means, errors, size=shape), False
+    strata = [
+        (np.stack([by_task[task.task] for by_task in complete]), task.weight)
+        for task in _sorted_by_unit(versions[0].evaluation.tasks)
+    ]
+    return resample_means(strata, num_resamples=NUM_FRONTIER_RESAMPLES), True
 
 
-def _answers(artifact: Path) -> dict[str, Floats] | None:
-    """Task -> score of each item, in order of their ids; None where they were not kept."""
+def _sorted_by_unit(tasks: Sequence[TaskScoreSchema]) -> list[TaskScoreSchema]:
+    """Sort tasks by suite and unit, in order of first appearance."""
+    suites = list(dict.fromkeys(task.suite for task in tasks))
+    units = list(dict.fromkeys((task.suite, task.unit) for task in tasks))
+    return sorted(
+        tasks, key=lambda task: (suites.index(task.suite), units.index((task.suite, task.unit)))
+    )
+
+
+def _read_scores(artifact: Path) -> dict[str, Floats] | None:
+    """Read the score of each item by task, in order of item ids; None if they were not stored."""
     file = artifact / "samples.parquet"
     if not file.is_file():
         return None
     table = pq.read_table(file)
     if not {"task", "id", "score"} <= set(table.column_names):
         return None
-    found: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    scores_by_task: dict[str, list[tuple[str, float]]] = defaultdict(list)
     columns = (table[name].to_pylist() for name in ("task", "id", "score"))
     for task, item, score in zip(*columns, strict=True):
-        found[task].append((item, score))
-    return {task: np.array([score for _, score in sorted(rows)]) for task, rows in found.items()}
-
-
-def _weights(version: dict[str, Any]) -> dict[str, float]:
-    """Task -> its part in the accuracy: suites, their units and these units' tasks count alike."""
-    tree: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for task in version["tasks"]:
-        tree[task["suite"]][task.get("unit", task["task"])].append(task["task"])
+        scores_by_task[task].append((item, score))
     return {
-        task: 1 / len(tree) / len(units) / len(members)
-        for units in tree.values()
-        for members in units.values()
-        for task in members
+        task: np.array([score for _, score in sorted(rows)])
+        for task, rows in scores_by_task.items()
     }

@@ -1,18 +1,17 @@
-"""What a score was measured on: scores on other items do not compare."""
+"""Identity of evaluation items: accuracies compare only on the same items."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+
+from registry.schemas import EvaluationRecordSchema
 
 
-def items(record: dict[str, Any]) -> set[tuple[str, int, str, int]]:
-    """Task, version of its scoring, hash of its files and number of items, of each task scored."""
-    return {
-        (task["task"], task["version"], task["file_sha256"], task["n"]) for task in record["tasks"]
-    }
+def item_set(record: EvaluationRecordSchema) -> set[tuple[str, int, str, int]]:
+    """Return (task, scoring version, file checksum, number of items) of each task."""
+    return {(task.task, task.version, task.file_sha256, task.num_items) for task in record.tasks}
 
 
-def scored_on(record: dict[str, Any]) -> str:
-    """The same for two evaluations of exactly the same items."""
-    return hashlib.sha256(str(sorted(items(record))).encode()).hexdigest()[:12]
+def items_digest(record: EvaluationRecordSchema) -> str:
+    """Return a digest that is equal for two evaluations of exactly the same items."""
+    return hashlib.sha256(str(sorted(item_set(record))).encode()).hexdigest()[:12]

@@ -1,61 +1,107 @@
-"""A finished evaluation, read back and checked."""
+"""The result of a finished evaluation: its records and the scores of its items."""
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from registry.errors import NotComparable, UnknownVersion
 from registry.files import sha256
+from registry.records import read_evaluation_record, read_run_record
+from registry.schemas import (
+    EvaluationRecordSchema,
+    RunRecordSchema,
+    SuiteScoreSchema,
+    TaskScoreSchema,
+)
 
-COLUMNS = ("id", "prompt_sha256", "score", "contaminated")
+COLUMNS = ("task", "id", "prompt_sha256", "score", "contaminated")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """The records of one run or registered version."""
+class ItemScores:
+    """Items of one task, column by column, in the task's order."""
+
+    ids: tuple[str, ...]
+    prompt_sha256: tuple[str, ...]
+    scores: tuple[float, ...]
+    contaminated: tuple[bool, ...]
+    """Whether the item overlaps with the training mixture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationResult:
+    """Records and item scores of a run or registered version."""
 
     label: str
-    run: dict[str, Any]
-    evaluation: dict[str, Any]
-    samples: dict[str, dict[str, list[Any]]]
-    """Task -> its columns `COLUMNS`, items in the task's order."""
+    """Name by which the user refers to it."""
+    run: RunRecordSchema
+    evaluation: EvaluationRecordSchema
+    item_scores: dict[str, ItemScores]
+    """By task."""
 
-    @property
-    def tasks(self) -> dict[str, dict[str, Any]]:
-        return {task["task"]: task for task in self.evaluation["tasks"]}
+    @cached_property
+    def tasks(self) -> dict[str, TaskScoreSchema]:
+        """Scores by task."""
+        return {task.task: task for task in self.evaluation.tasks}
+
+    @cached_property
+    def suites(self) -> dict[str, SuiteScoreSchema]:
+        """Scores by suite."""
+        return {suite.suite: suite for suite in self.evaluation.suites}
 
 
-def read(label: str, folder: Path) -> Result:
-    """Raises UnknownVersion for a folder without an evaluation, NotComparable for one whose files do
-    not belong together or are of an older form."""
-    files = [folder / name for name in ("run.json", "evaluation.json", "samples.parquet")]
+def read_result(label: str, folder: Path) -> EvaluationResult:
+    """Read the records and samples of a finished evaluation.
+
+    Args:
+        label: name for reports and error messages.
+        folder: runs/NAME, or the artifact folder of a registered version.
+
+    Raises:
+        UnknownVersion: a file is missing.
+        InvalidRecord: a record is malformed.
+        NotComparable: samples.parquet does not match evaluation.json.
+    """
+    run_file, evaluation_file, samples_file = files = [
+        folder / name for name in ("run.json", "evaluation.json", "samples.parquet")
+    ]
     for file in files:
         if not file.is_file():
-            raise UnknownVersion(f"{file} is missing: {label} has not been trained and evaluated")
-    run, evaluation = (json.loads(file.read_text(encoding="utf-8")) for file in files[:2])
-    if sha256(files[2]) != evaluation["samples_sha256"]:
+            raise UnknownVersion(f"{file} is missing: train and evaluate {label} first")
+    evaluation = read_evaluation_record(evaluation_file)
+    if sha256(samples_file) != evaluation.samples_sha256:
         raise NotComparable(
-            f"{files[2]} does not match its record: it was cut or changed; evaluate {label} again"
+            f"{samples_file} does not match the checksum in evaluation.json, so it is truncated or "
+            f"changed; evaluate {label} again"
         )
-    table = pq.read_table(files[2])
-    if not {"task", *COLUMNS} <= set(table.column_names) or "flops_per_item" not in evaluation:
-        raise NotComparable(
-            f"{folder} was written by an older version of flanmoe; evaluate {label} again"
-        )
-    return Result(label=label, run=run, evaluation=evaluation, samples=_by_task(table))
+    return EvaluationResult(
+        label=label,
+        run=read_run_record(run_file),
+        evaluation=evaluation,
+        item_scores=_read_item_scores(samples_file, label),
+    )
 
 
-def _by_task(table: pa.Table) -> dict[str, dict[str, list[Any]]]:
-    columns = table.select(["task", *COLUMNS]).to_pydict()
-    found: dict[str, dict[str, list[Any]]] = {}
-    for i, task in enumerate(columns["task"]):
-        rows = found.setdefault(task, {name: [] for name in COLUMNS})
-        for name in COLUMNS:
-            rows[name].append(columns[name][i])
-    return found
+def _read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
+    table: pa.Table = pq.read_table(file)
+    missing = sorted(set(COLUMNS) - set(table.column_names))
+    if missing:
+        raise NotComparable(
+            f"{file} has no column {missing[0]!r}, so an older version of flanmoe wrote it; "
+            f"evaluate {label} again"
+        )
+    rows_by_task: dict[str, list[tuple[str, str, float, bool]]] = defaultdict(list)
+    columns = (table[name].to_pylist() for name in COLUMNS)
+    for task, *values in zip(*columns, strict=True):
+        rows_by_task[task].append(tuple(values))
+    return {
+        task: ItemScores(ids=ids, prompt_sha256=prompts, scores=scores, contaminated=contaminated)
+        for task, rows in rows_by_task.items()
+        for ids, prompts, scores, contaminated in [zip(*rows, strict=True)]
+    }

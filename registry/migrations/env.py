@@ -1,10 +1,12 @@
-"""Alembic's entry: runs the migrations on the connection that `registry.session` opened."""
+"""Alembic environment: runs the migrations on the connection that `registry.session` opened."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from registry.tables import Base
+from registry.tables import RegistryBase
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=RegistryBase.metadata
+)
 context.run_migrations()

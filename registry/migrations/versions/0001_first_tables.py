@@ -1,4 +1,4 @@
-"""First tables: models, versions, evaluations, transitions."""
+"""Create the tables models, versions, evaluations and transitions."""
 
 from __future__ import annotations
 

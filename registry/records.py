@@ -1,0 +1,95 @@
+"""Reading of records: upgraded to the present schema version and validated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from registry.errors import InvalidRecord
+from registry.record_upgrades import upgrade_evaluation_record, upgrade_run_record
+from registry.schemas import SCHEMA_VERSION, EvaluationRecordSchema, RecordSchema, RunRecordSchema
+
+AnyRecord = TypeVar("AnyRecord", bound=RecordSchema)
+
+
+def read_run_record(path: Path) -> RunRecordSchema:
+    """Read a run.json of schema version 1 or 2.
+
+    Raises:
+        InvalidRecord: the file is missing, malformed, or of a newer schema version.
+    """
+    return parse_run_record(_read_json(path), str(path))
+
+
+def read_evaluation_record(path: Path) -> EvaluationRecordSchema:
+    """Read an evaluation.json of schema version 1 or 2.
+
+    Raises:
+        InvalidRecord: the file is missing, malformed, or of a newer schema version.
+    """
+    return parse_evaluation_record(_read_json(path), str(path))
+
+
+def parse_run_record(data: Any, source: str) -> RunRecordSchema:
+    """Validate a run record.
+
+    Args:
+        data: the JSON value.
+        source: where it was read from, for error messages.
+
+    Raises:
+        InvalidRecord: the record is malformed or of a newer schema version.
+    """
+    return _parse(data, source, RunRecordSchema, upgrade_run_record)
+
+
+def parse_evaluation_record(data: Any, source: str) -> EvaluationRecordSchema:
+    """Validate an evaluation record.
+
+    Args:
+        data: the JSON value.
+        source: where it was read from, for error messages.
+
+    Raises:
+        InvalidRecord: the record is malformed or of a newer schema version.
+    """
+    return _parse(data, source, EvaluationRecordSchema, upgrade_evaluation_record)
+
+
+def _parse(
+    data: Any,
+    source: str,
+    schema: type[AnyRecord],
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]],
+) -> AnyRecord:
+    if not isinstance(data, dict):
+        raise InvalidRecord(f"{source}: expected a JSON object, found {type(data).__name__}")
+    version = data.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InvalidRecord(
+            f"{source}: schema_version {version} is newer than {SCHEMA_VERSION}, the newest that "
+            "this release of flanmoe reads; upgrade flanmoe"
+        )
+    try:
+        return schema.model_validate(upgrade(data) if version == 1 else data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidRecord(f"{source}: {field}: {first['msg']}") from None
+    except KeyError as error:
+        raise InvalidRecord(f"{source}: {error.args[0]}: Field required") from None
+    except (AttributeError, TypeError):
+        raise InvalidRecord(f"{source}: it is not a record of schema version 1") from None
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidRecord(f"{path} is missing; run `flanmoe run`") from None
+    except ValueError as error:
+        raise InvalidRecord(f"{path} is not JSON: {error}") from None

@@ -1,0 +1,210 @@
+"""Schemas of the records that `models` writes: run.json and evaluation.json, schema version 2.
+
+The writers are dataclasses (models.training.run_record, models.evaluation.evaluation_record); a
+contract test checks that both sides agree. Version 1 records are translated first
+(registry.record_upgrades). Fields that are not named here are preserved.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 2
+
+
+class RecordSchema(BaseModel):
+    """Base of the schemas: immutable, tolerant of additional fields."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class SequenceSchema(RecordSchema):
+    """Lengths that the model was trained at, in tokens."""
+
+    encoder_length: int = Field(gt=0)
+    decoder_length: int = Field(gt=0)
+
+
+class LayerHealthSchema(RecordSchema):
+    """Router statistics of one MoE layer."""
+
+    load: tuple[float, ...]
+    """Share of the tokens that each expert received."""
+    drop_share: float
+    """Share of the assignments that were dropped."""
+    entropy: float
+    """Mean entropy of the router's distribution, in nats."""
+    dead_experts: int = Field(ge=0)
+    """Experts that received no token."""
+
+
+class RunRecordSchema(RecordSchema):
+    """runs/NAME/run.json: what was trained, from what, and at which cost."""
+
+    schema_version: Literal[2]
+    name: str = Field(min_length=1)
+    preset: str
+    start: str
+    """Name of the run whose weights were the initialisation, or `scratch`."""
+    data: str
+    tasks: tuple[str, ...]
+    """Tasks of the mixture that were used; empty: all."""
+    tuned: bool
+    """Whether the model is instruction-tuned."""
+    seed: int
+    steps: int = Field(ge=0)
+    params: dict[str, Any]
+    model: dict[str, Any]
+    """The model's configuration; its key `moe` is null for a dense model."""
+    total_parameters: int = Field(gt=0)
+    active_parameters: int = Field(gt=0)
+    flops_per_token: float = Field(gt=0)
+    training_flops: float = Field(ge=0)
+    training_seconds: float = Field(ge=0)
+    flops_per_second: float = Field(ge=0)
+    mfu: float = Field(ge=0)
+    peak_flops: float = Field(ge=0)
+    target_tokens: int = Field(ge=0)
+    losses: dict[str, float]
+    skipped_batches: tuple[int, ...]
+    router_health: dict[str, LayerHealthSchema]
+    """By MoE layer; empty for a dense model."""
+    finished_at: float
+    """Unix time, in seconds."""
+    git_commit: str
+    data_version: str
+    data_hashes: dict[str, str]
+    sequence: SequenceSchema
+    tokenizer_sha256: str
+    weights: str
+    weights_sha256: str
+    world_size: int = Field(gt=0)
+    resumed_from_step: int = Field(ge=0)
+
+    @property
+    def is_moe(self) -> bool:
+        """Whether the model has experts."""
+        return bool(self.model.get("moe"))
+
+
+class ScoreSchema(RecordSchema):
+    """A mean score and its standard error."""
+
+    accuracy: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+
+
+class CleanScoreSchema(RecordSchema):
+    """The score on the items that do not overlap with the training mixture."""
+
+    num_items: int = Field(ge=0)
+    accuracy: float | None = Field(ge=0, le=1)
+    """None if every item overlaps."""
+    standard_error: float | None = Field(ge=0)
+
+
+class GroupScoreSchema(RecordSchema):
+    """The mean over a group of tasks, such as the STEM subjects of MMLU."""
+
+    group: str
+    num_tasks: int = Field(gt=0)
+    partial: bool
+    accuracy: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+
+
+class ContaminationSchema(RecordSchema):
+    """Overlap of a suite's files with the training mixture."""
+
+    num_items: int = Field(ge=0)
+    num_contaminated: int = Field(ge=0)
+
+
+class TaskScoreSchema(RecordSchema):
+    """One task of an evaluation record."""
+
+    task: str
+    suite: str
+    group: str
+    unit: str
+    """Tasks of one unit count once in the suite's average."""
+    weight: float = Field(gt=0, le=1)
+    """Share of the overall accuracy; the weights of all tasks sum to 1."""
+    weight_in_suite: float = Field(gt=0, le=1)
+    """Share of the suite's accuracy."""
+    version: int
+    """Version of the scoring code."""
+    answer: str
+    metric: str
+    num_fewshot: int = Field(ge=0)
+    num_exemplars_dropped: int = Field(ge=0)
+    max_new_tokens: int = Field(ge=0)
+    num_items: int = Field(gt=0)
+    num_contaminated: int | None = Field(ge=0)
+    """Items that overlap with the training mixture; None if they were not counted."""
+    partial: bool
+    partial_reason: str
+    accuracy: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+    random_score: float = Field(ge=0, lt=1)
+    maximum: float
+    normalised: float
+    clean: CleanScoreSchema
+    other_metrics: dict[str, ScoreSchema]
+    num_rejected: int = Field(ge=0)
+    counts: dict[str, int]
+    flops_per_item: float = Field(gt=0)
+    file_sha256: str
+
+
+class SuiteScoreSchema(RecordSchema):
+    """One suite of an evaluation record."""
+
+    suite: str
+    title: str
+    averaged: bool
+    """Whether the paper's normalised average includes the suite."""
+    weight: float = Field(gt=0, le=1)
+    """Share of the overall accuracy."""
+    num_tasks: int = Field(gt=0)
+    missing: tuple[str, ...]
+    num_items: int = Field(gt=0)
+    num_contaminated: int | None = Field(ge=0)
+    partial: bool
+    partial_reason: str
+    accuracy: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+    random_score: float = Field(ge=0, lt=1)
+    normalised: float
+    normalised_standard_error: float = Field(ge=0)
+    clean: CleanScoreSchema
+    groups: tuple[GroupScoreSchema, ...]
+    flops_per_item: float = Field(gt=0)
+
+
+class EvaluationRecordSchema(RecordSchema):
+    """runs/NAME/evaluation.json: scores of all tasks and suites, with their averages."""
+
+    schema_version: Literal[2]
+    name: str
+    accuracy: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+    random_score: float = Field(ge=0, lt=1)
+    normalised: float
+    normalised_standard_error: float = Field(ge=0)
+    normalised_suites: tuple[str, ...]
+    partial: bool
+    flops_per_item: float = Field(gt=0)
+    num_items: int = Field(gt=0)
+    num_contaminated: int | None = Field(ge=0)
+    contamination: dict[str, ContaminationSchema]
+    """By suite of data/eval_data, whether scored here or not."""
+    data_warnings: tuple[str, ...]
+    suites: tuple[SuiteScoreSchema, ...] = Field(min_length=1)
+    tasks: tuple[TaskScoreSchema, ...] = Field(min_length=1)
+    max_input_tokens: int = Field(gt=0)
+    weights_sha256: str
+    samples_sha256: str
+    params: dict[str, Any]

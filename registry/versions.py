@@ -1,0 +1,111 @@
+"""A registered version, as the registry's users see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from registry.comparison.item_set import items_digest
+from registry.records import parse_evaluation_record, parse_run_record
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.tables import VersionRow, VersionStage
+
+ModelKind = Literal["MoE", "dense"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionInfo:
+    """A registered version with its run and evaluation records."""
+
+    model: str
+    """Name of the registered model."""
+    version: int
+    stage: VersionStage
+    created_at: datetime
+    artifact: Path
+    """Folder with weights/, tokenizer/ and the records."""
+    run_record: RunRecordSchema
+    evaluation: EvaluationRecordSchema
+    seconds_per_item: float | None
+    """Measured evaluation time per item; None if it was not measured."""
+
+    @classmethod
+    def from_row(cls, row: VersionRow) -> VersionInfo:
+        """Read a version from its row.
+
+        Raises:
+            InvalidRecord: a stored record is malformed or of a newer schema version.
+        """
+        source = f"version {row.number} of {row.model.name!r}"
+        evaluation = dict(row.evaluation.record)
+        seconds_per_item = evaluation.pop("seconds_per_item", None)
+        return cls(
+            model=row.model.name,
+            version=row.number,
+            stage=VersionStage(row.stage),
+            created_at=row.created_at,
+            artifact=Path(row.artifact),
+            run_record=parse_run_record(row.run_record, f"{source}, run record"),
+            evaluation=parse_evaluation_record(evaluation, f"{source}, evaluation record"),
+            seconds_per_item=seconds_per_item,
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the run in params.yaml."""
+        return self.run_record.name
+
+    @property
+    def kind(self) -> ModelKind:
+        """Whether the model has experts."""
+        return "MoE" if self.run_record.is_moe else "dense"
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether it is the model's champion."""
+        return self.stage == VersionStage.CHAMPION
+
+    @property
+    def items_digest(self) -> str:
+        """Digest of the evaluation items; accuracies compare only where it is equal."""
+        return items_digest(self.evaluation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the version as JSON values, without the evaluation record."""
+        run, evaluation = self.run_record, self.evaluation
+        return {
+            "model": self.model,
+            "version": self.version,
+            "name": self.name,
+            "stage": self.stage.value,
+            "tuned": run.tuned,
+            "total_parameters": run.total_parameters,
+            "active_parameters": run.active_parameters,
+            "flops_per_token": run.flops_per_token,
+            "training_flops": run.training_flops,
+            "training_seconds": run.training_seconds,
+            "accuracy": evaluation.accuracy,
+            "standard_error": evaluation.standard_error,
+            "random_score": evaluation.random_score,
+            "normalised": evaluation.normalised,
+            "partial": evaluation.partial,
+            "num_items": evaluation.num_items,
+            "num_contaminated": evaluation.num_contaminated,
+            "items_digest": self.items_digest,
+            "flops_per_item": evaluation.flops_per_item,
+            "seconds_per_item": self.seconds_per_item,
+            "tasks": [
+                {"task": task.task, "suite": task.suite, "unit": task.unit, "weight": task.weight}
+                for task in evaluation.tasks
+            ],
+            "data_warnings": list(evaluation.data_warnings),
+            "created_at": self.created_at.isoformat(),
+            "artifact": str(self.artifact),
+            "run_record": run.model_dump(mode="json"),
+        }
+
+    def to_full_dict(self) -> dict[str, Any]:
+        """Return the version as JSON values, with the evaluation record."""
+        return {**self.to_dict(), "evaluation": self.evaluation.model_dump(mode="json")}
