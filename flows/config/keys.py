@@ -11,6 +11,8 @@ from typing import Any
 from data_pipelines.suggestions import did_you_mean
 from flows.config.renamed_keys import new_name
 
+_FIELD = re.compile(r"[a-z_]\w*(\.\w+)*: ")
+
 
 def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
     """Return an error line for every key without a field in the schema, at any depth.
@@ -68,7 +70,9 @@ def describe(detail: Any, path: str = "") -> str:
         return f"{where}: {_describe_choice(detail)}"
     if detail["type"] in ("value_error", "dataclass_type"):
         text = detail["msg"].removeprefix("Value error, ")
-        return f"{where}: {text}" if where else text
+        # A message that starts with a field, "port: 0 is out of range", completes the key.
+        separator = "." if _FIELD.match(text) else ": "
+        return f"{where}{separator}{text}" if where else text
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{where}: {detail['input']!r}: {message}"
 

@@ -1,0 +1,176 @@
+"""Parameters: the error line of each mistake, `--set`, and the parameters that ship."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config.load import apply_overrides, parse_params, read_params
+from flows.errors import InvalidParams
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        (
+            "models.training.optim.lrr=1",
+            "models.training.optim.lrr: unknown key; did you mean 'lr'",
+        ),
+        ("model.training=1", "model: unknown key; did you mean 'models'"),
+        ("models.training.optim.lr=fast", "models.training.optim.lr: 'fast'"),
+        ("models.training.optim.lr=-1", "lr and max_grad_norm must be above 0"),
+        ("models.training.global_batch_size=2.5", "models.training.global_batch_size: 2.5"),
+        (
+            "models.training.processes_per_node=3",
+            "global_batch_size 16 cannot be shared evenly by 3 processes",
+        ),
+        ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
+        (
+            "models.training.dispatch=nativ",
+            "models.training.dispatch: 'nativ' is not one of native, tutel, fairscale; "
+            "did you mean 'native'?",
+        ),
+        ("models.runs.moe_base.preset=tiny_st", "run 'moe_base' is of preset 'tiny_st'"),
+        ("models.runs.dense_base.preset=tiny_st", "or the dense model of the same sizes"),
+        (
+            "models.runs.moe_base.training={optim: {lrr: 1}}",
+            "models.runs.moe_base.training.optim.lrr: unknown key; did you mean 'lr'",
+        ),
+        (
+            "models.runs.moe_base.training={optim: {lr: -1}}",
+            "models.runs.moe_base.training.optim: lr and max_grad_norm must be above 0",
+        ),
+        (
+            "models.runs.dense_base.training={freeze: gate}",
+            "models.runs.dense_base.training.freeze: 'gate' needs MoE layers; preset 'tiny_dense'",
+        ),
+        ("models.training.freeze=gates", "'gates' is not one of gate, experts, moe"),
+        (
+            "models.training.parallel={expert_parallel_size: 2}",
+            "expert_parallel_size: 2 does not divide the world size 1",
+        ),
+        (
+            "models.training.parallel={expert_parallel_size: 3}",
+            "8 experts cannot be sharded evenly over 3",
+        ),
+        (
+            "models.training.parallel={data_parallel: zero}",
+            "'zero' is not one of oss, ddp, sharded, fsdp",
+        ),
+        ("models.training.validate_every=30", "0 or a multiple of checkpoint.save_every, 100"),
+        (
+            "models.training.checkpoint={final_weights: best}",
+            "checkpoint.final_weights is best: set validate_every",
+        ),
+        (
+            "models.training.gradient_accumulation_steps=3",
+            "16 cannot be shared evenly by 1 processes in 3 microbatches",
+        ),
+        (
+            "flows.fleet={launcher: slrum}",
+            "flows.fleet.launcher: 'slrum' is not one of local, rendezvous, work_pool, slurm; "
+            "did you mean 'slurm'?",
+        ),
+        ("flows.fleet={launcher: rendezvous, nodes: 2}", "needs an endpoint, HOST:PORT"),
+        (
+            "flows.fleet={launcher: slurm, nodes: 3}",
+            "models.training.global_batch_size: 16 is not divisible by world size 3",
+        ),
+        ("models.runs.moe_base.start=moe_instruct", "leads back to itself"),
+        (
+            "models.runs.moe_base.start=nobody",
+            "there is no run 'nobody', and no folder runs/nobody",
+        ),
+        ("models.runs.moe_base.data=test", "'test' is not one of pretrain, train"),
+        (
+            "models.runs.scratch={preset: tiny_dense, start: scratch}",
+            "models.runs.scratch: invalid name; use letters, digits and _",
+        ),
+        ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
+        ("models.runs=null", "models.runs"),
+        ("data_pipelines.mix.shares={mufin: 1}", "'mufin'"),
+        ("data_pipelines.mix.shares={cot: 0}", "shares must not be negative"),
+        ("data_pipelines.fetch.sample=null", "nothing to fetch"),
+        ("data_pipelines.fetch.sources=[cot/flam]", "did you mean 'cot/flan'"),
+        ("data_pipelines.fetch.licences=[free]", "licences.0: 'free' is not one of open"),
+        ("data_pipelines.fetch.catalog=none.yaml", "'none.yaml': no such file"),
+        ("models.evaluation.suites=[sampel]", "did you mean 'sample'"),
+        ("models.evaluation.suites=[mmlu_direct]", "mmlu_direct needs mmlu, which no source in"),
+        ("models.evaluation.suites=[]", "must name at least one suite"),
+        ("models.evaluation.limit=0", "limit must be at least 1, not 0"),
+        ("models.evaluation.engine=spark", "engine: 'spark' is not one of local, dask"),
+        (
+            "data_pipelines.read.niv2_split=offical",
+            "niv2_split: 'offical' is not one of official, all",
+        ),
+        ("data_pipelines.read.t0_sets=[BSAE]", "t0_sets.0: 'BSAE' is not one of BASE"),
+        (
+            "data_pipelines.clean.contamination=keep",
+            "contamination: 'keep' is not one of drop, flag",
+        ),
+        ("data_pipelines.clean.near_similarity=2", "must lie in [0.5, 1]"),
+        ("data_pipelines.mix.temperature=0", "temperature must be at least 1"),
+        ("data_pipelines.engine=spark", "engine: 'spark' is not one of local, dask"),
+        ("data_pipelines.scheduler=tcp://x:1", "scheduler requires engine: dask"),
+        ("data_pipelines.workers=-1", "workers must not be negative"),
+        ("data_pipelines.pack.encoder_length=2", "at least 8"),
+        ("dashboard.port=0", "dashboard.port: 0 is out of range; expected 1 to 65535"),
+        ("flows.max_parallel_stages=0", "max_parallel_stages must lie between"),
+    ],
+)
+def test_parse_params_mistake_names_key_value_and_what_is_allowed(assignment, expected):
+    lines = error_lines(assignment)
+    assert expected in "\n".join(lines)
+    assert all(line.startswith("params.yaml: ") for line in lines)
+
+
+def error_lines(*assignments):
+    """Return the error lines of params.yaml after the assignments of `--set`."""
+    data = apply_overrides(read_params(ROOT / "params.yaml"), assignments)
+    with pytest.raises(InvalidParams) as caught:
+        parse_params(data, "params.yaml", ROOT)
+    return str(caught.value).splitlines()
+
+
+def test_parse_params_number_as_text_is_a_number():
+    data = apply_overrides(read_params(ROOT / "params.yaml"), ("models.training.optim.lr='1e-4'",))
+    assert parse_params(data, "params.yaml", ROOT).models.training.optim.lr == 1e-4
+
+
+def test_parse_params_several_unknown_keys_are_all_reported():
+    assert len(error_lines("flows.a=1", "registry.b=1")) == 2
+
+
+def test_parse_params_wrong_preset_is_reported_without_its_consequences():
+    assert len(error_lines("models.runs.moe_base.preset=tiny_swich")) == 1
+
+
+def test_parse_params_error_of_all_runs_is_reported_once():
+    assert len(error_lines("models.training.processes_per_node=3")) == 1
+
+
+@pytest.mark.parametrize("assignment", ["flows", "=1", ""])
+def test_apply_overrides_without_key_and_value_is_rejected(assignment):
+    with pytest.raises(InvalidParams, match="write it as path"):
+        apply_overrides({}, (assignment,))
+
+
+def test_apply_overrides_below_a_value_is_rejected():
+    with pytest.raises(InvalidParams, match="retries is a value, it has no keys"):
+        apply_overrides({"flows": {"retries": 1}}, ("flows.retries.x=1",))
+
+
+def test_apply_overrides_sets_yaml_values_at_any_depth():
+    data = apply_overrides({"a": {"b": 1}}, ("a.c.d=[1, x]", "e=null"))
+    assert data == {"a": {"b": 1, "c": {"d": [1, "x"]}}, "e": None}
+
+
+def test_read_params_file_that_is_missing_or_no_mapping_is_rejected(tmp_path):
+    path = tmp_path / "params.yaml"
+    with pytest.raises(InvalidParams, match="is missing"):
+        read_params(path)
+    for text, message in (("a: [1,", "is not YAML"), ("[1]", "must be a mapping")):
+        path.write_text(text)
+        with pytest.raises(InvalidParams, match=message):
+            read_params(path)
