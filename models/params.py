@@ -1,4 +1,4 @@
-"""Parameters of the models room: `models.*` in params.yaml."""
+"""Parameters of the models package: `models.*` in params.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.training.params import NAME, SCRATCH, RunParams, TrainingParams
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsParams:
-    """Runs, how they are trained, how they are scored."""
+    """Runs, and the settings of their training and evaluation."""
 
     runs: dict[str, RunParams]
     training: TrainingParams = field(default_factory=TrainingParams)
@@ -20,12 +20,12 @@ class ModelsParams:
     def __post_init__(self) -> None:
         for name, run in self.runs.items():
             if name == SCRATCH or not re.fullmatch(NAME, name):
-                raise ValueError(f"runs.{name}: a run is named with letters, digits and _")
+                raise ValueError(f"runs.{name}: invalid name; use letters, digits and _")
             if not re.fullmatch(NAME, run.start):
-                raise ValueError(f"runs.{name}.start: {run.start!r} is no name of a run")
-            seen = {name}
+                raise ValueError(f"runs.{name}.start: {run.start!r} is not a valid name of a run")
+            visited = {name}
             while run.start != SCRATCH and run.start in self.runs:
-                if run.start in seen:
+                if run.start in visited:
                     raise ValueError(f"runs.{name}.start: {run.start!r} leads back to itself")
-                seen.add(run.start)
+                visited.add(run.start)
                 run = self.runs[run.start]

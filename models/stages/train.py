@@ -1,174 +1,240 @@
-"""Stage `train`: one run of params.yaml, from its start to weights and a run record.
+"""Stage `train`: train one run of params.yaml and write its weights and run record.
 
 Writes runs/NAME: weights/ (model.safetensors, config.json), metrics.json, run.json, log.jsonl,
-live/ (DVCLive). While it lasts, checkpoints and the log lie in .flanmoe/checkpoints/NAME.
+live/ (DVCLive). Until the run is complete, checkpoints and log are in .flanmoe/checkpoints/NAME.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from data_pipelines.files import sha256, write_json
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
-from models.architecture.moe.expert_parallel import whole
-from models.cost import flops
+from models.architecture.moe.expert_parallel import full_state_dict
+from models.config import ModelConfig
+from models.cost.flops import count_parameters, flops_per_token, training_flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
-from models.training.distributed import Group, join
-from models.training.initialization import start_model
-from models.training.oom import is_shortage, shortage
+from models.training.distributed import DistributedContext, init_distributed
+from models.training.dvclive_sink import DvcLiveSink
+from models.training.initialization import initialize_model
+from models.training.oom import is_out_of_memory, out_of_memory_error
 from models.training.params import SCRATCH, RunParams, TrainingParams
-from models.training.peak_flops import measured_peak
-from models.training.preemption import noticing
-from models.training.record import data_hashes, git_commit, run_record
+from models.training.peak_flops import measure_peak_flops
+from models.training.preemption import catch_sigterm
+from models.training.result import TrainResult
+from models.training.run_record import RunRecord, SequenceLengths, data_hashes, git_commit
 from models.training.trainer import Trainer
-from models.training.validation import validation_loss
 from models.weights import save_weights
 
-# What decides the result; the rest only how it is come by, and how often one looks.
-_DECIDES = ("optim", "loss", "global_batch_size", "gradient_accumulation_steps", "dropout", "expert_dropout", "freeze",
-            "precision")  # fmt: skip
+RESULT_AFFECTING_FIELDS = (
+    "optim",
+    "loss",
+    "global_batch_size",
+    "gradient_accumulation_steps",
+    "dropout",
+    "expert_dropout",
+    "freeze",
+    "precision",
+)
+"""Settings that affect the trained weights; a checkpoint with other values is rejected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTask:
+    """One run to train, and where its files belong."""
+
+    name: str
+    run: RunParams
+    training: TrainingParams
+    workspace: Path
+    commit: str
+    """Commit of the code."""
+
+    @property
+    def output(self) -> Path:
+        return self.workspace / layout.RUNS / self.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.workspace / layout.CHECKPOINTS / self.name
 
 
 def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Path) -> None:
-    """Trains run `name`. Raises ModelError or DataError before the first step where it can."""
+    """Train a run; rank 0 writes its files.
+
+    Args:
+        name: name of the run.
+        run_params: preset, initial weights, data and number of steps.
+        params: training settings of this run.
+        workspace: folder with data/ and runs/.
+
+    Raises:
+        ModelError: training failed, or its settings do not fit the model or the data.
+        DataError: a corpus is missing or damaged.
+    """
     make_deterministic(params.threads)
     keep_freed_memory()
-    with noticing() as stopping, join(params.parallel.timeout_s) as group, group.waiting():
-        _train(name, run_params, params, workspace, group, stopping)
+    commit = git_commit(Path(__file__).parent)
+    task = TrainTask(name=name, run=run_params, training=params, workspace=workspace, commit=commit)
+    with (
+        catch_sigterm() as is_stop_requested,
+        init_distributed(params.parallel.timeout_s) as dist,
+        dist.translate_collective_errors(),
+    ):
+        trainer = _prepare(task, dist, is_stop_requested)
+        result, weights = _fit(trainer)
+        if dist.is_main:
+            _write(task, trainer, result, weights)
+        trainer.checkpointer.close(delete=True)
 
 
-def _train(
-    name: str,
-    run_params: RunParams,
-    params: TrainingParams,
-    workspace: Path,
-    group: Group,
-    stopping: Callable[[], bool],
-) -> None:
-    corpus = PackedCorpus.open(workspace / layout.PACKED / run_params.data)
-    if run_params.tasks:
-        corpus = corpus.of_tasks(run_params.tasks)
+def _prepare(
+    task: TrainTask, dist: DistributedContext, is_stop_requested: Callable[[], bool]
+) -> Trainer:
+    """Open the corpora, initialize the model and build the trainer."""
+    params = task.training
+    corpus = PackedCorpus.open(task.workspace / layout.PACKED / task.run.data)
+    if task.run.tasks:
+        corpus = corpus.filter_tasks(task.run.tasks)
     if len(corpus) < params.global_batch_size:
         raise DataMismatch(
-            f"the {run_params.data} corpus has {len(corpus)} packed rows, fewer than "
-            f"models.training.global_batch_size, {params.global_batch_size}: make that smaller, or mix more data"
+            f"the {task.run.data} corpus has {len(corpus)} packed rows, fewer than "
+            f"models.training.global_batch_size, {params.global_batch_size}; lower it, or mix "
+            "more examples"
         )
-    validation = PackedCorpus.open(workspace / layout.PACKED / "validation")
-    model = start_model(run_params, params, corpus, workspace)
-    commit = git_commit(Path(__file__).parent)
-    folder, out = workspace / layout.CHECKPOINTS / name, workspace / layout.RUNS / name
-    trainer = Trainer(
-        model=model,
-        corpus=corpus,
-        params=params,
-        steps=run_params.steps,
-        seed=run_params.seed,
-        folder=folder,
-        contents=_contents(run_params, params, corpus, model.config.to_dict(), workspace),
-        about={"git_commit": commit, "processes": group.world},
-        validation=validation,
-        group=group,
-        plots=out / "live",
-        peak_flops=params.peak_flops or measured_peak(group.device, params.precision),
-        stopping=stopping,
-    )
-    began = time.time()
-    try:
-        progress = trainer.fit()
-        loss = validation_loss(model, validation, params.validate_rows, group=group)
-    except (RuntimeError, MemoryError) as error:
-        if is_shortage(error):
-            raise shortage(model.config, params, group.world) from error
-        raise
-    weights = whole(model.state_dict())
-    health = trainer.health.total(group).summary()
-    if not group.is_first:
-        return
-    assert trainer.live is not None
-    metrics = {
-        "train_loss": _last_mean([line["loss"] for line in trainer.live.lines]),
-        "validation_loss": round(loss, 5),
-    }
-    save_weights(out / "weights", model, corpus.manifest["tokenizer_sha256"], weights)
-    counted = flops.parameters(model.config)
-    sequence = (corpus.manifest["encoder_length"], corpus.manifest["decoder_length"])
-    training_flops = flops.training(
-        model.config,
-        encoder_tokens=sequence[0],
-        decoder_tokens=sequence[1],
-        rows=run_params.steps * params.global_batch_size,
-    )
-    per_second = training_flops / max(progress.seconds, 1e-9)
-    write_json(out / "metrics.json", metrics)
-    shutil.copyfile(folder / "log.jsonl", out / "log.jsonl")
-    write_json(
-        out / "run.json",
-        run_record(
-            name=name,
-            preset=run_params.preset,
-            start=run_params.start,
-            data=run_params.data,
-            tasks=list(run_params.tasks),
-            tuned=run_params.tuned,
-            seed=run_params.seed,
-            steps=run_params.steps,
-            params={"run": dataclasses.asdict(run_params), "training": dataclasses.asdict(params)},
-            model=model.config.to_dict(),
-            total_parameters=counted.total,
-            active_parameters=counted.active,
-            flops_per_token=flops.per_token(model.config),
-            training_flops=training_flops,
-            training_seconds=round(progress.seconds, 2),
-            flops_per_second=round(per_second),
-            mfu=round(per_second / trainer.peak_flops / group.world, 4),
-            peak_flops=round(trainer.peak_flops),
-            target_tokens=progress.target_tokens,
-            losses={name: value for name, value in metrics.items() if value is not None},
-            skipped_batches=trainer.guard.skipped,
-            router_health=health,
-            finished_at=round(began + progress.seconds, 1),
-            git_commit=commit,
-            data_version=corpus.manifest["version"],
-            data_hashes=data_hashes(workspace),
-            sequence={"encoder_length": sequence[0], "decoder_length": sequence[1]},
-            tokenizer_sha256=corpus.manifest["tokenizer_sha256"],
-            weights="weights/model.safetensors",
-            weights_sha256=sha256(out / "weights" / "model.safetensors"),
-            processes=group.world,
-            resumed_from=progress.resumed_from,
-        ),
-    )
-    trainer.checkpoints.discard()
+    validation = PackedCorpus.open(task.workspace / layout.PACKED / "validation")
+    model = initialize_model(task.run, params, corpus, task.workspace)
+    peak_flops = params.peak_flops or measure_peak_flops(dist.device, params.precision)
+    with _translate_out_of_memory(model.config, params, dist.world_size):
+        return Trainer(
+            model=model,
+            corpus=corpus,
+            validation=validation,
+            params=params,
+            steps=task.run.steps,
+            seed=task.run.seed,
+            folder=task.checkpoints,
+            fingerprint=_fingerprint(task, corpus, model.config),
+            metadata={"git_commit": task.commit, "world_size": dist.world_size},
+            dist=dist,
+            metrics_sink=DvcLiveSink(task.output / "live") if dist.is_main else None,
+            peak_flops=peak_flops,
+            is_stop_requested=is_stop_requested,
+        )
 
 
-def _contents(
-    run_params: RunParams,
-    params: TrainingParams,
-    corpus: PackedCorpus,
-    model: dict[str, Any],
-    workspace: Path,
-) -> dict[str, Any]:
-    """All that the result depends on, as a checkpoint remembers it."""
-    run = dataclasses.asdict(run_params)
-    start = workspace / layout.RUNS / run_params.start / "weights" / "model.safetensors"
+def _fit(trainer: Trainer) -> tuple[TrainResult, dict[str, Tensor]]:
+    """Train, and gather the final weights, which all ranks take part in."""
+    config, params = trainer.model.config, trainer.params
+    with _translate_out_of_memory(config, params, trainer.dist.world_size):
+        result = trainer.fit()
+    return result, full_state_dict(trainer.model.state_dict())
+
+
+def _write(
+    task: TrainTask, trainer: Trainer, result: TrainResult, weights: dict[str, Tensor]
+) -> None:
+    """Write weights, metrics, log and run record."""
+    manifest = trainer.corpus.manifest
+    save_weights(task.output / "weights", trainer.model, manifest["tokenizer_sha256"], weights)
+    write_json(task.output / "metrics.json", _losses(result))
+    shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
+    write_json(task.output / "run.json", _run_record(task, trainer, result).to_dict())
+
+
+def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRecord:
+    config, manifest, progress = trainer.model.config, trainer.corpus.manifest, result.progress
+    parameters = count_parameters(config)
+    lengths = SequenceLengths(
+        encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
+    )
+    total_flops = training_flops(
+        config,
+        encoder_tokens=lengths.encoder_length,
+        decoder_tokens=lengths.decoder_length,
+        rows=task.run.steps * task.training.global_batch_size,
+    )
+    flops_per_second = total_flops / max(progress.seconds, 1e-9)
+    return RunRecord(
+        name=task.name,
+        preset=task.run.preset,
+        start=task.run.start,
+        data=task.run.data,
+        tasks=list(task.run.tasks),
+        tuned=task.run.tuned,
+        seed=task.run.seed,
+        steps=task.run.steps,
+        params={
+            "run": dataclasses.asdict(task.run),
+            "training": dataclasses.asdict(task.training),
+        },
+        model=config.to_dict(),
+        total_parameters=parameters.total,
+        active_parameters=parameters.active,
+        flops_per_token=flops_per_token(config),
+        training_flops=total_flops,
+        training_seconds=round(progress.seconds, 2),
+        flops_per_second=round(flops_per_second),
+        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
+        peak_flops=round(result.peak_flops),
+        target_tokens=progress.target_tokens,
+        losses={name: loss for name, loss in _losses(result).items() if loss is not None},
+        skipped_batches=result.skipped_batches,
+        router_health=result.router_health,
+        finished_at=round(result.started_at + progress.seconds, 1),
+        git_commit=task.commit,
+        data_version=manifest["version"],
+        data_hashes=data_hashes(task.workspace),
+        sequence=lengths,
+        tokenizer_sha256=manifest["tokenizer_sha256"],
+        weights="weights/model.safetensors",
+        weights_sha256=sha256(task.output / "weights" / "model.safetensors"),
+        world_size=trainer.dist.world_size,
+        resumed_from_step=progress.resumed_from_step,
+    )
+
+
+def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> dict[str, Any]:
+    """Return everything that the trained weights depend on."""
+    run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
+    start = task.workspace / layout.RUNS / task.run.start / "weights" / "model.safetensors"
     return {
         "run": {key: run[key] for key in ("preset", "start", "data", "steps", "seed")}
-        | {"tasks": list(run_params.tasks)},
-        "training": {key: dataclasses.asdict(params)[key] for key in _DECIDES},
-        "start weights": "" if run_params.start == SCRATCH else sha256(start),
-        "data version": corpus.manifest["version"],
-        "model": model,
+        | {"tasks": list(task.run.tasks)},
+        "training": {key: training[key] for key in RESULT_AFFECTING_FIELDS},
+        "start_weights_sha256": "" if task.run.start == SCRATCH else sha256(start),
+        "data_version": corpus.manifest["version"],
+        "model": config.to_dict(),
     }
 
 
-def _last_mean(values: list[float]) -> float | None:
-    last = values[-5:]
-    return round(sum(last) / len(last), 5) if last else None
+def _losses(result: TrainResult) -> dict[str, float | None]:
+    validation_loss = result.validation_loss
+    return {
+        "train_loss": result.train_loss,
+        "validation_loss": None if validation_loss is None else round(validation_loss, 5),
+    }
+
+
+@contextmanager
+def _translate_out_of_memory(
+    config: ModelConfig, params: TrainingParams, world_size: int
+) -> Iterator[None]:
+    """Raise OutOfMemory, with an estimate and remedies, in place of the allocator's error."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise out_of_memory_error(config, params, world_size) from error
+        raise

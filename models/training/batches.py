@@ -1,6 +1,8 @@
-"""Which rows each step sees: plain arithmetic, so a run resumes at the exact sample.
+"""Rows of each batch, by arithmetic alone, so that a run resumes at the exact sample.
 
-Row i of the endless stream is row i mod n of epoch i div n, each epoch in its own order.
+Row i of the endless data stream is row i mod n of epoch i div n; each epoch has its own shuffle.
+
+Shape suffixes: B rows of the batch, L tokens of a row.
 """
 
 from __future__ import annotations
@@ -18,32 +20,62 @@ Batch = dict[str, Tensor]
 
 
 @lru_cache(maxsize=2)
-def _order(rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows)
+def _epoch_order(num_rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(num_rows)
 
 
-def rows_of_step(
-    rows: int, step: int, global_batch_size: int, seed: int, rank: int = 0, world: int = 1
+def row_indices(
+    num_rows: int,
+    batch_index: int,
+    global_batch_size: int,
+    seed: int,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> npt.NDArray[np.int64]:
-    """Rows that `rank` of `world` processes trains on at `step` (counted from 0)."""
-    positions = range(step * global_batch_size + rank, (step + 1) * global_batch_size, world)
-    return np.array([_order(rows, seed, p // rows)[p % rows] for p in positions], dtype=np.int64)
+    """Return the rows of the corpus that a rank trains on in a batch.
+
+    Args:
+        num_rows: rows of the corpus.
+        batch_index: batch of the data stream, from 0.
+        global_batch_size: rows of the batch over all ranks.
+        seed: seed of the shuffles.
+        rank: rank to return the rows of.
+        world_size: number of ranks.
+
+    Returns:
+        Row indices, int64 [global_batch_size / world_size].
+    """
+    first = batch_index * global_batch_size
+    positions = range(first + rank, first + global_batch_size, world_size)
+    return np.array(
+        [_epoch_order(num_rows, seed, p // num_rows)[p % num_rows] for p in positions],
+        dtype=np.int64,
+    )
 
 
-def parts(
+def load_microbatches(
     corpus: PackedCorpus, rows: npt.NDArray[np.int64], number: int, device: torch.device
 ) -> list[Batch]:
-    """The rows as `number` batches of equally many."""
+    """Load the rows as `number` batches of equal size."""
     return [to_tensors(corpus, part, device) for part in np.split(rows, number)]
 
 
 def to_tensors(
     corpus: PackedCorpus, rows: npt.NDArray[np.int64], device: torch.device | None = None
 ) -> Batch:
-    """The rows as int64 tensors, with the decoder's input beside its target."""
-    taken = corpus.take(rows)
-    # As int32 to the device: half of what int64 would move.
-    batch = {n: torch.from_numpy(values).to(device).long() for n, values in taken.items()}
+    """Load rows of the corpus, with the decoder inputs derived from the targets.
+
+    Args:
+        corpus: packed corpus.
+        rows: row indices [B].
+        device: device of the tensors; the CPU by default.
+
+    Returns:
+        The columns of the corpus and `decoder_input_tokens`, int64 [B, L] each.
+    """
+    columns = corpus.take(rows)
+    # Copied to the device as int32: half the bytes of int64.
+    batch = {name: torch.from_numpy(a).to(device).long() for name, a in columns.items()}
     batch["decoder_input_tokens"] = shift_right(
         batch["decoder_target_tokens"], batch["decoder_segment_ids"]
     )
@@ -51,12 +83,19 @@ def to_tensors(
 
 
 def shift_right(target_BL: Tensor, segments_BL: Tensor) -> Tensor:
-    """The decoder's input: each segment's target one place later, 0 at its start.
+    """Compute the decoder inputs: each segment's targets shifted right by one, starting with 0.
 
-    targets  7 8 1 | 9 1     segments 1 1 1 2 2     input  0 7 8 | 0 9
+    targets  7 8 1 | 9 1     segments 1 1 1 2 2     inputs  0 7 8 | 0 9
+
+    Args:
+        target_BL: decoder targets, int64 [B, L].
+        segments_BL: segment ids of the targets, int64 [B, L].
+
+    Returns:
+        Decoder inputs, int64 [B, L].
     """
     shifted = torch.zeros_like(target_BL)
     shifted[:, 1:] = target_BL[:, :-1]
-    starts = torch.ones_like(segments_BL, dtype=torch.bool)
-    starts[:, 1:] = segments_BL[:, 1:] != segments_BL[:, :-1]
-    return shifted.masked_fill(starts, 0)
+    is_start = torch.ones_like(segments_BL, dtype=torch.bool)
+    is_start[:, 1:] = segments_BL[:, 1:] != segments_BL[:, :-1]
+    return shifted.masked_fill(is_start, 0)

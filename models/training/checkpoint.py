@@ -1,13 +1,13 @@
-"""What a killed run continues from: folders of safetensors, read by any number of processes.
+"""Checkpoints that a run resumes from: folders of safetensors, readable by any world size.
 
-    step-00000120/   *.safetensors   weights, optimizer state, random states; each process writes
-                                     its part (torch's distributed checkpoint, without pickles)
-                     state.json      step, counters, which batches were skipped
-                     manifest.json   checksums of all these, what the run is of, its loss
+    step-00000120/   *.safetensors   weights, optimizer state, random states; each rank writes its
+                                     shard (torch.distributed.checkpoint, no pickles)
+                     state.json      step, counters, loss history, skipped batches
+                     manifest.json   checksums, fingerprint of the run, validation loss
 
-A folder is written under another name and renamed when all of it is there, so a process killed at
-any moment leaves the earlier checkpoints as they were. With `asynchronous` that happens while
-training goes on, from a copy in memory.
+A folder is written as `.partial` and renamed when it is complete, so a process killed at any moment
+leaves the earlier checkpoints intact. With `asynchronous`, a thread writes a copy in memory while
+training continues.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
@@ -35,58 +34,71 @@ from torch.distributed.checkpoint.hf_storage import (
 
 from data_pipelines.files import sha256, write_json
 from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
-from models.training.distributed import Group
+from models.training.distributed import DistributedContext
 from models.training.params import CheckpointParams
+from models.training.random_state import RANDOM_STATE
 
+FORMAT_VERSION = 2
 PARTIAL = ".partial"
-RANDOM = "random."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
-    """A checkpoint on disk."""
+class CheckpointInfo:
+    """A complete checkpoint on disk."""
 
     folder: Path
     step: int
     loss: float | None
-    """Validation loss when it was written, if measured."""
-    contents: dict[str, Any]
-    """What the run is of: params, data, model."""
+    """Validation loss at that step, if it was measured."""
+    fingerprint: dict[str, Any]
+    """Settings and data that the run's result depends on."""
 
 
-@dataclass
-class Checkpoints:
-    """The checkpoints of one run. All processes call every method alike."""
+class Checkpointer:
+    """Writes, lists and loads the checkpoints of a run. All ranks call every method together."""
 
-    folder: Path
-    params: CheckpointParams
-    contents: dict[str, Any]
-    """Everything the run's result depends on: another run must not continue it."""
-    group: Group = field(default_factory=Group)
-    about: dict[str, Any] = field(default_factory=dict)
-    """What else to note beside, e.g. the git commit."""
+    def __init__(
+        self,
+        folder: Path,
+        params: CheckpointParams,
+        *,
+        fingerprint: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        dist: DistributedContext | None = None,
+    ) -> None:
+        """Create the folder and remove partial checkpoints of a killed process.
 
-    def __post_init__(self) -> None:
-        # Of a single process that saves as a single process.
+        Args:
+            folder: folder of this run's checkpoints.
+            params: how many checkpoints to retain, and whether to write asynchronously.
+            fingerprint: settings and data that the result depends on; a checkpoint with another
+                fingerprint cannot be loaded.
+            metadata: further values for the manifest, e.g. the git commit.
+            dist: ranks that train together; this process alone by default.
+
+        Raises:
+            CheckpointFailed: the folder cannot be written.
+        """
+        self.folder, self.params = folder, params
+        self.fingerprint, self.metadata = fingerprint or {}, metadata or {}
+        self.dist = dist or DistributedContext()
+        # dcp warns that torch.distributed is off, which is intended at a world size of 1.
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
-        self._processes: dist.ProcessGroup | None = None
-        if self.group.world > 1:
-            # Of its own: it works beside the training's collectives, in another thread.
-            timeout = timedelta(seconds=self.group.timeout_s)
-            self._processes = dist.new_group(backend="gloo", timeout=timeout)
-
-    def prepare(self) -> None:
-        """Makes the folder and removes what a killed process left. Raises CheckpointFailed."""
-        if self.group.is_first:
+        self._process_group: torch.distributed.ProcessGroup | None = None
+        if self.dist.world_size > 1:
+            # A separate group: its collectives run in the writer thread, concurrent with training.
+            timeout = timedelta(seconds=self.dist.timeout_s)
+            self._process_group = torch.distributed.new_group(backend="gloo", timeout=timeout)
+        if self.dist.is_main:
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                for left in self.folder.glob(f"*{PARTIAL}"):
-                    shutil.rmtree(left)
+                folder.mkdir(parents=True, exist_ok=True)
+                for partial in folder.glob(f"*{PARTIAL}"):
+                    shutil.rmtree(partial)
             except OSError as error:
-                raise _failed(self.folder, error) from None
-        self.group.barrier()
+                raise _failure(folder, error) from None
+        self.dist.barrier()
 
     def save(
         self,
@@ -97,192 +109,238 @@ class Checkpoints:
         loss: float | None = None,
         wait: bool = False,
     ) -> None:
-        """Starts writing; raises CheckpointFailed if this or the one before could not be."""
-        self.wait()
+        """Start to write a checkpoint, after the previous one is complete.
+
+        Args:
+            step: completed optimizer steps.
+            tensors: weights, optimizer state and random states by name, sharded or not.
+            state: values for state.json.
+            loss: validation loss at this step, if measured.
+            wait: return only when the checkpoint is on disk.
+
+        Raises:
+            CheckpointFailed: this or the previous checkpoint could not be written.
+        """
+        self.flush()
         folder = self.folder / f"step-{step:08d}"
         if folder.is_dir():
-            return  # of a step this run came to before: the same, as it continues exactly
+            return  # written before a roll-back; training is deterministic, so it is the same
         partial = folder.with_name(folder.name + PARTIAL)
         writer = HuggingFaceStorageWriter(str(partial), save_distributed=True)
         try:
-            written = dcp.async_save(  # type: ignore[attr-defined]
+            tensors_written = dcp.async_save(  # type: ignore[attr-defined]
                 tensors,
                 storage_writer=writer,
-                process_group=self._processes,
-                no_dist=self.group.world == 1,
+                process_group=self._process_group,
+                no_dist=self.dist.world_size == 1,
             )
         except (OSError, RuntimeError, CheckpointException) as error:
-            raise _failed(folder, error) from None
-        assert isinstance(written, Future)
-        note = {"step": step, "loss": loss, "contents": self.contents, "about": self.about}
-        self._pending = self._thread.submit(self._finish, written, partial, folder, state, note)
+            raise _failure(folder, error) from None
+        assert isinstance(tensors_written, Future)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "step": step,
+            "loss": loss,
+            "fingerprint": self.fingerprint,
+            "metadata": self.metadata,
+        }
+        self._pending = self._writer.submit(
+            self._complete, tensors_written, partial, folder, state, manifest
+        )
         if wait or not self.params.asynchronous:
-            self.wait()
+            self.flush()
 
-    def wait(self) -> None:
-        """Until what was started is on disk, for all processes. Raises CheckpointFailed."""
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            pending.result()
-            self.group.barrier()
+    def load(self, checkpoint: CheckpointInfo, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        """Load a checkpoint after checking its fingerprint and checksums.
 
-    def check(self) -> None:
-        """Raises CheckpointFailed once it is known that what was started cannot be written."""
+        Args:
+            checkpoint: checkpoint to load.
+            tensors: tensors to fill in place, by name, sharded or not.
+
+        Returns:
+            The values of state.json.
+
+        Raises:
+            DataMismatch: the checkpoint has another fingerprint; names what differs.
+            CorruptCheckpoint: a file is missing or does not match its checksum.
+        """
+        differences = _differences(checkpoint.fingerprint, self.fingerprint)
+        if differences:
+            raise DataMismatch(
+                f"{checkpoint.folder}: checkpoint of other params: {'; '.join(differences[:3])}; "
+                f"restore them to resume, or delete {self.folder} to restart training"
+            )
+        if self.dist.is_main:
+            self._verify_checksums(checkpoint.folder)
+        self.dist.barrier()
+        read_tensors(checkpoint.folder, tensors, no_dist=self.dist.world_size == 1)
+        text = (checkpoint.folder / "state.json").read_text(encoding="utf-8")
+        state: dict[str, Any] = json.loads(text)
+        return state
+
+    def list(self) -> tuple[CheckpointInfo, ...]:
+        """Return the complete checkpoints on disk by ascending step.
+
+        Raises:
+            CorruptCheckpoint: a manifest is unreadable.
+            DataMismatch: a checkpoint was written in the format of an earlier release.
+        """
+        checkpoints = []
+        for path in sorted(self.folder.glob("step-*/manifest.json")):
+            try:
+                manifest = json.loads(path.read_text(encoding="utf-8"))
+                version = manifest.get("format_version", 1)
+                if version != FORMAT_VERSION:
+                    raise DataMismatch(
+                        f"{path.parent}: checkpoint format {version} is unsupported, expected "
+                        f"{FORMAT_VERSION}; delete {self.folder} to restart training, or finish "
+                        "the run with the release of flanmoe that began it"
+                    )
+                checkpoints.append(
+                    CheckpointInfo(
+                        folder=path.parent,
+                        step=int(manifest["step"]),
+                        loss=manifest["loss"],
+                        fingerprint=dict(manifest["fingerprint"]),
+                    )
+                )
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise CorruptCheckpoint(self._advice(path, str(error))) from None
+        return tuple(checkpoints)
+
+    def best(self, checkpoints: Sequence[CheckpointInfo] | None = None) -> CheckpointInfo | None:
+        """Return the checkpoint of the lowest validation loss; among all on disk by default."""
+        candidates = self.list() if checkpoints is None else checkpoints
+        measured = [c for c in candidates if c.loss is not None]
+        return min(measured, key=lambda c: (c.loss, c.step)) if measured else None
+
+    def poll(self) -> None:
+        """Raise the error of the pending write if it has failed; do not wait for it.
+
+        Raises:
+            CheckpointFailed: the pending checkpoint could not be written.
+        """
         if self._pending is not None and self._pending.done():
             self._pending.result()
 
-    def finish(self) -> None:
-        """Lets what was started be written where another error ends the run, which is told."""
-        with suppress(CheckpointFailed):
-            self.wait()
+    def flush(self) -> None:
+        """Wait until the pending checkpoint is on disk on all ranks.
 
-    def saved(self) -> list[Saved]:
-        """What is on disk, the last one last. Raises CorruptCheckpoint for an unreadable index."""
-        found = []
-        for path in sorted(self.folder.glob("step-*/manifest.json")):
-            try:
-                read = json.loads(path.read_text(encoding="utf-8"))
-                found.append(
-                    Saved(
-                        folder=path.parent,
-                        step=int(read["step"]),
-                        loss=read["loss"],
-                        contents=dict(read["contents"]),
-                    )
-                )
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorruptCheckpoint(self._advice(path, str(error))) from None
-        return found
-
-    def best(self, among: list[Saved] | None = None) -> Saved | None:
-        """The one of the lowest validation loss; `among`: what is on disk, if read already."""
-        found = self.saved() if among is None else among
-        measured = [s for s in found if s.loss is not None]
-        return min(measured, key=lambda s: (s.loss, s.step)) if measured else None
-
-    def load(self, saved: Saved, tensors: dict[str, Tensor]) -> dict[str, Any]:
-        """Fills `tensors` in place; returns the state that was saved with them.
-
-        Raises DataMismatch for a checkpoint of another run, naming what differs; CorruptCheckpoint
-        for a file that is missing or differs from its checksum.
+        Raises:
+            CheckpointFailed: it could not be written.
         """
-        differs = _differences(saved.contents, self.contents)
-        if differs:
-            raise DataMismatch(
-                f"{saved.folder} is a checkpoint of other params: {'; '.join(differs[:3])}. Put "
-                f"them back to continue it, or delete {self.folder} to train anew"
-            )
-        if self.group.is_first:
-            self._verify(saved.folder)
-        self.group.barrier()
-        read_tensors(saved.folder, tensors, alone=self.group.world == 1)
-        state: dict[str, Any] = json.loads((saved.folder / "state.json").read_text("utf-8"))
-        return state
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+            self.dist.barrier()
 
-    def discard(self) -> None:
-        """Remove the checkpoints of a finished run."""
-        self.wait()
-        if self.group.is_first:
+    def close(self, *, delete: bool = False) -> None:
+        """Flush, stop the writer thread and, if requested, delete all checkpoints of the run.
+
+        Raises:
+            CheckpointFailed: the pending checkpoint could not be written.
+        """
+        try:
+            self.flush()
+        finally:
+            self._writer.shutdown(wait=False)
+        if delete and self.dist.is_main:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _finish(
+    def _complete(
         self,
-        written: Future[Any],
+        tensors_written: Future[Any],
         partial: Path,
         folder: Path,
         state: dict[str, Any],
-        note: dict[str, Any],
+        manifest: dict[str, Any],
     ) -> None:
-        """After all processes have written their parts: checksums, the new name, old ones away."""
+        """Add JSON files, rename the folder and delete old checkpoints, in the writer thread."""
         try:
-            written.result()
-            if not self.group.is_first:
+            tensors_written.result()
+            if not self.dist.is_main:
                 return
             write_json(partial / "state.json", state)
-            note["files"] = {path.name: sha256(path) for path in sorted(partial.iterdir())}
-            write_json(partial / "manifest.json", note)
+            manifest["files"] = {path.name: sha256(path) for path in sorted(partial.iterdir())}
+            write_json(partial / "manifest.json", manifest)
             os.replace(partial, folder)
-            self._remove_old()
+            self._delete_old()
         except BaseException as error:
-            # CheckpointException is no Exception. Told where the trainer waits for it.
-            raise _failed(folder, error) from None
+            # CheckpointException derives from BaseException. flush() or poll() raises this again.
+            raise _failure(folder, error) from None
 
-    def _remove_old(self) -> None:
-        found = self.saved()
-        best = self.best(found)
-        kept = {s.step for s in found[-self.params.keep_last :]} | ({best.step} if best else set())
-        for old in found:
-            if old.step not in kept:
-                # Renamed first: half a folder must not look like a checkpoint.
-                gone = old.folder.with_name(old.folder.name + PARTIAL)
-                os.replace(old.folder, gone)
-                shutil.rmtree(gone)
+    def _delete_old(self) -> None:
+        checkpoints = self.list()
+        best = self.best(checkpoints)
+        retained = {c.step for c in checkpoints[-self.params.keep_last :]}
+        if best is not None:
+            retained.add(best.step)
+        for old in checkpoints:
+            if old.step not in retained:
+                # Renamed first: a folder deleted halfway must not count as a checkpoint.
+                partial = old.folder.with_name(old.folder.name + PARTIAL)
+                os.replace(old.folder, partial)
+                shutil.rmtree(partial)
 
-    def _verify(self, folder: Path) -> None:
+    def _verify_checksums(self, folder: Path) -> None:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
         for name, digest in files.items():
             path = folder / name
             if not path.is_file() or sha256(path) != digest:
-                raise CorruptCheckpoint(self._advice(path, "it is missing, cut or changed"))
+                raise CorruptCheckpoint(self._advice(path, "missing, truncated or changed"))
 
-    def _advice(self, path: Path, why: str) -> str:
+    def _advice(self, path: Path, reason: str) -> str:
         earlier = [p.name for p in sorted(self.folder.glob("step-*")) if p != path.parent]
-        instead = f"to continue from {earlier[-1]}" if earlier else "to train from the start"
-        return f"{path} cannot be used: {why}; delete {path.parent} {instead}"
+        remedy = f"to resume from {earlier[-1]}" if earlier else "to restart training"
+        return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"
 
 
-def read_tensors(folder: Path, tensors: dict[str, Tensor], *, alone: bool = True) -> None:
-    """Fills `tensors`, sharded or not, in place. `alone`: not together with other processes."""
-    present = HuggingFaceStorageReader(str(folder))
-    known = present.read_metadata().state_dict_metadata
-    wanted = {name: tensor for name, tensor in tensors.items() if name in known}
-    lacking = [n for n in tensors if n not in known and not n.startswith(RANDOM)]
-    if lacking:
-        raise CorruptCheckpoint(f"{folder} holds no {lacking[0]}; delete it")
+def read_tensors(folder: Path, tensors: dict[str, Tensor], *, no_dist: bool = True) -> None:
+    """Fill tensors, in place, from the safetensors of a checkpoint.
+
+    Args:
+        folder: checkpoint folder.
+        tensors: tensors by name, sharded or not.
+        no_dist: read without collectives, in a single process.
+
+    Raises:
+        CorruptCheckpoint: a tensor other than a random state is missing, or a file is unreadable.
+    """
+    reader = HuggingFaceStorageReader(str(folder))
+    names = reader.read_metadata().state_dict_metadata
+    missing = [n for n in tensors if n not in names and not n.startswith(RANDOM_STATE)]
+    if missing:
+        raise CorruptCheckpoint(f"{folder}: tensor {missing[0]} is missing; delete {folder}")
+    present = {name: tensor for name, tensor in tensors.items() if name in names}
     try:
         dcp.load(  # type: ignore[attr-defined]
-            wanted, storage_reader=present, no_dist=alone
+            present, storage_reader=reader, no_dist=no_dist
         )
     except CheckpointException as error:
-        raise CorruptCheckpoint(f"{folder} cannot be read: {_reason(error)}; delete it") from None
+        raise CorruptCheckpoint(f"{folder} is unreadable: {_reason(error)}; delete it") from None
 
 
-def random_state(group: Group) -> dict[str, Tensor]:
-    """State of this process's random numbers, under its own name."""
-    state = {f"{RANDOM}{group.rank}": torch.get_rng_state()}
-    if group.device.type == "cuda":
-        state[f"{RANDOM}cuda.{group.rank}"] = torch.cuda.get_rng_state(group.device)
-    return state
-
-
-def restore_random(state: dict[str, Tensor], group: Group) -> None:
-    """Random numbers go on as they would have."""
-    torch.set_rng_state(state[f"{RANDOM}{group.rank}"])
-    if group.device.type == "cuda":
-        torch.cuda.set_rng_state(state[f"{RANDOM}cuda.{group.rank}"], group.device)
-
-
-def _differences(there: dict[str, Any], here: dict[str, Any], path: str = "") -> list[str]:
-    """`KEY is A there, B now` for each value that differs."""
-    found = []
-    for key in sorted({*there, *here}):
-        a, b = there.get(key), here.get(key)
+def _differences(saved: dict[str, Any], current: dict[str, Any], path: str = "") -> list[str]:
+    """Return `KEY is A in the checkpoint, B now` for each value that differs."""
+    differences = []
+    for key in sorted({*saved, *current}):
+        a, b = saved.get(key), current.get(key)
         where = f"{path}.{key}" if path else str(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found += _differences(a, b, where)
+            differences += _differences(a, b, where)
         elif a != b:
-            found.append(f"{where} is {a} there, {b} now")
-    return found
+            differences.append(f"{where} is {a} in the checkpoint, {b} now")
+    return differences
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, CheckpointException):  # one process's error is the reason of all
+    if isinstance(error, CheckpointException):  # the first rank's error explains the others
         error = next(iter(error.failures.values()))[0]
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _failed(folder: Path, error: BaseException) -> CheckpointFailed:
+def _failure(folder: Path, error: BaseException) -> CheckpointFailed:
     return CheckpointFailed(
-        f"{folder} could not be written: {_reason(error)}; earlier checkpoints are as they were: "
-        "make room, or make the folder writable, and start again to continue from the last one"
+        f"{folder} could not be written: {_reason(error)}; earlier checkpoints are intact: free "
+        "disk space or make the folder writable, then rerun to resume from the last one"
     )

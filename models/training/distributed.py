@@ -1,4 +1,4 @@
-"""The processes that train together: started by torchrun, joined here. One is the usual case."""
+"""Rank, world size and collectives of the processes that train together (torchrun starts them)."""
 
 from __future__ import annotations
 
@@ -17,81 +17,95 @@ from torch.distributed.rendezvous import rendezvous
 
 from models.errors import ProcessLost
 
+_COLLECTIVE_FAILURES = (
+    "timed out",
+    "timeout",
+    "connection closed",
+    "connection reset",
+    "socket",
+    "broken pipe",
+)
+
 
 @dataclass(frozen=True)
-class Group:
-    """This process among those that train together."""
+class DistributedContext:
+    """This rank among all that train together; with a world size of 1 every method is local."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     store: Store | None = None
-    """Where processes leave signs of life."""
+    """Key-value store with the heartbeat of each rank."""
     timeout_s: float = 600.0
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
-    def sum(self, values: Tensor) -> Tensor:
-        """The values summed over all processes, on each of them."""
+    def all_reduce_sum(self, values: Tensor) -> Tensor:
+        """Sum a tensor over all ranks.
+
+        Args:
+            values: any shape and dtype; unchanged.
+
+        Returns:
+            The sum, detached, the same on every rank.
+        """
         total = values.detach().clone()
-        if self.world > 1:
+        if self.world_size > 1:
             dist.all_reduce(total)
         return total
 
     def barrier(self) -> None:
-        if self.world > 1:
+        if self.world_size > 1:
             dist.barrier()
 
-    def sign(self, step: int) -> None:
-        """Tell the others that this process has come to `step`."""
+    def heartbeat(self, step: int) -> None:
+        """Record that this rank has reached `step`."""
         if self.store is not None:
-            self.store.set(f"sign/{self.rank}", f"{step} {time.time()}")
+            self.store.set(f"heartbeat/{self.rank}", f"{step} {time.time()}")
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Raises ProcessLost, naming who is late, where the others could not be reached."""
+    def translate_collective_errors(self) -> Iterator[None]:
+        """Name the ranks that are behind when a collective fails.
+
+        Raises:
+            ProcessLost: in place of a RuntimeError about a timeout or a lost connection.
+        """
         try:
             yield
         except RuntimeError as error:
-            if self.store is None or not _is_loss(str(error)):
+            if self.store is None or not _is_collective_failure(str(error)):
                 raise
-            raise ProcessLost(self._late(str(error))) from error
+            raise ProcessLost(self._describe_late_ranks(str(error))) from error
 
-    def _late(self, reason: str) -> str:
-        now, signs = time.time(), {}
+    def _describe_late_ranks(self, reason: str) -> str:
+        now, heartbeats = time.time(), {}
         assert self.store is not None
         try:
-            for rank in range(self.world):
-                step, at = self.store.get(f"sign/{rank}").decode().split()
-                signs[rank] = (int(step), now - float(at))
-        except RuntimeError:  # the store is gone too: the machine that held it
-            return f"process {self.rank} lost the others: {_first_line(reason)}"
-        furthest = max(step for step, _ in signs.values())
-        behind = [rank for rank, (step, _) in signs.items() if step < furthest]
-        # Where all are at one step, whoever gave its sign first has waited for the others since.
-        late = behind or [max((r for r in signs if r != self.rank), key=lambda r: signs[r][1])]
-        told = ", ".join(
-            f"process {rank} (last seen at step {signs[rank][0]}, {signs[rank][1]:.0f} s ago)"
-            for rank in late
+            for rank in range(self.world_size):
+                step, time_s = self.store.get(f"heartbeat/{rank}").decode().split()
+                heartbeats[rank] = (int(step), now - float(time_s))
+        except RuntimeError:  # the store is gone too: the machine that served it is lost
+            return f"rank {self.rank}: lost connection to the other ranks: {_first_line(reason)}"
+        furthest = max(step for step, _ in heartbeats.values())
+        behind = [rank for rank, (step, _) in heartbeats.items() if step < furthest]
+        if not behind:  # at equal steps, the rank with the oldest heartbeat is the one that stopped
+            others = [rank for rank in heartbeats if rank != self.rank]
+            behind = [max(others, key=lambda rank: heartbeats[rank][1])]
+        late = ", ".join(
+            f"rank {rank} (last heartbeat: step {heartbeats[rank][0]}, "
+            f"{heartbeats[rank][1]:.0f} s ago)"
+            for rank in behind
         )
         return (
-            f"process {self.rank} waited in vain at step {signs[self.rank][0]} for {told}: "
+            f"rank {self.rank}: timed out at step {heartbeats[self.rank][0]} waiting for {late}: "
             f"{_first_line(reason)}"
         )
 
 
-def _is_loss(text: str) -> bool:
-    told = (
-        "timed out",
-        "timeout",
-        "connection closed",
-        "connection reset",
-        "socket",
-        "broken pipe",
-    )
-    return any(word in text.lower() for word in told)
+def _is_collective_failure(text: str) -> bool:
+    return any(phrase in text.lower() for phrase in _COLLECTIVE_FAILURES)
 
 
 def _first_line(text: str) -> str:
@@ -99,26 +113,36 @@ def _first_line(text: str) -> str:
 
 
 @contextmanager
-def join(timeout_s: float = 600.0) -> Iterator[Group]:
-    """The group torchrun started, or a group of one. On a GPU each process takes its own."""
+def init_distributed(timeout_s: float = 600.0) -> Iterator[DistributedContext]:
+    """Join the process group that torchrun describes in the environment.
+
+    Without torchrun the world size is 1. With CUDA, each rank uses the GPU of its LOCAL_RANK.
+
+    Args:
+        timeout_s: seconds after which a collective fails.
+
+    Yields:
+        The context; the process group is destroyed on exit.
+    """
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        yield Group(device=device)
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
+        yield DistributedContext(device=device)
         return
     timeout = timedelta(seconds=timeout_s)
-    store, rank, world = next(rendezvous("env://", timeout=timeout))
+    store, rank, world_size = next(rendezvous("env://", timeout=timeout))
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
         store=PrefixStore("group", store),
         rank=rank,
-        world_size=world,
+        world_size=world_size,
         timeout=timeout,
     )
     try:
-        yield Group(rank, world, device, PrefixStore("signs", store), timeout_s)
+        heartbeats = PrefixStore("heartbeats", store)
+        yield DistributedContext(rank, world_size, device, heartbeats, timeout_s)
     finally:
         dist.destroy_process_group()

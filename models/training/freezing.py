@@ -1,32 +1,38 @@
-"""Parts of a model that a run leaves as they are (FLAN-MoE, arXiv 2305.14705, ablations)."""
+"""Freezing of routers, experts or MoE layers (FLAN-MoE, arXiv 2305.14705, ablations)."""
 
 from __future__ import annotations
 
 from models.architecture.t5 import T5
 from models.errors import ConfigError
-from models.training.params import FREEZE
+from models.training.params import FreezePolicy
 
-_PARTS = {"gate": ".router.", "experts": ".experts."}
+_NAME_PARTS = {"gate": ".router.", "experts": ".experts."}
 
 
-def freeze(model: T5, what: str | None) -> list[str]:
-    """Names of the parameters that are no longer trained.
+def freeze(model: T5, policy: FreezePolicy | None) -> list[str]:
+    """Exclude parameters from training by setting `requires_grad` to False.
 
-    `moe`: the whole MoE layer, the dense layer beside its experts included. Raises ConfigError for
-    a model without experts.
+    Args:
+        model: model to change in place.
+        policy: `gate`, `experts`, `moe` (complete MoE layers, including the dense residual layer),
+            `all_but_` one of these, or None for nothing.
+
+    Returns:
+        Names of the frozen parameters.
+
+    Raises:
+        ConfigError: the model has no MoE layer.
     """
-    if what is None:
+    if policy is None:
         return []
-    if what not in FREEZE:
-        raise ConfigError(f"freeze is {what!r}: it must be one of {', '.join(FREEZE)}")
     layers = tuple(f"{name}." for name in model.moe_layers())
     if not layers:
-        raise ConfigError(f"freeze is {what!r}, but the model has no MoE layer")
-    part = what.removeprefix("all_but_")
+        raise ConfigError(f"freeze is {policy!r}, but the model has no MoE layer; set it to null")
+    part = policy.removeprefix("all_but_")
     frozen = []
     for name, weight in model.named_parameters():
-        inside = name.startswith(layers) and (part == "moe" or _PARTS[part] in name)
-        if inside != what.startswith("all_but_"):
+        is_selected = name.startswith(layers) and (part == "moe" or _NAME_PARTS[part] in name)
+        if is_selected != policy.startswith("all_but_"):
             weight.requires_grad_(False)
             frozen.append(name)
     return frozen

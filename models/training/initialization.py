@@ -1,4 +1,4 @@
-"""The model a run starts from: random weights, another run's, imported ones, or upcycled ones."""
+"""Initial weights of a run: random, of another run, imported, or upcycled from a dense model."""
 
 from __future__ import annotations
 
@@ -13,54 +13,72 @@ from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
 from models.training.params import SCRATCH, RunParams, TrainingParams
-from models.weights import Saved, load_weights
+from models.weights import LoadedModel, load_weights
+
+VOCABULARY_MULTIPLE = 64
+"""Random weights pad the vocabulary to a multiple of this, which matrix products are faster with;
+the extra rows are never targets."""
 
 
-def start_model(
+def initialize_model(
     run: RunParams, params: TrainingParams, corpus: PackedCorpus, workspace: Path
 ) -> T5:
-    """The model before its first step.
+    """Return the model of a run before its first step.
 
-    Raises DataMismatch where start, preset and shards do not fit, UnknownModel where there is no
-    such start.
+    Args:
+        run: preset, initial weights and seed.
+        params: dropout of this run.
+        corpus: training corpus, whose tokenizer must match the initial weights.
+        workspace: folder with runs/.
+
+    Raises:
+        UnknownModel: there are no weights of that name.
+        DataMismatch: initial weights, preset and corpus do not match.
     """
-    vocabulary = int(corpus.manifest["vocab_size"])
-    wanted = _trained(preset(run.preset), params)
+    vocab_size = int(corpus.manifest["vocab_size"])
+    preset_config = _with_run_settings(preset(run.preset), params)
     if run.start == SCRATCH:
-        # A multiple of 64: matrix products like it, and spare rows are never targets.
-        config = dataclasses.replace(wanted, vocab_size=-(-vocabulary // 64) * 64)
+        padded = -(-vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+        config = dataclasses.replace(preset_config, vocab_size=padded)
         return T5(config).reset_parameters(run.seed)
     folder = workspace / layout.RUNS / run.start / "weights"
     if not (folder / "config.json").is_file():
         raise UnknownModel(
-            f"{folder} holds no weights: start is {run.start!r}, neither a trained run nor an "
+            f"{folder} holds no weights: start is {run.start!r}, expected a trained run or an "
             f"imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
         )
-    saved = load_weights(folder, adapt=lambda config: _trained(config, params, wanted))
-    config = dataclasses.replace(wanted, vocab_size=saved.model.config.vocab_size)
-    _check_data(run, saved, corpus, vocabulary)
-    if saved.model.config == config:
-        return saved.model
-    if saved.model.config.moe is None and config.moe is not None:
+    start = load_weights(
+        folder, adapt=lambda config: _with_run_settings(config, params, preset_config)
+    )
+    config = dataclasses.replace(preset_config, vocab_size=start.model.config.vocab_size)
+    _check_tokenizer(run, start, corpus, vocab_size)
+    if start.model.config == config:
+        return start.model
+    if start.model.config.moe is None and config.moe is not None:
         try:
-            return upcycle(saved.model, config, run.seed)
+            return upcycle(start.model, config, run.seed)
         except ConfigError as error:
-            raise DataMismatch(f"run {run.start!r} cannot become {run.preset!r}: {error}") from None
-    differ = [
-        f"{name} {value} there, {getattr(config, name)} here"
-        for name, value in vars(saved.model.config).items()
+            raise DataMismatch(
+                f"run {run.start!r} cannot be upcycled to {run.preset!r}: {error}"
+            ) from None
+    differences = [
+        f"{name} is {value} there, {getattr(config, name)} here"
+        for name, value in vars(start.model.config).items()
         if value != getattr(config, name)
     ]
     raise DataMismatch(
-        f"run {run.start!r} is of another architecture than preset {run.preset!r}: "
-        f"{'; '.join(differ)}"
+        f"run {run.start!r} has another architecture than preset {run.preset!r}: "
+        f"{'; '.join(differences)}"
     )
 
 
-def _trained(
+def _with_run_settings(
     config: ModelConfig, params: TrainingParams, like: ModelConfig | None = None
 ) -> ModelConfig:
-    """With this run's dropout, and `like`'s capacity and losses: no tensor depends on them."""
+    """Return the config with this run's dropout, and with the MoE settings of `like`.
+
+    Settings that determine tensors stay; capacity and loss weights are taken from `like`.
+    """
     moe = config.moe
     if moe is not None and like is not None and like.moe is not None:
         tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_residual")
@@ -70,16 +88,19 @@ def _trained(
     return dataclasses.replace(config, dropout=params.dropout, moe=moe)
 
 
-def _check_data(run: RunParams, saved: Saved, corpus: PackedCorpus, vocabulary: int) -> None:
-    ours, theirs = saved.tokenizer_sha256, str(corpus.manifest["tokenizer_sha256"])
-    if ours and ours != theirs:
+def _check_tokenizer(
+    run: RunParams, start: LoadedModel, corpus: PackedCorpus, vocab_size: int
+) -> None:
+    weights_tokenizer = start.tokenizer_sha256
+    corpus_tokenizer = str(corpus.manifest["tokenizer_sha256"])
+    if weights_tokenizer and weights_tokenizer != corpus_tokenizer:
         raise DataMismatch(
-            f"run {run.start!r} was trained with tokenizer {ours[:12]}, the shards hold "
-            f"{theirs[:12]}; train it again, or make the shards with its spiece.model "
-            "(data_pipelines.tokenizer.model_file)"
+            f"run {run.start!r} was trained with tokenizer {weights_tokenizer[:12]}, the corpus is "
+            f"packed with {corpus_tokenizer[:12]}; retrain the run, or pack the corpus with the "
+            "run's spiece.model (data_pipelines.tokenizer.model_file)"
         )
-    if saved.model.config.vocab_size < vocabulary:
+    if start.model.config.vocab_size < vocab_size:
         raise DataMismatch(
-            f"run {run.start!r} has a vocabulary of {saved.model.config.vocab_size}, the shards "
-            f"one of {vocabulary}: they were made with another tokenizer"
+            f"run {run.start!r} has a vocabulary of {start.model.config.vocab_size}, the corpus "
+            f"one of {vocab_size}; pack the corpus with the tokenizer of the run"
         )

@@ -1,8 +1,10 @@
-"""The training loss: cross-entropy of the targets, plus the output's and the routers' own losses.
+"""The training loss: cross-entropy, label smoothing, output z-loss and the losses of the routers.
 
-Each process computes its part so that the mean over processes is the loss of the whole batch, as
-one process would compute it: cross-entropy, z-losses and the balance loss all count every token
-once, wherever it is. For the balance loss that needs the other processes' loads (one small sum).
+Each rank computes its part such that the mean over ranks is the loss of the global batch: every
+term weights every token equally, whichever rank holds it. The load-balancing loss needs the
+first-choice counts of all ranks for that (one small all-reduce).
+
+Shape suffixes: B rows, L target tokens of a row, V vocabulary, N layers, E experts.
 """
 
 from __future__ import annotations
@@ -13,93 +15,121 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models.architecture.moe.losses import balance_loss
+from models.architecture.moe.losses import load_balance_loss
 from models.architecture.t5 import T5
 from models.training.batches import Batch
-from models.training.distributed import Group
+from models.training.distributed import DistributedContext
 from models.training.params import LossParams
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
-    """`total` is what is minimised; `nats` the summed cross-entropy of `tokens` targets."""
+class TrainingLoss:
+    """The loss of one microbatch on one rank; all fields are scalars."""
 
     total: Tensor
-    nats: Tensor
-    tokens: Tensor
-    balance: Tensor
+    """The minimised loss, with gradient."""
+    cross_entropy_sum: Tensor
+    """Cross-entropy in nats, summed over the targets."""
+    num_targets: Tensor
+    """Target tokens (int64)."""
+    load_balance_loss: Tensor
+    """Load-balancing loss, unweighted, summed over layers; 0 without MoE layers."""
 
 
-def compute(
+def compute_loss(
     model: torch.nn.Module,
-    config_of: T5,
+    unwrapped_model: T5,
     batch: Batch,
     *,
     params: LossParams | None = None,
-    group: Group | None = None,
-    targets: Tensor | None = None,
-    parts: int = 1,
-) -> Loss:
-    """Loss of a batch. `model` may wrap `config_of` (data parallel); both share the layers.
+    dist: DistributedContext | None = None,
+    num_targets: Tensor | None = None,
+    num_microbatches: int = 1,
+) -> TrainingLoss:
+    """Run a forward pass and compute its loss.
 
-    `targets`: number of targets in the whole step, over all processes of `group` and all `parts` a
-    process computes one after the other; by default those of this batch.
+    Args:
+        model: module to call; may be a data-parallel wrapper of `unwrapped_model`.
+        unwrapped_model: model that holds the configuration and the routers.
+        batch: columns of a microbatch, int64 [B, L] each.
+        params: label smoothing and output z-loss; neither by default.
+        dist: ranks that share the global batch; this process alone by default.
+        num_targets: targets of the step over all ranks and microbatches, int64 scalar; those of
+            this microbatch by default.
+        num_microbatches: microbatches of the step, over which router losses are averaged.
+
+    Returns:
+        The loss and its parts.
     """
-    params, group = params or LossParams(), group or Group()
-    logits = model(
+    params, dist = params or LossParams(), dist or DistributedContext()
+    logits_BLV = model(
         batch["encoder_input_tokens"],
         batch["encoder_segment_ids"],
         batch["decoder_input_tokens"],
         batch["decoder_segment_ids"],
     )
-    valid = batch["decoder_segment_ids"] > 0
-    tokens = valid.sum()
-    mean_over = (tokens if targets is None else targets).clamp(min=1) / group.world
-    nats, added = _cross_entropy(logits, batch["decoder_target_tokens"], valid, params)
-    total = (nats + added) / mean_over
-    balance = torch.zeros((), device=logits.device)
-    if config_of.config.moe is not None:
-        balance, z_loss = _routers(config_of, group)
-        moe = config_of.config.moe
-        total = (
-            total + (moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss) / parts
-        )
-    return Loss(total=total, nats=nats.detach(), tokens=tokens, balance=balance.detach())
+    valid_BL = batch["decoder_segment_ids"] > 0
+    own_targets = valid_BL.sum()
+    targets_per_rank = (own_targets if num_targets is None else num_targets).clamp(
+        min=1
+    ) / dist.world_size
+    cross_entropy_sum, regularisation = _cross_entropy(
+        logits_BLV, batch["decoder_target_tokens"], valid_BL, params
+    )
+    total = (cross_entropy_sum + regularisation) / targets_per_rank
+    balance = torch.zeros((), device=logits_BLV.device)
+    moe = unwrapped_model.config.moe
+    if moe is not None:
+        balance, z_loss = _router_losses(unwrapped_model, dist)
+        router_loss = moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss
+        total = total + router_loss / num_microbatches
+    return TrainingLoss(
+        total=total,
+        cross_entropy_sum=cross_entropy_sum.detach(),
+        num_targets=own_targets,
+        load_balance_loss=balance.detach(),
+    )
 
 
 def _cross_entropy(
     logits_BLV: Tensor, target_BL: Tensor, valid_BL: Tensor, params: LossParams
 ) -> tuple[Tensor, Tensor]:
-    """Summed over the targets: cross-entropy, and what smoothing and the z-loss add to it.
+    """Compute sums over the targets of the cross-entropy, and of smoothing and z-loss.
 
-    Smoothing e: the target has probability 1 - e + e/V, every other word e/V (Szegedy et al., arXiv
-    1512.00567). z-loss: weight * (log Z)^2 (as in T5X; PaLM, arXiv 2204.02311, section 5).
+    Label smoothing e: the target has probability 1 - e + e/V, every other token e/V (Szegedy et
+    al., arXiv 1512.00567). z-loss: weight * (log Z)^2 (T5X; PaLM, arXiv 2204.02311, section 5).
     """
     targets = target_BL.masked_fill(~valid_BL, -100).flatten()
     logits = logits_BLV.flatten(0, 1).float()
-    nats = F.cross_entropy(logits, targets, reduction="sum")
-    added = torch.zeros((), device=logits.device)
+    cross_entropy_sum = F.cross_entropy(logits, targets, reduction="sum")
+    regularisation = torch.zeros((), device=logits.device)
     if params.label_smoothing or params.z_loss_weight:
         log_z = torch.logsumexp(logits, dim=-1)[valid_BL.flatten()]
-        added = added + params.z_loss_weight * log_z.square().sum()
+        regularisation = regularisation + params.z_loss_weight * log_z.square().sum()
         if params.label_smoothing:
-            means = logits.mean(-1)[valid_BL.flatten()]
-            added = added + params.label_smoothing * ((log_z - means).sum() - nats)
-    return nats, added
+            mean_logits = logits.mean(-1)[valid_BL.flatten()]
+            regularisation = regularisation + params.label_smoothing * (
+                (log_z - mean_logits).sum() - cross_entropy_sum
+            )
+    return cross_entropy_sum, regularisation
 
 
-def _routers(model: T5, group: Group) -> tuple[Tensor, Tensor]:
-    """Balance and z-loss, summed over layers, as published: each router has losses of its own.
+def _router_losses(model: T5, dist: DistributedContext) -> tuple[Tensor, Tensor]:
+    """Compute load-balancing loss and z-loss, summed over layers, of the last forward pass.
 
-    A layer's share of first choices is taken over all processes, so the balance loss is that of the
-    whole batch (GShard and Switch take each device's own; over the whole batch experts may
-    specialise more, Qiu et al., arXiv 2501.11873).
+    First-choice shares are taken over all ranks, so the load-balancing loss is that of the global
+    batch (GShard and Switch take each device's own; over the global batch experts can specialise
+    more, Qiu et al., arXiv 2501.11873).
     """
-    found = [layer.routing for layer in model.moe_layers().values()]
-    routings = [routing for routing in found if routing is not None]
-    own_LE = torch.stack([routing.first_E for routing in routings])
-    all_LE = group.sum(own_LE)
-    part_L = own_LE.sum(1) * group.world / all_LE.sum(1).clamp(min=1)
-    balance = [balance_loss(all_E, r.probs_E) for all_E, r in zip(all_LE, routings, strict=True)]
-    z_loss = torch.stack([routing.z_loss for routing in routings])
-    return (part_L * torch.stack(balance)).sum(), (part_L * z_loss).sum()
+    routings = [layer.routing for layer in model.moe_layers().values() if layer.routing is not None]
+    own_NE = torch.stack([routing.first_choice_counts_E for routing in routings])
+    all_NE = dist.all_reduce_sum(own_NE)
+    share_N = own_NE.sum(1) * dist.world_size / all_NE.sum(1).clamp(min=1)
+    balance_N = torch.stack(
+        [
+            load_balance_loss(all_E, routing.mean_probs_E)
+            for all_E, routing in zip(all_NE, routings, strict=True)
+        ]
+    )
+    z_loss_N = torch.stack([routing.z_loss for routing in routings])
+    return (share_N * balance_N).sum(), (share_N * z_loss_N).sum()

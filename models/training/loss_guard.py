@@ -1,4 +1,4 @@
-"""Notices a loss that explodes or is no number; knows which batches are left out for it."""
+"""Detection of loss spikes and non-finite losses, and the batches skipped because of them."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from dataclasses import dataclass, field
 from models.training.params import GuardParams
 
 WINDOW = 20
+"""Losses whose mean a spike is measured against."""
 
 
 @dataclass
-class Guard:
-    """Part of every checkpoint, so that a continued run judges as an undisturbed one does."""
+class LossGuard:
+    """Loss history and skipped batches; part of every checkpoint, so that a resume is exact."""
 
     params: GuardParams
-    recent: list[float] = field(default_factory=list)
-    """The last losses."""
-    skipped: list[int] = field(default_factory=list)
-    """Batches left out, by their number in the stream, in ascending order."""
+    recent_losses: list[float] = field(default_factory=list)
+    """At most the last WINDOW losses."""
+    skipped_batches: list[int] = field(default_factory=list)
+    """Indices of skipped batches in the data stream, ascending."""
 
-    def complaint(self, loss: float, norm: float) -> str | None:
-        """What is wrong with a step, before it changes any weight; None for a good one."""
-        if not math.isfinite(loss) or not math.isfinite(norm):
-            return f"the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
-        if self.params.loss_spike_factor and len(self.recent) == WINDOW:
-            usual = sum(self.recent) / WINDOW
-            if loss > self.params.loss_spike_factor * usual:
-                return f"the loss is {loss:.4g}, {loss / usual:.1f} times the mean of the last 20"
+    def find_anomaly(self, loss: float, grad_norm: float) -> str | None:
+        """Return a description of the anomaly in a step, or None if the step is normal."""
+        if not math.isfinite(loss) or not math.isfinite(grad_norm):
+            return f"loss is {loss:.4g}, gradient norm {grad_norm:.4g}"
+        if self.params.loss_spike_factor and len(self.recent_losses) == WINDOW:
+            mean = sum(self.recent_losses) / WINDOW
+            if loss > self.params.loss_spike_factor * mean:
+                return f"loss is {loss:.4g}, {loss / mean:.1f} times the mean of the last {WINDOW}"
         return None
 
-    def passed(self, loss: float) -> None:
-        """A good step's loss."""
-        self.recent = [*self.recent, loss][-WINDOW:]
+    def record(self, loss: float) -> None:
+        """Add the loss of a normal step to the history."""
+        self.recent_losses = [*self.recent_losses, loss][-WINDOW:]
 
-    def skip(self, batch: int) -> bool:
-        """Leave out this batch; False if as many as allowed are left out already."""
-        if len(self.skipped) >= self.params.max_skipped_batches:
+    def skip(self, batch_index: int) -> bool:
+        """Remove a batch from the data stream; return False if the limit is reached already."""
+        if len(self.skipped_batches) >= self.params.max_skipped_batches:
             return False
-        self.skipped = sorted({*self.skipped, batch})
+        self.skipped_batches = sorted({*self.skipped_batches, batch_index})
         return True
 
-    def batch_of(self, step: int) -> int:
-        """Number of the batch of step `step`, both from 0: the stream without what is skipped."""
-        batch = step
-        for left_out in self.skipped:
-            if left_out <= batch:
-                batch += 1
-        return batch
+    def batch_index(self, step: int) -> int:
+        """Return the index of the batch that `step` trains on, both from 0."""
+        index = step
+        for skipped in self.skipped_batches:
+            if skipped <= index:
+                index += 1
+        return index

@@ -1,97 +1,129 @@
-"""What one sees of a run while it lasts: a progress bar, a log of JSON lines, DVCLive's metrics."""
+"""Metrics of a run in progress: a progress bar, a log of JSON lines and an optional sink.
+
+`MetricsLogger` runs on rank 0; the other ranks use `NullLogger`.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from dvclive import Live as DvcLive
 from tqdm import tqdm
 
-from data_pipelines.files import write_bytes
+from data_pipelines.files import append_json_line, read_json_lines, write_bytes
 
-PATIENCE = 3
-"""Log lines that trouble must last for: a router's first steps are always uneven."""
-PLOTTED = ("loss", "validation_loss", "lr", "grad_norm", "tokens_per_second", "mfu", "largest_load")
+WARNING_PATIENCE = 3
+"""Consecutive log lines with a problem before a warning: routers are uneven in the first steps."""
+
+LogLine = dict[str, Any]
 
 
-class Live:
-    """`log`: where the lines go, one each `log_every` steps; `plots`: DVCLive's folder, or None."""
+class MetricsSink(Protocol):
+    """Receiver of log lines, e.g. `dvclive_sink.DvcLiveSink`."""
 
-    def __init__(self, log: Path, plots: Path | None, steps: int) -> None:
-        self.log, self.plots, self.steps = log, plots, steps
-        self.lines: list[dict[str, Any]] = []
-        self._bar = tqdm(total=steps, desc="train", unit="step")
-        self._live: DvcLive | None = None
-        self._lasting: dict[str, int] = {}
+    def restart(self) -> None:
+        """Begin a new history; all lines before the current step follow."""
 
-    def begin(self, step: int) -> None:
-        """The run is at `step`: what was told of later steps is forgotten, it comes again."""
-        told = _read(self.log) if self.log.is_file() else []
-        self.lines = [line for line in told if line["step"] <= step]
-        text = "".join(json.dumps(line) + "\n" for line in self.lines)
-        write_bytes(self.log, text.encode())
+    def log(self, line: LogLine) -> None:
+        """Receive a log line."""
+
+    def close(self) -> None:
+        """Write what is pending."""
+
+
+class NullLogger:
+    """Logger of the ranks other than 0: discards everything."""
+
+    def __init__(self) -> None:
+        self.lines: list[LogLine] = []
+
+    def rewind(self, step: int) -> None:
+        """Do nothing."""
+
+    def advance(self) -> None:
+        """Do nothing."""
+
+    def log(self, line: LogLine, warnings: dict[str, str]) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class MetricsLogger:
+    """Writes the log lines of a run and shows its progress."""
+
+    def __init__(self, path: Path, num_steps: int, sink: MetricsSink | None = None) -> None:
+        """Create the progress bar, which appears with the first call of `rewind`.
+
+        Args:
+            path: file of JSON lines; lines of an interrupted attempt are read by `rewind`.
+            num_steps: steps of the run.
+            sink: further receiver of the log lines.
+        """
+        self.path, self.sink = path, sink
+        self.lines: list[LogLine] = []
+        # The delay keeps the bar invisible until `rewind` knows the step that training begins at.
+        self._bar = tqdm(total=num_steps, desc="train", unit="step", delay=1e-3)
+        self._streaks: dict[str, int] = {}
+
+    def rewind(self, step: int) -> None:
+        """Drop the log lines after `step`: training continues from there and writes them again."""
+        lines, _ = read_json_lines(self.path)
+        self.lines = [line for line in lines if line["step"] <= step]
+        write_bytes(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
         self._bar.n = step
         self._bar.refresh()
-        if self.plots is not None:
-            self._live = DvcLive(str(self.plots), save_dvc_exp=False, dvcyaml=None, report=None)
+        if self.sink is not None:
+            self.sink.restart()
             for line in self.lines:
-                self._plot(line)
+                self.sink.log(line)
 
-    def moved(self) -> None:
-        """One step more."""
+    def advance(self) -> None:
+        """Move the progress bar by a step."""
         self._bar.update()
 
-    def tell(self, line: dict[str, Any], warnings: dict[str, str]) -> None:
-        """A log line, and what is wrong by then, by kind: told once it lasts for some lines."""
-        self._lasting = {kind: self._lasting.get(kind, 0) + 1 for kind in warnings}
-        lasting = [w for kind, w in warnings.items() if self._lasting[kind] >= PATIENCE]
+    def log(self, line: LogLine, warnings: dict[str, str]) -> None:
+        """Write a log line.
+
+        Args:
+            line: metrics by name.
+            warnings: current problems by kind; one that lasts for WARNING_PATIENCE lines is added
+                to the line and shown once.
+        """
+        self._streaks = {kind: self._streaks.get(kind, 0) + 1 for kind in warnings}
+        lasting = [w for kind, w in warnings.items() if self._streaks[kind] >= WARNING_PATIENCE]
         if lasting:
             line = {**line, "warnings": lasting}
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_json_line(self.path, line)
         self.lines.append(line)
-        self._plot(line)
-        shown = [f"loss {line['loss']:.3f}", f"{line['tokens_per_second']:.0f} tokens/s"]
-        if line["mfu"] is not None:
-            shown.append(f"MFU {line['mfu']:.0%}")
-        if line.get("largest_load"):
-            shown.append(f"load {line['largest_load']:.1f}x")
-        self._bar.set_postfix_str(" ".join(shown), refresh=False)
+        if self.sink is not None:
+            self.sink.log(line)
+        self._bar.set_postfix_str(_postfix(line), refresh=False)
         for kind, warning in warnings.items():
-            if self._lasting[kind] == PATIENCE:
+            if self._streaks[kind] == WARNING_PATIENCE:
                 self.note(f"warning: step {line['step']}: {warning}")
 
     def note(self, text: str) -> None:
-        """A line of its own above the bar."""
+        """Print a line above the progress bar."""
         self._bar.write(text)
 
     def close(self) -> None:
-        """The bar stays as it is; DVCLive writes what is left."""
+        """Close the bar, which stays visible, and the sink."""
         self._bar.close()
-        if self._live is not None:
-            self._live.end()
-
-    def _plot(self, line: dict[str, Any]) -> None:
-        if self._live is None:
-            return
-        self._live.step = line["step"]
-        for name in PLOTTED:
-            if line.get(name) is not None:
-                self._live.log_metric(name, line[name])
-        self._live.make_summary()
+        if self.sink is not None:
+            self.sink.close()
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """Whole lines; one that a killed process left torn is no line."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
+def _postfix(line: LogLine) -> str:
+    """Return the figures at the end of the progress bar."""
+    parts = [f"loss {line['loss']:.3f}", f"{line['tokens_per_second']:.0f} tokens/s"]
+    if line["mfu"] is not None:
+        parts.append(f"MFU {line['mfu']:.0%}")
+    if line.get("max_expert_load"):
+        parts.append(f"load {line['max_expert_load']:.1f}x")
+    return " ".join(parts)

@@ -1,54 +1,65 @@
-"""Out of memory, told with what training this model takes and what to change."""
+"""Out of memory: detection, and an error with the memory estimate and remedies."""
 
 from __future__ import annotations
 
 import torch
 
 from models.config import ModelConfig
-from models.cost import flops
+from models.cost.flops import count_parameters
 from models.cost.memory import training_memory
 from models.errors import OutOfMemory
 from models.training.params import TrainingParams
 
-_GIGA = 1e9
+_GB = 1e9
+_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
 
 
-def is_shortage(error: BaseException) -> bool:
-    """Whether the error says that memory ran out: on a GPU, in torch's CPU allocator, in Python."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out on a GPU, in torch's CPU allocator or in Python."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        told in text for told in ("out of memory", "can't allocate memory", "not enough memory")
-    )
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in _PHRASES)
 
 
-def shortage(config: ModelConfig, params: TrainingParams, world: int) -> OutOfMemory:
-    """The error for the user. Its estimate leaves out activations, which grow with the batch."""
-    needed = training_memory(config, params.optim.name)
-    parts = {
-        "weights": needed.weights,
-        "gradients": needed.gradients,
-        "optimizer": needed.optimizer,
-        "bfloat16 copies": needed.casts if params.precision == "bfloat16" else 0,
+def out_of_memory_error(
+    config: ModelConfig, params: TrainingParams, world_size: int
+) -> OutOfMemory:
+    """Build the error for the user.
+
+    Args:
+        config: model that is trained.
+        params: its training settings.
+        world_size: ranks that share the memory.
+
+    Returns:
+        An error with the memory of weights, gradients and optimizer, and the settings that reduce
+        it. Activations are not estimated, because they grow with the batch.
+    """
+    memory = training_memory(config, params.optim.name)
+    bytes_by_part = {
+        "weights": memory.weights,
+        "gradients": memory.gradients,
+        "optimizer": memory.optimizer,
+        "bfloat16 copies": memory.bfloat16_weights if params.precision == "bfloat16" else 0,
     }
-    told = ", ".join(f"{name} {size / _GIGA:.3g} GB" for name, size in parts.items() if size)
-    rows = params.global_batch_size // (world * params.gradient_accumulation_steps)
-    changes = []
+    estimate = ", ".join(f"{name} {n / _GB:.3g} GB" for name, n in bytes_by_part.items() if n)
+    rows = params.global_batch_size // (world_size * params.gradient_accumulation_steps)
+    remedies = []
     if rows > 1:
-        changes.append(
-            f"raise gradient_accumulation_steps (a process now computes {rows} rows at once)"
+        remedies.append(
+            f"raise gradient_accumulation_steps (a microbatch has {rows} rows on each rank)"
         )
     if not params.activation_checkpointing:
-        changes.append("set activation_checkpointing: true")
+        remedies.append("set activation_checkpointing: true")
     if params.optim.name == "adamw":
-        changes.append("set optim.name: adafactor")
+        remedies.append("set optim.name: adafactor")
     if config.moe is not None and params.parallel.expert_parallel_size == 1:
-        changes.append("spread experts over processes (parallel.expert_parallel_size)")
+        remedies.append("distribute experts over ranks (parallel.expert_parallel_size)")
     if params.parallel.data_parallel != "fsdp":
-        changes.append("shard weights (parallel.data_parallel: fsdp) over more processes")
+        remedies.append("shard weights (parallel.data_parallel: fsdp) over more ranks")
     return OutOfMemory(
-        f"memory ran out: {flops.parameters(config).total:,} parameters take {told}, over all "
-        f"{world} process(es) together, and activations come on top. Below models.training: "
-        + "; or ".join(changes)
+        f"out of memory: {count_parameters(config).total:,} parameters take {estimate}, summed "
+        f"over {world_size} rank(s), plus activations; below models.training: "
+        + "; or ".join(remedies)
     )

@@ -1,4 +1,4 @@
-"""Optimizers: torch's own, their state sharded by fairscale where asked."""
+"""Optimizers of torch, with their state sharded by fairscale on request."""
 
 from __future__ import annotations
 
@@ -12,63 +12,67 @@ from models.training.adafactor import ShardedAdafactor
 from models.training.params import OptimParams
 
 
-def build(
-    weights: list[nn.Parameter], params: OptimParams, *, sharded: bool
+def build_optimizer(
+    weights: list[nn.Parameter], params: OptimParams, *, shard_state: bool
 ) -> torch.optim.Optimizer:
-    """`sharded`: fairscale OSS, each process keeping the state of its part of the weights."""
-    kind: type[torch.optim.Optimizer]
+    """Build an optimizer; `shard_state` distributes its state over the ranks (fairscale OSS)."""
+    cls: type[torch.optim.Optimizer]
     arguments: dict[str, Any] = {"lr": params.lr, "weight_decay": params.weight_decay}
     if params.name == "adamw":
-        kind = torch.optim.AdamW
+        cls = torch.optim.AdamW
         arguments |= {"betas": (0.9, 0.98), "fused": True}
     else:
-        spread = any(isinstance(weight, DTensor) for weight in weights)
-        kind = ShardedAdafactor if spread else torch.optim.Adafactor
-    if not sharded:
-        return kind(weights, **arguments)
+        is_sharded = any(isinstance(weight, DTensor) for weight in weights)
+        cls = ShardedAdafactor if is_sharded else torch.optim.Adafactor
+    if not shard_state:
+        return cls(weights, **arguments)
     from fairscale.optim.oss import OSS
 
-    optimizer: torch.optim.Optimizer = OSS(weights, optim=kind, **arguments)
+    optimizer: torch.optim.Optimizer = OSS(weights, optim=cls, **arguments)
     return optimizer
 
 
-def named_state(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """`optimizer.WEIGHT.KEY` -> tensor, of the weights whose state this process keeps.
+def optimizer_state(model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Return the optimizer state that this rank holds, as `optimizer.WEIGHT.KEY` -> tensor.
 
-    The names do not depend on how many processes there are or how state is sharded: together they
-    make one whole, and any other number of processes finds its part in it.
+    The names depend neither on the world size nor on how the state is sharded, so the ranks of any
+    other world size can load their part of it.
     """
     names = {id(weight): name for name, weight in model.named_parameters()}
     return {
         f"optimizer.{names[id(weight)]}.{key}": value
         for optimizer in optimizers
-        for weight, kept in _own(optimizer).state.items()
-        for key, value in kept.items()
+        for weight, state in _local_optimizer(optimizer).state.items()
+        for key, value in state.items()
         if isinstance(value, Tensor)
     }
 
 
-def make_state(optimizers: list[torch.optim.Optimizer]) -> None:
-    """Lets the optimizers make their state, all zeros, by a step that changes nothing."""
+def initialize_optimizer_state(optimizers: list[torch.optim.Optimizer]) -> None:
+    """Create the optimizer state, all zeros, by a step with learning rate 0.
+
+    Optimizers create their state in the first step; a checkpoint can only be loaded into tensors
+    that exist.
+    """
     for optimizer in optimizers:
-        own = _own(optimizer)
-        rates = [group["lr"] for group in own.param_groups]
-        for group in own.param_groups:
+        local = _local_optimizer(optimizer)
+        rates = [group["lr"] for group in local.param_groups]
+        for group in local.param_groups:
             group["lr"] = 0.0
             for weight in group["params"]:
                 weight.grad = torch.zeros_like(weight)
-        own.step()
-        for group, rate in zip(own.param_groups, rates, strict=True):
+        local.step()
+        for group, rate in zip(local.param_groups, rates, strict=True):
             group["lr"] = rate
-        own.zero_grad()
+        local.zero_grad()
     for optimizer in optimizers:
-        for kept in _own(optimizer).state.values():
-            for value in kept.values():
+        for state in _local_optimizer(optimizer).state.values():
+            for value in state.values():
                 if isinstance(value, Tensor):
                     value.zero_()
 
 
-def _own(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """The optimizer of the weights whose state this process keeps: OSS has one inside."""
+def _local_optimizer(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return the optimizer that holds this rank's state: OSS wraps one."""
     inner: torch.optim.Optimizer = getattr(optimizer, "optim", optimizer)
     return inner

@@ -1,15 +1,15 @@
-"""How a model is spread over processes, and what its gradients need before a step.
+"""Data and expert parallelism: distribute a model over ranks and reduce its gradients.
 
-Rows are split over all processes. Four ways to share the rest of the work (ZeRO, Rajbhandari et
-al., arXiv 1910.02054), each with or without experts spread over processes as well:
+Rows are split over all ranks. Four kinds of data parallelism shard further tensors (ZeRO,
+Rajbhandari et al., arXiv 1910.02054), each with or without expert parallelism:
 
     ddp      torch DDP                          nothing is sharded
     oss      torch DDP, fairscale OSS           optimizer state (stage 1)
-    sharded  fairscale ShardedDataParallel      gradients too (stage 2)
-    fsdp     torch FSDP2                        weights too (stage 3)
+    sharded  fairscale ShardedDataParallel      and gradients (stage 2)
+    fsdp     torch FSDP2                        and weights (stage 3)
 
-Processes form a mesh [replicas, experts]: those of a row hold different experts and exchange rows
-(`expert_parallel`), those of a column hold the same ones.
+The device mesh is [replicas, experts]: the ranks of a row hold different experts and exchange
+tokens (all-to-all, see `expert_parallel`), the ranks of a column hold the same experts.
 """
 
 from __future__ import annotations
@@ -21,65 +21,68 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
+import torch.distributed
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, Shard
 from torch.nn.parallel import DistributedDataParallel
 
-from models.architecture.moe.dispatch.table import use
+from models.architecture.moe.dispatch.table import set_dispatcher
 from models.architecture.moe.expert_parallel import shard_experts
-from models.architecture.moe.experts import local
+from models.architecture.moe.experts import local_shard
 from models.architecture.t5 import T5
 from models.errors import ConfigError
-from models.training import optim
-from models.training.distributed import Group
-from models.training.params import TrainingParams
+from models.training.distributed import DistributedContext
+from models.training.optim import build_optimizer
+from models.training.params import DataParallel, TrainingParams
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A model ready to be trained by the processes of a group."""
+class ParallelModel:
+    """A model distributed over ranks, with its optimizers and gradient reductions."""
 
     model: T5
     forward: nn.Module
-    """What is called: the model, or what wraps it."""
+    """Module to call: the model or its data-parallel wrapper."""
     optimizers: list[torch.optim.Optimizer]
-    group: Group
-    kind: str
-    replicas: dist.ProcessGroup | None
-    """Processes that hold the same experts, where not all do and not one alone."""
-    experts: list[nn.Parameter]
-    """Weights of this process's experts, where they are spread."""
+    dist: DistributedContext
+    data_parallel: DataParallel
+    replicas: torch.distributed.ProcessGroup | None
+    """Ranks that hold the same experts as this one; None if no other does."""
+    expert_weights: list[nn.Parameter]
+    """Local expert weights under expert parallelism; empty without it."""
 
-    def accumulating(self, *, last: bool) -> AbstractContextManager[None]:
-        """Around a forward and backward pass: gradients are exchanged in the `last` part only."""
-        if last or self.group.world == 1:
+    def maybe_no_sync(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Return a context that postpones the gradient exchange to the last microbatch."""
+        if is_last or self.dist.world_size == 1:
             return nullcontext()
         if isinstance(self.model, FSDPModule):
-            return _unsynchronised(self.model)
-        held: AbstractContextManager[None] = self.forward.no_sync()  # type: ignore[operator]
-        return held
+            return _without_fsdp_sync(self.model)
+        no_sync: AbstractContextManager[None] = self.forward.no_sync()  # type: ignore[operator]
+        return no_sync
 
-    def complete_gradients(self) -> None:
-        """Experts' gradients hold what this row of the mesh sent them: make them means over all."""
-        if self.kind == "fsdp" and self.replicas is not None:
-            return  # FSDP has reduced them and divided by the number of processes
-        for weight in self.experts:
+    def reduce_expert_gradients(self) -> None:
+        """Average expert gradients over all ranks.
+
+        After the backward pass they are sums over the tokens of this rank's mesh row only.
+        """
+        if self.data_parallel == "fsdp" and self.replicas is not None:
+            return  # FSDP has reduced them and divided by the world size
+        for weight in self.expert_weights:
             if weight.grad is not None:
-                gradient = local(weight.grad)
+                gradient = local_shard(weight.grad)
                 if self.replicas is not None:
-                    dist.all_reduce(gradient, group=self.replicas)
-                gradient /= self.group.world
+                    torch.distributed.all_reduce(gradient, group=self.replicas)
+                gradient /= self.dist.world_size
 
-    def squared_norm(self) -> Tensor:
-        """This process's part of the whole gradient's squared norm: the parts add up to it."""
-        total = torch.zeros((), device=self.group.device)
-        for gradients, holders in zip(self._gradients(), self._holders(), strict=True):
+    def squared_grad_norm(self) -> Tensor:
+        """Return this rank's share of the squared global gradient norm; the shares add up to it."""
+        total = torch.zeros((), device=self.dist.device)
+        for gradients, count in zip(self._gradients(), self._replica_counts(), strict=True):
             if gradients:
                 norm: Tensor = torch.nn.utils.get_total_norm(gradients)
-                total = total + norm.square() / holders
+                total = total + norm.square() / count
         return total
 
     def scale_gradients(self, factor: float) -> None:
@@ -88,121 +91,150 @@ class Spread:
                 torch._foreach_mul_(gradients, factor)
 
     def _gradients(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What this process holds: of shared weights, and of spread experts."""
-        spread = set(map(id, self.experts))
-        own: tuple[list[Tensor], list[Tensor]] = ([], [])
+        """Return the local gradients: of shared weights, and of expert-parallel weights."""
+        expert_ids = set(map(id, self.expert_weights))
+        gradients: tuple[list[Tensor], list[Tensor]] = ([], [])
         for weight in self.model.parameters():
             if weight.grad is not None:
-                own[id(weight) in spread].append(local(weight.grad))
-        return own
+                gradients[id(weight) in expert_ids].append(local_shard(weight.grad))
+        return gradients
 
-    def _holders(self) -> tuple[int, int]:
-        """Processes that hold the same gradient, of a shared weight and of a spread expert."""
-        if self.kind == "fsdp":
+    def _replica_counts(self) -> tuple[int, int]:
+        """Return how many ranks hold the same gradient: of a shared weight, and of an expert."""
+        if self.data_parallel == "fsdp":
             return 1, 1
-        replicas = self.replicas.size() if self.replicas is not None else 1
-        # ShardedDataParallel leaves each gradient on one process.
-        return 1 if self.kind == "sharded" else self.group.world, replicas
+        num_replicas = self.replicas.size() if self.replicas is not None else 1
+        # ShardedDataParallel leaves each gradient on a single rank.
+        shared = 1 if self.data_parallel == "sharded" else self.dist.world_size
+        return shared, num_replicas
 
 
-def spread(model: T5, params: TrainingParams, group: Group) -> Spread:
-    """Spreads `model`, in place. Raises ConfigError for sizes that do not divide."""
+def parallelize(model: T5, params: TrainingParams, dist: DistributedContext) -> ParallelModel:
+    """Distribute a model over the ranks and build its optimizers.
+
+    Args:
+        model: model to distribute in place, on the device of this rank.
+        params: kind of data parallelism, expert-parallel size, dispatch backend and optimizer.
+        dist: ranks that train together.
+
+    Returns:
+        The distributed model.
+
+    Raises:
+        ConfigError: the expert-parallel size divides neither the world size nor the experts, or
+            the dispatch backend does not support the router.
+    """
     size = params.parallel.expert_parallel_size
-    if group.world % size:
+    if dist.world_size % size:
         raise ConfigError(
-            f"models.training.parallel.expert_parallel_size is {size}, which does not divide the "
-            f"{group.world} process(es) of this run"
+            f"models.training.parallel.expert_parallel_size: {size} does not divide the world size "
+            f"{dist.world_size}"
         )
-    kind = params.parallel.data_parallel if group.world > 1 else "ddp"
+    data_parallel = params.parallel.data_parallel if dist.world_size > 1 else "ddp"
     mesh = None
-    if group.world > 1:
-        shape = (group.world // size, size)
-        mesh = init_device_mesh(group.device.type, shape, mesh_dim_names=("replicas", "experts"))
-    experts: list[nn.Parameter] = []
+    if dist.world_size > 1:
+        shape = (dist.world_size // size, size)
+        mesh = init_device_mesh(dist.device.type, shape, mesh_dim_names=("replicas", "experts"))
+    expert_weights: list[nn.Parameter] = []
     if size > 1 and mesh is not None and model.config.moe is not None:
         shard_experts(model, mesh["experts"], params.dispatch)
-        experts = _experts_of(model)
+        expert_weights = _expert_weights(model)
     else:
-        use(model, params.dispatch)
+        set_dispatcher(model, params.dispatch)
     replicas = mesh["replicas"].get_group() if mesh and mesh["replicas"].size() > 1 else None
-    if kind == "fsdp" and mesh is not None:
-        _shard_fully(model, mesh, experts)
-        experts = _experts_of(model) if experts else []
-    apart = set(map(id, experts))
-    shared = [w for w in model.parameters() if w.requires_grad and id(w) not in apart]
-    own = [w for w in experts if w.requires_grad]
-    built = [
-        optim.build(shared, params.optim, sharded=kind in ("oss", "sharded")) if shared else None,
-        # Spread experts have their optimizer state spread with them.
-        optim.build(own, params.optim, sharded=False) if own else None,
-    ]
-    optimizers = [optimizer for optimizer in built if optimizer is not None]
-    return Spread(
+    if data_parallel == "fsdp" and mesh is not None:
+        _apply_fsdp(model, mesh, expert_weights)
+        expert_weights = _expert_weights(model) if expert_weights else []
+    optimizers = _build_optimizers(model, expert_weights, params, data_parallel)
+    return ParallelModel(
         model=model,
-        forward=_wrap(model, kind, optimizers, experts, group),
+        forward=_wrap(model, data_parallel, optimizers, expert_weights, dist),
         optimizers=optimizers,
-        group=group,
-        kind=kind,
+        dist=dist,
+        data_parallel=data_parallel,
         replicas=replicas,
-        experts=experts,
+        expert_weights=expert_weights,
     )
+
+
+def _build_optimizers(
+    model: T5,
+    expert_weights: list[nn.Parameter],
+    params: TrainingParams,
+    data_parallel: DataParallel,
+) -> list[torch.optim.Optimizer]:
+    """Build an optimizer of the shared weights and one of the expert-parallel weights.
+
+    The state of expert-parallel weights is sharded with the experts already, so OSS has no use
+    there.
+    """
+    expert_ids = set(map(id, expert_weights))
+    shared = [w for w in model.parameters() if w.requires_grad and id(w) not in expert_ids]
+    experts = [w for w in expert_weights if w.requires_grad]
+    optimizers = []
+    if shared:
+        shard_state = data_parallel in ("oss", "sharded")
+        optimizers.append(build_optimizer(shared, params.optim, shard_state=shard_state))
+    if experts:
+        optimizers.append(build_optimizer(experts, params.optim, shard_state=False))
+    return optimizers
 
 
 def _wrap(
     model: T5,
-    kind: str,
+    data_parallel: DataParallel,
     optimizers: list[torch.optim.Optimizer],
-    experts: list[nn.Parameter],
-    group: Group,
+    expert_weights: list[nn.Parameter],
+    dist: DistributedContext,
 ) -> nn.Module:
-    shared = any(w.requires_grad for w in model.parameters() if not isinstance(w, DTensor))
-    if group.world == 1 or kind == "fsdp" or not shared:
+    has_shared = any(w.requires_grad for w in model.parameters() if not isinstance(w, DTensor))
+    if dist.world_size == 1 or data_parallel == "fsdp" or not has_shared:
         return model
-    if kind == "sharded":
+    if data_parallel == "sharded":
         from fairscale.nn.data_parallel import ShardedDataParallel
 
-        # With its default buffer its gradients are wrong: parameters were off by 3e-2. Weights are
-        # the same on all processes already.
-        wrapped: nn.Module = ShardedDataParallel(
+        # Its default reduce buffer computes wrong gradients. The weights are the same on all
+        # ranks already.
+        wrapper: nn.Module = ShardedDataParallel(
             model, optimizers[0], reduce_buffer_size=0, sync_models_at_startup=False
         )
-        return wrapped
-    apart = set(map(id, experts))
-    ignored = [name for name, weight in model.named_parameters() if id(weight) in apart]
+        return wrapper
+    expert_ids = set(map(id, expert_weights))
+    ignored = [name for name, weight in model.named_parameters() if id(weight) in expert_ids]
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, ignored)
-    device_ids = [group.device.index] if group.device.type == "cuda" else None
+    device_ids = [dist.device.index] if dist.device.type == "cuda" else None
     return DistributedDataParallel(model, device_ids=device_ids, gradient_as_bucket_view=True)
 
 
-def _shard_fully(model: T5, mesh: DeviceMesh, experts: list[nn.Parameter]) -> None:
-    """FSDP2, a block at a time; spread experts further over those that hold the same ones."""
-    # It says so of any view; what it warns of, changing the output in place, is not done here.
+def _apply_fsdp(model: T5, mesh: DeviceMesh, expert_weights: list[nn.Parameter]) -> None:
+    """Shard each block with FSDP2; expert-parallel weights over their replicas only."""
+    # FSDP2 warns about in-place changes of views of its outputs; none is made here.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module")
-    everyone = mesh._flatten("everyone")
+    all_ranks = mesh._flatten("everyone")
     ignored: set[nn.Parameter] = set()
-    if experts and mesh["replicas"].size() > 1:
+    if expert_weights and mesh["replicas"].size() > 1:
         for layer in model.moe_layers().values():
-            # Along d_model: along E they are spread over processes already.
+            # Along d_model, because expert parallelism shards dimension E already.
             fully_shard(layer.experts, mesh=mesh["replicas"], shard_placement_fn=lambda _: Shard(1))
             sharded: Any = layer.experts
-            # They have the rows of all processes, of which FSDP knows those that hold the same.
+            # Experts see the tokens of all ranks, of which FSDP knows the replicas only.
             sharded.set_gradient_divide_factor(float(mesh.size()))
             if mesh.device_type == "cpu":
-                sharded.set_force_sum_reduction_for_comms(True)  # gloo has no other
+                sharded.set_force_sum_reduction_for_comms(True)  # gloo supports no other
     else:
-        ignored = set(experts)
+        ignored = set(expert_weights)
     for stack in (model.encoder, model.decoder):
         for block in stack.layers():
-            fully_shard(block, mesh=everyone, ignored_params=ignored)
-    fully_shard(model, mesh=everyone, ignored_params=ignored)
+            fully_shard(block, mesh=all_ranks, ignored_params=ignored)
+    fully_shard(model, mesh=all_ranks, ignored_params=ignored)
 
 
-def _experts_of(model: T5) -> list[nn.Parameter]:
+def _expert_weights(model: T5) -> list[nn.Parameter]:
     return [w for layer in model.moe_layers().values() for w in layer.experts.parameters()]
 
 
 @contextmanager
-def _unsynchronised(model: FSDPModule) -> Iterator[None]:
+def _without_fsdp_sync(model: FSDPModule) -> Iterator[None]:
     model.set_requires_gradient_sync(False)
     try:
         yield

@@ -1,4 +1,4 @@
-"""SIGTERM, as sent before a machine is taken away: remembered, not obeyed at once."""
+"""Handling of SIGTERM, which clusters send before they take a machine away."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-RESUME = 75
-"""Exit status of a run that was asked to stop and has saved: start it again (EX_TEMPFAIL)."""
+EXIT_RESUMABLE = 75
+"""Exit status of a preempted run whose checkpoint is saved; the same command resumes it.
+
+75 is EX_TEMPFAIL of sysexits.h.
+"""
 
 
 @contextmanager
-def noticing() -> Iterator[Callable[[], bool]]:
-    """Inside, SIGTERM only makes the function given return True."""
-    asked = threading.Event()
+def catch_sigterm() -> Iterator[Callable[[], bool]]:
+    """Record SIGTERM instead of exiting.
+
+    Yields:
+        A function that returns whether SIGTERM has arrived.
+    """
+    received = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # signals reach the main thread only
+        yield received.is_set  # Python delivers signals to the main thread only
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    previous = signal.signal(signal.SIGTERM, lambda *_: received.set())
     try:
-        yield asked.is_set
+        yield received.is_set
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -1,102 +1,117 @@
-"""Router health: how evenly each MoE layer used its experts, and warnings while one can act.
+"""Router health: expert load, drops and entropy of each MoE layer, with warnings during a run.
 
-Shape suffixes: E experts, X the columns of a layer's sums: E loads, then dropped, assigned, the
-summed entropy and the number of forward passes.
+Shape suffixes: E experts, X the sums of a layer: E token counts, then dropped and requested
+assignments, summed entropy, number of forward passes.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.architecture.t5 import T5
-from models.training.distributed import Group
+from models.training.distributed import DistributedContext
 
-DROPPED, ASSIGNED, ENTROPY, PASSES = -4, -3, -2, -1
-DROP_SHARE = 0.15
+_DROPPED, _REQUESTED, _ENTROPY, _PASSES = -4, -3, -2, -1
+MAX_DROP_SHARE = 0.15
 """Dropping up to 10 to 15 % of the tokens did no harm in ST-MoE (arXiv 2202.08906)."""
-LOW_ENTROPY = 0.02
-"""As a part of ln E: below it a router hardly ever weighs one expert against another."""
+MIN_RELATIVE_ENTROPY = 0.02
+"""As a fraction of ln E; below it the router is near-deterministic for every token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerHealth:
+    """Router statistics of one MoE layer."""
+
+    load: list[float]
+    """Share of the tokens that each expert received; sums to 1."""
+    drop_share: float
+    """Share of the assignments that were dropped."""
+    entropy: float
+    """Mean entropy of the router's distribution, in nats."""
+    dead_experts: int
+    """Experts that received no token."""
 
 
 @dataclass
 class RouterHealth:
-    """Adds up the load of each MoE layer over the steps it sees, of this process."""
+    """Running sums of router statistics on this rank; part of every checkpoint."""
 
     sums_X: dict[str, Tensor] = field(default_factory=dict)
+    """Sums of each MoE layer, by its name, float64 [X]."""
 
     def update(self, model: T5) -> None:
-        """Take in what the routers did in the last forward pass."""
+        """Add the statistics of the model's last forward pass."""
         for name, layer in model.moe_layers().items():
             if layer.routing is None:
                 continue
             load = layer.routing.load
-            rest = (load.dropped, load.assigned, load.entropy)
-            tail = torch.stack([value.to(load.tokens_per_expert_E.device) for value in rest])
-            row_X = torch.cat([load.tokens_per_expert_E.double(), tail.double(), tail.new_ones(1)])
+            counts_E = load.requested_per_expert_E
+            scalars = (load.num_dropped, load.num_requested, load.entropy)
+            tail = torch.stack([value.to(counts_E.device) for value in scalars])
+            row_X = torch.cat([counts_E.double(), tail.double(), tail.new_ones(1)])
             self.sums_X[name] = self.sums_X.get(name, torch.zeros_like(row_X)) + row_X
 
-    def total(self, group: Group) -> RouterHealth:
-        """The sums over all processes."""
+    def all_reduce(self, dist: DistributedContext) -> RouterHealth:
+        """Return the sums over all ranks."""
         if not self.sums_X:
             return RouterHealth()
-        sums = group.sum(torch.stack(list(self.sums_X.values())))
+        sums = dist.all_reduce_sum(torch.stack(list(self.sums_X.values())))
         return RouterHealth(dict(zip(self.sums_X, sums, strict=True)))
 
     def since(self, earlier: RouterHealth) -> RouterHealth:
-        """What came after `earlier`."""
+        """Return the sums of the forward passes after `earlier`."""
         return RouterHealth(
             {n: s - earlier.sums_X.get(n, torch.zeros_like(s)) for n, s in self.sums_X.items()}
         )
 
-    def summary(self) -> dict[str, dict[str, Any]]:
-        """Layer -> load (share of tokens each expert got), drop share, entropy, dead experts."""
-        result = {}
+    def summary(self) -> dict[str, LayerHealth]:
+        """Return the statistics of each MoE layer, by its name."""
+        layers = {}
         for name, sums_X in self.sums_X.items():
-            tokens_E = sums_X[:DROPPED]
+            tokens_E = sums_X[:_DROPPED]
             total = max(float(tokens_E.sum()), 1.0)
-            result[name] = {
-                "load": [round(n / total, 4) for n in tokens_E.tolist()],
-                "drop_share": round(float(sums_X[DROPPED] / sums_X[ASSIGNED].clamp(min=1)), 5),
-                "entropy": round(float(sums_X[ENTROPY] / sums_X[PASSES].clamp(min=1)), 4),
-                "dead_experts": int((tokens_E == 0).sum()),
-            }
-        return result
+            layers[name] = LayerHealth(
+                load=[round(n / total, 4) for n in tokens_E.tolist()],
+                drop_share=round(float(sums_X[_DROPPED] / sums_X[_REQUESTED].clamp(min=1)), 5),
+                entropy=round(float(sums_X[_ENTROPY] / sums_X[_PASSES].clamp(min=1)), 4),
+                dead_experts=int((tokens_E == 0).sum()),
+            )
+        return layers
 
-    def largest_load(self) -> float | None:
-        """Load of the busiest expert of any layer, as a multiple of an even share."""
-        loads = [max(layer["load"]) * len(layer["load"]) for layer in self.summary().values()]
+    def max_expert_load(self) -> float | None:
+        """Return the highest load of an expert in any layer, as a multiple of the mean load."""
+        loads = [max(layer.load) * len(layer.load) for layer in self.summary().values()]
         return round(max(loads), 2) if loads else None
 
     def warnings(self) -> dict[str, str]:
-        """Layer and kind of trouble -> a line that says what is wrong and what to change."""
-        found = {}
+        """Return one-line warnings with a remedy, by layer and kind of problem."""
+        warnings = {}
         for name, layer in self.summary().items():
-            experts = len(layer["load"])
-            if layer["dead_experts"]:
-                found[f"{name} dead"] = (
-                    f"{name}: {layer['dead_experts']} of {experts} experts get no token; raise the "
-                    "preset's load_balance_loss_weight or jitter"
+            num_experts = len(layer.load)
+            if layer.dead_experts:
+                warnings[f"{name} dead"] = (
+                    f"{name}: {layer.dead_experts} of {num_experts} experts receive no token; "
+                    "raise the preset's load_balance_loss_weight or jitter"
                 )
-            if layer["drop_share"] > DROP_SHARE:
-                found[f"{name} drops"] = (
-                    f"{name}: {layer['drop_share']:.0%} of the assignments are dropped; raise the "
+            if layer.drop_share > MAX_DROP_SHARE:
+                warnings[f"{name} drops"] = (
+                    f"{name}: {layer.drop_share:.0%} of the assignments are dropped; raise the "
                     "preset's load_balance_loss_weight or capacity_factor_train"
                 )
-            if layer["entropy"] < LOW_ENTROPY * math.log(experts):
-                found[f"{name} entropy"] = (
-                    f"{name}: the router's entropy has fallen to {layer['entropy']:.3f} of "
-                    f"{math.log(experts):.2f} nats; lower models.training.optim.lr, or raise the "
-                    "preset's z_loss_weight or jitter"
+            if layer.entropy < MIN_RELATIVE_ENTROPY * math.log(num_experts):
+                warnings[f"{name} entropy"] = (
+                    f"{name}: the router's entropy is {layer.entropy:.3f} of at most "
+                    f"{math.log(num_experts):.2f} nats; lower models.training.optim.lr, or raise "
+                    "the preset's z_loss_weight or jitter"
                 )
-        return found
+        return warnings
 
     def to_dict(self) -> dict[str, list[float]]:
-        """For a checkpoint."""
+        """Return the sums as lists, for the JSON of a checkpoint."""
         return {name: sums_X.tolist() for name, sums_X in self.sums_X.items()}
 
     @classmethod

@@ -1,11 +1,12 @@
-"""The training loop: steps, checkpoints, what goes wrong. Knows nothing of where data lies."""
+"""The training loop: optimizer steps, checkpoints, roll-backs, log lines."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,330 +15,337 @@ from torch import Tensor
 
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
-from models.cost import flops
-from models.errors import Diverged, Preempted
-from models.training import checkpoint, optim
-from models.training.averaging import average
-from models.training.batches import Batch, parts, rows_of_step
-from models.training.checkpoint import Checkpoints
-from models.training.distributed import Group
+from models.errors import CheckpointFailed, Diverged, Preempted
+from models.training.batches import Batch, load_microbatches, row_indices
+from models.training.checkpoint import Checkpointer, CheckpointInfo
+from models.training.distributed import DistributedContext
+from models.training.final_weights import load_final_weights
 from models.training.freezing import freeze
-from models.training.loss import compute
-from models.training.loss_guard import Guard
-from models.training.metrics_logger import Live
-from models.training.parallel import spread
+from models.training.log_lines import LogLineBuilder
+from models.training.loss import compute_loss
+from models.training.loss_guard import LossGuard
+from models.training.metrics_logger import MetricsLogger, MetricsSink, NullLogger
+from models.training.optim import initialize_optimizer_state, optimizer_state
+from models.training.parallel import parallelize
 from models.training.params import TrainingParams
+from models.training.random_state import get_random_state, set_random_state
+from models.training.result import Progress, StepResult, TrainResult
 from models.training.router_health import RouterHealth
 from models.training.schedule import learning_rate
 from models.training.validation import validation_loss
 
-WEIGHT = "model."
+WEIGHT_PREFIX = "model."
+"""Prefix of the weights' names in a checkpoint."""
 
 
-@dataclass
-class Progress:
-    """What a run has done so far; part of every checkpoint."""
-
-    step: int = 0
-    seconds: float = 0.0
-    """Time spent in steps, over all attempts."""
-    target_tokens: int = 0
-    resumed_from: int = 0
-    """Step of the checkpoint that this attempt continued; 0 if it began at the beginning."""
-    validation_loss: float | None = None
-    """The last one measured."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One step, before it changes the weights; the same on every process."""
-
-    loss: float
-    """Mean cross-entropy of a target, in nats."""
-    balance: float
-    norm: float
-    tokens: int
-
-
-@dataclass
 class Trainer:
-    """Trains `model` on `corpus` for `steps`; continues a checkpoint of the same contents."""
+    """Trains a model on a packed corpus and resumes from the checkpoints of the same run."""
 
-    model: T5
-    corpus: PackedCorpus
-    params: TrainingParams
-    steps: int
-    seed: int
-    folder: Path
-    """Checkpoints and the log, while the run lasts."""
-    contents: dict[str, Any] = field(default_factory=dict)
-    """Everything the result depends on; a checkpoint of other contents is refused."""
-    about: dict[str, Any] = field(default_factory=dict)
-    validation: PackedCorpus | None = None
-    group: Group = field(default_factory=Group)
-    plots: Path | None = None
-    """Where DVCLive writes; None: nowhere."""
-    peak_flops: float = 0.0
-    """FLOPs a second of one process's device; 0: MFU is not known."""
-    stopping: Callable[[], bool] = lambda: False
-    health: RouterHealth = field(default_factory=RouterHealth)
-    progress: Progress = field(default_factory=Progress)
+    def __init__(
+        self,
+        *,
+        model: T5,
+        corpus: PackedCorpus,
+        params: TrainingParams,
+        steps: int,
+        seed: int,
+        folder: Path,
+        fingerprint: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        validation: PackedCorpus | None = None,
+        dist: DistributedContext | None = None,
+        metrics_sink: MetricsSink | None = None,
+        peak_flops: float = 0.0,
+        is_stop_requested: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Distribute the model, build its optimizers and prepare the folder of checkpoints.
 
-    def __post_init__(self) -> None:
-        self.guard = Guard(self.params.guard)
-        self.live: Live | None = None
-        config, manifest = self.model.config, self.corpus.manifest
-        self._row_flops = flops.training(
-            config,
-            encoder_tokens=int(manifest["encoder_length"]),
-            decoder_tokens=int(manifest["decoder_length"]),
-            rows=1,
-        )
+        Args:
+            model: model to train, in place.
+            corpus: packed rows to train on.
+            params: settings of the run.
+            steps: optimizer steps of the run.
+            seed: seed of data order and dropout.
+            folder: folder of checkpoints and log.jsonl while the run lasts.
+            fingerprint: settings and data that the result depends on; checkpoints with another
+                fingerprint are rejected.
+            metadata: further values for the checkpoints' manifests.
+            validation: packed rows of the validation loss.
+            dist: ranks that train together; this process alone by default.
+            metrics_sink: further receiver of the log lines, used on rank 0.
+            peak_flops: peak FLOP/s of one rank's device; 0: MFU is not reported.
+            is_stop_requested: polled in every step; when it returns True on any rank, all ranks
+                save a checkpoint and stop.
 
-    def fit(self, on_step: Callable[[int], None] | None = None) -> Progress:
-        """Runs to the last step; `model` then holds the final weights on every process.
-
-        Raises Diverged when too many batches give a loss that explodes, Preempted when stopped,
-        CheckpointFailed, ProcessLost, and DataMismatch for a checkpoint of another run.
+        Raises:
+            ConfigError: parallelism or freezing do not fit the model or the world size.
+            CheckpointFailed: the folder cannot be written.
         """
-        freeze(self.model, self.params.freeze)
-        self.model.recompute = self.params.activation_checkpointing
-        self.model.to(self.group.device)
-        self.spread = spread(self.model, self.params, self.group)
-        self.checkpoints = Checkpoints(
-            self.folder, self.params.checkpoint, self.contents, self.group, self.about
+        self.model, self.corpus, self.validation = model, corpus, validation
+        self.params, self.steps, self.seed = params, steps, seed
+        self.dist = dist or DistributedContext()
+        self.peak_flops, self.is_stop_requested = peak_flops, is_stop_requested
+        freeze(model, params.freeze)
+        model.activation_checkpointing = params.activation_checkpointing
+        model.to(self.dist.device)
+        self.parallel_model = parallelize(model, params, self.dist)
+        initialize_optimizer_state(self.parallel_model.optimizers)
+        self.checkpointer = Checkpointer(
+            folder, params.checkpoint, fingerprint=fingerprint, metadata=metadata, dist=self.dist
         )
-        torch.manual_seed(self.seed + 1000 * self.group.rank)
+        self.logger: MetricsLogger | NullLogger = (
+            MetricsLogger(folder / "log.jsonl", steps, metrics_sink)
+            if self.dist.is_main
+            else NullLogger()
+        )
+        self.guard = LossGuard(params.guard)
+        self.health = RouterHealth()
+        self.progress = Progress()
+        self._log_lines = LogLineBuilder(
+            model.config,
+            params,
+            steps=steps,
+            encoder_length=int(corpus.manifest["encoder_length"]),
+            decoder_length=int(corpus.manifest["decoder_length"]),
+            peak_flops=peak_flops * self.dist.world_size,
+        )
+
+    def fit(self, on_step: Callable[[int], None] | None = None) -> TrainResult:
+        """Train to the last step; the model then holds the final weights on every rank.
+
+        Args:
+            on_step: called after each step with the number of completed steps.
+
+        Returns:
+            Losses, router health and log lines of the run.
+
+        Raises:
+            Diverged: the loss stays anomalous after the allowed number of skipped batches.
+            Preempted: a stop was requested; a checkpoint is saved.
+            CheckpointFailed: a checkpoint could not be written.
+            ProcessLost: another rank failed or timed out.
+            DataMismatch: the folder holds checkpoints of another run.
+        """
+        started_at = time.time()
+        torch.manual_seed(self.seed + 1000 * self.dist.rank)
         try:
-            self._begin()
+            self._restore_or_init()
             self.model.train()
             while self.progress.step < self.steps:
-                self._one(self.progress.step)
+                self.train_step(self.progress.step)
                 if on_step is not None:
                     on_step(self.progress.step)
-            self._end()
+            self._finalize()
         except BaseException:
-            if self.group.world == 1:  # several may be lost to each other
-                self.checkpoints.finish()
+            if self.dist.world_size == 1:  # with more ranks, the write may wait for a lost one
+                with suppress(CheckpointFailed):
+                    self.checkpointer.close()
             raise
-        return self.progress
+        return self._result(started_at)
 
-    def _begin(self) -> None:
-        """From the last checkpoint, or from step 0, whose checkpoint shows that one can write."""
-        optim.make_state(self.spread.optimizers)
-        self.checkpoints.prepare()
-        if self.group.is_first:
-            self.live = Live(self.folder / "log.jsonl", self.plots, self.steps)
-        found = self.checkpoints.saved()
-        if found:
-            self._go_to(found[-1])
-            self.progress.resumed_from = self.progress.step
-        else:
-            self._save(wait=True)
-        if self.live is not None:
-            self.live.begin(self.progress.step)
-        self._count_from_here()
-
-    def _count_from_here(self) -> None:
-        """The next log line tells of what comes after this."""
-        self._told = self.health.total(self.group), self.progress.target_tokens, time.perf_counter()
-
-    def _one(self, step: int) -> None:
-        """Step `step`, or what is done in its place where something is wrong."""
-        began = time.perf_counter()
-        batch = self.guard.batch_of(step)
-        with self.group.waiting():
-            self.group.sign(step)
-            outcome = self._gradients(step, self._parts_of(batch))
-        complaint = self.guard.complaint(outcome.loss, outcome.norm)
-        if complaint is not None:
-            self._roll_back(step, batch, complaint)
+    def train_step(self, step: int) -> None:
+        """Run one optimizer step, or roll back to the last checkpoint if the loss is anomalous."""
+        start = time.perf_counter()
+        batch_index = self.guard.batch_index(step)
+        with self.dist.translate_collective_errors():
+            self.dist.heartbeat(step)
+            result = self._compute_gradients(step, self._load_microbatches(batch_index))
+        anomaly = self.guard.find_anomaly(result.loss, result.grad_norm)
+        if anomaly is not None:
+            self._roll_back(step, batch_index, anomaly)
             return
-        self._update(step, outcome.norm)
-        self.guard.passed(outcome.loss)
+        self._apply_update(step, result.grad_norm)
+        self.guard.record(result.loss)
         self.progress.step = step + 1
-        self.progress.target_tokens += outcome.tokens
-        self.progress.seconds += time.perf_counter() - began
-        self._log(step, outcome)
-        self.checkpoints.check()
-        if self.live is not None:
-            self.live.moved()
+        self.progress.target_tokens += result.num_targets
+        self.progress.seconds += time.perf_counter() - start
+        self._log(result)
+        self.checkpointer.poll()
+        self.logger.advance()
         if self.progress.step % self.params.checkpoint.save_every == 0:
             self._validate_and_save()
 
-    def _parts_of(self, batch: int) -> list[Batch]:
-        rows = rows_of_step(
+    def _restore_or_init(self) -> None:
+        """Load the last checkpoint, or save step 0, which fails early on an unwritable folder."""
+        checkpoints = self.checkpointer.list()
+        if checkpoints:
+            self._load_checkpoint(checkpoints[-1])
+            self.progress.resumed_from_step = self.progress.step
+        else:
+            self._save_checkpoint(wait=True)
+        self.logger.rewind(self.progress.step)
+        self._reset_log_window()
+
+    def _reset_log_window(self) -> None:
+        """Reset the counters from which the next log line is computed."""
+        self._log_lines.reset(self.health.all_reduce(self.dist), self.progress.target_tokens)
+
+    def _load_microbatches(self, batch_index: int) -> list[Batch]:
+        rows = row_indices(
             len(self.corpus),
-            batch,
+            batch_index,
             self.params.global_batch_size,
             self.seed,
-            self.group.rank,
-            self.group.world,
+            self.dist.rank,
+            self.dist.world_size,
         )
-        return parts(self.corpus, rows, self.params.gradient_accumulation_steps, self.group.device)
+        steps = self.params.gradient_accumulation_steps
+        return load_microbatches(self.corpus, rows, steps, self.dist.device)
 
-    def _gradients(self, step: int, batches: list[Batch]) -> Outcome:
-        """Forward and backward over all parts; the gradients are then those of the whole step."""
-        own = sum((batch["decoder_segment_ids"] > 0).sum() for batch in batches)
-        assert isinstance(own, Tensor)
-        told = self.group.sum(torch.stack([own, own.new_tensor(int(self.stopping()))]))
-        if int(told[1]):  # known to all at once, so that all stop at the same step
-            self._stop(step)
-        nats = balance = torch.zeros((), device=self.group.device)
-        for number, batch in enumerate(batches):
-            half = self.params.precision == "bfloat16"
+    def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
+        """Run forward and backward passes; the gradients are then those of the global batch."""
+        own_targets = sum((batch["decoder_segment_ids"] > 0).sum() for batch in microbatches)
+        assert isinstance(own_targets, Tensor)
+        own_stop = own_targets.new_tensor(int(self.is_stop_requested()))
+        # One all-reduce for both, so that all ranks stop at the same step.
+        num_targets, stop_requested = self.dist.all_reduce_sum(torch.stack([own_targets, own_stop]))
+        if int(stop_requested):
+            self._save_and_stop(step)
+        cross_entropy_sum = load_balance_loss = torch.zeros((), device=self.dist.device)
+        use_autocast = self.params.precision == "bfloat16"
+        for number, batch in enumerate(microbatches):
+            is_last = number == len(microbatches) - 1
             with (
-                self.spread.accumulating(last=number == len(batches) - 1),
-                torch.autocast(self.group.device.type, torch.bfloat16, enabled=half),
+                self.parallel_model.maybe_no_sync(is_last=is_last),
+                torch.autocast(self.dist.device.type, torch.bfloat16, enabled=use_autocast),
             ):
-                loss = compute(
-                    self.spread.forward,
+                loss = compute_loss(
+                    self.parallel_model.forward,
                     self.model,
                     batch,
                     params=self.params.loss,
-                    group=self.group,
-                    targets=told[0],
-                    parts=len(batches),
+                    dist=self.dist,
+                    num_targets=num_targets,
+                    num_microbatches=len(microbatches),
                 )
                 loss.total.backward()
-            nats, balance = nats + loss.nats, balance + loss.balance / len(batches)
+            cross_entropy_sum = cross_entropy_sum + loss.cross_entropy_sum
+            load_balance_loss = load_balance_loss + loss.load_balance_loss / len(microbatches)
             self.health.update(self.model)
-        self.spread.complete_gradients()
-        sums = self.group.sum(torch.stack([nats, balance, self.spread.squared_norm()]).double())
-        tokens = int(told[0])
-        return Outcome(
-            loss=float(sums[0]) / max(tokens, 1),
-            balance=float(sums[1]) / self.group.world,
-            norm=math.sqrt(float(sums[2])) if sums[2] >= 0 else math.nan,
-            tokens=tokens,
+        self.parallel_model.reduce_expert_gradients()
+        own_sums = [cross_entropy_sum, load_balance_loss, self.parallel_model.squared_grad_norm()]
+        sums = self.dist.all_reduce_sum(torch.stack(own_sums).double())
+        return StepResult(
+            loss=float(sums[0]) / max(int(num_targets), 1),
+            load_balance_loss=float(sums[1]) / self.dist.world_size,
+            grad_norm=math.sqrt(float(sums[2])) if sums[2] >= 0 else math.nan,
+            num_targets=int(num_targets),
         )
 
-    def _update(self, step: int, norm: float) -> None:
-        if norm > self.params.optim.max_grad_norm:
-            self.spread.scale_gradients(self.params.optim.max_grad_norm / (norm + 1e-6))
-        rate = learning_rate(step, self.steps, self.params.optim)
-        for optimizer in self.spread.optimizers:
+    def _apply_update(self, step: int, grad_norm: float) -> None:
+        """Clip the gradients, set the learning rate and step the optimizers."""
+        max_grad_norm = self.params.optim.max_grad_norm
+        if grad_norm > max_grad_norm:
+            self.parallel_model.scale_gradients(max_grad_norm / (grad_norm + 1e-6))
+        lr = learning_rate(step, self.steps, self.params.optim)
+        for optimizer in self.parallel_model.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = lr
             optimizer.step()
-        self._forget_gradients()
+        self._zero_grad()
 
-    def _forget_gradients(self) -> None:
+    def _zero_grad(self) -> None:
         for weight in self.model.parameters():
             weight.grad = None
 
-    def _roll_back(self, step: int, batch: int, complaint: str) -> None:
-        """To the last checkpoint, and from there on without this batch."""
-        self._forget_gradients()
-        if not self.guard.skip(batch):
+    def _roll_back(self, step: int, batch_index: int, anomaly: str) -> None:
+        """Load the last checkpoint and skip the batch from then on."""
+        self._zero_grad()
+        if not self.guard.skip(batch_index):
             raise Diverged(
-                f"step {step + 1}: {complaint}; {len(self.guard.skipped)} batches were left out "
-                "already. Lower models.training.optim.lr or raise its warmup_steps"
+                f"step {step + 1}: {anomaly}; {len(self.guard.skipped_batches)} batches were "
+                "skipped already; lower models.training.optim.lr or raise its warmup_steps"
             )
-        skipped = self.guard.skipped
-        self.checkpoints.wait()
-        self._go_to(self.checkpoints.saved()[-1])
-        self.guard.skipped = skipped
-        if self.live is not None:
-            self.live.begin(self.progress.step)
-            self.live.note(
-                f"step {step + 1}: {complaint}: back to step {self.progress.step}, without batch "
-                f"{batch} (left out so far: {len(skipped)} of at most {self.params.guard.max_skipped_batches})"
-            )
-        self._count_from_here()
+        skipped_batches = self.guard.skipped_batches
+        self.checkpointer.flush()
+        self._load_checkpoint(self.checkpointer.list()[-1])
+        self.guard.skipped_batches = skipped_batches
+        self.logger.rewind(self.progress.step)
+        self.logger.note(
+            f"step {step + 1}: {anomaly}: rolled back to step {self.progress.step}, skipping batch "
+            f"{batch_index} ({len(skipped_batches)} of at most "
+            f"{self.params.guard.max_skipped_batches} skipped)"
+        )
+        self._reset_log_window()
 
-    def _stop(self, step: int) -> None:
-        self._save(wait=True)
+    def _save_and_stop(self, step: int) -> None:
+        self._save_checkpoint(wait=True)
         raise Preempted(
-            f"stopped at step {step} of {self.steps}, all of it saved; start it again to go on"
+            f"stopped at step {step} of {self.steps}, checkpoint saved; rerun the same command to "
+            "resume"
         )
 
-    def _log(self, step: int, outcome: Outcome) -> None:
-        done = step + 1
-        if done % self.params.log_every and done != self.steps:
-            return
-        earlier, tokens, at = self._told
-        total, now = self.health.total(self.group), time.perf_counter()
-        recent = total.since(earlier)
-        steps = done % self.params.log_every or self.params.log_every
-        rate = steps * self.params.global_batch_size * self._row_flops / (now - at)
-        self._told = total, self.progress.target_tokens, now
-        if self.live is None:
-            return
-        self.live.tell(
-            {
-                "step": done,
-                "steps": self.steps,
-                "loss": round(outcome.loss, 7),
-                "balance": round(outcome.balance, 7),
-                "lr": learning_rate(step, self.steps, self.params.optim),
-                "grad_norm": round(outcome.norm, 7),
-                "target_tokens": self.progress.target_tokens,
-                "validation_loss": self.progress.validation_loss,
-                "largest_load": recent.largest_load(),
-                "tokens_per_second": round((self.progress.target_tokens - tokens) / (now - at), 1),
-                "mfu": round(rate / self.peak_flops / self.group.world, 4)
-                if self.peak_flops
-                else None,
-                "time": round(time.time(), 1),
-            },
-            recent.warnings(),
-        )
+    def _log(self, result: StepResult) -> None:
+        """Write a log line if one is due."""
+        if self._log_lines.is_due(self.progress.step):
+            health = self.health.all_reduce(self.dist)
+            line, warnings = self._log_lines.build(result, self.progress, health)
+            self.logger.log(line, warnings)
 
     def _validate_and_save(self) -> None:
-        loss, every = None, self.params.validate_every
-        if every and self.progress.step % every == 0 and self.validation is not None:
-            loss = validation_loss(
-                self.model, self.validation, self.params.validate_rows, group=self.group
-            )
-            self.progress.validation_loss = loss
+        loss, validate_every = None, self.params.validate_every
+        if validate_every and self.progress.step % validate_every == 0:
+            loss = self.progress.validation_loss = self._validation_loss()
             self.model.train()
-        self._save(loss=loss)
+        self._save_checkpoint(loss=loss)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        weights = {f"{WEIGHT}{name}": t for name, t in self.model.state_dict().items()}
-        state = optim.named_state(self.model, self.spread.optimizers)
-        return weights | state | checkpoint.random_state(self.group)
+    def _validation_loss(self) -> float | None:
+        if self.validation is None:
+            return None
+        num_rows = self.params.validate_rows
+        return validation_loss(self.model, self.validation, num_rows, dist=self.dist)
 
-    def _save(self, *, wait: bool = False, loss: float | None = None) -> None:
+    def _weights(self) -> dict[str, Tensor]:
+        return {f"{WEIGHT_PREFIX}{name}": w for name, w in self.model.state_dict().items()}
+
+    def _checkpoint_tensors(self) -> dict[str, Tensor]:
+        optimizers = optimizer_state(self.model, self.parallel_model.optimizers)
+        return self._weights() | optimizers | get_random_state(self.dist)
+
+    def _save_checkpoint(self, *, wait: bool = False, loss: float | None = None) -> None:
         state = {
-            # A copy: it is written while training goes on.
-            "progress": dict(vars(self.progress)),
-            "recent": self.guard.recent,
-            "skipped": self.guard.skipped,
-            "health": self.health.total(self.group).to_dict(),
+            # A copy, because it is written while training continues.
+            "progress": dataclasses.asdict(self.progress),
+            "recent_losses": self.guard.recent_losses,
+            "skipped_batches": self.guard.skipped_batches,
+            "health": self.health.all_reduce(self.dist).to_dict(),
         }
-        self.checkpoints.save(self.progress.step, self._tensors(), state, loss=loss, wait=wait)
+        tensors = self._checkpoint_tensors()
+        self.checkpointer.save(self.progress.step, tensors, state, loss=loss, wait=wait)
 
-    def _go_to(self, saved: checkpoint.Saved) -> None:
-        """The state of that checkpoint, on every process."""
-        tensors = self._tensors()
-        state = self.checkpoints.load(saved, tensors)
-        checkpoint.restore_random(tensors, self.group)
+    def _load_checkpoint(self, checkpoint: CheckpointInfo) -> None:
+        """Restore weights, optimizer, random states and counters on every rank."""
+        tensors = self._checkpoint_tensors()
+        state = self.checkpointer.load(checkpoint, tensors)
+        set_random_state(tensors, self.dist)
         self.progress = Progress(**state["progress"])
-        self.guard.recent, self.guard.skipped = state["recent"], state["skipped"]
-        # Sums over all processes: the first one goes on with them, the others from nothing.
-        kept = (
-            state["health"]
-            if self.group.is_first
-            else {n: [0.0] * len(s) for n, s in state["health"].items()}
-        )
-        self.health = RouterHealth.from_dict(kept, self.group.device)
+        self.guard.recent_losses = state["recent_losses"]
+        self.guard.skipped_batches = state["skipped_batches"]
+        # The saved sums are totals over all ranks: rank 0 takes them, the others restart at 0.
+        sums = state["health"]
+        if not self.dist.is_main:
+            sums = {name: [0.0] * len(values) for name, values in sums.items()}
+        self.health = RouterHealth.from_dict(sums, self.dist.device)
 
-    def _end(self) -> None:
-        """The final weights: the last, the best, or the average of the last checkpoints."""
-        final = self.params.checkpoint.final_weights
-        if final != "last" and self.steps:
+    def _finalize(self) -> None:
+        """Set the final weights and complete the files of the run."""
+        if self.params.checkpoint.final_weights != "last" and self.steps:
             if self.progress.step % self.params.checkpoint.save_every:
                 self._validate_and_save()
-            self.checkpoints.wait()
-            weights = {f"{WEIGHT}{name}": t for name, t in self.model.state_dict().items()}
-            found = self.checkpoints.saved()
-            best = self.checkpoints.best(found)
-            if final == "average":
-                average([s.folder for s in found[-self.params.checkpoint.keep_last :]], weights)
-            elif best is not None:
-                checkpoint.read_tensors(best.folder, weights, alone=self.group.world == 1)
-        self.checkpoints.wait()
-        if self.live is not None:
-            self.live.close()
+            self.checkpointer.flush()
+            load_final_weights(self.checkpointer, self._weights())
+        self.checkpointer.flush()
+        self.logger.close()
+
+    def _result(self, started_at: float) -> TrainResult:
+        losses = [line["loss"] for line in self.logger.lines[-5:]]
+        return TrainResult(
+            progress=dataclasses.replace(self.progress),
+            started_at=started_at,
+            train_loss=round(sum(losses) / len(losses), 5) if losses else None,
+            validation_loss=self._validation_loss(),
+            router_health=self.health.all_reduce(self.dist).summary(),
+            skipped_batches=list(self.guard.skipped_batches),
+            peak_flops=self.peak_flops,
+            log_lines=list(self.logger.lines),
+        )

@@ -1,0 +1,45 @@
+"""Log lines as DVCLive metrics and plots. The only module of training that imports dvclive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dvclive import Live
+
+PLOTTED = (
+    "loss",
+    "validation_loss",
+    "lr",
+    "grad_norm",
+    "tokens_per_second",
+    "mfu",
+    "max_expert_load",
+)
+"""Log line entries that are plotted."""
+
+
+class DvcLiveSink:
+    """Writes the log lines to DVCLive's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._live: Live | None = None
+
+    def restart(self) -> None:
+        """Begin a new history in the same folder."""
+        self._live = Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None)
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Add a point to each plot and update the summary."""
+        assert self._live is not None, "restart() precedes log()"
+        self._live.step = line["step"]
+        for name in PLOTTED:
+            if line.get(name) is not None:
+                self._live.log_metric(name, line[name])
+        self._live.make_summary()
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._live is not None:
+            self._live.end()

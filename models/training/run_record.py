@@ -1,0 +1,112 @@
+"""The run record, runs/NAME/run.json: what was trained, from what, and at which cost.
+
+`registry.schemas.RunRecordSchema` reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.training.router_health import LayerHealth
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceLengths:
+    """Lengths of the packed rows, in tokens."""
+
+    encoder_length: int
+    decoder_length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Everything that comparisons, gates and the lineage need to know about a run."""
+
+    name: str
+    preset: str
+    start: str
+    """Run of the initial weights, or `scratch`."""
+    data: str
+    tasks: list[str]
+    """Task patterns of the run; empty: the full mixture."""
+    tuned: bool
+    seed: int
+    steps: int
+    params: dict[str, Any]
+    """`run` and `training`, as read from params.yaml with all defaults."""
+    model: dict[str, Any]
+    """Model configuration; `moe` is null for a dense model."""
+    total_parameters: int
+    active_parameters: int
+    """Parameters that one token uses."""
+    flops_per_token: float
+    training_flops: float
+    training_seconds: float
+    """Time in optimizer steps, over all attempts."""
+    flops_per_second: float
+    mfu: float
+    """Model FLOPs utilisation: `flops_per_second` over the peak of all ranks."""
+    peak_flops: float
+    """Peak FLOP/s of one rank's device."""
+    target_tokens: int
+    losses: dict[str, float]
+    """`train_loss` and `validation_loss`, in nats per target token."""
+    skipped_batches: list[int]
+    router_health: dict[str, LayerHealth]
+    finished_at: float
+    """Unix time, in seconds."""
+    git_commit: str
+    data_version: str
+    data_hashes: dict[str, str]
+    sequence: SequenceLengths
+    tokenizer_sha256: str
+    weights: str
+    """Path of the weights, relative to the record."""
+    weights_sha256: str
+    world_size: int
+    resumed_from_step: int
+    """Checkpoint that the last attempt resumed from; 0 if it began at step 0."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values of the JSON file."""
+        return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
+
+
+def git_commit(folder: Path) -> str:
+    """Return the commit of the code, with `+changes` if the tree differs; `unknown` without git."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+
+    commit = git("rev-parse", "HEAD").strip()
+    if not commit:
+        return "unknown"
+    # dvc.lock changes with every run: it is a result, not code.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock").strip()
+    return commit + ("+changes" if changed else "")
+
+
+def data_hashes(workspace: Path) -> dict[str, str]:
+    """Return the hash of each output below data/ in dvc.lock, by path; empty without DVC."""
+    lock = workspace / "dvc.lock"
+    if not lock.is_file():
+        return {}
+    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
+    return {
+        out["path"]: out["md5"]
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+        if out["path"].startswith("data/") and "md5" in out
+    }
