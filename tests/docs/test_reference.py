@@ -8,6 +8,7 @@ import click
 import pytest
 
 from flows.cli import cli
+from flows.commands.tables import versions_table
 from tests.docs.markdown import PAGES, ROOT, code_spans
 
 TOP_LEVEL = ("data_pipelines", "models", "registry", "dashboard", "flows", "benchmarks", "scripts",
@@ -99,3 +100,9 @@ def test_readme_links_lead_to_files():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_readme_table_has_the_columns_of_the_command():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    header = next(line for line in text.splitlines() if line.startswith("version  model"))
+    assert header.split() == " ".join(str(c.header) for c in versions_table([]).columns).split()
