@@ -1,4 +1,4 @@
-"""Memory that a step gives back is kept for the next one."""
+"""Retain freed memory in the process instead of returning it to the system."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Tells the C library not to return large blocks to the system; whether it could be told.
+    """Configure glibc to retain large freed blocks for later allocations.
 
-    Gradients of experts are large, and asked for and freed in every step. A block fresh from the
-    system costs a page fault for each 4 KiB of it, several times what filling it costs. Linux with
-    glibc only; elsewhere nothing happens.
+    The gradients of experts are large blocks that every step allocates and frees; a new block from
+    the system costs a page fault for each 4 KiB (docs/decisions/freed_memory.md).
+
+    Returns:
+        Whether the setting was applied; False without glibc, where nothing changes.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

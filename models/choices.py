@@ -1,4 +1,4 @@
-"""Names that a configuration may hold: activations, routers, dispatch backends."""
+"""Names that a configuration can hold: activations, routers, dispatch backends, optimizers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from data_pipelines.suggestions import did_you_mean
 Activation = Literal["relu", "gated_gelu"]
 """relu: T5 v1.0 and Switch; gated_gelu: T5 v1.1, ST-MoE and expert choice."""
 RouterName = Literal["switch", "gshard", "st_moe", "expert_choice"]
-DispatchName = Literal["native", "tutel", "fairscale"]
+DispatchBackend = Literal["native", "tutel", "fairscale"]
+OptimizerName = Literal["adamw", "adafactor"]
 
 
 def invalid_choice(value: object, choices: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The same numbers again: on one machine, at the same number of threads."""
+"""Deterministic results on one machine with a fixed number of threads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch.utils.deterministic
 
 
 def make_deterministic(threads: int) -> None:
-    """Fixes the number of CPU threads and forbids operations whose result varies."""
+    """Set the number of CPU threads and forbid nondeterministic operations."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Every tensor here is written before it is read; filling it first would only cost time.
+    # Every tensor here is written before it is read, so filling it first only costs time.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010

@@ -1,4 +1,4 @@
-"""The exception tree of the models room."""
+"""Exceptions of the package `models`."""
 
 
 class ModelError(Exception):
@@ -6,40 +6,40 @@ class ModelError(Exception):
 
 
 class ConfigError(ModelError):
-    """A configuration that no model can be built from."""
+    """A model or training configuration is invalid."""
 
 
 class UnknownModel(ModelError):
-    """A preset or a run that does not exist."""
+    """A preset or a run does not exist."""
 
 
 class UnknownSuite(ModelError):
-    """An evaluation suite that does not exist, or whose file is wrong."""
+    """An evaluation suite does not exist, or its file is invalid."""
 
 
 class CorruptCheckpoint(ModelError):
-    """A weights or checkpoint file that is cut, altered, or of another model."""
+    """A weights or checkpoint file is truncated, altered, or of another architecture."""
 
 
 class DataMismatch(ModelError):
-    """Shards that do not fit the model or the tokenizer they are used with."""
+    """Shards do not match the model or the tokenizer."""
 
 
 class Diverged(ModelError):
-    """Training produced a loss that is not a finite number."""
+    """The training loss is not finite or keeps exploding."""
 
 
 class ProcessLost(ModelError):
-    """Another training process died, or did not answer in time."""
+    """Another rank died, or did not respond in time."""
 
 
 class CheckpointFailed(ModelError):
-    """A checkpoint that could not be written; earlier ones are as they were."""
+    """A checkpoint could not be written; earlier checkpoints are unchanged."""
 
 
 class Preempted(ModelError):
-    """Training was asked to stop, has saved a checkpoint, and can go on from it."""
+    """Training was stopped by a signal after saving a checkpoint, and can resume from it."""
 
 
 class OutOfMemory(ModelError):
-    """Memory ran out while training."""
+    """Training ran out of memory."""

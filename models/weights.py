@@ -19,23 +19,28 @@ from models.errors import CorruptCheckpoint, UnknownModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
-    """A model read back, and the tokenizer it was trained with."""
+class LoadedModel:
+    """A model with the hash of the tokenizer it was trained with."""
 
     model: T5
     tokenizer_sha256: str
+    """Empty for a checkpoint that was imported without a tokenizer."""
 
 
 def save_weights(
     folder: Path, model: T5, tokenizer_sha256: str, state: dict[str, Tensor] | None = None
 ) -> None:
-    """Writes both files, the configuration last: a folder without it is not finished.
+    """Write the weights, then the configuration, which marks the folder as complete.
 
-    `state`: the whole weights of a model that is spread over processes.
+    Args:
+        folder: target folder.
+        model: model whose configuration is written.
+        tokenizer_sha256: hash of the tokenizer file; empty without one.
+        state: full state dict of a sharded model; None: that of `model`.
     """
-    found = model.state_dict() if state is None else state
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
-    write_bytes(folder / "model.safetensors", save(state))
+    full_state = model.state_dict() if state is None else state
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in full_state.items()}
+    write_bytes(folder / "model.safetensors", save(tensors))
     write_json(
         folder / "config.json",
         {
@@ -48,17 +53,24 @@ def save_weights(
 
 def load_weights(
     folder: Path, adapt: Callable[[ModelConfig], ModelConfig] = lambda config: config
-) -> Saved:
-    """`adapt` may change how the model computes, not its tensors.
+) -> LoadedModel:
+    """Load the weights of a folder, written by this or an earlier release.
 
-    Raises UnknownModel if there is none, CorruptCheckpoint naming file and tensor.
+    Args:
+        folder: folder with model.safetensors and config.json.
+        adapt: changes settings of the configuration on which no tensor shape depends.
+
+    Raises:
+        UnknownModel: the folder has no config.json.
+        CorruptCheckpoint: a file is unreadable, or a tensor is missing, unexpected, of another
+            shape or not finite.
     """
     if not (folder / "config.json").is_file():
-        raise UnknownModel(f"{folder} holds no trained model; train it first (`flanmoe run`)")
+        raise UnknownModel(f"{folder} has no trained model; train it first (`flanmoe run`)")
     try:
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = adapt(ModelConfig.from_dict(description["model"]))
-        tokenizer = str(description["tokenizer_sha256"])
+        tokenizer_sha256 = str(description["tokenizer_sha256"])
     except (ValueError, KeyError) as error:
         raise CorruptCheckpoint(f"{folder / 'config.json'} cannot be read: {error}") from None
     path = folder / "model.safetensors"
@@ -67,18 +79,19 @@ def load_weights(
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise CorruptCheckpoint(
-            f"{path} cannot be read ({error}): it was cut or changed; delete {folder.parent} and "
-            "train again, or restore it with `dvc checkout`"
+            f"{path} cannot be read ({error}): it is truncated or altered; delete {folder.parent} "
+            "and train again, or restore it with `dvc checkout`"
         ) from None
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    wrong = sorted(set(expected) ^ set(state))
-    wrong += sorted(n for n in set(expected) & set(state) if expected[n] != state[n].shape)
-    if wrong:
+    mismatches = sorted(set(expected) ^ set(state))
+    mismatches += sorted(n for n in set(expected) & set(state) if expected[n] != state[n].shape)
+    if mismatches:
         raise CorruptCheckpoint(
-            f"{path} is of another architecture: {len(wrong)} tensor(s) differ, first {wrong[0]}"
+            f"{path} is of another architecture: {len(mismatches)} tensor(s) differ, "
+            f"first {mismatches[0]}"
         )
-    broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        raise CorruptCheckpoint(f"{path}: {broken[0]} holds values that are not finite")
+    not_finite = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if not_finite:
+        raise CorruptCheckpoint(f"{path}: {not_finite[0]} has values that are not finite")
     model.load_state_dict(state)
-    return Saved(model=model, tokenizer_sha256=tokenizer)
+    return LoadedModel(model=model, tokenizer_sha256=tokenizer_sha256)

@@ -1,4 +1,4 @@
-"""`flanmoe models …`: presets and their costs, dense partners, checkpoints in and out."""
+"""`flanmoe models …`: presets and their costs, dense matches, import and export of weights."""
 
 from __future__ import annotations
 
@@ -37,36 +37,37 @@ def _list_presets(as_json: bool) -> None:
         return
     table = plain_table(
         [
-            *("preset", "router", ">experts", ">k", ">layers", ">d_model"),
+            *("preset", "router", ">experts", ">top_k", ">layers", ">d_model"),
             *(">total\nparams", ">active\nparams"),
-            *(">GFLOPs/\ntoken", ">encoder\ntoken", ">decoder\ntoken", ">of them\nrouting"),
+            *(">GFLOPs/\ntoken", ">encoder\ntoken", ">decoder\ntoken", ">routing\nshare"),
             *(f">memory,\n{optimizer}" for optimizer in OPTIMIZERS),
         ]
     )
     for row in rows:
-        routing = row["encoder_routing_flops"] / row["encoder_flops"]
+        routing_share = row["encoder_routing_flops"] / row["encoder_flops"]
         table.add_row(
             row["name"],
             _routers(row),
-            *(str(row[key]) for key in ("experts", "k", "layers", "d_model")),
+            *(str(row[key]) for key in ("num_experts", "top_k", "num_layers", "d_model")),
             format_count(row["total_parameters"]),
             format_count(row["active_parameters"]),
             f"{row['flops_per_token'] / 1e9:.4g}",
             f"{row['encoder_flops'] / 1e9:.4g}",
             f"{row['decoder_flops'] / 1e9:.4g}",
-            f"{routing:.1%}" if routing else "",
+            f"{routing_share:.1%}" if routing_share else "",
             *(_bytes(row["training_bytes"][name]) for name in OPTIMIZERS),
         )
     wide_console().print(table)
     print(
-        "GFLOPs: 2 per active weight and token, 512 encoder and 114 decoder tokens.\n"
-        "Memory: weights, gradients, optimizer in bfloat16 training with float32 weights, without\n"
-        "activations."
+        "GFLOPs: 2 per active weight and token, for 512 encoder and 114 decoder tokens.\n"
+        "Routing share: part of an encoder token's FLOPs.\n"
+        "Memory: weights, gradients and optimizer state in bfloat16 training with float32\n"
+        "weights, without activations."
     )
 
 
 def _bytes(number: int) -> str:
-    """In units of 1000, as memory of accelerators is sold: 1.39e9 -> 1.39 GB."""
+    """Format bytes in decimal units, as accelerator memory is specified: 1.39e9 -> 1.39 GB."""
     return f"{format_count(number).replace('B', 'G')}B"
 
 
@@ -88,9 +89,9 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
         "name": name,
         "router": moe.router if moe else None,
         "decoder_router": config.stack_moe_config(decoder=True).router if moe else None,
-        "experts": moe.num_experts if moe else 1,
-        "k": moe.top_k if moe else 1,
-        "layers": config.num_layers,
+        "num_experts": moe.num_experts if moe else 1,
+        "top_k": moe.top_k if moe else 1,
+        "num_layers": config.num_layers,
         "d_model": config.d_model,
         "total_parameters": parameters.total,
         "active_parameters": parameters.active,
@@ -109,12 +110,11 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
 def match(preset_name: str, as_json: bool) -> None:
     """List dense models that cost the same FLOPs per token as PRESET."""
     from models.cost import flops
-    from models.cost.matching import matches
+    from models.cost.matching import find_dense_matches
     from models.presets import preset
 
-    name = preset_name
-    config = preset(name)
-    found = matches(name, config)
+    config = preset(preset_name)
+    matches = find_dense_matches(preset_name, config)
     if as_json:
         rows = [
             {
@@ -124,18 +124,19 @@ def match(preset_name: str, as_json: bool) -> None:
                 "total_parameters": flops.count_parameters(m.config).total,
                 "config": m.config.to_dict(),
             }
-            for m in found
+            for m in matches
         ]
-        moe = {"name": name, "flops_per_token": flops.flops_per_token(config)}
+        moe = {"name": preset_name, "flops_per_token": flops.flops_per_token(config)}
         print(json.dumps({"model": moe, "dense": rows}, indent=1))
         return
-    table = plain_table(["model", ">d_ff", ">params", ">GFLOPs/token", f">/ {name}"])
-    for label, shown, ratio in [(name, config, 1.0), *((m.name, m.config, m.ratio) for m in found)]:
+    table = plain_table(["model", ">d_ff", ">params", ">GFLOPs/token", f">/ {preset_name}"])
+    compared = [(preset_name, config, 1.0), *((m.name, m.config, m.ratio) for m in matches)]
+    for name, row_config, ratio in compared:
         table.add_row(
-            label,
-            str(shown.d_ff),
-            format_count(flops.count_parameters(shown).total),
-            f"{flops.flops_per_token(shown) / 1e9:.4g}",
+            name,
+            str(row_config.d_ff),
+            format_count(flops.count_parameters(row_config).total),
+            f"{flops.flops_per_token(row_config) / 1e9:.4g}",
             f"{ratio:.3f}",
         )
     wide_console().print(table)
@@ -166,9 +167,9 @@ def export_checkpoint(source: Path, target: Path) -> None:
     """
     from models.interchange.hugging_face import export_folder
 
-    for lost in export_folder(source, target):
-        click.echo(f"not in {target}: {lost}", err=True)
-    click.echo(f"{target}: written, for transformers' from_pretrained")
+    for warning in export_folder(source, target):
+        click.echo(f"not exported to {target}: {warning}", err=True)
+    click.echo(f"{target}: exported, for transformers' from_pretrained")
 
 
 @models.command("upcycle")

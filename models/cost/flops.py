@@ -1,34 +1,36 @@
-"""The one cost model: parameters and FLOPs of a configuration, in closed form.
+"""Cost model: parameters and FLOPs of a configuration, in closed form.
 
 A multiply-add is 2 FLOPs. Only matrix products count (as in `torch.utils.flop_counter`); norms,
 softmax, activations and embedding look-ups do not. A training step costs 3 forward passes.
 
-Two conventions, told apart everywhere:
-- `forward(...)` counts what is computed, attention scores and capacity padding included;
-- `published(...)` is the papers' "2 FLOPs per active weight and token, logits included", by
-  which REFERENCE figures and the dashboard's GFLOPs per token compare.
+Two conventions:
+- `forward_flops(...)` counts all products, attention scores and capacity padding included;
+- `published_flops(...)` is the papers' "2 FLOPs per active weight and token, logits included", the
+  unit of GFLOPs per token in every comparison.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from models.config import ModelConfig
 
 PUBLISHED_ENCODER_TOKENS = 512
 PUBLISHED_DECODER_TOKENS = 114
-"""The sequence that ST-MoE (arXiv 2202.08906, table 5) and T5 count FLOPs on."""
+"""Sequence lengths for which ST-MoE (arXiv 2202.08906, table 5) and T5 report FLOPs."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weight:
-    """Tensors of one shape: `copies` of them in the model, `active` of them met by a token."""
+class WeightShape:
+    """All tensors of one shape."""
 
     shape: tuple[int, ...]
-    copies: int
-    active: int
+    num_copies: int
+    """Tensors of this shape in the model."""
+    num_active: int
+    """Tensors of this shape that process one token."""
 
     @property
     def size(self) -> int:
@@ -36,27 +38,28 @@ class Weight:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
-    """Number of weights: `total`, and `active` for one token (k experts of E)."""
+class ParameterCounts:
+    """Number of weights."""
 
     total: int
     active: int
+    """Weights that process one token: top_k of E experts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flops:
-    """FLOPs of a pass, by what they are spent on."""
+    """FLOPs of a pass, by component."""
 
     projections: int = 0
-    """Attention's q, k, v, o."""
+    """Attention's q, k, v and o."""
     scores: int = 0
     """Query-key products and the weighted sum of values."""
     feed_forward: int = 0
-    """Dense feed-forward layers, those beside experts included."""
+    """Dense feed-forward layers, those parallel to experts included."""
     experts: int = 0
-    """k experts a token in MoE layers."""
-    capacity: int = 0
-    """Rows that experts compute for nothing: padding up to their capacity."""
+    """top_k experts per token in MoE layers."""
+    capacity_padding: int = 0
+    """Rows of zeros with which a dispatch backend pads experts to their capacity."""
     routing: int = 0
     """Router logits."""
     logits: int = 0
@@ -72,105 +75,24 @@ class Flops:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forward:
-    """A forward pass over a sequence: what each stack spends, logits in the decoder's part."""
+class ForwardFlops:
+    """FLOPs of a forward pass over one sequence, by stack; logits belong to the decoder."""
 
     encoder: Flops
     decoder: Flops
 
     @property
-    def both(self) -> Flops:
+    def combined(self) -> Flops:
         return self.encoder + self.decoder
 
     @property
     def total(self) -> int:
-        return self.both.total
-
-
-def weights(config: ModelConfig) -> Iterator[Weight]:
-    """Every tensor of the model, by shape."""
-    yield _all((config.vocab_size, config.d_model), 1 if config.tie_word_embeddings else 2)
-    for decoder in (False, True):
-        yield from stack_weights(config, decoder=decoder)
-
-
-def stack_weights(
-    config: ModelConfig, *, decoder: bool, cross_attention: bool = True
-) -> Iterator[Weight]:
-    """Every tensor of one stack; a decoder-only model has no `cross_attention`."""
-    d, layers, inner = config.d_model, config.num_layers, config.num_heads * config.d_kv
-    attentions = layers * (2 if decoder and cross_attention else 1)
-    yield _all((inner, d), 3 * attentions)
-    yield _all((d, inner), attentions)
-    # A norm before each attention and feed-forward, and one after the stack.
-    yield _all((d,), attentions + layers + 1)
-    yield _all((config.relative_attention_num_buckets, config.num_heads), 1)
-    into = 2 if config.activation == "gated_gelu" else 1
-    sparse = len(config.moe_layers())
-    dense = layers - sparse
-    if config.moe is not None:
-        moe = config.moe_of(decoder=decoder)
-        e, k = moe.num_experts, moe.top_k
-        dense += sparse if moe.dense_residual else 0
-        yield _all((e, d), sparse)
-        # An expert's tensor is a slice of a stacked one.
-        yield Weight(shape=(d, config.d_ff), copies=into * sparse * e, active=into * sparse * k)
-        yield Weight(shape=(config.d_ff, d), copies=sparse * e, active=sparse * k)
-    yield _all((config.d_ff, d), into * dense)
-    yield _all((d, config.d_ff), dense)
-
-
-def parameters(config: ModelConfig) -> Parameters:
-    """Weights of the model. Active: what one token meets in a full encoder-decoder pass."""
-    every = list(weights(config))
-    return Parameters(
-        total=sum(w.size * w.copies for w in every), active=sum(w.size * w.active for w in every)
-    )
-
-
-def forward(
-    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, expert_rows: float = 1.0
-) -> Forward:
-    """FLOPs of a forward pass over one sequence of these lengths.
-
-    `expert_rows`: rows the experts compute, as a share of tokens * k: below 1 when tokens are
-    dropped, above 1 when a backend pads experts to their capacity.
-    """
-    inner = config.num_heads * config.d_kv
-    attention, layers = 4 * config.d_model * inner, config.num_layers
-    s, t = encoder_tokens, decoder_tokens
-    read, written = _feed_forward(config, s, False), _feed_forward(config, t, True)
-    return Forward(
-        encoder=Flops(
-            projections=2 * layers * attention * s,
-            scores=4 * layers * inner * s * s,
-            **_rows(read, expert_rows),
-        ),
-        decoder=Flops(
-            # Cross-attention projects q and o for the decoder's tokens, k and v for the encoder's.
-            projections=2 * layers * (attention * t + attention // 2 * (s + t)),
-            scores=4 * layers * inner * (t * t + t * s),
-            logits=2 * config.vocab_size * config.d_model * t,
-            **_rows(written, expert_rows),
-        ),
-    )
-
-
-def published(
-    config: ModelConfig,
-    *,
-    encoder_tokens: int = PUBLISHED_ENCODER_TOKENS,
-    decoder_tokens: int = PUBLISHED_DECODER_TOKENS,
-) -> int:
-    """FLOPs of a sequence as papers count them: 2 per active weight and token, each token with
-    the weights of its own stack (so cross-attention counts for decoder tokens alone)."""
-    of = per_stack(config)
-    return of.encoder * encoder_tokens + of.decoder * decoder_tokens
+        return self.combined.total
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerToken:
-    """FLOPs of one token of each stack by `published`'s convention; `routing` is a part of both."""
+class StackTokenFlops:
+    """`published_flops` of one token of each stack; each includes the routing of its stack."""
 
     encoder: int
     decoder: int
@@ -178,49 +100,160 @@ class PerToken:
     decoder_routing: int
 
 
-def per_stack(config: ModelConfig) -> PerToken:
-    """What one token of the encoder and one of the decoder cost, logits in the decoder's."""
-    one = forward(config, encoder_tokens=1, decoder_tokens=1)
-    return PerToken(
-        encoder=one.encoder.total - one.encoder.scores,
-        decoder=one.decoder.total - one.decoder.scores,
-        encoder_routing=one.encoder.routing,
-        decoder_routing=one.decoder.routing,
+def weight_shapes(config: ModelConfig) -> Iterator[WeightShape]:
+    """Yield all tensors of the model, by shape."""
+    yield _dense_weight((config.vocab_size, config.d_model), 1 if config.tie_word_embeddings else 2)
+    for decoder in (False, True):
+        yield from stack_weight_shapes(config, decoder=decoder)
+
+
+def stack_weight_shapes(
+    config: ModelConfig, *, decoder: bool, cross_attention: bool = True
+) -> Iterator[WeightShape]:
+    """Yield all tensors of one stack, by shape.
+
+    Args:
+        config: model.
+        decoder: the decoder instead of the encoder.
+        cross_attention: False for a decoder-only model.
+    """
+    d, layers, inner = config.d_model, config.num_layers, config.num_heads * config.d_kv
+    attentions = layers * (2 if decoder and cross_attention else 1)
+    yield _dense_weight((inner, d), 3 * attentions)
+    yield _dense_weight((d, inner), attentions)
+    # A norm before each attention and feed-forward layer, and one after the stack.
+    yield _dense_weight((d,), attentions + layers + 1)
+    yield _dense_weight((config.relative_attention_num_buckets, config.num_heads), 1)
+    num_inputs = 2 if config.activation == "gated_gelu" else 1
+    moe_layers = len(config.moe_layers())
+    dense_layers = layers - moe_layers
+    if config.moe is not None:
+        moe = config.stack_moe_config(decoder=decoder)
+        e, k = moe.num_experts, moe.top_k
+        dense_layers += moe_layers if moe.dense_residual else 0
+        yield _dense_weight((e, d), moe_layers)
+        # The tensor of one expert is a slice of the stacked tensor.
+        yield WeightShape(
+            shape=(d, config.d_ff),
+            num_copies=num_inputs * moe_layers * e,
+            num_active=num_inputs * moe_layers * k,
+        )
+        yield WeightShape(
+            shape=(config.d_ff, d), num_copies=moe_layers * e, num_active=moe_layers * k
+        )
+    yield _dense_weight((config.d_ff, d), num_inputs * dense_layers)
+    yield _dense_weight((d, config.d_ff), dense_layers)
+
+
+def count_parameters(config: ModelConfig) -> ParameterCounts:
+    """Count all weights, and those active for one token in a pass through both stacks."""
+    shapes = list(weight_shapes(config))
+    return ParameterCounts(
+        total=sum(w.size * w.num_copies for w in shapes),
+        active=sum(w.size * w.num_active for w in shapes),
     )
 
 
-def per_token(config: ModelConfig) -> float:
-    """`published` FLOPs divided by its tokens: the x axis of every comparison."""
+def forward_flops(
+    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, expert_rows: float = 1.0
+) -> ForwardFlops:
+    """Compute the FLOPs of a forward pass over one sequence.
+
+    Args:
+        config: model.
+        encoder_tokens: input length.
+        decoder_tokens: target length.
+        expert_rows: rows that the experts compute / (tokens * top_k): below 1 if tokens are
+            dropped, above 1 if a backend pads experts to their capacity.
+    """
+    inner = config.num_heads * config.d_kv
+    attention, layers = 4 * config.d_model * inner, config.num_layers
+    s, t = encoder_tokens, decoder_tokens
+    return ForwardFlops(
+        encoder=replace(
+            _feed_forward_flops(config, s, expert_rows, decoder=False),
+            projections=2 * layers * attention * s,
+            scores=4 * layers * inner * s * s,
+        ),
+        decoder=replace(
+            _feed_forward_flops(config, t, expert_rows, decoder=True),
+            # Cross-attention projects q and o of the decoder's tokens, k and v of the encoder's.
+            projections=2 * layers * (attention * t + attention // 2 * (s + t)),
+            scores=4 * layers * inner * (t * t + t * s),
+            logits=2 * config.vocab_size * config.d_model * t,
+        ),
+    )
+
+
+def published_flops(
+    config: ModelConfig,
+    *,
+    encoder_tokens: int = PUBLISHED_ENCODER_TOKENS,
+    decoder_tokens: int = PUBLISHED_DECODER_TOKENS,
+) -> int:
+    """Compute the FLOPs of one sequence by the papers' convention.
+
+    2 per active weight and token, each token with the weights of its own stack, so that
+    cross-attention counts for decoder tokens only.
+    """
+    per_token = flops_per_stack_token(config)
+    return per_token.encoder * encoder_tokens + per_token.decoder * decoder_tokens
+
+
+def flops_per_stack_token(config: ModelConfig) -> StackTokenFlops:
+    """Compute the FLOPs of one encoder token and one decoder token by the papers' convention.
+
+    Logits count for the decoder's token.
+    """
+    cost = forward_flops(config, encoder_tokens=1, decoder_tokens=1)
+    return StackTokenFlops(
+        encoder=cost.encoder.total - cost.encoder.scores,
+        decoder=cost.decoder.total - cost.decoder.scores,
+        encoder_routing=cost.encoder.routing,
+        decoder_routing=cost.decoder.routing,
+    )
+
+
+def flops_per_token(config: ModelConfig) -> float:
+    """Compute `published_flops` / tokens, the compute axis of every comparison."""
     tokens = PUBLISHED_ENCODER_TOKENS + PUBLISHED_DECODER_TOKENS
-    return published(config) / tokens
+    return published_flops(config) / tokens
 
 
-def training(config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, rows: int) -> int:
-    """FLOPs to train on `rows` sequences: forward, and twice that backward."""
-    cost = forward(config, encoder_tokens=encoder_tokens, decoder_tokens=decoder_tokens)
+def training_flops(
+    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, rows: int
+) -> int:
+    """Compute the FLOPs to train on `rows` sequences: a backward pass costs two forward passes.
+
+    Args:
+        config: model.
+        encoder_tokens: input length of a row.
+        decoder_tokens: target length of a row.
+        rows: number of sequences.
+    """
+    cost = forward_flops(config, encoder_tokens=encoder_tokens, decoder_tokens=decoder_tokens)
     return 3 * rows * cost.total
 
 
-def _all(shape: tuple[int, ...], copies: int) -> Weight:
-    return Weight(shape=shape, copies=copies, active=copies)
+def _dense_weight(shape: tuple[int, ...], num_copies: int) -> WeightShape:
+    return WeightShape(shape=shape, num_copies=num_copies, num_active=num_copies)
 
 
-def _feed_forward(config: ModelConfig, tokens: int, decoder: bool) -> dict[str, int]:
-    """Feed-forward, experts and routing of `tokens` in one stack."""
+def _feed_forward_flops(
+    config: ModelConfig, num_tokens: int, expert_rows: float, *, decoder: bool
+) -> Flops:
+    """Compute the feed-forward, expert and routing FLOPs of one stack."""
     matrices = 3 if config.activation == "gated_gelu" else 2
-    one = 2 * matrices * config.d_model * config.d_ff * tokens
-    sparse = len(config.moe_layers())
-    found = {"feed_forward": (config.num_layers - sparse) * one}
-    if config.moe is not None:
-        moe = config.moe_of(decoder=decoder)
-        found["feed_forward"] += sparse * one if moe.dense_residual else 0
-        found["experts"] = sparse * one * moe.top_k
-        found["routing"] = 2 * sparse * config.d_model * moe.num_experts * tokens
-    return found
-
-
-def _rows(found: dict[str, int], expert_rows: float) -> dict[str, int]:
-    experts = found.get("experts", 0)
-    useful = round(experts * min(expert_rows, 1.0))
-    padding = round(experts * max(expert_rows - 1.0, 0.0))
-    return {**found, "experts": useful, "capacity": padding}
+    layer_flops = 2 * matrices * config.d_model * config.d_ff * num_tokens
+    moe_layers = len(config.moe_layers())
+    dense_flops = (config.num_layers - moe_layers) * layer_flops
+    if config.moe is None:
+        return Flops(feed_forward=dense_flops)
+    moe = config.stack_moe_config(decoder=decoder)
+    expert_flops = moe_layers * layer_flops * moe.top_k
+    return Flops(
+        feed_forward=dense_flops + (moe_layers * layer_flops if moe.dense_residual else 0),
+        experts=round(expert_flops * min(expert_rows, 1.0)),
+        capacity_padding=round(expert_flops * max(expert_rows - 1.0, 0.0)),
+        routing=2 * moe_layers * config.d_model * moe.num_experts * num_tokens,
+    )

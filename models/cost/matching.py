@@ -1,4 +1,4 @@
-"""Which dense model costs the same per token as this MoE: the base of every fair comparison."""
+"""Find dense models with the same FLOPs per token as an MoE model."""
 
 from __future__ import annotations
 
@@ -10,49 +10,58 @@ from models.cost import flops
 from models.presets import PRESETS
 
 D_FF_STEP = 64
-"""Widths of matched models are multiples of this, as matrix products like them."""
+"""d_ff of a matched model differs by a multiple of this, because matrix products need it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
-    """A dense model and its compute relative to the MoE's."""
+class DenseMatch:
+    """A dense model and its compute relative to the MoE model's."""
 
     name: str
     config: ModelConfig
     flops_per_token: float
     ratio: float
-    """FLOPs per token of the dense model / of the MoE."""
+    """FLOPs per token of the dense model / of the MoE model."""
 
 
-def matches(name: str, config: ModelConfig) -> list[Match]:
-    """Dense partners of a configuration, each with its ratio.
+def find_dense_matches(name: str, config: ModelConfig) -> list[DenseMatch]:
+    """Return dense models to compare with an MoE model.
 
-    The dense twin (same sizes, one expert's feed-forward), the same with d_ff as wide as makes
-    FLOPs per token equal, and the nearest dense preset of the same vocabulary.
+    Args:
+        name: name of the MoE model.
+        config: its configuration.
+
+    Returns:
+        The dense counterpart (the same sizes without experts); the same with d_ff widened to equal
+        FLOPs per token, if that differs; the dense preset of the same vocabulary with the closest
+        FLOPs per token, if there is one.
     """
-    twin = config.dense_twin()
-    found = [_match(f"{name} without experts", twin, config)]
-    wide = _widened(config)
-    if wide.d_ff != twin.d_ff:
-        found.append(_match(f"{name} without experts, d_ff {wide.d_ff}", wide, config))
+    counterpart = config.dense_twin()
+    matches = [_compare(f"{name} without experts", counterpart, config)]
+    widened = _widen(config)
+    if widened.d_ff != counterpart.d_ff:
+        matches.append(_compare(f"{name} without experts, d_ff {widened.d_ff}", widened, config))
     presets = [
-        _match(other, dense, config)
-        for other, dense in PRESETS.items()
+        _compare(preset_name, dense, config)
+        for preset_name, dense in PRESETS.items()
         if dense.moe is None and dense.vocab_size == config.vocab_size
     ]
     presets.sort(key=lambda match: max(match.ratio, 1 / match.ratio))
-    return found + presets[:1]
+    return matches + presets[:1]
 
 
-def _widened(config: ModelConfig) -> ModelConfig:
-    """The dense model of the same FLOPs per token: they grow linearly with d_ff."""
-    twin = config.dense_twin()
-    unit = dataclasses.replace(twin, d_ff=twin.d_ff + D_FF_STEP)
-    base, slope = flops.per_token(twin), flops.per_token(unit) - flops.per_token(twin)
-    steps = round((flops.per_token(config) - base) / slope)
-    return dataclasses.replace(twin, d_ff=twin.d_ff + D_FF_STEP * steps)
+def _widen(config: ModelConfig) -> ModelConfig:
+    """Return the dense model with equal FLOPs per token, which grow linearly with d_ff."""
+    dense = config.dense_twin()
+    next_wider = dataclasses.replace(dense, d_ff=dense.d_ff + D_FF_STEP)
+    base = flops.flops_per_token(dense)
+    slope = flops.flops_per_token(next_wider) - base
+    steps = round((flops.flops_per_token(config) - base) / slope)
+    return dataclasses.replace(dense, d_ff=dense.d_ff + D_FF_STEP * steps)
 
 
-def _match(name: str, dense: ModelConfig, moe: ModelConfig) -> Match:
-    cost = flops.per_token(dense)
-    return Match(name=name, config=dense, flops_per_token=cost, ratio=cost / flops.per_token(moe))
+def _compare(name: str, dense: ModelConfig, moe: ModelConfig) -> DenseMatch:
+    cost = flops.flops_per_token(dense)
+    return DenseMatch(
+        name=name, config=dense, flops_per_token=cost, ratio=cost / flops.flops_per_token(moe)
+    )

@@ -1,55 +1,62 @@
-"""Memory that training a model takes, in closed form. Activations are not in it: they grow with the
-batch, and checkpointing trades them against time."""
+"""Memory of training in closed form, without activations, which depend on batch size and
+checkpointing."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
+from models.choices import OptimizerName
 from models.config import ModelConfig
 from models.cost import flops
 
-FLOAT32, BFLOAT16 = 4, 2
-OPTIMIZERS = ("adafactor", "adamw")
+FLOAT32_BYTES, BFLOAT16_BYTES = 4, 2
+OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMemory:
-    """Bytes, over all devices together."""
+    """Bytes, summed over all devices."""
 
     weights: int
-    """float32: the ones that the optimizer changes."""
-    casts: int
-    """Their bfloat16 copies, as autocast makes them."""
+    """Weights in float32."""
+    bfloat16_weights: int
+    """Copies of the weights in bfloat16, as autocast creates them."""
     gradients: int
-    """float32."""
+    """Gradients in float32."""
     optimizer: int
-    """Its state, float32."""
+    """Optimizer state in float32."""
 
     @property
     def total(self) -> int:
-        return self.weights + self.casts + self.gradients + self.optimizer
+        return self.weights + self.bfloat16_weights + self.gradients + self.optimizer
 
 
-def training_memory(config: ModelConfig, optimizer: str) -> TrainingMemory:
-    """Bytes to train in bfloat16 with float32 weights. `optimizer`: one of OPTIMIZERS.
+def training_memory(config: ModelConfig, optimizer: OptimizerName) -> TrainingMemory:
+    """Compute the bytes to train in bfloat16 with float32 weights.
 
-    AdamW keeps two values a weight (Loshchilov and Hutter, arXiv 1711.05101); Adafactor a row and a
-    column of each matrix instead of the matrix (Shazeer and Stern, arXiv 1804.04235).
+    AdamW stores two values per weight (Loshchilov and Hutter, arXiv 1711.05101); Adafactor stores
+    a row and a column per matrix (Shazeer and Stern, arXiv 1804.04235).
+
+    Args:
+        config: model.
+        optimizer: adamw or adafactor.
     """
-    total = flops.parameters(config).total
-    state = 2 * total if optimizer == "adamw" else _adafactor(config)
+    total = flops.count_parameters(config).total
+    state_values = 2 * total if optimizer == "adamw" else _adafactor_values(config)
     return TrainingMemory(
-        weights=FLOAT32 * total,
-        casts=BFLOAT16 * total,
-        gradients=FLOAT32 * total,
-        optimizer=FLOAT32 * state,
+        weights=FLOAT32_BYTES * total,
+        bfloat16_weights=BFLOAT16_BYTES * total,
+        gradients=FLOAT32_BYTES * total,
+        optimizer=FLOAT32_BYTES * state_values,
     )
 
 
-def _adafactor(config: ModelConfig) -> int:
-    """Values that torch's Adafactor keeps for the second moments."""
+def _adafactor_values(config: ModelConfig) -> int:
+    """Return the number of values in the second moments of torch's Adafactor."""
     return sum(
-        weight.copies * (sum(weight.shape) if len(weight.shape) > 1 else math.prod(weight.shape))
-        for weight in flops.weights(config)
+        weight.num_copies
+        * (sum(weight.shape) if len(weight.shape) > 1 else math.prod(weight.shape))
+        for weight in flops.weight_shapes(config)
     )

@@ -1,4 +1,4 @@
-"""Checkpoints in Hugging Face's format: config.json and safetensors, sharded or not."""
+"""Import and export checkpoints in Hugging Face's format: config.json and safetensors."""
 
 from __future__ import annotations
 
@@ -16,152 +16,181 @@ from data_pipelines.files import sha256, write_bytes, write_json
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
-from models.interchange.configuration import from_theirs, scales_output, to_theirs
-from models.interchange.names import DUPLICATES, UNUSED, pairs
+from models.interchange.configuration import from_hf_config, scales_output, to_hf_config
+from models.interchange.tensor_names import EMBEDDING_COPIES, UNUSED, tensor_mappings
 from models.weights import load_weights, save_weights
 
-HEAD, EMBEDDING = "lm_head.weight", "shared.weight"
+HF_HEAD, HF_EMBEDDING = "lm_head.weight", "shared.weight"
 
 
 def import_folder(source: Path, target: Path) -> ModelConfig:
-    """Writes weights of ours to `target`; spiece.model, if there is one, goes with them.
+    """Convert a Hugging Face folder to a weights folder, with its spiece.model if there is one.
 
-    Raises UnknownModel, ConfigError (another architecture) or CorruptCheckpoint (a missing, extra,
-    misshapen or non-finite tensor, by name) before anything is written.
+    Args:
+        source: folder with config.json and safetensors, sharded or not.
+        target: weights folder; not created if an error is raised.
+
+    Returns:
+        The configuration of the model.
+
+    Raises:
+        UnknownModel: config.json or a safetensors file is missing.
+        ConfigError: the architecture is not supported.
+        CorruptCheckpoint: a file is unreadable, or a tensor is missing, unexpected, of another
+            shape or not finite.
     """
     model = read_folder(source)
     tokenizer = source / "spiece.model"
-    digest = ""
+    tokenizer_sha256 = ""
     if tokenizer.is_file():
-        digest = sha256(tokenizer)
+        tokenizer_sha256 = sha256(tokenizer)
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(tokenizer, target / "spiece.model")
-    save_weights(target, model, digest)
+    save_weights(target, model, tokenizer_sha256)
     return model.config
 
 
 def read_folder(source: Path) -> T5:
-    """The model in a Hugging Face folder, in float32. Raises as `import_folder` does."""
+    """Read the model of a Hugging Face folder in float32.
+
+    Raises:
+        UnknownModel: as `import_folder`.
+        ConfigError: as `import_folder`.
+        CorruptCheckpoint: as `import_folder`.
+    """
     if not (source / "config.json").is_file():
-        raise UnknownModel(f"{source} holds no config.json: it is no Hugging Face checkpoint")
+        raise UnknownModel(f"{source} has no config.json; expected a Hugging Face checkpoint")
     try:
-        theirs = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        hf_config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CorruptCheckpoint(f"{source / 'config.json'} cannot be read: {error}") from None
-    state = _read_tensors(source)
-    _fill_shared(state)
-    head = state.pop(HEAD, None)
-    separate = head is not None and not torch.equal(head, state.get(EMBEDDING, head[:0]))
+    hf_state = _read_tensors(source)
+    _normalise_names(hf_state)
+    head = hf_state.pop(HF_HEAD, None)
+    separate_head = head is not None and not torch.equal(head, hf_state.get(HF_EMBEDDING, head[:0]))
     try:
-        config = from_theirs(theirs, separate_head=separate)
+        config = from_hf_config(hf_config, separate_head=separate_head)
     except ConfigError as error:
         raise ConfigError(f"{source / 'config.json'}: {error}") from None
     with torch.device("meta"):
         model = T5(config)
-    ours = _rename(state, config, source)
+    state = _convert_names(hf_state, config, source)
     if not config.tie_word_embeddings:
-        ours["head"] = _head(head, ours["embedding"], theirs, config)
-    _check(ours, model, source)
-    model.load_state_dict(ours, assign=True)
+        state["head"] = _convert_head(head, state["embedding"], hf_config, config)
+    _check_tensors(state, model, source)
+    model.load_state_dict(state, assign=True)
     return model
 
 
 def export_folder(source: Path, target: Path) -> list[str]:
-    """Writes a folder for `from_pretrained`; what could not be said in it, a line each.
+    """Convert a weights folder to a folder for transformers' `from_pretrained`.
 
-    Raises ConfigError where transformers has no class for the model.
+    Returns:
+        A line for each setting that transformers' config.json cannot express.
+
+    Raises:
+        ConfigError: transformers has no class for the model.
     """
     model = load_weights(source).model
-    theirs, lost = to_theirs(model.config)
-    ours = model.state_dict()
-    state: dict[str, Tensor] = {}
-    for pair in pairs(model.config):
-        state |= pair.to_theirs(ours[pair.ours])
+    hf_config, warnings = to_hf_config(model.config)
+    state = model.state_dict()
+    hf_state: dict[str, Tensor] = {}
+    for mapping in tensor_mappings(model.config):
+        hf_state |= mapping.to_hf(state[mapping.name])
     if not model.config.tie_word_embeddings:
-        state[HEAD] = ours["head"].contiguous()
-    write_bytes(target / "model.safetensors", save(state, metadata={"format": "pt"}))
+        hf_state[HF_HEAD] = state["head"].contiguous()
+    write_bytes(target / "model.safetensors", save(hf_state, metadata={"format": "pt"}))
     tokenizer = source / "spiece.model"
     if tokenizer.is_file():
         shutil.copyfile(tokenizer, target / "spiece.model")
-    write_json(target / "config.json", theirs)
-    return lost
+    write_json(target / "config.json", hf_config)
+    return warnings
 
 
 def _read_tensors(source: Path) -> dict[str, Tensor]:
-    """All tensors of one file, or of the shards that the index names."""
+    """Read all tensors of one file, or of the shards that the index lists."""
     index = source / "model.safetensors.index.json"
     try:
         if index.is_file():
-            listed: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-            files = [source / Path(name).name for name in sorted(set(listed.values()))]
+            file_by_tensor: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))[
+                "weight_map"
+            ]
+            files = [source / Path(name).name for name in sorted(set(file_by_tensor.values()))]
         else:
-            listed, files = {}, [source / "model.safetensors"]
-        state: dict[str, Tensor] = {}
+            file_by_tensor, files = {}, [source / "model.safetensors"]
+        hf_state: dict[str, Tensor] = {}
         for file in files:
             if not file.is_file():
                 raise UnknownModel(
-                    f"{file} is missing; weights are read from safetensors only, not from pickles"
+                    f"{file} is missing; only safetensors are supported, not pickled weights"
                 )
-            state |= _load(file)
+            hf_state |= _load_safetensors(file)
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(f"{index} cannot be read: {error}") from None
-    absent = sorted(set(listed) - set(state))
-    if absent:
-        raise CorruptCheckpoint(f"{index} lists {absent[0]}, which no shard holds")
-    return state
+    missing = sorted(set(file_by_tensor) - set(hf_state))
+    if missing:
+        raise CorruptCheckpoint(f"{index} lists {missing[0]}, which is in no shard")
+    return hf_state
 
 
-def _load(file: Path) -> dict[str, Tensor]:
+def _load_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(file)
     except (SafetensorError, OSError) as error:
         raise CorruptCheckpoint(
-            f"{file} cannot be read ({error}): it was cut or changed; fetch it again"
+            f"{file} cannot be read ({error}): it is truncated or altered; download it again"
         ) from None
     return tensors
 
 
-def _fill_shared(state: dict[str, Tensor]) -> None:
-    """The embedding under one name."""
-    for name in DUPLICATES:
-        tensor = state.pop(name, None)
+def _normalise_names(hf_state: dict[str, Tensor]) -> None:
+    """Give the embedding a single name and remove unused tensors."""
+    for name in EMBEDDING_COPIES:
+        tensor = hf_state.pop(name, None)
         if tensor is not None:
-            state.setdefault(EMBEDDING, tensor)
+            hf_state.setdefault(HF_EMBEDDING, tensor)
     for name in UNUSED:
-        state.pop(name, None)
+        hf_state.pop(name, None)
 
 
-def _rename(state: dict[str, Tensor], config: ModelConfig, source: Path) -> dict[str, Tensor]:
-    """Their tensors under our names, in float32. Raises for one too many or too few."""
-    wanted = list(pairs(config))
-    missing = [name for pair in wanted for name in pair.theirs if name not in state]
+def _convert_names(
+    hf_state: dict[str, Tensor], config: ModelConfig, source: Path
+) -> dict[str, Tensor]:
+    """Convert all tensors to this project's names, in float32; raise if names do not match."""
+    mappings = list(tensor_mappings(config))
+    expected = [name for mapping in mappings for name in mapping.hf_names]
+    missing = [name for name in expected if name not in hf_state]
     if missing:
         raise CorruptCheckpoint(
             f"{source}: {len(missing)} tensor(s) are missing, first {missing[0]}"
         )
-    extra = sorted(set(state) - {name for pair in wanted for name in pair.theirs})
-    if extra:
+    unexpected = sorted(set(hf_state) - set(expected))
+    if unexpected:
         raise CorruptCheckpoint(
-            f"{source}: {len(extra)} tensor(s) have no place in this architecture, first {extra[0]}"
+            f"{source}: {len(unexpected)} tensor(s) do not belong to this architecture, "
+            f"first {unexpected[0]}"
         )
-    return {p.ours: p.to_ours([state[name].float() for name in p.theirs]) for p in wanted}
+    return {
+        mapping.name: mapping.from_hf([hf_state[name].float() for name in mapping.hf_names])
+        for mapping in mappings
+    }
 
 
-def _head(
-    head: Tensor | None, embedding: Tensor, theirs: dict[str, Any], config: ModelConfig
+def _convert_head(
+    head: Tensor | None, embedding: Tensor, hf_config: dict[str, Any], config: ModelConfig
 ) -> Tensor:
-    """The output layer of a model of ours that does not share it with the embedding."""
-    made = embedding.clone() if head is None else head.float()
-    # A separate head behind a scaled output: the scale moves into the head.
-    return made * config.d_model**-0.5 if scales_output(theirs) else made
+    """Return the output layer of a model whose embeddings are not tied."""
+    weight = embedding.clone() if head is None else head.float()
+    # A separate head after a scaled output: the scale becomes part of the head.
+    return weight * config.d_model**-0.5 if scales_output(hf_config) else weight
 
 
-def _check(ours: dict[str, Tensor], model: T5, source: Path) -> None:
+def _check_tensors(state: dict[str, Tensor], model: T5, source: Path) -> None:
     for name, expected in model.state_dict().items():
-        if ours[name].shape != expected.shape:
+        if state[name].shape != expected.shape:
             raise CorruptCheckpoint(
-                f"{source}: {name} has shape {tuple(ours[name].shape)}, config.json asks for "
+                f"{source}: {name} has shape {tuple(state[name].shape)}, but config.json implies "
                 f"{tuple(expected.shape)}"
             )
-        if not torch.isfinite(ours[name]).all():
-            raise CorruptCheckpoint(f"{source}: {name} holds values that are not finite")
+        if not torch.isfinite(state[name]).all():
+            raise CorruptCheckpoint(f"{source}: {name} has values that are not finite")

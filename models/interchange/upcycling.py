@@ -1,7 +1,7 @@
-"""Sparse upcycling: an MoE model that starts from a trained dense one.
+"""Sparse upcycling: initialize an MoE model from a trained dense model.
 
-Komatsuzaki et al., arXiv 2212.05055: every expert starts as the dense feed-forward layer it
-replaces, the router from random weights, everything else as it was.
+Komatsuzaki et al., arXiv 2212.05055: every expert starts as a copy of the dense feed-forward layer
+it replaces, the router from random weights, all other weights unchanged.
 """
 
 from __future__ import annotations
@@ -19,45 +19,63 @@ from models.weights import load_weights, save_weights
 
 
 def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -> ModelConfig:
-    """Writes the MoE model `config` made from the dense weights in `source` to `target`."""
-    saved = load_weights(source)
-    model = upcycle(saved.model, config, seed)
-    save_weights(target, model, saved.tokenizer_sha256)
+    """Upcycle the dense weights in one folder to an MoE model in another.
+
+    Args:
+        source: weights folder of a dense model.
+        config: configuration of the MoE model; vocabulary and dropout are those of the dense one.
+        target: weights folder to write.
+        seed: seed of the router weights.
+
+    Returns:
+        The configuration of the upcycled model.
+    """
+    dense = load_weights(source)
+    model = upcycle(dense.model, config, seed)
+    save_weights(target, model, dense.tokenizer_sha256)
     return model.config
 
 
 def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
-    """The MoE model of `config`, with the vocabulary and dropout of `dense`.
+    """Build the MoE model of `config` with the vocabulary, dropout and weights of a dense model.
 
-    With normalised gates (gshard) and no token dropped it computes what `dense` did; with others
-    an MoE layer's output starts smaller, by the gates' sum. A dense layer beside the experts starts
-    at zero output, so that it changes nothing. Raises ConfigError where the sizes differ.
+    With normalised gates (gshard) and no dropped token the outputs equal those of `dense`; with
+    other routers the output of an MoE layer is multiplied by the sum of the gates. With
+    `dense_residual` the dense layer parallel to the experts starts with zero output.
+
+    Args:
+        dense: trained dense model.
+        config: configuration of the MoE model.
+        seed: seed of the router weights.
+
+    Raises:
+        ConfigError: `config` is dense, `dense` is not, or their sizes differ.
     """
-    wanted = dataclasses.replace(
+    moe_config = dataclasses.replace(
         config, vocab_size=dense.config.vocab_size, dropout=dense.config.dropout
     )
-    if wanted.moe is None or dense.config.moe is not None:
-        raise ConfigError("upcycling makes an MoE model from a dense one")
-    check_routers(wanted)
-    twin = wanted.dense_twin()
-    differ = [
-        f"{field.name} {getattr(dense.config, field.name)} against {getattr(twin, field.name)}"
-        for field in dataclasses.fields(twin)
-        if getattr(dense.config, field.name) != getattr(twin, field.name)
+    if moe_config.moe is None or dense.config.moe is not None:
+        raise ConfigError("upcycling converts a dense model to an MoE model")
+    check_routers(moe_config)
+    expected = moe_config.dense_twin()
+    differences = [
+        f"{field.name} {getattr(dense.config, field.name)} instead of "
+        f"{getattr(expected, field.name)}"
+        for field in dataclasses.fields(expected)
+        if getattr(dense.config, field.name) != getattr(expected, field.name)
     ]
-    if differ:
-        raise ConfigError(f"the dense model is of other sizes than the MoE: {', '.join(differ)}")
-    model = T5(wanted).reset_parameters(seed)
+    if differences:
+        raise ConfigError(f"the dense model has other sizes than the MoE: {', '.join(differences)}")
+    model = T5(moe_config).reset_parameters(seed)
     state = dict(dense.state_dict())
     for name, layer in model.moe_layers().items():
-        for ours, theirs in (("wi", "wi_EDF"), ("wg", "wg_EDF"), ("wo", "wo_EFD")):
-            weight: Tensor | None = state.pop(f"{name}.{ours}", None)
+        for matrix, stacked in (("wi", "wi_EDF"), ("wg", "wg_EDF"), ("wo", "wo_EFD")):
+            weight: Tensor | None = state.pop(f"{name}.{matrix}", None)
             if weight is not None:
-                experts = weight.t().expand(wanted.moe.num_experts, -1, -1)
-                state[f"{name}.experts.{theirs}"] = experts
+                experts = weight.t().expand(moe_config.moe.num_experts, -1, -1)
+                state[f"{name}.experts.{stacked}"] = experts
                 if layer.dense is not None:
-                    beside = weight * 0 if ours == "wo" else weight
-                    state[f"{name}.dense.{ours}"] = beside
+                    state[f"{name}.dense.{matrix}"] = weight * 0 if matrix == "wo" else weight
         state[f"{name}.router.weight"] = layer.router.weight.detach()
     model.load_state_dict(state)
     return model

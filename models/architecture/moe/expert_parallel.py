@@ -13,10 +13,10 @@ from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from models.architecture.moe.dispatch.checks import check_expert_parallel
 from models.architecture.moe.dispatch.table import set_dispatcher
 from models.architecture.t5 import T5
-from models.choices import DispatchName
+from models.choices import DispatchBackend
 
 
-def shard_experts(model: T5, mesh: DeviceMesh, dispatch: DispatchName = "native") -> None:
+def shard_experts(model: T5, mesh: DeviceMesh, dispatch: DispatchBackend = "native") -> None:
     """Shard the expert weights along E as DTensors, so that a checkpoint fits any world size.
 
     Args:

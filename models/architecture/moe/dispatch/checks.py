@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import get_args
 
-from models.choices import DispatchName, invalid_choice
+from models.choices import DispatchBackend, invalid_choice
 from models.config import ModelConfig
 from models.errors import ConfigError
 
@@ -22,8 +22,8 @@ def check_dispatch(name: str, config: ModelConfig, *, precision: str = "float32"
         ConfigError: the backend is unknown, not installed, or does not support the router or the
             precision.
     """
-    if name not in get_args(DispatchName):
-        raise ConfigError(invalid_choice(name, get_args(DispatchName)))
+    if name not in get_args(DispatchBackend):
+        raise ConfigError(invalid_choice(name, get_args(DispatchBackend)))
     if name == "tutel" and find_spec("tutel") is None:
         raise ConfigError(
             "'tutel' is not installed; follow https://github.com/microsoft/Tutel, or use native"

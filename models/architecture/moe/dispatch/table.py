@@ -10,17 +10,19 @@ from models.architecture.moe.dispatch.native import NativeDispatch
 from models.architecture.moe.dispatch.protocol import Dispatcher
 from models.architecture.moe.dispatch.tutel import TutelDispatch
 from models.architecture.t5 import T5
-from models.choices import DispatchName
+from models.choices import DispatchBackend
 
 DispatcherClass = type[NativeDispatch] | type[TutelDispatch] | type[FairscaleDispatch]
-DISPATCHERS: dict[DispatchName, DispatcherClass] = {
+DISPATCHERS: dict[DispatchBackend, DispatcherClass] = {
     "native": NativeDispatch,
     "tutel": TutelDispatch,
     "fairscale": FairscaleDispatch,
 }
 
 
-def set_dispatcher(model: T5, name: DispatchName, group: dist.ProcessGroup | None = None) -> None:
+def set_dispatcher(
+    model: T5, name: DispatchBackend, group: dist.ProcessGroup | None = None
+) -> None:
     """Set the dispatch backend of every MoE layer; weights are unchanged.
 
     Args:
