@@ -83,7 +83,7 @@ PHRASES = {
     "preempted": "models/training/preemption.py",
     "fsdp2": "models/training/parallel.py",
     "near duplicates": "data_pipelines/cleaning/duplicates.py",
-    "best-fit": "data_pipelines/packing/packer.py",
+    "best fit": "data_pipelines/packing/packer.py",
     "pareto": "registry/comparison/frontier.py",
 }
 
