@@ -82,12 +82,7 @@ def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
     return False
 
 
-@task(
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retry_delay_seconds=RETRY_DELAY_S,
-    retry_condition_fn=is_retryable,
-)
+@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=is_retryable)
 def run_stage(workspace: Path, stage: str) -> StageStatus:
     """Run one stage with DVC, unless it and everything it depends on is unchanged.
 
@@ -145,7 +140,10 @@ def _run_stages(context: RunContext) -> list[State[Any]]:
         try:
             for stage in context.graph.order:
                 stage_task = run_stage.with_options(
-                    name=stage, task_run_name=stage, retries=flows.retries
+                    name=stage,
+                    task_run_name=stage,
+                    retries=flows.retries,
+                    retry_delay_seconds=RETRY_DELAY_S,
                 )
                 futures[stage] = runner.submit(
                     stage_task,

@@ -1,0 +1,143 @@
+"""The Prefect flow with stages that are functions: order, cache, failure, retries, promotion."""
+
+from pathlib import Path
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
+from flows.runtime import pipeline as pipeline_module
+from flows.runtime import stage_runner
+from flows.runtime.pipeline import pipeline, run_stage
+from flows.runtime.run_context import activate, active_context
+from tests.flows.runtime.factories import DIAMOND, FakeStages, run_context
+
+STARTUP_TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module")
+def prefect_api():
+    """A Prefect server with an empty database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setenv("DO_NOT_TRACK", "1")
+        with prefect_test_harness(server_startup_timeout=STARTUP_TIMEOUT_S):
+            yield
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Stages that all run; a test may set other outcomes."""
+    fakes = FakeStages()
+    monkeypatch.setattr(stage_runner, "run_with_dvc", fakes.run_with_dvc)
+    monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, _: folder.name)
+    monkeypatch.setattr(pipeline_module, "RETRY_DELAY_S", 0)
+    return fakes
+
+
+def test_pipeline_parameters_are_typed_and_serialisable():
+    schema = pipeline.parameters.model_dump()
+    assert schema["required"] == ["workspace"]
+    assert schema["properties"]["workspace"]["format"] == "path"
+    assert schema["properties"]["actor"]["default"] == "flow"
+    assert pipeline.validate_parameters({"workspace": "/project"})["workspace"] == Path("/project")
+
+
+@pytest.mark.process
+def test_pipeline_can_be_deployed(prefect_api):
+    deployment = pipeline.to_deployment("nightly", parameters={"workspace": "/project"})
+    assert deployment.flow_name == "flanmoe"
+    assert deployment.entrypoint.endswith("flows/runtime/pipeline.py:pipeline")
+
+
+@pytest.mark.process
+def test_pipeline_runs_stages_in_order_then_registers_and_promotes(prefect_api, stages, tmp_path):
+    context = run_context(tmp_path)
+    with activate(context):
+        result = pipeline(workspace=tmp_path, actor="someone")
+    assert stages.calls[0] == "fetch"
+    assert stages.calls[-1] == "mix"
+    assert sorted(stages.calls) == sorted(DIAMOND)
+    assert context.status_by_stage == dict.fromkeys(DIAMOND, "ran")
+    assert context.registry.registered == ["base", "instruct"]
+    assert context.registry.promotions == [("flan", [1, 2], "someone")]
+    assert result.decision.reason == "version 2 is better"
+    assert [version.version for version in result.versions] == [1, 2]
+
+
+@pytest.mark.process
+def test_pipeline_unchanged_stages_are_cached_until_a_dependency_runs(
+    prefect_api, stages, tmp_path
+):
+    context = run_context(tmp_path, changed={"clean"})
+    with activate(context):
+        pipeline(workspace=tmp_path)
+    assert stages.calls == ["clean", "mix"]
+    assert context.status_by_stage == {
+        "fetch": "cached", "read": "cached", "clean": "ran", "mix": "ran",
+    }  # fmt: skip
+
+
+@pytest.mark.process
+def test_pipeline_after_a_failure_starts_and_promotes_nothing(prefect_api, stages, tmp_path):
+    stages.outcomes["read"] = [StageFailed("read: no rows (log: x)")]
+    context = run_context(tmp_path, max_parallel_stages=1)
+    with activate(context), pytest.raises(StageFailed, match="read: no rows"):
+        pipeline(workspace=tmp_path)
+    assert stages.calls.count("read") == 1  # a failure is not retried
+    assert "mix" not in stages.calls
+    assert context.status_by_stage["read"] == "failed"
+    assert not context.registry.registered
+    assert not context.registry.promotions
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(LockRefused("read: locked"), "refused"), (StagePreempted("read: saved"), "preempted")],
+)
+def test_pipeline_retryable_error_is_retried(prefect_api, stages, tmp_path, error, status):
+    stages.outcomes["read"] = [error, error, "ran"]
+    context = run_context(tmp_path, retries=2)
+    ends = []
+    context.display.end = lambda stage, mark: ends.append((stage, mark))
+    with activate(context):
+        pipeline(workspace=tmp_path)
+    assert stages.attempts["read"] == 3
+    assert [mark for stage, mark in ends if stage == "read"] == [status, status, "ran"]
+    assert context.registry.promotions
+
+
+@pytest.mark.process
+def test_pipeline_more_refusals_than_retries_raises(prefect_api, stages, tmp_path):
+    stages.outcomes["mix"] = [LockRefused("mix: locked")]
+    context = run_context(tmp_path, retries=1)
+    with activate(context), pytest.raises(LockRefused):
+        pipeline(workspace=tmp_path)
+    assert stages.attempts["mix"] == 2
+    assert not context.registry.promotions
+
+
+@pytest.mark.process
+def test_pipeline_interrupted_stage_raises_stage_interrupted(prefect_api, stages, tmp_path):
+    stages.outcomes["fetch"] = [StageInterrupted("fetch was stopped")]
+    context = run_context(tmp_path)
+    with activate(context), pytest.raises(StageInterrupted, match="fetch was stopped"):
+        pipeline(workspace=tmp_path)
+    assert stages.calls == ["fetch"]
+    assert context.status_by_stage == {"fetch": "stopped"}
+    assert not context.registry.promotions
+
+
+def test_run_stage_without_a_run_in_this_process_is_rejected(tmp_path):
+    with pytest.raises(FlowError, match="no run is active in this process"):
+        run_stage.fn(tmp_path, "fetch")
+
+
+def test_activate_two_contexts_of_a_workspace_is_rejected(tmp_path):
+    with activate(run_context(tmp_path)) as context:
+        assert active_context(tmp_path / ".") is context
+        with pytest.raises(FlowError, match="already active"), activate(run_context(tmp_path)):
+            pass
+    with pytest.raises(FlowError, match="no run is active"):
+        active_context(tmp_path)
