@@ -1,4 +1,4 @@
-"""Joins, sorts and groupings over Parquet files that may be larger than memory: DuckDB."""
+"""Joins, sorts and aggregations over Parquet files larger than memory, with DuckDB."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import duckdb
 
 
 @contextmanager
-def database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database that holds at most `memory_mb` and puts the rest into files below `scratch`."""
-    # A file, not memory: what a table holds can then leave the memory without being copied.
+def open_database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database that uses at most `memory_mb` of memory and spills to disk.
+
+    Args:
+        scratch: existing folder for the database file and its spill files.
+        memory_mb: memory limit in MiB.
+    """
+    # A database on disk: DuckDB can evict its tables without copying them to the spill folder.
     connection = duckdb.connect(str(scratch / "database.duckdb"))
     try:
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")
         connection.execute("SET temp_directory = ?", [str(scratch / "spill")])
-        # Results are ordered where it matters, by what they say; not by the order of reading.
+        # Queries that need an order have an ORDER BY; keeping the scan order would cost memory.
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET enable_progress_bar = false")
         yield connection
@@ -25,6 +30,6 @@ def database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConnectio
         connection.close()
 
 
-def literal(text: object) -> str:
-    """A value as an SQL text literal, for the places that take no parameter."""
+def quote_literal(text: object) -> str:
+    """Return a value as an SQL string literal, for statements that accept no parameters."""
     return "'" + str(text).replace("'", "''") + "'"

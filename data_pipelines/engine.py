@@ -1,7 +1,8 @@
-"""Where the parts of a stage run: on this machine's cores, or on a Dask cluster.
+"""Run the parts of a stage in worker processes on this machine or on a Dask cluster.
 
-A stage cuts its work into parts that are files, each made by one pure function; so the result is
-the same whoever runs them, byte for byte, and a part whose worker died is simply made again.
+A stage splits its work into tasks, each of which writes its own files by a pure function. Results
+are therefore byte-identical for any engine and number of workers, and a task whose worker died can
+be retried.
 """
 
 from __future__ import annotations
@@ -20,105 +21,132 @@ from typing import Any, Protocol, TypeVar
 from data_pipelines.errors import DataError
 from data_pipelines.params import EngineParams
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
 
-TRIES = 3
-CONNECT_SECONDS = 20
-"""How often a part may take its worker with it before the stage gives up."""
+MAX_ATTEMPTS = 3
+"""Attempts of a task whose worker dies."""
+CONNECT_TIMEOUT_S = 20
 
 
 class Engine(Protocol):
-    """Runs a function over items. Results come in the items' order.
+    """Runs a function over tasks."""
 
-    `few`: so many items are sooner done in this process than workers are started.
-    """
-
-    workers: int
+    num_workers: int
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
-    ) -> Iterator[Result]: ...
+        self,
+        function: Callable[[TaskT], ResultT],
+        tasks: Sequence[TaskT],
+        min_parallel_tasks: int = 2,
+    ) -> Iterator[ResultT]:
+        """Yield the result of each task, in order.
+
+        Args:
+            function: an importable function without side effects other than the task's files.
+            tasks: arguments of the function; pickled to the workers.
+            min_parallel_tasks: with fewer tasks, running them here is faster than starting
+                worker processes; a Dask cluster ignores it.
+
+        Raises:
+            DataError: a worker died repeatedly.
+        """
+        ...
 
 
 @contextmanager
 def open_engine(params: EngineParams) -> Iterator[Engine]:
-    """Raises DataError when the scheduler does not answer."""
+    """Open the engine that the parameters select.
+
+    Raises:
+        DataError: the Dask scheduler does not respond, or has no worker.
+    """
     if params.engine == "dask":
-        with _dask(params) as cluster:
+        with _open_dask(params) as cluster:
             yield cluster
     else:
-        local = Local(params.workers or _cores())
+        local = LocalEngine(params.workers or _num_cores())
         try:
             yield local
         finally:
             local.close()
 
 
-def _cores() -> int:
+def _num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Local:
-    """Processes of this machine; a single part, or one worker, runs right here."""
+class LocalEngine:
+    """Worker processes on this machine; one worker or few tasks run in this process."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
         self._pool: ProcessPoolExecutor | None = None
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
-    ) -> Iterator[Result]:
-        if self.workers == 1 or len(items) <= few:
-            yield from map(function, items)
+        self,
+        function: Callable[[TaskT], ResultT],
+        tasks: Sequence[TaskT],
+        min_parallel_tasks: int = 2,
+    ) -> Iterator[ResultT]:
+        """Yield the result of each task, in order; see `Engine.map`.
+
+        Raises:
+            DataError: a worker died MAX_ATTEMPTS times during the same task.
+        """
+        if self.num_workers == 1 or len(tasks) < min_parallel_tasks:
+            yield from map(function, tasks)
             return
-        waiting = deque(enumerate(items))
-        running: dict[int, Future[Result]] = {}
-        deaths = dict.fromkeys(range(len(items)), 0)
-        for due in range(len(items)):
+        queue = deque(enumerate(tasks))
+        running: dict[int, Future[ResultT]] = {}
+        num_deaths = dict.fromkeys(range(len(tasks)), 0)
+        for current in range(len(tasks)):
             while True:
-                # A few parts ahead of the one that is due: memory does not grow with their number.
-                while waiting and len(running) < 2 * self.workers:
-                    index, item = waiting.popleft()
-                    running[index] = self._submit(function, item)
+                # Bounded lookahead: memory does not grow with the number of tasks.
+                while queue and len(running) < 2 * self.num_workers:
+                    index, task = queue.popleft()
+                    running[index] = self._submit(function, task)
                 try:
-                    result = running[due].result()
+                    result = running[current].result()
                     break
                 except BrokenProcessPool:
                     self.close()
-                    deaths[due] += 1
-                    if deaths[due] >= TRIES:
+                    num_deaths[current] += 1
+                    if num_deaths[current] >= MAX_ATTEMPTS:
                         raise DataError(
-                            f"a worker process died {TRIES} times over part {due + 1} of "
-                            f"{len(items)}: out of memory? Lower data_pipelines.workers or "
-                            "data_pipelines.memory_mb"
+                            f"a worker process died {MAX_ATTEMPTS} times during part "
+                            f"{current + 1} of {len(tasks)}, possibly out of memory; lower "
+                            "data_pipelines.workers or data_pipelines.memory_mb"
                         ) from None
-                    waiting.extendleft((i, items[i]) for i in sorted(running, reverse=True))
+                    queue.extendleft((i, tasks[i]) for i in sorted(running, reverse=True))
                     running.clear()
-            del running[due]
+            del running[current]
             yield result
 
-    def _submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    def _submit(self, function: Callable[[TaskT], ResultT], task: TaskT) -> Future[ResultT]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self.workers, multiprocessing.get_context("spawn"), initializer=_follow_parent
+                self.num_workers,
+                multiprocessing.get_context("spawn"),
+                initializer=_initialize_worker,
             )
         try:
-            return self._pool.submit(function, item)
+            return self._pool.submit(function, task)
         except BrokenProcessPool as error:
-            # Found out while handing over: the wait for this part tells it.
-            failed: Future[Result] = Future()
+            # Handled where the result is awaited, like a death during the task.
+            failed: Future[ResultT] = Future()
             failed.set_exception(error)
             return failed
 
     def close(self) -> None:
+        """Stop the worker processes."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
 
-def _follow_parent() -> None:
-    """A worker ends with the stage, even if that one is killed outright."""
+def _initialize_worker() -> None:
+    """Limit the worker to one thread, and end it when the parent dies, even by SIGKILL."""
     os.environ["OMP_NUM_THREADS"] = "1"
     parent = multiprocessing.parent_process()
 
@@ -131,63 +159,75 @@ def _follow_parent() -> None:
 
 
 @dataclass
-class Dask:
-    """A Dask cluster's workers. They see the same files as this process."""
+class DaskEngine:
+    """The workers of a Dask cluster, which share a file system with this process."""
 
     client: Any
-    workers: int
+    num_workers: int
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], few: int = 1
-    ) -> Iterator[Result]:
+        self,
+        function: Callable[[TaskT], ResultT],
+        tasks: Sequence[TaskT],
+        min_parallel_tasks: int = 2,
+    ) -> Iterator[ResultT]:
+        """Yield the result of each task, in order; see `Engine.map`.
+
+        Raises:
+            DataError: Dask gave up on a task whose workers died.
+        """
         from distributed import KilledWorker
 
-        ahead = 4 * self.workers
+        lookahead = 4 * self.num_workers
         futures = deque(
-            self.client.submit(function, item, pure=False, retries=0) for item in items[:ahead]
+            self.client.submit(function, task, pure=False, retries=0) for task in tasks[:lookahead]
         )
         try:
-            for index in range(len(items)):
+            for index in range(len(tasks)):
                 result = futures.popleft().result()
-                if index + ahead < len(items):
-                    futures.append(self.client.submit(function, items[index + ahead], pure=False))
+                if index + lookahead < len(tasks):
+                    task = tasks[index + lookahead]
+                    futures.append(self.client.submit(function, task, pure=False))
                 yield result
         except KilledWorker as error:
-            raise DataError(f"Dask workers died over the same part: {error}") from None
+            raise DataError(f"Dask workers died repeatedly during the same part: {error}") from None
         finally:
             self.client.cancel(list(futures))
 
 
 @contextmanager
-def _dask(params: EngineParams) -> Iterator[Dask]:
+def _open_dask(params: EngineParams) -> Iterator[DaskEngine]:
     from dask import config
     from distributed import Client, LocalCluster
 
-    # DASK_SCHEDULER_ADDRESS: how a run that started a cluster tells its stages (flows/runtime/dask_cluster.py).
+    # `flanmoe run` sets DASK_SCHEDULER_ADDRESS when it starts a cluster for all stages.
     address = params.scheduler or config.get("scheduler-address", None)
     if address:
         try:
-            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"data_pipelines.scheduler is {address!r}: no Dask scheduler answers there "
-                f"({error})"
+                f"data_pipelines.scheduler: no Dask scheduler responds at {address!r} ({error}); "
+                "start one there, or leave the address empty"
             ) from None
         with client:
             try:
-                client.wait_for_workers(1, timeout=3 * CONNECT_SECONDS)
+                client.wait_for_workers(1, timeout=3 * CONNECT_TIMEOUT_S)
             except TimeoutError:
-                raise DataError(f"the Dask scheduler at {address} has no worker") from None
-            yield Dask(client, max(1, len(client.scheduler_info(n_workers=-1)["workers"])))
+                raise DataError(
+                    f"the Dask scheduler at {address} has no worker; start one with `dask worker`"
+                ) from None
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            yield DaskEngine(client, max(1, len(workers)))
         return
-    workers = params.workers or _cores()
+    num_workers = params.workers or _num_cores()
     with (
         LocalCluster(
-            n_workers=workers,
+            n_workers=num_workers,
             threads_per_worker=1,
             host="127.0.0.1",
             dashboard_address=None,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        yield Dask(client, workers)
+        yield DaskEngine(client, num_workers)

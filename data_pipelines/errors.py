@@ -1,17 +1,17 @@
-"""The exception tree of the data room."""
+"""Exceptions of `data_pipelines`."""
 
 
 class DataError(Exception):
-    """Base of every expected failure in `data_pipelines`; its text is one line for the user."""
+    """Base class of all expected failures in `data_pipelines`; the message is one line."""
 
 
 class SourceError(DataError):
-    """A source file is missing, cut, changed since it was pinned, or not of its format."""
+    """A source file is missing, truncated, malformed, or does not match its pinned hash."""
 
 
 class ExpectationFailed(DataError):
-    """A blocking expectation does not hold; the report says which."""
+    """A blocking expectation failed; the message names it."""
 
 
 class CorruptShard(DataError):
-    """A packed shard or its manifest does not match its checksum or cannot be read."""
+    """A packed shard or its manifest is unreadable or does not match its checksum."""

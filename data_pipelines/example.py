@@ -1,4 +1,4 @@
-"""The Example contract: one instruction, its answer, and where both come from."""
+"""The Example schema: one prompt, its answers, and the source row that both come from."""
 
 from __future__ import annotations
 
@@ -14,47 +14,49 @@ TEXT = "text"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One source row, put into words by one template.
-
-    `references` are all accepted answers, `targets` the first. `context`, `question` and `answer`
-    are the bare content, without the template's words: duplicates and overlaps with evaluation
-    suites are looked for in them. `shots` counts worked examples inside `inputs`; `allow_exemplars` says
-    whether more may be put in front.
-    """
+    """One source row, rendered by one template."""
 
     mixture: str
     task: str
     template: str
     inputs: str
     targets: str
+    """The first of `references`."""
     references: tuple[str, ...]
+    """All accepted answers."""
     options: tuple[str, ...] | None
     source_file: str
     source_row: int
     item: int = 0
-    """Which of the examples that one source row holds."""
+    """Index of the example within its source row; a source row can hold several examples."""
     split: str = "train"
     context: str = ""
+    """The passage without template text. Deduplication and the contamination check compare
+    `context`, `question` and `answer`, not the rendered prompt."""
     question: str
+    """The question without template text."""
     answer: str
-    shots: int = 0
+    """The answer without template text."""
+    num_exemplars: int = 0
+    """Few-shot exemplars that `inputs` already contains."""
     allow_exemplars: bool = True
+    """Whether the mixture may prepend few-shot exemplars."""
 
     @property
     def uid(self) -> str:
-        """Stable name of the row: the same for the same source row and template."""
+        """Stable identifier: equal for the same source row and template."""
         key = f"{self.task}\0{self.source_file}\0{self.source_row}\0{self.item}\0{self.template}"
         return hashlib.sha256(key.encode()).hexdigest()[:20]
 
     def to_row(self) -> dict[str, Any]:
-        """As a row of RECORD_SCHEMA."""
+        """Return the example as a row of RECORD_SCHEMA."""
         row: dict[str, Any] = {"uid": self.uid}
         return row | {name: getattr(self, name) for name in RECORD_SCHEMA.names[1:]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedRow:
-    """A source row that a loader could not read, and why."""
+    """A source row that a loader could not read, with the reason."""
 
     source_file: str
     source_row: int
@@ -63,7 +65,7 @@ class RejectedRow:
 
 
 RAW_CHARACTERS = 2000
-"""How much of a refused row is kept."""
+"""Characters of a rejected row that the quarantine stores."""
 
 
 EXAMPLE_SCHEMA = pa.schema(
@@ -79,8 +81,8 @@ EXAMPLE_SCHEMA = pa.schema(
         ("options", pa.list_(pa.string())),
         ("source_file", pa.string()),
         ("source_row", pa.int64()),
-        ("shots", pa.int32()),
-        # Why cleaning would drop the row, where it is told to keep and flag; else empty.
+        ("num_exemplars", pa.int32()),
+        # Reasons for which cleaning flagged the row instead of dropping it; usually empty.
         ("flags", pa.list_(pa.string())),
     ]
 )
@@ -94,7 +96,7 @@ RECORD_SCHEMA = pa.schema(
         ("answer", pa.string()),
     ]
 )
-"""What the stage `read` writes: every example there is, before any is chosen."""
+"""Output of the stage `read`: every example, before cleaning and sampling."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -107,11 +109,14 @@ QUARANTINE_SCHEMA = pa.schema(
 
 
 def stable_hash(*parts: object) -> int:
-    """64-bit hash of the parts, the same in every process: the source of every choice."""
+    """Return a 64-bit hash of the parts, equal in every process.
+
+    All random choices derive from it, so a row's choices do not depend on other rows.
+    """
     key = "\0".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
 
 
 def stable_fraction(*parts: object) -> float:
-    """`stable_hash` as a number in [0, 1)."""
+    """Return `stable_hash` of the parts scaled to [0, 1)."""
     return stable_hash(*parts) / 2**64

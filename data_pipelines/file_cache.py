@@ -1,7 +1,7 @@
-"""What a worker has made of a file, remembered until the file changes.
+"""A cache of values computed from a file, invalidated when the file changes.
 
-Workers of a cluster outlive a run, and a file may have other content in the next one: so it is
-remembered by what the file system says of it, not by its name alone.
+Workers of a cluster outlive a run, and the next run may write other content under the same name.
+Therefore the cache key holds the file's inode, modification time and size, not only its path.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ def cached_by_file(
     *,
     maxsize: int,
 ) -> Callable[[Callable[Concatenate[Path, P], R]], Callable[Concatenate[Path, P], R]]:
-    """Keeps the results of the last `maxsize` calls of a function of a file and further arguments."""
+    """Cache the last `maxsize` results of a function of a path and hashable arguments."""
 
     def decorate(function: Callable[Concatenate[Path, P], R]) -> Callable[Concatenate[Path, P], R]:
-        def make(path: Path, _stamp: object, *args: P.args, **kwargs: P.kwargs) -> R:
+        def compute(path: Path, _stamp: object, *args: P.args, **kwargs: P.kwargs) -> R:
             return function(path, *args, **kwargs)
 
-        kept: Callable[..., R] = lru_cache(maxsize=maxsize)(make)
+        cached: Callable[..., R] = lru_cache(maxsize=maxsize)(compute)
 
         @wraps(function)
         def call(path: Path, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            return kept(path, _stamp(path), *args, **kwargs)
+            return cached(path, _stamp(path), *args, **kwargs)
 
         return call
 
@@ -40,5 +40,5 @@ def _stamp(path: Path) -> object:
     try:
         status = path.stat()
     except FileNotFoundError:
-        return None  # the function itself says what is missing
+        return None  # the decorated function raises the error for a missing file
     return status.st_ino, status.st_mtime_ns, status.st_size

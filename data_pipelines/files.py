@@ -1,4 +1,4 @@
-"""Hashes, and files that appear complete or not at all: written beside their place, then renamed."""
+"""File hashes and atomic writes: files are written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def sha256(path: Path) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON with sorted keys, so that equal content has an equal hash."""
+    """Write JSON atomically, with sorted keys, so equal content has an equal hash."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file in one step, after creating its folder."""
+    """Write a file atomically; create its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(data)
@@ -33,10 +33,10 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def read_json_lines(path: Path) -> tuple[list[Any], int]:
-    """Read a file of JSON lines up to the first incomplete one, as a killed process leaves.
+    """Read a JSON-lines file up to the first incomplete line, which a killed process may leave.
 
     Returns:
-        The values of the complete lines, and the number of bytes they take; 0 without a file.
+        The values of the complete lines, and their size in bytes; nothing and 0 without a file.
     """
     values: list[Any] = []
     complete_bytes = 0
@@ -55,7 +55,7 @@ def read_json_lines(path: Path) -> tuple[list[Any], int]:
 
 
 def append_json_line(path: Path, value: Any) -> None:
-    """Append one JSON line and wait until it is on the disk."""
+    """Append one JSON line and flush it to disk."""
     with path.open("ab") as file:
         file.write(json.dumps(value).encode() + b"\n")
         file.flush()
@@ -75,7 +75,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; one that a killed process left is removed first."""
+    """Yield a temporary folder next to `path`, emptied first; it is removed when the block ends."""
     scratch = path.with_name(path.name + ".scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Where the stages of the data room put things, below the workspace."""
+"""Output folders of the data stages, relative to the workspace."""
 
 from __future__ import annotations
 

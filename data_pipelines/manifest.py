@@ -1,4 +1,4 @@
-"""What `fetch` brought: the sources of data/raw/manifest.json, as parts to read."""
+"""Reader of data/raw/manifest.json, which the stage `fetch` writes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from data_pipelines.errors import SourceError
 from data_pipelines.sources.part import Part
 
 
-def sources(workspace: Path) -> dict[str, dict[str, Any]]:
-    """Name -> catalog entry, with `found`, its files below data/raw. Raises SourceError."""
-    found: dict[str, dict[str, Any]] = _read(workspace)["sources"]
-    return found
+def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
+    """Return the fetched sources by name.
+
+    Returns:
+        Per source its catalog entry, plus `present_files` (paths below data/raw) and
+        `truncated_files` (those of them that hold only a part of the published file).
+
+    Raises:
+        SourceError: `fetch` has not run.
+    """
+    path = workspace / layout.RAW / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None
+    sources: dict[str, dict[str, Any]] = manifest["sources"]
+    return sources
 
 
-def part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:
-    """One whole file of a source."""
+def make_part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:
+    """Return a Part that covers a complete file of a source."""
     return Part(
         source=name,
         mixture=source["mixture"],
@@ -27,11 +40,3 @@ def part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:
         name=file,
         options=source["options"],
     )
-
-
-def _read(workspace: Path) -> Any:
-    path = workspace / layout.RAW / "manifest.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None

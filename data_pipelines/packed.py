@@ -1,14 +1,14 @@
-"""Packed shards, memory-mapped: all that `models` may import of the data room.
+"""Memory-mapped reader of packed corpora, which `models` imports.
 
-A corpus is a folder of Arrow IPC files of fixed-length rows and a manifest. Columns, int32 lists:
-`tokens`, `segments` (encoder side), `target_tokens`, `target_segments` (decoder side). Segment 0
-is padding; segments 1.. are the examples of a row, the same number on both sides. Beside them
-`tasks` names the task of each segment, by its place in the manifest's list.
+A corpus is a folder of Arrow IPC files with fixed-length rows, and a manifest. Columns (int32
+lists): `encoder_input_tokens`, `encoder_segment_ids`, `decoder_target_tokens`,
+`decoder_segment_ids`. Segment 0 is padding; segments 1.. are the examples of a row, equally many
+on both sides. The column `tasks` holds the task of each segment, as an index into the manifest's
+`task_names`.
 """
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 import json
@@ -23,33 +23,40 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from data_pipelines.errors import CorruptShard, DataError
+from data_pipelines.files import sha256
+from data_pipelines.suggestions import did_you_mean
 
-COLUMNS = (
-    "encoder_input_tokens",
-    "encoder_segment_ids",
-    "decoder_target_tokens",
-    "decoder_segment_ids",
+SIDES = (
+    ("encoder_input_tokens", "encoder_segment_ids"),
+    ("decoder_target_tokens", "decoder_segment_ids"),
 )
+"""Token column and segment column of the encoder and of the decoder."""
+COLUMNS = tuple(column for side in SIDES for column in side)
 Batch = dict[str, npt.NDArray[np.int32]]
 Shard = dict[str, npt.NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
 class PackedCorpus:
-    """Rows of a packed corpus by number. Reading costs no copy until a batch is taken."""
+    """The rows of a packed corpus by index; only `take` copies data."""
 
     manifest: dict[str, Any]
     shards: list[Shard]
 
     @cached_property
-    def starts(self) -> npt.NDArray[np.int64]:
-        """The first row of each shard."""
+    def shard_starts(self) -> npt.NDArray[np.int64]:
+        """Index of the first row of each shard, int64 [num_shards]."""
         sizes = [len(shard["encoder_input_tokens"]) for shard in self.shards]
         return np.cumsum([0, *sizes])[:-1]
 
     @classmethod
     def open(cls, folder: Path) -> PackedCorpus:
-        """Checks every shard against its checksum. Raises DataError or CorruptShard."""
+        """Open a corpus and verify the checksum of every shard.
+
+        Raises:
+            DataError: the corpus is missing, empty, or was written by an older release.
+            CorruptShard: the manifest or a shard is damaged.
+        """
         path = folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -57,12 +64,17 @@ class PackedCorpus:
             raise DataError(f"{path} is missing; run `flanmoe pack`") from None
         except ValueError as error:
             raise CorruptShard(f"{path} is not JSON: {error}; run `flanmoe pack`") from None
+        if "task_names" not in manifest:
+            raise DataError(
+                f"{folder}: the shards were packed by an older release of flanmoe; "
+                "run `flanmoe pack`"
+            )
         if not manifest["rows"]:
             raise DataError(
-                f"{folder} holds no rows: the mixture has nothing for it; give "
-                "data_pipelines.fetch a source of text, or set data_pipelines.mix.text: examples"
+                f"{folder} has no rows: the mixture contains no text for it; add a source of text "
+                "to data_pipelines.fetch, or set data_pipelines.mix.text: examples"
             )
-        # A window with nothing to pack leaves a shard without rows.
+        # A window without any usable pair gives a shard without rows.
         entries = [entry for entry in manifest["shards"] if entry["rows"]]
         return cls(manifest, [open_shard(folder, entry) for entry in entries])
 
@@ -70,89 +82,105 @@ class PackedCorpus:
         return int(self.manifest["rows"])
 
     def take(self, rows: npt.NDArray[np.int64]) -> Batch:
-        """The rows, in the given order: each column `[len(rows), length]`."""
-        shard = np.searchsorted(self.starts, rows, "right") - 1
-        within = rows - self.starts[shard]
+        """Copy rows into a batch.
+
+        Args:
+            rows: row indices, int64 [num_rows], in any order.
+
+        Returns:
+            Each of COLUMNS as int32 [num_rows, length], in the order of `rows`.
+        """
+        shard = np.searchsorted(self.shard_starts, rows, "right") - 1
+        row_in_shard = rows - self.shard_starts[shard]
         batch: Batch = {}
         for column in COLUMNS:
-            places = zip(shard.tolist(), within.tolist(), strict=True)
+            places = zip(shard.tolist(), row_in_shard.tolist(), strict=True)
             batch[column] = np.stack([self.shards[s][column][row] for s, row in places])
         return batch
 
     def filter_tasks(self, patterns: Sequence[str]) -> PackedCorpus:
-        """The examples of the tasks whose names match, packed anew in their order, in memory.
+        """Return a corpus with the examples of matching tasks only, repacked in memory.
 
-        `cot_*` matches as in a shell. Raises DataError for a pattern that no task of this corpus
-        matches.
+        Args:
+            patterns: task names or shell patterns, e.g. `cot_*`.
+
+        Raises:
+            DataError: a pattern matches no task of this corpus.
         """
         names = list(self.manifest["by_task"])
         for pattern in patterns:
             if not fnmatch.filter(names, pattern):
-                near = difflib.get_close_matches(pattern, names, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
                 raise DataError(
-                    f"no task of the packed corpus matches {pattern!r}; {hint}It has "
+                    f"no task of the packed corpus matches {pattern!r}; "
+                    f"{did_you_mean(pattern, names)}Its tasks are "
                     f"{', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
                 )
-        wanted = [
+        task_ids = [
             number
             for number, name in enumerate(self.manifest["task_names"])
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         ]
-        shard = _repacked(self.shards, np.array(wanted))
+        shard = _repack(self.shards, np.array(task_ids))
         text = json.dumps([self.manifest["version"], sorted(patterns)])
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
         manifest = {**self.manifest, "rows": len(shard["encoder_input_tokens"]), "version": version}
         return PackedCorpus(manifest, [shard])
 
 
-def _repacked(shards: list[Shard], wanted: npt.NDArray[np.int64]) -> Shard:
-    """Rows of those segments only, each put into the last row if it fits there (next fit)."""
-    sides = (
-        ("encoder_input_tokens", "encoder_segment_ids"),
-        ("decoder_target_tokens", "decoder_segment_ids"),
-    )
-    lengths = [shards[0][tokens].shape[1] for tokens, _ in sides]
-    made: list[list[list[npt.NDArray[np.int32]]]] = []
-    room = [0, 0]
+def _repack(shards: list[Shard], task_ids: npt.NDArray[np.int64]) -> Shard:
+    """Pack the segments of the tasks into new rows, in order, by next fit."""
+    lengths = [shards[0][tokens].shape[1] for tokens, _ in SIDES]
+    rows: list[list[list[npt.NDArray[np.int32]]]] = []
+    free = [0, 0]
     for shard in shards:
         ends = np.cumsum(shard["task_counts"])
-        chosen = np.flatnonzero(np.isin(shard["tasks"], wanted))
-        rows = np.searchsorted(ends, chosen, "right")
+        selected = np.flatnonzero(np.isin(shard["tasks"], task_ids))
+        source_rows = np.searchsorted(ends, selected, "right")
         firsts = ends - shard["task_counts"]
-        for row, segment in zip(rows, chosen - firsts[rows] + 1, strict=True):
-            pair = [shard[t][row][shard[s][row] == segment] for t, s in sides]
-            if any(len(part) > left for part, left in zip(pair, room, strict=True)):
-                made.append([])
-                room = list(lengths)
-            made[-1].append(pair)
-            room = [left - len(part) for left, part in zip(room, pair, strict=True)]
+        segments = selected - firsts[source_rows] + 1
+        for row, segment in zip(source_rows, segments, strict=True):
+            pair = [shard[t][row][shard[s][row] == segment] for t, s in SIDES]
+            if any(len(part) > size for part, size in zip(pair, free, strict=True)):
+                rows.append([])
+                free = list(lengths)
+            rows[-1].append(pair)
+            free = [size - len(part) for size, part in zip(free, pair, strict=True)]
     packed: Shard = {}
-    for side, (tokens, segments) in enumerate(sides):
-        packed[tokens] = np.zeros((len(made), lengths[side]), np.int32)
-        packed[segments] = np.zeros_like(packed[tokens])
-        for number, pairs in enumerate(made):
+    for side, (token_column, segment_column) in enumerate(SIDES):
+        packed[token_column] = np.zeros((len(rows), lengths[side]), np.int32)
+        packed[segment_column] = np.zeros_like(packed[token_column])
+        for number, pairs in enumerate(rows):
             parts = [pair[side] for pair in pairs]
-            filled = sum(map(len, parts))
-            packed[tokens][number, :filled] = np.concatenate(parts)
-            marks = np.repeat(np.arange(1, len(parts) + 1), list(map(len, parts)))
-            packed[segments][number, :filled] = marks
+            num_tokens = sum(map(len, parts))
+            packed[token_column][number, :num_tokens] = np.concatenate(parts)
+            segment_ids = np.repeat(np.arange(1, len(parts) + 1), list(map(len, parts)))
+            packed[segment_column][number, :num_tokens] = segment_ids
     return packed
 
 
 def open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
-    """Columns of one shard, each `[rows, length]`; beside them `tasks`, those of all its segments
-    in order, and `task_counts`, how many a row has. Raises CorruptShard."""
+    """Memory-map one shard.
+
+    Args:
+        folder: folder of the corpus.
+        entry: the shard's entry in the manifest (`file`, `sha256`, `rows`).
+
+    Returns:
+        Each of COLUMNS as int32 [rows, length]; `tasks`, the task ids of all segments in row
+        order, int32 [num_segments]; `task_counts`, the number of segments per row, int32 [rows].
+
+    Raises:
+        CorruptShard: the file is missing or does not match its checksum.
+    """
     path = folder / entry["file"]
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(path)
     except FileNotFoundError:
         raise CorruptShard(f"{path} is missing; run `flanmoe pack`") from None
-    if found != entry["sha256"]:
+    if digest != entry["sha256"]:
         raise CorruptShard(
-            f"{path} does not match its checksum in manifest.json: it was cut or changed; "
-            f"delete {folder} and run `flanmoe pack`"
+            f"{path} does not match its checksum in manifest.json: it is truncated or was "
+            f"modified; delete {folder} and run `flanmoe pack`"
         )
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     columns = {}

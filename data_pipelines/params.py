@@ -1,10 +1,22 @@
-"""Parameters of the data room: `data_pipelines.*` in params.yaml."""
+"""Parameters of the data stages: `data_pipelines.*` in params.yaml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-MIXTURES = ("muffin", "t0_sf", "niv2", "cot")
+from data_pipelines.suggestions import did_you_mean
+
+Mixture = Literal["muffin", "t0_sf", "niv2", "cot"]
+MIXTURES: tuple[Mixture, ...] = get_args(Mixture)
+
+LicenceTerms = Literal["open", "share-alike", "non-commercial", "unstated"]
+"""Terms of use of a source: any use with attribution; the same, with derived works under the same
+licence; no commercial use; no terms published."""
+TERMS: tuple[LicenceTerms, ...] = get_args(LicenceTerms)
+
+CleanAction = Literal["drop", "flag"]
+"""Remove the rows, or keep them and list the reasons in their column `flags`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,13 +24,13 @@ class SampleParams:
     """The generated FLAN-like sample (`data_pipelines.fetch.sample`)."""
 
     seed: int = 0
-    """Another seed is another sample."""
+    """Seed of the generator."""
     examples_per_family: int = 1200
     """Training rows of each task family that is not held out."""
     held_out_items: int = 150
-    """Evaluation items of each held-out family."""
+    """Evaluation items of each held-out task family."""
     text_documents: int = 20000
-    """Plain documents for pre-training."""
+    """Plain-text documents for pre-training."""
 
     def __post_init__(self) -> None:
         for name in ("examples_per_family", "held_out_items", "text_documents"):
@@ -26,109 +38,91 @@ class SampleParams:
                 raise ValueError(f"{name} must be at least 1")
 
 
-TERMS = ("open", "share-alike", "non-commercial", "unstated")
-"""What a source's licence allows: anything with attribution, the same under the same licence, no
-commercial use, or not stated by whoever publishes it."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class FetchParams:
-    """What is brought into data/raw."""
+    """Sources that are fetched into data/raw (`data_pipelines.fetch`)."""
 
     sample: SampleParams | None = None
-    """The generated sample; null to do without."""
+    """The generated sample; null for none."""
     sources: tuple[str, ...] = ()
-    """Sources of the catalog, by name or pattern, e.g. `cot/*` (`flanmoe data catalog` lists)."""
+    """Sources of the catalog, by name or shell pattern, e.g. `cot/*`; `flanmoe data catalog` lists
+    them."""
     root: str = ""
-    """Folder, or any fsspec URL, below which the files lie as the catalog names them. Empty: each
-    source is downloaded from where it is published."""
+    """Folder or fsspec URL that contains the files under the paths of the catalog. Empty: download
+    each source from its published address."""
     catalog: str = ""
-    """Another catalog than data_pipelines/catalog.yaml."""
+    """Path of a catalog that replaces data_pipelines/catalog.yaml."""
     verify: bool = True
-    """Whether files must have the hashes that stand beside the catalog; false for files of the
-    same formats with other content. Then a source that a pattern names, and the root has no file
-    of, is left out and said."""
-    licences: tuple[str, ...] = TERMS
-    """Terms of use that are accepted; sources under others are left out, and said."""
+    """Verify files against the hashes next to the catalog. Set to false for files of the same
+    formats with other content; sources matched by a pattern but missing below the root are then
+    skipped with a message."""
+    licences: tuple[LicenceTerms, ...] = TERMS
+    """Accepted terms of use; sources under other terms are skipped with a message."""
     retries: int = 4
-    """Times a failing download is tried again, each time after twice the wait."""
+    """Retries of a failed download, with exponential backoff."""
 
     def __post_init__(self) -> None:
         if self.sample is None and not self.sources:
-            raise ValueError("nothing to fetch: give a sample, or sources of the catalog")
-        unknown = set(self.licences) - set(TERMS)
-        if unknown:
-            raise ValueError(f"licences: {sorted(unknown)} is not one of {', '.join(TERMS)}")
+            raise ValueError("nothing to fetch: set sample, or name sources of the catalog")
         if self.retries < 0:
             raise ValueError("retries must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadParams:
-    """How source rows become examples (`data_pipelines.read`)."""
+    """Rendering of source rows as examples (`data_pipelines.read`)."""
 
     seed: int = 0
-    """Chooses each row's template and form."""
+    """Seed of the choice of template and form of each row."""
     cot_rationale_share: float = 0.5
-    """Part of the CoT rows that are asked for their reasoning; the rest answer directly."""
+    """Share of CoT rows whose target contains the rationale; the others have the answer only."""
     options_share: float = 0.5
-    """Part of the rows with answer options that show them."""
+    """Share of rows with answer options whose prompt lists them."""
     inversion_share: float = 0.3
-    """Part of the rows asked the other way round, where a task has such templates
-    (arXiv 2301.13688, section 3)."""
+    """Share of rows rendered by an input-inversion template (from answer to question), for tasks
+    that have such templates (arXiv 2301.13688, section 3)."""
     niv2_examples_share: float = 0.5
-    """Part of the NIV2 rows whose definition comes with worked examples: NIV2's few-shot form."""
-    niv2_split: str = "official"
-    """`official`: tasks of the published test list are held out; `all`: every task is trained on.
-    """
-    t0_sets: tuple[str, ...] = ("BASE", "GPT_EVAL", "SGLUE")
-    """Training sets of T0 (`BASE`), T0+ (`GPT_EVAL`), T0++ (`SGLUE`) that are rendered."""
+    """Share of NIV2 rows whose definition includes few-shot exemplars."""
+    niv2_split: Literal["official", "all"] = "official"
+    """`official`: the tasks of the published test list are held out; `all`: train on all tasks."""
+    t0_sets: tuple[Literal["BASE", "GPT_EVAL", "SGLUE"], ...] = ("BASE", "GPT_EVAL", "SGLUE")
+    """Training sets of T0 (`BASE`), T0+ (`GPT_EVAL`) and T0++ (`SGLUE`) that are rendered."""
     max_quarantine_share: float = 0.05
-    """A source that loses more of its rows than this fails."""
+    """Largest share of rejected rows of a source; with more, the stage fails."""
     max_field_characters: int = 200_000
-    """A row with a longer field is refused."""
+    """Longest inputs or targets in characters; longer rows are rejected."""
     part_mb: int = 32
-    """Larger line-oriented files are read in parts of this size, side by side."""
+    """Size in MiB of the parts into which line-oriented files are split for parallel reading."""
 
     def __post_init__(self) -> None:
         for name in ("cot_rationale_share", "options_share", "inversion_share",
                      "niv2_examples_share", "max_quarantine_share"):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1]")
-        if self.niv2_split not in ("official", "all"):
-            raise ValueError("niv2_split must be official or all")
-        unknown = set(self.t0_sets) - {"BASE", "GPT_EVAL", "SGLUE"}
-        if unknown:
-            raise ValueError(f"t0_sets: {sorted(unknown)} is not one of BASE, GPT_EVAL, SGLUE")
         if self.part_mb < 1 or self.max_field_characters < 1:
             raise ValueError("part_mb and max_field_characters must be at least 1")
 
 
-ACTIONS = ("drop", "flag")
-
-
 @dataclass(frozen=True, kw_only=True)
 class CleanParams:
-    """Duplicates and overlaps with evaluation suites (`data_pipelines.clean`)."""
+    """Deduplication and removal of overlaps with evaluation suites (`data_pipelines.clean`)."""
 
-    duplicates: str = "drop"
+    duplicates: CleanAction = "drop"
     """`drop` all but one of a set of duplicates, or keep and `flag` them."""
     near_similarity: float = 0.85
-    """MinHash estimate of the Jaccard similarity from which two rows with the same answer are near
-    duplicates; 1 looks for exact ones only."""
-    contamination: str = "drop"
-    """`drop` a row that overlaps with an evaluation item, or keep and `flag` it."""
+    """Threshold of the estimated Jaccard similarity (MinHash) above which two rows with the same
+    answer are near duplicates; 1 looks for exact duplicates only."""
+    contamination: CleanAction = "drop"
+    """`drop` rows that overlap with an evaluation item, or keep and `flag` them."""
     ngram: int = 13
-    """Words in a row that count as an overlap (arXiv 2005.14165, appendix C)."""
+    """Number of consecutive words that count as an overlap (arXiv 2005.14165, appendix C)."""
     max_ngram_items: int = 10
-    """An n-gram that more items of a suite share is its boilerplate and counts for nothing."""
+    """An n-gram that more items of a suite contain is boilerplate and is ignored."""
     exclude_tasks: tuple[str, ...] = ("*mmmlu*",)
-    """Tasks left out by name: NIV2's `mmmlu` tasks are MMLU itself, as FLAN's own list says."""
+    """Shell patterns of tasks to exclude. NIV2's `mmmlu` tasks are MMLU itself; FLAN's published
+    task list excludes them too."""
 
     def __post_init__(self) -> None:
-        for name in ("duplicates", "contamination"):
-            if getattr(self, name) not in ACTIONS:
-                raise ValueError(f"{name} must be drop or flag")
         if not 0.5 <= self.near_similarity <= 1:
             raise ValueError("near_similarity must lie in [0.5, 1]")
         if self.ngram < 5 or self.max_ngram_items < 1:
@@ -137,48 +131,52 @@ class CleanParams:
 
 @dataclass(frozen=True, kw_only=True)
 class MixParams:
-    """The mixture (`data_pipelines.mix`). Shares and caps: Chung et al., arXiv 2210.11416."""
+    """The mixture (`data_pipelines.mix`); shares and caps as in Chung et al., arXiv 2210.11416."""
 
     seed: int = 0
+    """Seed of the selection, the few-shot exemplars and the order."""
     num_examples: int = 24000
-    """Examples aimed at, training and validation together."""
+    """Target number of examples, training and validation together."""
     shares: dict[str, float] = field(
         default_factory=lambda: {"muffin": 46.0, "t0_sf": 27.9, "niv2": 24.2, "cot": 1.8}
     )
-    """Share of each mixture, scaled to 1 over those that have data."""
+    """Share of each mixture, normalised over the mixtures that have data."""
     caps: dict[str, int] = field(
         default_factory=lambda: {"muffin": 30000, "t0_sf": 20000, "niv2": 5000, "cot": 100000}
     )
-    """Within a mixture a task's rate is proportional to min(its examples, the cap)."""
+    """Cap of examples-proportional mixing: within a mixture, a task's rate is proportional to
+    min(its number of examples, the cap)."""
     temperature: float = 1.0
-    """Rates are raised to 1/temperature: above 1 small tasks weigh more (arXiv 1910.10683,
-    section 3.5.2)."""
+    """Mixing temperature: rates are raised to 1/temperature, so values above 1 upweight small
+    tasks (arXiv 1910.10683, section 3.5.2)."""
     few_shot_share: float = 0.5
-    """Part of the examples with worked examples of the same task and template in front."""
+    """Share of examples with few-shot exemplars of the same task and template prepended."""
     max_exemplars: int = 5
-    """Most worked examples in front of one."""
+    """Largest number of exemplars prepended to an example."""
     max_few_shot_characters: int = 1600
-    """No more is put in front than makes inputs of this length."""
+    """Largest length in characters of inputs with exemplars; further exemplars are omitted."""
     validation_share: float = 0.02
-    """Part of the examples kept from training, to measure the loss on."""
-    text: str = "files"
-    """Where pre-training text comes from: files (mixture text) or examples (their content)."""
+    """Share of examples in the validation split."""
+    text: Literal["files", "examples"] = "files"
+    """Source of pre-training text: `files` (sources of mixture `text`) or `examples` (inputs and
+    targets of the training split)."""
     examples_per_shard: int = 32768
-    """Examples in one part of the mixture, which is also packed together."""
+    """Number of examples in each file of the mixture; each file is packed into one shard."""
 
     def __post_init__(self) -> None:
         for name in ("shares", "caps"):
-            unknown = set(getattr(self, name)) - set(MIXTURES)
-            if unknown:
-                raise ValueError(f"{name}: {sorted(unknown)} is not one of {', '.join(MIXTURES)}")
+            for mixture in getattr(self, name):
+                if mixture not in MIXTURES:
+                    raise ValueError(
+                        f"{name}: {mixture!r} is not one of {', '.join(MIXTURES)}; "
+                        f"{did_you_mean(mixture, MIXTURES)}".rstrip("; ")
+                    )
         if any(share < 0 for share in self.shares.values()) or not sum(self.shares.values()):
             raise ValueError("shares must not be negative, and not all 0")
         if not 0 <= self.validation_share < 1:
             raise ValueError("validation_share must lie in [0, 1)")
         if not 0 <= self.few_shot_share <= 1:
             raise ValueError("few_shot_share must lie in [0, 1]")
-        if self.text not in ("files", "examples"):
-            raise ValueError("text must be files or examples")
         if self.num_examples < 1 or self.max_exemplars < 1 or self.examples_per_shard < 1:
             raise ValueError(
                 "num_examples, max_exemplars and examples_per_shard must be at least 1"
@@ -192,19 +190,20 @@ class ValidateParams:
     """Limits of the expectations (`data_pipelines.validate`)."""
 
     share_tolerance: float = 0.1
-    """Largest difference between a mixture's realised and target share; more is a warning."""
+    """Largest difference between a mixture's realised and target share; a warning."""
     max_input_characters: int = 20000
+    """Longest inputs or targets of an example in characters; blocking."""
     min_examples: int = 100
-    """Fewest examples a mixture that is asked for may hold."""
+    """Smallest number of examples of each mixture that has data; blocking."""
     max_duplicate_share: float = 0.2
-    """Largest part of a mixture that repeats another example word for word; more is a warning."""
+    """Largest share of a mixture's examples that repeat another example exactly; a warning."""
     max_answer_share: float = 0.95
-    """Largest part of a task's examples that have the same answer among options; a warning."""
+    """Largest share of a task's multiple-choice examples with the same answer; a warning."""
     min_english_share: float = 0.8
-    """Least part of a mixture's examples recognised as English; less is a warning."""
+    """Smallest share of a mixture's examples classified as English; a warning."""
     max_contaminated_share: float = 0.0
-    """Largest part of an evaluation suite's items that the mixture may overlap with; a warning,
-    and a gate of its own at promotion."""
+    """Largest share of an evaluation suite's items that overlap with the mixture; a warning here,
+    and a gate at promotion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,34 +211,35 @@ class TokenizerParams:
     """The SentencePiece model (`data_pipelines.tokenizer`)."""
 
     vocab_size: int = 1000
-    """Pieces aimed at, sentinels included; fewer where the text has not that many."""
+    """Target vocabulary size, sentinels included; smaller if the text yields fewer pieces."""
     num_sentinels: int = 16
-    """<extra_id_0> ..: the marks of span corruption (T5 has 100)."""
+    """Number of span-corruption sentinels, <extra_id_0> and up (T5 has 100)."""
     model_file: str = ""
     """An existing SentencePiece model file to use instead of training one."""
     max_sentences: int = 200000
-    """Text sampled for training the tokenizer."""
+    """Number of texts sampled for training the tokenizer."""
 
     def __post_init__(self) -> None:
         if self.vocab_size <= self.num_sentinels + 16:
-            raise ValueError("vocab_size leaves no room beside the sentinels")
+            raise ValueError("vocab_size must exceed num_sentinels by more than 16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackParams:
-    """Fixed-length rows (`data_pipelines.pack`)."""
+    """Packing into fixed-length rows (`data_pipelines.pack`)."""
 
     encoder_length: int = 128
-    """Tokens of a packed row that the encoder reads."""
+    """Encoder tokens per packed row."""
     decoder_length: int = 48
-    """Tokens of a packed row that the decoder predicts."""
+    """Decoder tokens per packed row."""
     seed: int = 0
+    """Seed of span corruption and of the prefix-LM split points."""
     span_corruption_share: float = 0.5
-    """Pre-training rows made by span corruption; the rest are prefix language modelling."""
+    """Share of pre-training pairs made by span corruption; the others are prefix LM."""
     noise_density: float = 0.15
-    """Part of a text that span corruption hides (arXiv 1910.10683, section 3.1.4)."""
+    """Share of tokens that span corruption masks (arXiv 1910.10683, section 3.1.4)."""
     mean_noise_span_length: float = 3.0
-    """Mean length of a hidden span, in tokens."""
+    """Mean length of a masked span in tokens."""
 
     def __post_init__(self) -> None:
         if self.encoder_length < 8 or self.decoder_length < 8:
@@ -248,32 +248,30 @@ class PackParams:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineParams:
-    """Where the parts of a stage run. Changes no byte of any result, so DVC does not look here."""
+    """Execution of a stage's parts. Results do not depend on it, so it is no DVC dependency."""
 
-    engine: str = "local"
-    """`local`: this machine's cores; `dask`: a Dask cluster."""
+    engine: Literal["local", "dask"] = "local"
+    """`local`: worker processes on this machine; `dask`: a Dask cluster."""
     workers: int = 0
-    """Processes; 0: one a core."""
+    """Number of worker processes; 0: one per CPU core."""
     scheduler: str = ""
-    """Address of a running Dask scheduler, e.g. tcp://10.0.0.1:8786. Empty: a run starts a cluster
-    of its own."""
+    """Address of a running Dask scheduler, e.g. tcp://10.0.0.1:8786. Empty: each run starts its
+    own cluster."""
     memory_mb: int = 512
-    """What joins and sorts may hold in memory; beyond it they use the disk."""
+    """Memory limit of joins and sorts in MiB; beyond it they spill to disk."""
 
     def __post_init__(self) -> None:
-        if self.engine not in ("local", "dask"):
-            raise ValueError("engine must be local or dask")
         if self.workers < 0:
             raise ValueError("workers must not be negative")
         if self.memory_mb < 64:
             raise ValueError("memory_mb must be at least 64")
         if self.scheduler and self.engine != "dask":
-            raise ValueError("scheduler is named, but engine is not dask")
+            raise ValueError("scheduler requires engine: dask")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataParams(EngineParams):
-    """Everything between a source and a packed shard."""
+    """All data stages, from sources to packed shards (`data_pipelines`)."""
 
     fetch: FetchParams
     read: ReadParams = field(default_factory=ReadParams)

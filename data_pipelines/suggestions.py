@@ -1,4 +1,4 @@
-"""Hints for mistyped names in error messages."""
+"""Suggestions for mistyped names in error messages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'NAME'? " for the known name closest to `name`; "" without one.
+    """Return "did you mean 'NAME'? " for the known name closest to `name`; "" if none is close.
 
-    The text ends with a space, so that the rest of the message can follow.
+    The text ends with a space, so the rest of the message can follow.
     """
     matches = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean {matches[0]!r}? " if matches else ""

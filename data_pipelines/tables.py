@@ -1,4 +1,4 @@
-"""Parquet files written a batch at a time, so that none has to fit in memory."""
+"""Streaming reads and writes of Parquet files, in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BATCH = 4096
+BATCH_ROWS = 4096
 
 
 class RowWriter:
-    """Collects rows and writes them out in batches."""
+    """Buffer rows and write them in batches."""
 
     def __init__(self, file: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._file, self._schema = file, schema
         self._rows: list[dict[str, Any]] = []
-        self.count = 0
+        self.num_rows = 0
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        self.count += 1
-        if len(self._rows) >= BATCH:
+        self.num_rows += 1
+        if len(self._rows) >= BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
@@ -34,31 +34,32 @@ class RowWriter:
 
 
 @contextmanager
-def row_writer(path: Path, schema: pa.Schema) -> Iterator[RowWriter]:
-    """Writes rows to `path`; a file without rows is written too."""
-    with parquet_writer(path, schema) as file:
+def open_row_writer(path: Path, schema: pa.Schema) -> Iterator[RowWriter]:
+    """Open a Parquet file for writing row by row; without rows the file has only a schema."""
+    with open_parquet_writer(path, schema) as file:
         writer = RowWriter(file, schema)
         yield writer
         writer.flush()
 
 
 @contextmanager
-def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A fast compression: these files are read again at once."""
+def open_parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Open a Parquet file for writing tables."""
+    # lz4: the next stage reads these files once, so speed matters more than size.
     with pq.ParquetWriter(path, schema, compression="lz4") as file:
         yield file
 
 
-def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a file, some thousands at a time."""
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of a Parquet file in tables of at most BATCH_ROWS rows."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
             yield pa.Table.from_batches([batch])
 
 
 def concatenate(parts: Iterable[Path], target: Path, schema: pa.Schema) -> None:
-    """Many files as one, in their order."""
-    with parquet_writer(target, schema) as file:
+    """Write the rows of several Parquet files, in order, to `target`."""
+    with open_parquet_writer(target, schema) as file:
         for part in parts:
-            for batch in batches(part):
+            for batch in read_batches(part):
                 file.write_table(batch)

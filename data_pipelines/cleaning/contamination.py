@@ -1,8 +1,8 @@
-"""Overlaps between training rows and evaluation items.
+"""Overlaps between training rows and evaluation items (decontamination).
 
-A row overlaps with an item if they share n words in a row (13, as in GPT-3: arXiv 2005.14165,
-appendix C), or if what the row asks is the whole question of the item. An n-gram that many items
-of a suite share, or a question that two share, is boilerplate and counts for nothing.
+A row overlaps with an item if both contain the same n consecutive words (13, as in GPT-3:
+arXiv 2005.14165, appendix C), or if the row's question equals the item's question. An n-gram that
+many items of a suite contain, or a question that two items share, is boilerplate and is ignored.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_pipelines.cleaning.words import Hashes, Words, key, normalised
+from data_pipelines.cleaning.words import HashedWords, Hashes, digest, normalise
 from data_pipelines.file_cache import cached_by_file
 
-WHOLE_WORDS = 3
-"""A question of fewer words says too little for a match to mean anything."""
-_BITS = 26
+MIN_QUESTION_WORDS = 3
+"""Shorter questions are too unspecific for an exact match to indicate contamination."""
+_FILTER_BITS = 26
 
 MATCH_SCHEMA = pa.schema(
     [
@@ -32,110 +32,129 @@ MATCH_SCHEMA = pa.schema(
         ("suite", pa.string()),
         ("suite_task", pa.string()),
         ("item", pa.string()),
-        ("how", pa.string()),
+        # "question" or "ngram"
+        ("match", pa.string()),
     ]
 )
 
 
 @dataclass(frozen=True)
 class ContaminationIndex:
-    """Everything that training rows are checked against: one entry an item and n-gram."""
+    """Index of all evaluation items by n-gram and by question."""
 
-    ngram: int
+    n: int
     items: pa.Table
-    """`suite, task, id` of each item."""
-    grams: Hashes
-    """Sorted; `owners[i]` is the item of `grams[i]`."""
-    owners: npt.NDArray[np.int64]
-    seen: npt.NDArray[np.uint8]
-    """A bit for the low bits of each n-gram: most that match none are told apart here."""
-    wholes: dict[bytes, list[int]]
-    """Key of a whole question -> its item in each suite that has it."""
+    """Columns `suite, task, id`, one row per item."""
+    ngrams: Hashes
+    """Sorted n-gram hashes; an n-gram appears once per item that contains it."""
+    ngram_items: npt.NDArray[np.int64]
+    """Item of each entry of `ngrams`, as a row of `items`."""
+    ngram_filter: npt.NDArray[np.uint8]
+    """1 at the low bits of each n-gram hash, uint8 [2**26]. It rejects most n-grams of the
+    training data without a binary search."""
+    items_by_question: dict[bytes, list[int]]
+    """Digest of a question -> the item of each suite that asks it."""
 
-    def matches(self, rows: pa.Table, question: pa.Array, everything: pa.Array) -> pa.Table:
-        """Of rows with `uid, mixture, task`: a MATCH_SCHEMA row for each pair that overlaps.
+    def find_matches(self, rows: pa.Table, question: pa.Array, full_text: pa.Array) -> pa.Table:
+        """Find the overlaps of training rows with evaluation items.
 
-        `question` and `everything` are the rows' normalised texts.
+        Args:
+            rows: training rows, with columns `uid, mixture, task`.
+            question: normalised question of each row.
+            full_text: normalised context, question and answers of each row.
+
+        Returns:
+            A row of MATCH_SCHEMA per overlapping pair of row and item.
         """
-        whole = {
+        by_question = {
             (row, item)
             for row, text in enumerate(question.to_pylist())
-            for item in self.wholes.get(key(text), ())
+            for item in self.items_by_question.get(digest(text), ())
         }
-        ngram = set(self._ngram_pairs(everything)) - whole
-        pairs = [*sorted(whole), *sorted(ngram)]
-        left = rows.take(pa.array([row for row, _ in pairs], pa.int64()))
-        right = self.items.take(pa.array([item for _, item in pairs], pa.int64()))
+        by_ngram = set(self._find_ngram_pairs(full_text)) - by_question
+        pairs = [*sorted(by_question), *sorted(by_ngram)]
+        train = rows.take(pa.array([row for row, _ in pairs], pa.int64()))
+        items = self.items.take(pa.array([item for _, item in pairs], pa.int64()))
+        kinds = ["question"] * len(by_question) + ["ngram"] * len(by_ngram)
         return pa.table(
             [
-                left["uid"], left["mixture"], left["task"],
-                right["suite"], right["task"], right["id"],
-                pa.array(["whole"] * len(whole) + ["ngram"] * len(ngram), pa.string()),
+                train["uid"], train["mixture"], train["task"],
+                items["suite"], items["task"], items["id"],
+                pa.array(kinds, pa.string()),
             ],
             schema=MATCH_SCHEMA,
         )  # fmt: skip
 
-    def _ngram_pairs(self, texts: pa.Array) -> Iterator[tuple[int, int]]:
-        """(row, item) that share an n-gram."""
-        grams = Words.of(texts).grams(self.ngram)
-        maybe = np.flatnonzero(self.seen[_low(grams.hashes)])
-        hashes, rows = grams.hashes[maybe], grams.rows[maybe]
-        first = np.searchsorted(self.grams, hashes, "left")
-        counts = np.searchsorted(self.grams, hashes, "right") - first
-        at = np.repeat(rows, counts)
-        offset = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
-        item = self.owners[np.repeat(first, counts) + offset]
-        pairs = np.unique(np.stack([at, item], 1), axis=0)
+    def _find_ngram_pairs(self, texts: pa.Array) -> Iterator[tuple[int, int]]:
+        """Yield each (row, item) with a common n-gram."""
+        grams = HashedWords.from_texts(texts).ngrams(self.n)
+        candidates = np.flatnonzero(self.ngram_filter[_low_bits(grams.hashes)])
+        hashes, rows = grams.hashes[candidates], grams.rows[candidates]
+        first = np.searchsorted(self.ngrams, hashes, "left")
+        counts = np.searchsorted(self.ngrams, hashes, "right") - first
+        matched_rows = np.repeat(rows, counts)
+        offset = np.arange(len(matched_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        matched_items = self.ngram_items[np.repeat(first, counts) + offset]
+        pairs = np.unique(np.stack([matched_rows, matched_items], 1), axis=0)
         yield from zip(pairs[:, 0].tolist(), pairs[:, 1].tolist(), strict=True)
 
 
-def _low(hashes: Hashes) -> npt.NDArray[np.int64]:
-    return (hashes & np.uint64((1 << _BITS) - 1)).astype(np.int64)
+def _low_bits(hashes: Hashes) -> npt.NDArray[np.int64]:
+    return (hashes & np.uint64((1 << _FILTER_BITS) - 1)).astype(np.int64)
 
 
 @cached_by_file(maxsize=2)
-def load_contamination_index(path: Path, ngram: int, max_items: int) -> ContaminationIndex:
-    """The guard of `eval_items.parquet` (columns suite, task, id, question, text)."""
+def load_contamination_index(path: Path, n: int, max_items: int) -> ContaminationIndex:
+    """Build the index of evaluation items.
+
+    Args:
+        path: eval_items.parquet, columns `suite, task, id, question, text`.
+        n: number of words of an n-gram.
+        max_items: n-grams that more items of a suite contain are ignored.
+    """
     table = pq.read_table(path)
     suites = table["suite"].combine_chunks().dictionary_encode().indices.to_numpy()
-    texts = normalised(table["text"].combine_chunks())
-    grams = Words.of(texts).grams(ngram)
+    texts = normalise(table["text"].combine_chunks())
+    grams = HashedWords.from_texts(texts).ngrams(n)
     pairs = np.unique(np.stack([grams.hashes, grams.rows.astype(np.uint64)], 1), axis=0)
-    hashes, owners = pairs[:, 0], pairs[:, 1].astype(np.int64)
-    kept = ~_boilerplate(hashes, suites[owners] if len(owners) else owners, max_items)
-    hashes, owners = hashes[kept], owners[kept]
-    seen = np.zeros(1 << _BITS, np.uint8)
-    seen[_low(hashes)] = 1
+    hashes, items = pairs[:, 0], pairs[:, 1].astype(np.int64)
+    specific = ~_is_boilerplate(hashes, suites[items] if len(items) else items, max_items)
+    hashes, items = hashes[specific], items[specific]
+    ngram_filter = np.zeros(1 << _FILTER_BITS, np.uint8)
+    ngram_filter[_low_bits(hashes)] = 1
     return ContaminationIndex(
-        ngram=ngram,
+        n=n,
         items=table.select(["suite", "task", "id"]),
-        grams=hashes,
-        owners=owners,
-        seen=seen,
-        wholes=_wholes(table, suites),
+        ngrams=hashes,
+        ngram_items=items,
+        ngram_filter=ngram_filter,
+        items_by_question=_items_by_question(table, suites),
     )
 
 
-def _boilerplate(
+def _is_boilerplate(
     hashes: Hashes, suites: npt.NDArray[np.int64], max_items: int
 ) -> npt.NDArray[np.bool_]:
-    """Which (n-gram, item) entries belong to an n-gram that too many items of a suite share."""
-    together = np.stack([hashes, suites.astype(np.uint64)], 1)
-    _, where, counts = np.unique(together, axis=0, return_inverse=True, return_counts=True)
-    many: npt.NDArray[np.bool_] = (counts > max_items)[where.reshape(-1)]
-    return many
+    """Return a mask of the (n-gram, item) entries whose n-gram is in too many items of a suite."""
+    keys = np.stack([hashes, suites.astype(np.uint64)], 1)
+    _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    mask: npt.NDArray[np.bool_] = (counts > max_items)[inverse.reshape(-1)]
+    return mask
 
 
-def _wholes(table: pa.Table, suites: npt.NDArray[np.int64]) -> dict[bytes, list[int]]:
-    """A question that two items of a suite share ("Which of these is true?") names neither."""
-    questions = normalised(table["question"].combine_chunks())
-    words = pc.add(pc.count_substring(questions, " "), 1).to_pylist()
-    owners: dict[tuple[int, bytes], list[int]] = {}
-    for item, (question, size) in enumerate(zip(questions.to_pylist(), words, strict=True)):
-        if size >= WHOLE_WORDS:
-            owners.setdefault((int(suites[item]), key(question)), []).append(item)
-    found: dict[bytes, list[int]] = {}
-    for (_, name), items in owners.items():
+def _items_by_question(table: pa.Table, suites: npt.NDArray[np.int64]) -> dict[bytes, list[int]]:
+    """Map the digest of each specific question to its items, at most one per suite.
+
+    A question that two items of a suite share ("Which of these is true?") identifies neither.
+    """
+    questions = normalise(table["question"].combine_chunks())
+    num_words = pc.add(pc.count_substring(questions, " "), 1).to_pylist()
+    items_by_key: dict[tuple[int, bytes], list[int]] = {}
+    for item, (question, size) in enumerate(zip(questions.to_pylist(), num_words, strict=True)):
+        if size >= MIN_QUESTION_WORDS:
+            items_by_key.setdefault((int(suites[item]), digest(question)), []).append(item)
+    specific: dict[bytes, list[int]] = {}
+    for (_, key), items in items_by_key.items():
         if len(items) == 1:
-            found.setdefault(name, []).extend(items)
-    return found
+            specific.setdefault(key, []).extend(items)
+    return specific

@@ -1,7 +1,7 @@
-"""Words of many texts at once, and hashes of the n-grams they form; no loop over rows.
+"""Vectorised word splitting and n-gram hashing over many texts.
 
-A text is lower-cased and broken at everything that is no letter or digit, so case, punctuation and
-line breaks do not hide that two texts are the same.
+Texts are lower-cased and split at everything but letters and digits, so that differences in case,
+punctuation and line breaks do not hide equal texts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 
 
-def normalised(texts: pa.Array) -> pa.Array:
-    """Lower-case words with single spaces between."""
+def normalise(texts: pa.Array) -> pa.Array:
+    """Return the lower-case words of each text, joined by single spaces."""
     lower = pc.utf8_lower(texts)
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{N}]+", " "))
 
 
-def joined(*texts: pa.Array) -> pa.Array:
-    """Normalised texts end to end; an empty one leaves no second space."""
+def join_texts(*texts: pa.Array) -> pa.Array:
+    """Concatenate normalised texts row by row; empty texts add no space."""
     spaced = [
         pc.if_else(pc.equal(t, ""), t, pc.binary_join_element_wise(t, "", " ")) for t in texts
     ]
@@ -34,47 +34,50 @@ def joined(*texts: pa.Array) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class Words:
-    """Hashes of all words, end to end; row i's are `hashes[offsets[i]:offsets[i + 1]]`."""
+class HashedWords:
+    """Hashes of the words (or n-grams) of many texts, concatenated.
+
+    The hashes of text i are `hashes[offsets[i]:offsets[i + 1]]`.
+    """
 
     hashes: Hashes
     offsets: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, texts: pa.Array) -> Words:
-        """Of texts that are `normalised` already."""
+    def from_texts(cls, texts: pa.Array) -> HashedWords:
+        """Hash the words of normalised texts."""
         lists = pc.split_pattern(texts, " ")
         offsets = lists.offsets.to_numpy().astype(np.int64)
         encoded = lists.values.dictionary_encode()
-        known = np.fromiter(
+        hash_by_code = np.fromiter(
             (_hash(word) for word in encoded.dictionary.to_pylist()), np.uint64,
             len(encoded.dictionary),
         )  # fmt: skip
         codes = encoded.indices.to_numpy(zero_copy_only=False)
-        return cls(known[codes], offsets)
+        return cls(hash_by_code[codes], offsets)
 
-    def grams(self, n: int) -> Words:
-        """Hashes of every n words in a row that one text holds; none of a shorter text."""
-        size = len(self.hashes) - n + 1
+    def ngrams(self, n: int) -> HashedWords:
+        """Return the hashes of all n-grams; a text of fewer than n words has none."""
+        num_windows = len(self.hashes) - n + 1
         lengths = np.diff(self.offsets)
         counts = np.maximum(lengths - n + 1, 0)
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        if size <= 0:
-            return Words(np.empty(0, np.uint64), offsets)
-        rolled = np.zeros(size, np.uint64)
+        if num_windows <= 0:
+            return HashedWords(np.empty(0, np.uint64), offsets)
+        rolled = np.zeros(num_windows, np.uint64)
         for step in range(n):
-            rolled = rolled * _BASE + self.hashes[step : step + size]
+            rolled = rolled * _BASE + self.hashes[step : step + num_windows]
         rolled ^= rolled >> np.uint64(32)
         rolled *= _MIX
         rolled ^= rolled >> np.uint64(29)
-        # Windows that begin in one text and end in the next are no n-grams.
+        # Omit windows that begin in one text and end in the next.
         starts = np.repeat(self.offsets[:-1], counts)
-        within = np.arange(len(starts)) - np.repeat(offsets[:-1], counts)
-        return Words(rolled[starts + within], offsets)
+        position = np.arange(len(starts)) - np.repeat(offsets[:-1], counts)
+        return HashedWords(rolled[starts + position], offsets)
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
-        """The row of each hash."""
+        """Index of the text of each hash."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
 
@@ -82,6 +85,6 @@ def _hash(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
 
 
-def key(*texts: str) -> bytes:
-    """16 bytes that name exactly these texts."""
+def digest(*texts: str) -> bytes:
+    """Return a 16-byte digest of the texts."""
     return hashlib.blake2b("\0".join(texts).encode(), digest_size=16).digest()

@@ -1,15 +1,15 @@
-"""Which language a text is in, as far as a classifier can tell: py3langid, a port of langid.py."""
+"""Language identification with py3langid, a port of langid.py."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-CHARACTERS = 400
+MAX_CHARACTERS = 400
 
 
 def english_share(texts: Sequence[str]) -> float:
-    """Part of the texts recognised as English; 1 where there are none."""
-    import py3langid  # loads its model
+    """Return the share of texts classified as English; 1 if there are no texts."""
+    import py3langid  # a heavy import: it loads the model
 
-    found = [py3langid.classify(text[:CHARACTERS])[0] for text in texts]
-    return found.count("en") / len(found) if found else 1.0
+    languages = [py3langid.classify(text[:MAX_CHARACTERS])[0] for text in texts]
+    return languages.count("en") / len(languages) if languages else 1.0

@@ -1,4 +1,4 @@
-"""Runs Great Expectations suites over data frames and flattens what they say."""
+"""Run Great Expectations suites over data frames and convert the results to Findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-# Before the import: the library would otherwise send usage statistics.
+# Set before the import: Great Expectations sends usage statistics by default.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
@@ -20,42 +20,47 @@ COLUMN_KEYS = ("column", "column_A", "column_B")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One expectation's outcome. One about each value also says of how many values."""
+    """The result of one expectation."""
 
     suite: str
     expectation: str
     column: str
     success: bool
     blocking: bool
+    """Whether a failure stops the pipeline; otherwise it is a warning."""
     observed: str
-    """What was seen: an observed value, or the count and first few unexpected values."""
+    """The observed value, or the number of unexpected values and the first few of them."""
     limits: str
     elements: int = 0
+    """Number of values, for an expectation on each value; else 0."""
     unexpected: int = 0
     mostly: float = 1.0
+    """Smallest share of values that must meet the expectation."""
 
     @property
     def message(self) -> str:
+        """One line for an error message or a log."""
         return (
-            f"{self.suite}: {self.expectation} {self.column} ({self.limits}), seen {self.observed}"
+            f"{self.suite}: {self.expectation} {self.column} ({self.limits}), "
+            f"observed {self.observed}"
         )
 
 
 def check(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> list[Finding]:
-    """Every expectation of the suite, evaluated on the frame."""
+    """Evaluate every expectation of a suite on a data frame."""
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset(suite.name)
-    # Only what is looked at: the library fingerprints every value of the frame it is given.
-    asked = {e.configuration.kwargs.get(k) for e in suite.expectations for k in COLUMN_KEYS}
-    frame = frame[[column for column in frame.columns if column in asked]]
+    # Great Expectations fingerprints the complete frame, so pass only the columns in use.
+    used = {e.configuration.kwargs.get(k) for e in suite.expectations for k in COLUMN_KEYS}
+    frame = frame[[column for column in frame.columns if column in used]]
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    outcome = batch.validate(suite, result_format="SUMMARY")
-    return [_finding(suite.name, result) for result in outcome.results]
+    validation = batch.validate(suite, result_format="SUMMARY")
+    return [_to_finding(suite.name, result) for result in validation.results]
 
 
-def merge(parts: Iterable[list[Finding]]) -> list[Finding]:
-    """Findings about each value, of the same suite over many frames, as one: counts are summed."""
+def merge_findings(parts: Iterable[list[Finding]]) -> list[Finding]:
+    """Merge the findings of a suite that ran on several frames; counts are summed."""
     merged: dict[tuple[str, str, str, str], Finding] = {}
     for findings in parts:
         for finding in findings:
@@ -66,55 +71,56 @@ def merge(parts: Iterable[list[Finding]]) -> list[Finding]:
 
 
 def first_failure(findings: list[Finding]) -> Finding | None:
-    """The first blocking expectation that does not hold."""
+    """Return the first failed blocking expectation."""
     return next((f for f in findings if f.blocking and not f.success), None)
 
 
 def _sum(a: Finding, b: Finding) -> Finding:
     elements, unexpected = a.elements + b.elements, a.unexpected + b.unexpected
-    if not (a.elements or b.elements):  # an exception: it has no counts
+    if not (a.elements or b.elements):  # the expectation raised an exception: no counts
         return a if not a.success else b
-    shown = next((f.observed for f in (a, b) if f.unexpected), "").partition(": ")[2]
+    values = next((f.observed for f in (a, b) if f.unexpected), "").partition(": ")[2]
     return replace(
         a,
         elements=elements,
         unexpected=unexpected,
         success=unexpected <= (1 - a.mostly) * elements,
-        observed=_counted(unexpected, elements, shown),
+        observed=_format_counts(unexpected, elements, values),
     )
 
 
-def _finding(suite: str, result: Any) -> Finding:
+def _to_finding(suite: str, result: Any) -> Finding:
     config = result.expectation_config
     arguments = {k: v for k, v in config.kwargs.items() if k not in ("batch_id", *COLUMN_KEYS)}
-    found = result.result or {}
+    counts = result.result or {}
     return Finding(
         suite=suite,
         expectation=config.type,
         column=" = ".join(str(config.kwargs[k]) for k in COLUMN_KEYS if k in config.kwargs),
         success=bool(result.success),
         blocking=config.severity == FailureSeverity.CRITICAL,
-        observed=_observed(result),
+        observed=_format_observed(result),
         limits=", ".join(f"{k}={v}" for k, v in sorted(arguments.items()) if v is not None),
-        elements=int(found.get("element_count") or 0),
-        unexpected=int(found.get("unexpected_count") or 0),
+        elements=int(counts.get("element_count") or 0),
+        unexpected=int(counts.get("unexpected_count") or 0),
         mostly=float(config.kwargs.get("mostly", 1.0)),
     )
 
 
-def _observed(result: Any) -> str:
-    raised = result.exception_info or {}
-    # A missing column is reported as a nested exception, not as a failed value.
-    nested = raised.values() if "raised_exception" not in raised else [raised]
+def _format_observed(result: Any) -> str:
+    exceptions = result.exception_info or {}
+    # For a missing column Great Expectations nests the exception one level deeper.
+    nested = exceptions.values() if "raised_exception" not in exceptions else [exceptions]
     for info in nested:
         if isinstance(info, dict) and info.get("raised_exception"):
             return str(info.get("exception_message"))
-    found = result.result or {}
-    if "observed_value" in found:
-        return str(found["observed_value"])
-    some = ", ".join(repr(v)[:60] for v in found.get("partial_unexpected_list", [])[:3])
-    return _counted(found.get("unexpected_count") or 0, found.get("element_count", 0), some)
+    details = result.result or {}
+    if "observed_value" in details:
+        return str(details["observed_value"])
+    values = ", ".join(repr(v)[:60] for v in details.get("partial_unexpected_list", [])[:3])
+    unexpected = details.get("unexpected_count") or 0
+    return _format_counts(unexpected, details.get("element_count", 0), values)
 
 
-def _counted(unexpected: int, elements: int, some: str) -> str:
-    return f"{unexpected} of {elements} rows: {some}" if unexpected else f"{elements} rows"
+def _format_counts(unexpected: int, elements: int, values: str) -> str:
+    return f"{unexpected} of {elements} rows: {values}" if unexpected else f"{elements} rows"

@@ -1,7 +1,7 @@
-"""What raw examples and the mixture must satisfy, as Great Expectations suites.
+"""Great Expectations suites for the records and the mixture.
 
-`critical` expectations stop the pipeline, `warning` ones are shown and go on. Suites about each row
-run over one batch of rows after another; suites about the whole run over small tables of figures.
+Failed `critical` expectations stop the pipeline, failed `warning` expectations are reported. Suites
+on rows run on batches of rows; suites on aggregates run on small tables of statistics.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from data_pipelines.example import TEXT
 from data_pipelines.params import MIXTURES, ReadParams, ValidateParams
 
-# U+FFFD is what a wrong decoding leaves behind; other control characters than tab and line
-# breaks are what a binary file does.
+# U+FFFD indicates a wrong encoding; control characters other than tab and line breaks indicate
+# binary data.
 BROKEN_TEXT = r"[\x00-\x08\x0e-\x1f\x{FFFD}]"
 WARNING = FailureSeverity.WARNING
 
 
-def raw_suite(read: ReadParams) -> gx.ExpectationSuite:
-    """Every example that was read: schema, nulls, lengths, encoding."""
+def records_suite(read: ReadParams) -> gx.ExpectationSuite:
+    """Return the suite on every record: schema, nulls, lengths, encoding."""
     limits = {"min_value": 1, "max_value": read.max_field_characters}
     return gx.ExpectationSuite(
-        name="raw examples",
+        name="records",
         expectations=[
             gxe.ExpectColumnValuesToNotBeNull(column="uid"),
             gxe.ExpectColumnValuesToNotBeNull(column="task"),
@@ -37,13 +37,16 @@ def raw_suite(read: ReadParams) -> gx.ExpectationSuite:
             gxe.ExpectColumnValuesToBeInSet(column="split", value_set=["train", "test"]),
             _between("inputs_characters", **limits),
             _between("question_characters", **limits),
-            _whole_text(),
+            _valid_encoding(),
         ],
     )
 
 
 def mixture_suite(name: str, params: ValidateParams) -> gx.ExpectationSuite:
-    """Each row of one mixture: schema, nulls, lengths, option membership, encoding."""
+    """Return the suite on each row of one mixture.
+
+    It checks schema, nulls, lengths, encoding, and that targets are among the options.
+    """
     limits = {"min_value": 1, "max_value": params.max_input_characters}
     return gx.ExpectationSuite(
         name=name,
@@ -55,7 +58,7 @@ def mixture_suite(name: str, params: ValidateParams) -> gx.ExpectationSuite:
             _between("inputs_characters", **limits),
             _between("targets_characters", **limits),
             gxe.ExpectColumnValuesToBeInSet(column="target_is_an_option", value_set=[True]),
-            _whole_text(),
+            _valid_encoding(),
         ],
     )
 
@@ -66,14 +69,15 @@ def _between(column: str, min_value: int, max_value: int) -> Expectation:
     )
 
 
-def _whole_text() -> Expectation:
+def _valid_encoding() -> Expectation:
     return gxe.ExpectColumnValuesToBeInSet(column="inputs_broken", value_set=[False], mostly=0.999)
 
 
-def frame_of(rows: pa.Table) -> pd.DataFrame:
-    """What the two suites about each row ask of its columns: texts by their length and encoding.
+def make_row_frame(rows: pa.Table) -> pd.DataFrame:
+    """Return the columns that the suites on rows check.
 
-    The texts themselves stay outside: the library would fingerprint and copy them all.
+    Texts are replaced by their length and encoding validity, because Great Expectations would
+    fingerprint and copy them.
     """
     columns = {
         name: rows[name]
@@ -93,16 +97,16 @@ def frame_of(rows: pa.Table) -> pd.DataFrame:
 
 def _target_is_an_option(rows: pa.Table) -> list[bool]:
     options, targets = rows["options"].combine_chunks(), rows["targets"]
-    asked = np.flatnonzero(options.is_valid().to_numpy(zero_copy_only=False))
-    right = [True] * len(rows)
-    shown, given = options.take(asked).to_pylist(), targets.take(asked).to_pylist()
-    for row, choices, target in zip(asked.tolist(), shown, given, strict=True):
-        right[row] = target in choices
-    return right
+    indices = np.flatnonzero(options.is_valid().to_numpy(zero_copy_only=False))
+    valid = [True] * len(rows)
+    row_options, row_targets = options.take(indices).to_pylist(), targets.take(indices).to_pylist()
+    for row, choices, target in zip(indices.tolist(), row_options, row_targets, strict=True):
+        valid[row] = target in choices
+    return valid
 
 
 def mixtures_suite(params: ValidateParams) -> gx.ExpectationSuite:
-    """The whole of each mixture, in a table of one row a mixture."""
+    """Return the suite on the statistics of each mixture, one row per mixture."""
     return gx.ExpectationSuite(
         name="mixtures",
         expectations=[
@@ -122,7 +126,7 @@ def mixtures_suite(params: ValidateParams) -> gx.ExpectationSuite:
 
 
 def tasks_suite(params: ValidateParams) -> gx.ExpectationSuite:
-    """Label balance, in a table of one row a task that shows options."""
+    """Return the suite on label balance, one row per multiple-choice task."""
     return gx.ExpectationSuite(
         name="label balance",
         expectations=[
@@ -133,10 +137,10 @@ def tasks_suite(params: ValidateParams) -> gx.ExpectationSuite:
     )
 
 
-def overlap_suite(params: ValidateParams) -> gx.ExpectationSuite:
-    """Overlap with evaluation, in a table of one row a suite."""
+def contamination_suite(params: ValidateParams) -> gx.ExpectationSuite:
+    """Return the suite on contamination, one row per evaluation suite."""
     return gx.ExpectationSuite(
-        name="overlap with evaluation",
+        name="contamination",
         expectations=[
             gxe.ExpectColumnValuesToBeBetween(
                 column="contaminated_share",
@@ -148,7 +152,7 @@ def overlap_suite(params: ValidateParams) -> gx.ExpectationSuite:
 
 
 def quarantine_suite(read: ReadParams) -> gx.ExpectationSuite:
-    """No source may lose more rows than it is allowed to: a table of one row a source."""
+    """Return the suite on rejected rows, one row per source."""
     return gx.ExpectationSuite(
         name="quarantine",
         expectations=[

@@ -1,7 +1,8 @@
-"""Worked examples in front of an example: the few-shot half of the mixture (arXiv 2301.13688).
+"""Few-shot exemplars in front of an example (arXiv 2301.13688).
 
-They come from the same task and template, so they show the very form that is asked for, and from
-the training split only. Each example's own hash decides whether it gets any, how many and which.
+Exemplars have the task and template of the example, so they show the expected output format, and
+come from the training split only. The hash of each example's uid decides whether it gets
+exemplars, how many and which.
 """
 
 from __future__ import annotations
@@ -19,70 +20,82 @@ from data_pipelines.example import stable_fraction, stable_hash
 from data_pipelines.file_cache import cached_by_file
 from data_pipelines.params import MixParams
 
-POOL = 8
-"""Worked examples kept at hand for each task and template."""
+POOL_SIZE = 8
+"""Number of candidate exemplars of each task and template."""
 
 
 @dataclass(frozen=True)
-class Worked:
-    """An example that may stand in front of others."""
+class Exemplar:
+    """An example that can be prepended to others."""
 
     uid: str
     inputs: str
     targets: str
 
 
-Pool = Mapping[tuple[str, str], Sequence[Worked]]
+ExemplarPool = Mapping[tuple[str, str], Sequence[Exemplar]]
+"""(task, template) -> exemplars in random order."""
 
 
 @cached_by_file(maxsize=1)
-def load_pool(path: Path) -> Pool:
-    """Of a file with `uid, task, template, inputs, targets`, by task and template."""
-    pool: dict[tuple[str, str], list[Worked]] = defaultdict(list)
+def load_pool(path: Path) -> ExemplarPool:
+    """Load a Parquet file with columns `uid, task, template, inputs, targets`."""
+    pool: dict[tuple[str, str], list[Exemplar]] = defaultdict(list)
     for row in pq.read_table(path).to_pylist():
-        pool[row["task"], row["template"]].append(Worked(row["uid"], row["inputs"], row["targets"]))
+        exemplar = Exemplar(row["uid"], row["inputs"], row["targets"])
+        pool[row["task"], row["template"]].append(exemplar)
     return pool
 
 
-def compose(rows: pa.Table, pool: Pool, params: MixParams) -> pa.Table:
-    """The rows, `inputs` and `shots` changed where a row's hash says so."""
+def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> pa.Table:
+    """Prepend exemplars to the share `few_shot_share` of the rows that allow them.
+
+    Args:
+        rows: columns `uid, task, template, inputs, num_exemplars, allow_exemplars` and others.
+        pool: candidate exemplars.
+        params: share, number and length of exemplars.
+
+    Returns:
+        The rows in the same order, with `inputs` and `num_exemplars` updated.
+    """
     candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()
-    kept = [
-        (at, uid)
-        for at, uid in zip(candidates.tolist(), uids, strict=True)
+    selected = [
+        (index, uid)
+        for index, uid in zip(candidates.tolist(), uids, strict=True)
         if stable_fraction(params.seed, "few", uid) < params.few_shot_share
     ]
-    if not kept:
+    if not selected:
         return rows
-    inputs, shots = rows["inputs"].to_pylist(), rows["shots"].to_pylist()
-    places = [at for at, _ in kept]
-    tasks, templates = (rows[name].take(places).to_pylist() for name in ("task", "template"))
-    for (at, uid), task, template in zip(kept, tasks, templates, strict=True):
-        blocks = _chosen(inputs[at], uid, pool.get((task, template), ()), params)
+    inputs = rows["inputs"].to_pylist()
+    num_exemplars = rows["num_exemplars"].to_pylist()
+    indices = [index for index, _ in selected]
+    tasks, templates = (rows[name].take(indices).to_pylist() for name in ("task", "template"))
+    for (index, uid), task, template in zip(selected, tasks, templates, strict=True):
+        blocks = _select_blocks(inputs[index], uid, pool.get((task, template), ()), params)
         if blocks:
-            inputs[at] = "\n\n".join([*blocks, inputs[at]])
-            shots[at] += len(blocks)
+            inputs[index] = "\n\n".join([*blocks, inputs[index]])
+            num_exemplars[index] += len(blocks)
     rows = rows.set_column(rows.schema.get_field_index("inputs"), "inputs", pa.array(inputs))
-    changed = pa.array(shots, pa.int32())
-    return rows.set_column(rows.schema.get_field_index("shots"), "shots", changed)
+    column = rows.schema.get_field_index("num_exemplars")
+    return rows.set_column(column, "num_exemplars", pa.array(num_exemplars, pa.int32()))
 
 
-def _chosen(inputs: str, uid: str, pool: Sequence[Worked], params: MixParams) -> list[str]:
-    """The worked examples in front of one row, as many as its hash asks for and have room."""
-    others = [worked for worked in pool if worked.uid != uid]
-    # The pool is in an order by chance: a row begins somewhere in it.
+def _select_blocks(inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams) -> list[str]:
+    """Return the exemplars for one row as text, up to the length limit."""
+    others = [exemplar for exemplar in pool if exemplar.uid != uid]
+    # The pool is shuffled: each row starts at its own position in it.
     chance = stable_hash(params.seed, "shots", uid)
-    wanted = 1 + chance % params.max_exemplars
-    blocks, room = [], params.max_few_shot_characters - len(inputs)
-    for step in range(min(wanted, len(others))):
-        block = _shown(others[(chance // 64 + step) % len(others)])
-        if len(block) + 2 <= room:
+    num_exemplars = 1 + chance % params.max_exemplars
+    blocks, free_characters = [], params.max_few_shot_characters - len(inputs)
+    for step in range(min(num_exemplars, len(others))):
+        block = _format(others[(chance // 64 + step) % len(others)])
+        if len(block) + 2 <= free_characters:
             blocks.append(block)
-            room -= len(block) + 2
+            free_characters -= len(block) + 2
     return blocks
 
 
-def _shown(worked: Worked) -> str:
-    between = " " if worked.inputs.endswith(":") else "\n"
-    return f"{worked.inputs}{between}{worked.targets}"
+def _format(exemplar: Exemplar) -> str:
+    separator = " " if exemplar.inputs.endswith(":") else "\n"
+    return f"{exemplar.inputs}{separator}{exemplar.targets}"

@@ -1,8 +1,8 @@
-"""How many examples of each task a mixture holds.
+"""Target number of examples of each task in a mixture.
 
-Chung et al., arXiv 2210.11416, section 2.1: fixed shares between mixtures; within one, a task's
-rate is proportional to min(its examples, the cap), raised to 1/temperature (Raffel et al., arXiv
-1910.10683, section 3.5.2; 1 in FLAN).
+Chung et al., arXiv 2210.11416, section 2.1: fixed shares between mixtures; within a mixture,
+examples-proportional mixing: a task's rate is proportional to min(its number of examples, the cap),
+raised to 1/temperature (Raffel et al., arXiv 1910.10683, section 3.5.2; temperature 1 in FLAN).
 """
 
 from __future__ import annotations
@@ -10,46 +10,56 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-def quotas(
+def compute_quotas(
     counts: Mapping[str, Mapping[str, int]],
     shares: Mapping[str, float],
     caps: Mapping[str, int],
-    examples: int,
+    num_examples: int,
     temperature: float = 1.0,
 ) -> dict[str, dict[str, int]]:
-    """`counts`: mixture -> task -> examples at hand. Returns the same shape: examples aimed at.
+    """Compute how many examples of each task the mixture should contain.
 
-    A task may have fewer than that: what it lacks is not made up by others, so the report shows
-    the shortfall.
+    A task may have fewer examples than its quota. Other tasks do not replace the missing ones, so
+    the report shows the shortfall.
+
+    Args:
+        counts: mixture -> task -> number of available examples.
+        shares: mixture -> share, in any scale.
+        caps: mixture -> cap; no entry or 0 for no cap.
+        num_examples: target size of the mixture.
+        temperature: mixing temperature, at least 1.
+
+    Returns:
+        Mixture -> task -> target number of examples.
     """
     present = {m: shares.get(m, 0.0) for m, tasks in counts.items() if tasks}
-    whole = sum(present.values())
+    total_share = sum(present.values())
     result: dict[str, dict[str, int]] = {}
     for mixture, tasks in counts.items():
-        if not tasks or not whole:
+        if not tasks or not total_share:
             result[mixture] = {}
             continue
-        budget = examples * present[mixture] / whole
+        budget = num_examples * present[mixture] / total_share
         cap = caps.get(mixture)
         capped = {task: min(n, cap) if cap else n for task, n in tasks.items()}
         weights = {task: n ** (1 / temperature) for task, n in capped.items()}
-        total = sum(weights.values())
-        wanted = {task: budget * weight / total for task, weight in weights.items()}
-        result[mixture] = _round(wanted)
+        total_weight = sum(weights.values())
+        quotas = {task: budget * weight / total_weight for task, weight in weights.items()}
+        result[mixture] = _round(quotas)
     return result
 
 
 def target_shares(mixtures: list[str], shares: Mapping[str, float]) -> dict[str, float]:
-    """Shares scaled to 1 over the mixtures that are there."""
-    whole = sum(shares.get(m, 0.0) for m in mixtures)
-    return {m: shares.get(m, 0.0) / whole if whole else 0.0 for m in mixtures}
+    """Return the shares of the given mixtures, normalised to a sum of 1."""
+    total = sum(shares.get(m, 0.0) for m in mixtures)
+    return {m: shares.get(m, 0.0) / total if total else 0.0 for m in mixtures}
 
 
-def _round(wanted: Mapping[str, float]) -> dict[str, int]:
-    """Largest-remainder rounding: the sum is kept."""
-    floor = {task: int(value) for task, value in wanted.items()}
-    short = round(sum(wanted.values())) - sum(floor.values())
-    by_remainder = sorted(wanted, key=lambda task: (floor[task] - wanted[task], task))
-    for task in by_remainder[:short]:
-        floor[task] += 1
-    return floor
+def _round(quotas: Mapping[str, float]) -> dict[str, int]:
+    """Round to integers and preserve the sum (largest remainder method)."""
+    rounded = {task: int(value) for task, value in quotas.items()}
+    shortfall = round(sum(quotas.values())) - sum(rounded.values())
+    by_remainder = sorted(quotas, key=lambda task: (rounded[task] - quotas[task], task))
+    for task in by_remainder[:shortfall]:
+        rounded[task] += 1
+    return rounded

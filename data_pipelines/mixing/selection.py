@@ -1,7 +1,7 @@
-"""Which rows a mixture holds and in which order: selections over Parquet files, in DuckDB.
+"""Selection and order of the rows of a mixture, by SQL over Parquet files (DuckDB).
 
-Views: `records` (all that was read), `verdicts`, `duplicates`, `contamination` (what cleaning
-found), `kept` (what may be chosen) and `chosen`.
+Views: `records` (all examples), `verdicts`, `duplicates`, `contamination` (results of cleaning),
+`eligible` (training examples that cleaning did not drop) and `selected` (those in the mixture).
 """
 
 from __future__ import annotations
@@ -15,188 +15,212 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines import layout
-from data_pipelines.database import literal
+from data_pipelines.database import quote_literal
 from data_pipelines.example import EXAMPLE_SCHEMA, TEXT
-from data_pipelines.mixing.few_shot import POOL
+from data_pipelines.mixing.few_shot import POOL_SIZE
 from data_pipelines.params import MixParams
-from data_pipelines.tables import parquet_writer
+from data_pipelines.tables import open_parquet_writer
 
 SPLITS = ("train", "validation")
-CHOSEN_SCHEMA = pa.schema(
+SELECTED_SCHEMA = pa.schema(
     [
         ("uid", pa.string()),
         ("task", pa.string()),
         ("template", pa.string()),
         ("allow_exemplars", pa.bool_()),
-        ("place", pa.uint64()),
+        ("sort_key", pa.uint64()),
         ("split", pa.string()),
     ]
 )
 Counts = dict[str, dict[str, int]]
-"""Mixture -> task -> examples."""
+"""Mixture -> task -> number of examples."""
 
 
 def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts:
-    """Views `records` and `verdicts`; returns mixture -> task -> examples that may be chosen."""
+    """Create the views over data/records and data/clean.
+
+    Returns:
+        The number of eligible examples.
+    """
     files = workspace / layout.RECORDS / "examples" / "*.parquet"
     clean = workspace / layout.CLEAN
-    connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet({literal(files)})")
+    connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet({quote_literal(files)})")
     for name in ("verdicts", "duplicates", "contamination"):
         connection.execute(
             f"CREATE VIEW {name} AS "
-            f"SELECT * FROM read_parquet({literal(clean / f'{name}.parquet')})"
+            f"SELECT * FROM read_parquet({quote_literal(clean / f'{name}.parquet')})"
         )
     connection.execute(
         """
-        CREATE VIEW kept AS
+        CREATE VIEW eligible AS
         SELECT r.*, coalesce(v.reasons, []) AS flags FROM records r
         LEFT JOIN verdicts v ON v.uid = r.uid
         WHERE r.split = 'train' AND NOT coalesce(v.dropped, false)
         """
     )
-    counted = connection.execute(
+    rows = connection.execute(
         f"""
-        SELECT mixture, task, count(*) FROM kept WHERE mixture <> '{TEXT}'
+        SELECT mixture, task, count(*) FROM eligible WHERE mixture <> '{TEXT}'
         GROUP BY mixture, task ORDER BY mixture, task
         """
     ).fetchall()
     counts: Counts = {}
-    for mixture, task, number in counted:
+    for mixture, task, number in rows:
         counts.setdefault(mixture, {})[task] = number
     return counts
 
 
-def choose(
-    connection: duckdb.DuckDBPyConnection, quota: Counts, params: MixParams, target: Path
+def select_examples(
+    connection: duckdb.DuckDBPyConnection, quotas: Counts, params: MixParams, target: Path
 ) -> None:
-    """View `chosen`: uid, task, template, allow_exemplars, split, and `place`, the order by chance.
+    """Select random examples up to the quota of each task, and create the view `selected`.
 
-    The split goes by what is asked, of duplicates by what the row kept for them asks: a question
-    never lies on both sides.
+    The split is a hash of context and question (for a duplicate: of the row that it duplicates),
+    so the same question is never in both splits.
+
+    Args:
+        connection: database with the views of `open_views`.
+        quotas: target number of examples.
+        params: seed and validation share.
+        target: file of the view, with SELECTED_SCHEMA; `sort_key` gives the random order.
     """
     ordered = connection.sql(
         f"""
-        WITH asked AS (
-            SELECT d.uid, min(k.context || k.question) AS text FROM duplicates d
-            JOIN records k ON k.uid = d.kept
+        WITH originals AS (
+            SELECT d.uid, min(r.context || r.question) AS text FROM duplicates d
+            JOIN records r ON r.uid = d.duplicate_of
             WHERE d.uid NOT IN (SELECT uid FROM verdicts WHERE dropped) GROUP BY d.uid
         )
-        SELECT k.mixture, k.task, k.uid, k.template, k.allow_exemplars,
-               md5_number_lower('{params.seed} order ' || k.uid) AS place,
+        SELECT e.mixture, e.task, e.uid, e.template, e.allow_exemplars,
+               md5_number_lower('{params.seed} order ' || e.uid) AS sort_key,
                md5_number_lower(
-                   '{params.seed} split ' || coalesce(a.text, k.context || k.question)
-               ) AS side
-        FROM kept k LEFT JOIN asked a ON a.uid = k.uid
-        WHERE k.mixture <> '{TEXT}'
-        ORDER BY k.mixture, k.task, md5_number_lower('{params.seed} mix ' || k.uid), k.uid
+                   '{params.seed} split ' || coalesce(o.text, e.context || e.question)
+               ) AS split_key
+        FROM eligible e LEFT JOIN originals o ON o.uid = e.uid
+        WHERE e.mixture <> '{TEXT}'
+        ORDER BY e.mixture, e.task, md5_number_lower('{params.seed} mix ' || e.uid), e.uid
         """
     )
-    group, taken = ("", ""), 0
-    with ordered.to_arrow_reader(4096) as reader, parquet_writer(target, CHOSEN_SCHEMA) as file:
+    group, num_taken = ("", ""), 0
+    with (
+        ordered.to_arrow_reader(4096) as reader,
+        open_parquet_writer(target, SELECTED_SCHEMA) as file,
+    ):
         for batch in reader:
-            # The rows of a task follow each other: so many of its first ones as its quota allows.
-            kept = []
+            # The rows of a task are consecutive: take the first ones, up to its quota.
+            taken = []
             tasks = zip(batch["mixture"].to_pylist(), batch["task"].to_pylist(), strict=True)
             for row, key in enumerate(tasks):
                 if key != group:
-                    group, taken = key, 0
-                if taken < quota[key[0]][key[1]]:
-                    kept.append(row)
-                    taken += 1
-            rows = pa.Table.from_batches([batch]).take(pa.array(kept, pa.int64()))
-            below = int(params.validation_share * 2**64)
+                    group, num_taken = key, 0
+                if num_taken < quotas[key[0]][key[1]]:
+                    taken.append(row)
+                    num_taken += 1
+            rows = pa.Table.from_batches([batch]).take(pa.array(taken, pa.int64()))
+            threshold = int(params.validation_share * 2**64)
             split = pc.if_else(
-                pc.less(rows["side"], pa.scalar(below, pa.uint64())), "validation", "train"
+                pc.less(rows["split_key"], pa.scalar(threshold, pa.uint64())), "validation", "train"
             )
-            file.write_table(rows.append_column("split", split).select(CHOSEN_SCHEMA.names))
-    connection.execute(f"CREATE VIEW chosen AS SELECT * FROM read_parquet({literal(target)})")
+            file.write_table(rows.append_column("split", split).select(SELECTED_SCHEMA.names))
+    connection.execute(
+        f"CREATE VIEW selected AS SELECT * FROM read_parquet({quote_literal(target)})"
+    )
 
 
-def write_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Worked examples for others: a few of each task and template, of the training split."""
+def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Write candidate exemplars: POOL_SIZE of each task and template, from the training split."""
     connection.execute(
         f"""
         COPY (
-            WITH few AS (
-                SELECT uid, place FROM chosen WHERE split = 'train' AND allow_exemplars
-                QUALIFY {POOL} >=
-                    row_number() OVER (PARTITION BY task, template ORDER BY place, uid)
+            WITH pool AS (
+                SELECT uid, sort_key FROM selected WHERE split = 'train' AND allow_exemplars
+                QUALIFY {POOL_SIZE} >=
+                    row_number() OVER (PARTITION BY task, template ORDER BY sort_key, uid)
             )
             SELECT r.uid, r.task, r.template, r.inputs, r.targets
-            FROM few JOIN records r ON r.uid = few.uid ORDER BY few.place, few.uid
-        ) TO {literal(target)} (FORMAT parquet)
+            FROM pool JOIN records r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
+        ) TO {quote_literal(target)} (FORMAT parquet)
         """
     )
 
 
-def chosen_windows(
-    connection: duckdb.DuckDBPyConnection, params: MixParams, scratch: Path
+def write_selected_shards(
+    connection: duckdb.DuckDBPyConnection, params: MixParams, folder: Path
 ) -> list[Path]:
-    """The chosen rows in their order, a file a window."""
+    """Write the selected rows in random order and return the files, one per shard."""
     names = [name for name in EXAMPLE_SCHEMA.names if name != "split"]
-    columns = ", ".join(f"k.{name}" for name in names)
+    columns = ", ".join(f"e.{name}" for name in names)
     files: list[Path] = []
     for split in SPLITS:
         rows = connection.sql(
             f"""
-            SELECT {columns}, c.split, k.allow_exemplars FROM chosen c JOIN kept k ON k.uid = c.uid
-            WHERE c.split = '{split}' ORDER BY c.place, c.uid
+            SELECT {columns}, s.split, e.allow_exemplars
+            FROM selected s JOIN eligible e ON e.uid = s.uid
+            WHERE s.split = '{split}' ORDER BY s.sort_key, s.uid
             """
         )
-        files += _write_windows(rows, params.examples_per_shard, scratch, f"{split}-")
+        files += _write_shards(rows, params.examples_per_shard, folder, f"{split}-")
     return files
 
 
-def text_windows(connection: duckdb.DuckDBPyConnection, params: MixParams, target: Path) -> None:
-    """Plain text in an order by chance, a file a window."""
+def write_text_shards(
+    connection: duckdb.DuckDBPyConnection, params: MixParams, folder: Path
+) -> None:
+    """Write plain pre-training text in random order, one file per shard."""
     rows = connection.sql(
-        f"SELECT inputs AS text FROM kept WHERE mixture = '{TEXT}' "
+        f"SELECT inputs AS text FROM eligible WHERE mixture = '{TEXT}' "
         f"ORDER BY md5_number_lower('{params.seed} order ' || uid), uid"
     )
-    _write_windows(rows, params.examples_per_shard, target, "")
+    _write_shards(rows, params.examples_per_shard, folder, "")
 
 
-def _write_windows(
-    rows: duckdb.DuckDBPyRelation, size: int, folder: Path, prefix: str
+def _write_shards(
+    rows: duckdb.DuckDBPyRelation, rows_per_shard: int, folder: Path, prefix: str
 ) -> list[Path]:
     files: list[Path] = []
-    with rows.to_arrow_reader(min(size, 4096)) as reader:
-        writer, left = None, 0
+    with rows.to_arrow_reader(min(rows_per_shard, 4096)) as reader:
+        writer, remaining = None, 0
         for batch in reader:
             while batch.num_rows:
-                if writer is None or not left:
+                if writer is None or not remaining:
                     if writer is not None:
                         writer.close()
                     path = folder / f"{prefix}{len(files):05d}.parquet"
                     files.append(path)
-                    writer, left = pq.ParquetWriter(path, reader.schema, compression="lz4"), size
-                taken = batch.slice(0, left)
+                    writer = pq.ParquetWriter(path, reader.schema, compression="lz4")
+                    remaining = rows_per_shard
+                taken = batch.slice(0, remaining)
                 writer.write_batch(taken)
-                left -= taken.num_rows
+                remaining -= taken.num_rows
                 batch = batch.slice(taken.num_rows)
         if writer is not None:
             writer.close()
     return files
 
 
-def overlap(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str, Any]:
-    """Suite -> how many items it has, and which of them a row of the mixture overlaps with."""
+def count_contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str, Any]:
+    """Return the evaluation items that overlap with the mixture.
+
+    Returns:
+        Suite -> `num_items`, `num_contaminated`, and `tasks`, the ids of contaminated items by
+        task.
+    """
     totals = connection.execute(
-        f"SELECT suite, count(*) FROM read_parquet({literal(workspace / layout.EVAL_ITEMS)}) "
+        f"SELECT suite, count(*) FROM read_parquet({quote_literal(workspace / layout.EVAL_ITEMS)}) "
         "GROUP BY suite ORDER BY suite"
     ).fetchall()
-    overlapping = connection.execute(
+    overlaps = connection.execute(
         f"""
         SELECT DISTINCT c.suite, c.suite_task, c.item FROM contamination c
-        WHERE c.uid IN (SELECT uid FROM chosen)
-        OR c.uid IN (SELECT uid FROM kept WHERE mixture = '{TEXT}')
+        WHERE c.uid IN (SELECT uid FROM selected)
+        OR c.uid IN (SELECT uid FROM eligible WHERE mixture = '{TEXT}')
         ORDER BY c.suite, c.suite_task, c.item
         """
     ).fetchall()
     result: dict[str, Any] = {
         suite: {"num_items": total, "num_contaminated": 0, "tasks": {}} for suite, total in totals
     }
-    for suite, task, item in overlapping:
+    for suite, task, item in overlaps:
         result[suite]["num_contaminated"] += 1
         result[suite]["tasks"].setdefault(task, []).append(item)
     return result

@@ -1,7 +1,8 @@
-"""Packs pairs of sequences into rows of two fixed lengths, both sides at once.
+"""Pack pairs of sequences into rows of two fixed lengths, encoder and decoder together.
 
-Best fit, decreasing: an example goes to the open row it fills most. Open rows are kept by the room
-they have left on each side, as bits of whole numbers, so that finding one costs no scan over rows.
+Best fit decreasing: each example goes to the open row in which it leaves the least free space.
+Open rows are indexed by the free tokens of both sides, with bit sets, so a search does not scan
+the rows.
 
     lengths (enc, dec):  (6,2) (3,1) (4,2)        row 10 / 4
     rows:                [(6,2) (4,2)]  [(3,1)]
@@ -15,23 +16,33 @@ import numpy as np
 import numpy.typing as npt
 
 Lengths = npt.NDArray[np.int64]
-SHORTEST = 2
-"""The shortest example is a token and an end mark on each side: less room is no room."""
+MIN_EXAMPLE_TOKENS = 2
+"""The shortest example has a token and an end-of-sequence token on each side."""
 
 
 def pack(
     encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> list[list[int]]:
-    """Indices of the examples of each row; `encoder[i]`, `decoder[i]` are example i's lengths.
+    """Assign examples to rows.
 
-    Raises ValueError for an example longer than a row.
+    Args:
+        encoder: encoder tokens of each example, int64 [num_examples].
+        decoder: decoder tokens of each example, int64 [num_examples].
+        encoder_length: encoder tokens per row.
+        decoder_length: decoder tokens per row.
+
+    Returns:
+        The indices of the examples of each row.
+
+    Raises:
+        ValueError: an example is longer than a row.
     """
     too_long = np.flatnonzero((encoder > encoder_length) | (decoder > decoder_length))
     if len(too_long):
         index = int(too_long[0])
         raise ValueError(
-            f"example {index} is {encoder[index]} + {decoder[index]} tokens; "
-            f"a row holds {encoder_length} + {decoder_length}"
+            f"example {index} has {encoder[index]} + {decoder[index]} tokens, more than a row of "
+            f"{encoder_length} + {decoder_length}; truncate it first"
         )
     fill = np.maximum(encoder / encoder_length, decoder / decoder_length)
     order = np.argsort(-fill, kind="stable").tolist()
@@ -40,27 +51,27 @@ def pack(
     open_rows = _OpenRows(encoder_length)
     for index in order:
         size_e, size_d = sizes[index]
-        found = open_rows.take(size_e, size_d)
-        if found is None:
-            room_e, room_d, row = encoder_length, decoder_length, len(rows)
+        match = open_rows.pop_best_fit(size_e, size_d)
+        if match is None:
+            free_e, free_d, row = encoder_length, decoder_length, len(rows)
             rows.append([index])
         else:
-            room_e, room_d, row = found
+            free_e, free_d, row = match
             rows[row].append(index)
-        room_e -= size_e
-        room_d -= size_d
-        if room_e >= SHORTEST and room_d >= SHORTEST:
-            open_rows.add(room_e, room_d, row)
+        free_e -= size_e
+        free_d -= size_d
+        if free_e >= MIN_EXAMPLE_TOKENS and free_d >= MIN_EXAMPLE_TOKENS:
+            open_rows.add(free_e, free_d, row)
     return rows
 
 
 def row_lower_bound(
     encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> int:
-    """A number of rows that no packing can go below: each side alone needs as many.
+    """Return a lower bound on the number of rows of any packing; arguments as in `pack`.
 
-    Beside the room that the tokens take, examples of more than half a row on one side need a row
-    each (Martello & Toth, Discrete Applied Mathematics 28, 1990: the bound L2 at one half).
+    Each side needs enough rows for its tokens, and one row per example longer than half a row
+    (Martello & Toth, Discrete Applied Mathematics 28, 1990: the bound L2 at one half).
     """
     return max(
         bound
@@ -70,39 +81,43 @@ def row_lower_bound(
 
 
 class _OpenRows:
-    """Rows with room, found by the room: tightest on the encoder's side, then the decoder's."""
+    """Rows with free tokens, indexed by the free tokens of each side."""
 
     def __init__(self, encoder_length: int) -> None:
         self._rows: dict[tuple[int, int], list[int]] = {}
-        self._encoder = 0
-        """Bit e: some open row has e tokens of room for the encoder."""
-        self._decoder = [0] * (encoder_length + 1)
-        """Bit d of entry e: some open row has e and d tokens of room."""
+        self._encoder_bits = 0
+        """Bit e: some open row has e free encoder tokens."""
+        self._decoder_bits = [0] * (encoder_length + 1)
+        """Bit d of entry e: some open row has e free encoder tokens and d free decoder tokens."""
 
-    def add(self, room_e: int, room_d: int, row: int) -> None:
-        self._rows.setdefault((room_e, room_d), []).append(row)
-        self._encoder |= 1 << room_e
-        self._decoder[room_e] |= 1 << room_d
+    def add(self, free_e: int, free_d: int, row: int) -> None:
+        self._rows.setdefault((free_e, free_d), []).append(row)
+        self._encoder_bits |= 1 << free_e
+        self._decoder_bits[free_e] |= 1 << free_d
 
-    def take(self, encoder: int, decoder: int) -> tuple[int, int, int] | None:
-        """Removes and returns (encoder room, decoder room, row) of the tightest that fits."""
-        left = self._encoder >> encoder << encoder
-        while left:
-            lowest = left & -left
-            room_e = lowest.bit_length() - 1
-            fitting = self._decoder[room_e] >> decoder << decoder
+    def pop_best_fit(self, size_e: int, size_d: int) -> tuple[int, int, int] | None:
+        """Remove the fitting row with the fewest free encoder tokens, then decoder tokens.
+
+        Returns:
+            Its free encoder tokens, free decoder tokens and row number; None if no row fits.
+        """
+        candidates = self._encoder_bits >> size_e << size_e
+        while candidates:
+            lowest = candidates & -candidates
+            free_e = lowest.bit_length() - 1
+            fitting = self._decoder_bits[free_e] >> size_d << size_d
             if fitting:
-                room_d = (fitting & -fitting).bit_length() - 1
-                return room_e, room_d, self._remove(room_e, room_d)
-            left ^= lowest
+                free_d = (fitting & -fitting).bit_length() - 1
+                return free_e, free_d, self._remove(free_e, free_d)
+            candidates ^= lowest
         return None
 
-    def _remove(self, room_e: int, room_d: int) -> int:
-        rows = self._rows[room_e, room_d]
+    def _remove(self, free_e: int, free_d: int) -> int:
+        rows = self._rows[free_e, free_d]
         row = rows.pop()
         if not rows:
-            del self._rows[room_e, room_d]
-            self._decoder[room_e] ^= 1 << room_d
-            if not self._decoder[room_e]:
-                self._encoder ^= 1 << room_e
+            del self._rows[free_e, free_d]
+            self._decoder_bits[free_e] ^= 1 << free_d
+            if not self._decoder_bits[free_e]:
+                self._encoder_bits ^= 1 << free_e
         return row

@@ -1,11 +1,11 @@
-"""Plain text -> (input, target) pairs for pre-training.
+"""Pre-training objectives: plain text to pairs of inputs and targets.
 
 Span corruption: Raffel et al., arXiv 1910.10683, section 3.1.4. Prefix language modelling: the
-same paper, section 3.2.3; the continuation is the target.
+same paper, section 3.2.3; the target is the continuation.
 
-    text            the cat sat on the mat
-    span corruption the <0> on the mat   ->  <0> cat sat
-    prefix LM       the cat              ->  sat on the mat
+    text             the cat sat on the mat
+    span corruption  the <0> on the mat   ->  <0> cat sat
+    prefix LM        the cat              ->  sat on the mat
 """
 
 from __future__ import annotations
@@ -17,47 +17,63 @@ from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import PackParams
 
 Pair = tuple[list[int], list[int]]
+"""Input ids and target ids, without end-of-sequence tokens."""
+MIN_TOKENS = 4
 
 
-def pair(tokens: list[int], vocabulary: Vocabulary, params: PackParams, index: int) -> Pair | None:
-    """A training pair of one text, without end marks; None if the text is too short to split."""
+def make_pair(
+    tokens: list[int], vocabulary: Vocabulary, params: PackParams, index: int
+) -> Pair | None:
+    """Make a training pair from one text; None if the text has fewer than MIN_TOKENS tokens.
+
+    Args:
+        tokens: token ids of the text; truncated to the encoder's length.
+        vocabulary: source of the sentinel ids.
+        params: objective, lengths and seed.
+        index: index of the text in its corpus; seeds the random choices.
+    """
     tokens = tokens[: params.encoder_length - 1]
-    if len(tokens) < 4:
+    if len(tokens) < MIN_TOKENS:
         return None
     rng = random.Random(stable_hash(params.seed, "pretrain", index))
-    if rng.random() < params.span_corruption_share and vocabulary.sentinels:
-        return span_corruption(tokens, vocabulary, params, rng)
+    if rng.random() < params.span_corruption_share and vocabulary.num_sentinels:
+        return corrupt_spans(tokens, vocabulary, params, rng)
     return prefix_lm(tokens, params, rng)
 
 
 def prefix_lm(tokens: list[int], params: PackParams, rng: random.Random) -> Pair:
-    """Split at a random point; the target is cut to the decoder's length."""
+    """Split the text at a random point; the target is truncated to the decoder's length."""
     split = rng.randint(1, len(tokens) - 1)
     return tokens[:split], tokens[split : split + params.decoder_length - 1]
 
 
-def span_corruption(
+def corrupt_spans(
     tokens: list[int], vocabulary: Vocabulary, params: PackParams, rng: random.Random
 ) -> Pair:
-    """Hide about `noise_density` of the tokens in spans; each leaves a sentinel behind."""
-    hidden = max(1, round(len(tokens) * params.noise_density))
-    spans = max(1, min(round(hidden / params.mean_noise_span_length), vocabulary.sentinels, hidden))
-    # Never more spans than there are gaps for visible tokens between them.
-    spans = min(spans, len(tokens) - hidden)
-    lengths = _partition(hidden, spans, rng)
-    gaps = _partition(len(tokens) - hidden, spans, rng)
+    """Replace random spans by sentinels; the target lists each sentinel and its span.
+
+    About `noise_density` of the tokens are masked. The target is truncated to the decoder's length.
+    """
+    num_masked = max(1, round(len(tokens) * params.noise_density))
+    num_spans = round(num_masked / params.mean_noise_span_length)
+    num_spans = max(1, min(num_spans, vocabulary.num_sentinels, num_masked))
+    # Each span needs at least one visible token before it.
+    num_spans = min(num_spans, len(tokens) - num_masked)
+    span_lengths = _random_partition(num_masked, num_spans, rng)
+    gap_lengths = _random_partition(len(tokens) - num_masked, num_spans, rng)
     inputs: list[int] = []
     targets: list[int] = []
-    at = 0
-    for number, (gap, length) in enumerate(zip(gaps, lengths, strict=True)):
-        inputs += [*tokens[at : at + gap], vocabulary.sentinel(number)]
-        targets += [vocabulary.sentinel(number), *tokens[at + gap : at + gap + length]]
-        at += gap + length
-    inputs += tokens[at:]
+    start = 0
+    for number, (gap, length) in enumerate(zip(gap_lengths, span_lengths, strict=True)):
+        sentinel = vocabulary.sentinel_id(number)
+        inputs += [*tokens[start : start + gap], sentinel]
+        targets += [sentinel, *tokens[start + gap : start + gap + length]]
+        start += gap + length
+    inputs += tokens[start:]
     return inputs, targets[: params.decoder_length - 1]
 
 
-def _partition(total: int, parts: int, rng: random.Random) -> list[int]:
-    """`total` as a sum of `parts` positive numbers."""
-    cuts = sorted(rng.sample(range(1, total), parts - 1))
+def _random_partition(total: int, num_parts: int, rng: random.Random) -> list[int]:
+    """Split `total` into `num_parts` random positive integers."""
+    cuts = sorted(rng.sample(range(1, total), num_parts - 1))
     return [b - a for a, b in zip([0, *cuts], [*cuts, total], strict=True)]

@@ -1,4 +1,4 @@
-"""One shard: a window of tokenised pairs, packed into rows and written as an Arrow file."""
+"""Pack tokenized pairs into the rows of one shard and write it as an Arrow file."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ import pyarrow as pa
 
 from data_pipelines.packed import COLUMNS
 from data_pipelines.packing.packer import pack
-from data_pipelines.packing.vocabulary import EOS, PAD, Tokens
+from data_pipelines.packing.vocabulary import EOS, PAD, TokenSequences
 from data_pipelines.params import PackParams
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Tokenised pairs without end marks; `tasks[i]` is the number of pair i's task."""
+class TokenizedPairs:
+    """Inputs and targets without end-of-sequence tokens."""
 
-    inputs: Tokens
-    targets: Tokens
+    inputs: TokenSequences
+    targets: TokenSequences
     tasks: npt.NDArray[np.int32]
+    """Task id of each pair."""
 
-    def lengths(self, params: PackParams) -> tuple[Ints, Ints]:
-        """Of each pair's two sides when cut to fit and closed with the end mark."""
+    def packed_lengths(self, params: PackParams) -> tuple[Ints, Ints]:
+        """Return the encoder and decoder tokens of each pair after truncation, EOS included."""
         return (
             np.minimum(self.inputs.lengths + 1, params.encoder_length),
             np.minimum(self.targets.lengths + 1, params.decoder_length),
@@ -34,45 +35,51 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where each pair goes: pairs in the order of rows, and of segments in a row."""
+class _Placement:
+    """Position of each pair in the packed rows."""
 
     order: Ints
+    """Pairs in row order, and in segment order within a row."""
     row: Ints
+    """Row of each pair, in `order`."""
     segment: Ints
-    rows: int
+    """Segment id of each pair within its row, in `order`."""
+    num_rows: int
 
-    def starts(self, lengths: Ints) -> Ints:
-        """First token of each pair, in `order`, within its row."""
+    def segment_starts(self, lengths: Ints) -> Ints:
+        """Return the position in its row of each pair's first token, in `order`."""
         ends = np.cumsum(lengths[self.order])
-        firsts = self.segment == 1
-        before = np.where(firsts, ends - lengths[self.order], 0)
-        return ends - lengths[self.order] - np.maximum.accumulate(before)
+        starts_row = self.segment == 1
+        row_offset = np.where(starts_row, ends - lengths[self.order], 0)
+        return ends - lengths[self.order] - np.maximum.accumulate(row_offset)
 
 
-def write_shard(path: Path, pairs: Pairs, params: PackParams) -> int:
-    """Packs the pairs, writes the rows and returns their number.
+def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
+    """Pack the pairs and write the rows.
 
-    Pairs come in an order by chance; rows are written in the order of their first pair, because
-    packing sorts by length and training wants every batch mixed.
+    Packing sorts by length, so rows are written in the order of their first pair: the pairs come
+    in random order, and every training batch should be a random sample.
+
+    Returns:
+        The number of rows.
     """
-    encoder, decoder = pairs.lengths(params)
+    encoder, decoder = pairs.packed_lengths(params)
     packed = pack(encoder, decoder, params.encoder_length, params.decoder_length)
     packed.sort(key=min)
     counts = np.array([len(row) for row in packed], np.int64)
     firsts = np.repeat(np.cumsum(counts) - counts, counts)
-    places = _Places(
+    placement = _Placement(
         order=np.array([pair for row in packed for pair in row], np.int64),
         row=np.repeat(np.arange(len(packed)), counts),
         segment=np.arange(len(firsts)) - firsts + 1,
-        rows=len(packed),
+        num_rows=len(packed),
     )
     columns = [
-        *_side(pairs.inputs, encoder, places, params.encoder_length),
-        *_side(pairs.targets, decoder, places, params.decoder_length),
+        *_pack_side(pairs.inputs, encoder, placement, params.encoder_length),
+        *_pack_side(pairs.targets, decoder, placement, params.decoder_length),
         pa.ListArray.from_arrays(
             pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32()),
-            pa.array(pairs.tasks[places.order], pa.int32()),
+            pa.array(pairs.tasks[placement.order], pa.int32()),
         ),
     ]
     table = pa.table(columns, names=[*COLUMNS, "tasks"])
@@ -81,22 +88,22 @@ def write_shard(path: Path, pairs: Pairs, params: PackParams) -> int:
     return len(packed)
 
 
-def _side(
-    tokens: Tokens, lengths: Ints, places: _Places, length: int
+def _pack_side(
+    sequences: TokenSequences, lengths: Ints, placement: _Placement, row_length: int
 ) -> tuple[pa.FixedSizeListArray, pa.FixedSizeListArray]:
-    """Token ids and segment numbers of one side, `[rows, length]` each."""
-    sizes = lengths[places.order]
-    targets = places.row * length + places.starts(lengths)
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    cells = np.repeat(targets, sizes) + within
-    # The end mark's cell is filled with whatever follows, then with the mark.
-    source = np.repeat(tokens.offsets[places.order], sizes) + within
-    ids = np.full(places.rows * length, PAD, np.int32)
-    ids[cells] = tokens.ids.take(source, mode="clip") if len(tokens.ids) else EOS
-    ids[targets + sizes - 1] = EOS
-    segments = np.zeros(places.rows * length, np.int32)
-    segments[cells] = np.repeat(places.segment, sizes)
+    """Return the token ids and segment ids of one side, each [num_rows, row_length]."""
+    sizes = lengths[placement.order]
+    starts = placement.row * row_length + placement.segment_starts(lengths)
+    offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    cells = np.repeat(starts, sizes) + offset
+    # The cell of the EOS token first receives the token that follows in the source.
+    source = np.repeat(sequences.offsets[placement.order], sizes) + offset
+    ids = np.full(placement.num_rows * row_length, PAD, np.int32)
+    ids[cells] = sequences.ids.take(source, mode="clip") if len(sequences.ids) else EOS
+    ids[starts + sizes - 1] = EOS
+    segments = np.zeros(placement.num_rows * row_length, np.int32)
+    segments[cells] = np.repeat(placement.segment, sizes)
     return (
-        pa.FixedSizeListArray.from_arrays(pa.array(ids), length),
-        pa.FixedSizeListArray.from_arrays(pa.array(segments), length),
+        pa.FixedSizeListArray.from_arrays(pa.array(ids), row_length),
+        pa.FixedSizeListArray.from_arrays(pa.array(segments), row_length),
     )

@@ -1,4 +1,4 @@
-"""Text to token ids and back, with T5's sentinels on top of a SentencePiece model."""
+"""Tokenization: a SentencePiece model plus T5's span-corruption sentinels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ PAD, EOS, UNK = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """Ids of many texts, end to end; text i's are `ids[offsets[i]:offsets[i + 1]]`."""
+class TokenSequences:
+    """Token ids of many texts, concatenated.
+
+    The ids of text i are `ids[offsets[i]:offsets[i + 1]]`.
+    """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[int] | npt.NDArray[np.int32]]) -> Tokens:
+    def concatenate(
+        cls, sequences: Sequence[Sequence[int] | npt.NDArray[np.int32]]
+    ) -> TokenSequences:
+        """Concatenate sequences of token ids."""
         lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         if not len(sequences):
@@ -32,6 +38,7 @@ class Tokens:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
+        """Number of tokens of each text."""
         return np.diff(self.offsets)
 
     def __getitem__(self, text: int) -> npt.NDArray[np.int32]:
@@ -43,40 +50,56 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`pieces` SentencePiece ids, then `sentinels` marks for hidden spans."""
+    """The pieces of a SentencePiece model, followed by the sentinels."""
 
     processor: spm.SentencePieceProcessor
-    sentinels: int
+    num_sentinels: int
 
     @classmethod
-    def load(cls, path: Path, sentinels: int) -> Vocabulary:
-        """Raises SourceError for a file that is no SentencePiece model with T5's ids."""
+    def load(cls, path: Path, num_sentinels: int) -> Vocabulary:
+        """Load a SentencePiece model.
+
+        Raises:
+            SourceError: the file is not a SentencePiece model, or its special ids are not T5's.
+        """
         processor = spm.SentencePieceProcessor()
         try:
             processor.Load(str(path))
         except (OSError, RuntimeError) as error:
-            raise SourceError(f"{path} is no SentencePiece model: {error}") from None
+            raise SourceError(
+                f"{path} is not a SentencePiece model: {error}; train one with `flanmoe tokenizer`"
+            ) from None
         ids = (processor.pad_id(), processor.eos_id(), processor.unk_id())
         if ids != (PAD, EOS, UNK):
             raise SourceError(
-                f"{path} has padding, end and unknown at {ids}; T5 models need {(PAD, EOS, UNK)}"
+                f"{path} has padding, end-of-sequence and unknown ids {ids}; expected "
+                f"{(PAD, EOS, UNK)}, as in T5"
             )
-        return cls(processor, sentinels)
+        return cls(processor, num_sentinels)
 
     @property
-    def pieces(self) -> int:
+    def num_pieces(self) -> int:
+        """Number of SentencePiece pieces, without sentinels."""
         return int(self.processor.vocab_size())
 
     @property
     def size(self) -> int:
-        return self.pieces + self.sentinels
+        """Number of token ids, sentinels included."""
+        return self.num_pieces + self.num_sentinels
 
-    def encode(self, texts: list[str]) -> Tokens:
-        """Token ids without end marks, on one thread: parts run side by side in processes."""
-        return Tokens.of(self.processor.EncodeAsNumpy(texts, num_threads=1))
+    def encode(self, texts: list[str]) -> TokenSequences:
+        """Tokenize texts without end-of-sequence tokens.
 
-    def sentinel(self, index: int) -> int:
-        """Id of `<extra_id_INDEX>`: the highest first, as T5 numbers them."""
-        if not 0 <= index < self.sentinels:
-            raise IndexError(f"sentinel {index} of {self.sentinels}")
+        It uses one thread, because the stage already runs one process per core.
+        """
+        return TokenSequences.concatenate(self.processor.EncodeAsNumpy(texts, num_threads=1))
+
+    def sentinel_id(self, index: int) -> int:
+        """Return the id of `<extra_id_INDEX>`; ids descend from the highest, as in T5.
+
+        Raises:
+            IndexError: there is no such sentinel.
+        """
+        if not 0 <= index < self.num_sentinels:
+            raise IndexError(f"sentinel {index} is out of range; there are {self.num_sentinels}")
         return self.size - 1 - index

@@ -1,4 +1,4 @@
-"""What became of the data, from source to packed rows, in one structure: `flanmoe data report`."""
+"""Collect the reports of all data stages into one record, for `flanmoe data report`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,53 @@ from typing import Any
 from data_pipelines import layout
 from data_pipelines.errors import DataError
 
+CLEAN_FIELDS = ("duplicates", "contaminated", "dropped")
+PACKING_FIELDS = (
+    "rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens", "encoder_fill",
+    "decoder_fill", "truncated", "encoder_length", "decoder_length", "version",
+)  # fmt: skip
 
-def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
-    """Of the stages' own reports. `packed`: where the packed corpora lie while they are made.
 
-    Raises DataError naming the stage that has not run.
+def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
+    """Collect the reports of the data stages.
+
+    Args:
+        workspace: folder that contains data/.
+        packed: folder of the packed corpora, if it is not yet data/packed.
+
+    Raises:
+        DataError: a stage has not run, or ran with an older release.
     """
     packed = packed or workspace / layout.PACKED
-    manifest = _read(workspace / layout.RAW / "manifest.json", "fetch")
-    read = _read(workspace / layout.RECORDS / "report.json", "read")
-    clean = _read(workspace / layout.CLEAN / "report.json", "clean")
-    mix = _read(workspace / layout.MIXTURE / "report.json", "mix")
-    overlap = _read(workspace / layout.MIXTURE / "contamination.json", "mix")
-    findings = _read(workspace / layout.VALIDATION / "results.json", "validate")
-    findings += _read(packed / "validation.json", "pack")
+    manifest = _read_json(workspace / layout.RAW / "manifest.json", "fetch")
+    read = _read_json(workspace / layout.RECORDS / "report.json", "read")
+    clean = _read_json(workspace / layout.CLEAN / "report.json", "clean")
+    mix = _read_json(workspace / layout.MIXTURE / "report.json", "mix")
+    contamination = _read_json(workspace / layout.MIXTURE / "contamination.json", "mix")
+    findings = _read_json(workspace / layout.VALIDATION / "results.json", "validate")
+    findings += _read_json(packed / "validation.json", "pack")
     corpora = {
-        corpus: _read(packed / corpus / "manifest.json", "pack")
+        corpus: _read_json(packed / corpus / "manifest.json", "pack")
         for corpus in ("train", "validation", "pretrain")
     }
+    try:
+        return _combine(manifest, read, clean, mix, contamination, findings, corpora)
+    except KeyError as error:
+        raise DataError(
+            f"{workspace}: the data reports have no field {error}: an older release of flanmoe "
+            "wrote them; run `flanmoe run`"
+        ) from None
+
+
+def _combine(
+    manifest: dict[str, Any],
+    read: dict[str, Any],
+    clean: dict[str, Any],
+    mix: dict[str, Any],
+    contamination: dict[str, Any],
+    findings: list[dict[str, Any]],
+    corpora: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
     return {
         "shares": {
             name: {"target": entry["target_share"], "realised": entry["share"]}
@@ -41,11 +70,11 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
             name: {
                 **read["sources"].get(name, {}),
                 "licence": source["licence"],
-                "files": len(source["found"]),
+                "files": len(source["present_files"]),
             }
             for name, source in manifest["sources"].items()
         },
-        "left_out": manifest["left_out"],
+        "excluded_sources": manifest["excluded_sources"],
         "quarantined": read["quarantined"],
         "held_out": sum(t["examples"] for t in read["tasks"] if t["split"] == "test"),
         "duplicates": clean["duplicates"],
@@ -53,71 +82,66 @@ def gather(workspace: Path, packed: Path | None = None) -> dict[str, Any]:
         "rows_flagged": clean["rows_flagged"],
         "rows_excluded": clean["rows_excluded"],
         "contamination": {
-            suite: {**entry, "items_in_mixture": overlap[suite]["num_contaminated"]}
+            suite: {**entry, "num_items_in_mixture": contamination[suite]["num_contaminated"]}
             for suite, entry in clean["contamination"].items()
         },
         "mixtures": {
             mixture: {
                 **entry,
-                "tasks": _with_tokens(entry["tasks"], corpora, _taken_out(clean, mixture)),
+                "tasks": _merge_task_counts(entry["tasks"], corpora, _clean_counts(clean, mixture)),
             }
             for mixture, entry in mix["mixtures"].items()
         },
         "packing": {
-            corpus: {
-                key: entry[key]
-                for key in (
-                    "rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens",
-                    "encoder_fill", "decoder_fill", "truncated", "encoder_length",
-                    "decoder_length", "version",
-                )
-            }
+            corpus: {field: entry[field] for field in PACKING_FIELDS}
             for corpus, entry in corpora.items()
         },
         "expectations": {
-            "held": sum(finding["success"] for finding in findings),
+            "passed": sum(finding["success"] for finding in findings),
             "warnings": [f for f in findings if not f["success"] and not f["blocking"]],
             "failed": [f for f in findings if not f["success"] and f["blocking"]],
         },
-    }  # fmt: skip
+    }
 
 
-def _taken_out(clean: dict[str, Any], mixture: str) -> dict[str, dict[str, int]]:
-    """Task -> rows that cleaning found something against."""
+def _clean_counts(clean: dict[str, Any], mixture: str) -> dict[str, dict[str, int]]:
+    """Return task -> number of duplicate, contaminated and dropped rows."""
     return {
-        entry["task"]: {key: entry[key] for key in ("duplicates", "contaminated", "dropped")}
+        entry["task"]: {field: entry[field] for field in CLEAN_FIELDS}
         for entry in clean["tasks"]
         if entry["mixture"] == mixture
     }
 
 
-def _with_tokens(
+def _merge_task_counts(
     tasks: dict[str, dict[str, int]],
     corpora: dict[str, dict[str, Any]],
-    taken_out: dict[str, dict[str, int]],
+    clean_counts: dict[str, dict[str, int]],
 ) -> dict[str, dict[str, int]]:
-    """The tasks that are mixed, and those that cleaning left nothing of."""
-    nothing = dict.fromkeys(("duplicates", "contaminated", "dropped"), 0)
-    gone = {
+    """Add the counts of packing and cleaning to those of the mixture.
+
+    Tasks that cleaning removed completely are included with zero examples.
+    """
+    zeros = dict.fromkeys(CLEAN_FIELDS, 0)
+    removed = {
         task: dict.fromkeys(next(iter(tasks.values())), 0)
-        for task in taken_out
+        for task in clean_counts
         if task not in tasks
     }
-    tasks = dict(sorted((tasks | gone).items()))
-    result = {}
-    for task, entry in tasks.items():
-        counted: Counter[str] = Counter(encoder_tokens=0, decoder_tokens=0, truncated=0)
+    merged = {}
+    for task, entry in sorted((tasks | removed).items()):
+        counts: Counter[str] = Counter(encoder_tokens=0, decoder_tokens=0, truncated=0)
         for corpus in ("train", "validation"):
-            found = corpora[corpus]["by_task"].get(task, {})
-            counted.update({key: found.get(key, 0) for key in counted})
-        result[task] = {**entry, **counted, **taken_out.get(task, nothing)}
-    return result
+            packed = corpora[corpus]["by_task"].get(task, {})
+            counts.update({field: packed.get(field, 0) for field in counts})
+        merged[task] = {**entry, **counts, **clean_counts.get(task, zeros)}
+    return merged
 
 
-def _read(path: Path, stage: str) -> Any:
+def _read_json(path: Path, stage: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing; run `flanmoe {stage}`") from None
     except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}; run `flanmoe {stage}` again") from None
+        raise DataError(f"{path} is not JSON: {error}; run `flanmoe {stage}`") from None

@@ -1,4 +1,4 @@
-"""The page about a mixture that a person looks at. Needs no network."""
+"""HTML page of the report on the mixture; it loads no resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 
 
 def render(report: dict[str, Any]) -> str:
-    """HTML of what `gather` returns, with all styles inside."""
+    """Return the output of `gather_report` as HTML."""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters["count"] = lambda number: f"{number:,}"
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"

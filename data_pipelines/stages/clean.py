@@ -1,8 +1,10 @@
 """Stage `clean`: find duplicates, and overlaps with every evaluation suite.
 
-Writes data/clean: duplicates.parquet (uid, the row that is kept for it, how), contamination.parquet
-(every pair of a row and an evaluation item that overlap, and how), verdicts.parquet (each row that
-something speaks against: the reasons, and whether it is dropped) and report.json.
+Writes data/clean:
+- duplicates.parquet: uid of each duplicate, the row that it duplicates, and the kind.
+- contamination.parquet: each pair of a row and an evaluation item that overlap, and the kind.
+- verdicts.parquet: each affected row with the reasons, and whether it is dropped or flagged.
+- report.json: counts per suite and task.
 """
 
 from __future__ import annotations
@@ -18,41 +20,51 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.cleaning import contamination, duplicates
-from data_pipelines.cleaning.words import joined, normalised
-from data_pipelines.database import database, literal
+from data_pipelines.cleaning.contamination import MATCH_SCHEMA, load_contamination_index
+from data_pipelines.cleaning.duplicates import (
+    SIGNATURE_SCHEMA,
+    compute_signatures,
+    find_exact_duplicates,
+    find_near_duplicates,
+)
+from data_pipelines.cleaning.words import join_texts, normalise
+from data_pipelines.database import open_database, quote_literal
 from data_pipelines.engine import open_engine
 from data_pipelines.example import TEXT
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
-from data_pipelines.tables import batches, parquet_writer
+from data_pipelines.tables import open_parquet_writer, read_batches
 
-TASK_FIGURES = ("mixture", "task", "duplicates", "contaminated", "dropped")
 COLUMNS = ["uid", "mixture", "task", "split", "context", "question", "answer", "targets"]
+TASK_FIELDS = ("mixture", "task", "duplicates", "contaminated", "dropped")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CleanTask:
-    """One file of records, and where what is found goes."""
+    """One file of records, and the files that its signatures and overlaps are written to."""
 
     records: Path
-    guard: Path
+    eval_items: Path
     params: CleanParams
     signatures: Path
     matches: Path
 
 
 def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
-    """Raises DataError when worker processes die."""
+    """Write data/clean.
+
+    Raises:
+        DataError: worker processes died.
+    """
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
     with (
         new_folder(workspace / layout.CLEAN) as out,
         scratch_folder(workspace / layout.CLEAN) as scratch,
     ):
-        jobs = [
+        tasks = [
             CleanTask(
                 records=path,
-                guard=workspace / layout.EVAL_ITEMS,
+                eval_items=workspace / layout.EVAL_ITEMS,
                 params=params,
                 signatures=scratch / f"signatures-{path.name}",
                 matches=scratch / f"matches-{path.name}",
@@ -60,66 +72,69 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
             for path in records
         ]
         with open_engine(engine) as workers:
-            for _ in tqdm(workers.map(examine, jobs), desc="examine", total=len(jobs), unit="part"):
+            results = workers.map(scan_records, tasks)
+            for _ in tqdm(results, desc="scan", total=len(tasks), unit="part"):
                 pass
-        with database(scratch, engine.memory_mb) as connection:
-            files = literal(records[0].parent / "*.parquet")
+        with open_database(scratch, engine.memory_mb) as connection:
+            files = quote_literal(records[0].parent / "*.parquet")
             connection.execute(
                 f"CREATE VIEW records AS SELECT uid, mixture, task FROM read_parquet({files})"
             )
-            _decide(connection, params, scratch)
+            _create_tables(connection, params, scratch)
             for name, order in (
-                ("duplicates", "uid, kept"),
+                ("duplicates", "uid, duplicate_of"),
                 ("contamination", "uid, suite, suite_task, item"),
                 ("verdicts", "uid"),
             ):
                 connection.execute(
                     f"COPY (SELECT * FROM {name} ORDER BY {order}) "
-                    f"TO {literal(out / f'{name}.parquet')} (FORMAT parquet)"
+                    f"TO {quote_literal(out / f'{name}.parquet')} (FORMAT parquet)"
                 )
-            write_json(out / "report.json", _report(connection, workspace / layout.EVAL_ITEMS))
+            write_json(out / "report.json", _make_report(connection, workspace / layout.EVAL_ITEMS))
 
 
-def examine(job: CleanTask) -> None:
-    """Signatures and overlaps of one file of records."""
-    guard = contamination.load_contamination_index(
-        job.guard, job.params.ngram, job.params.max_ngram_items
+def scan_records(task: CleanTask) -> None:
+    """Write the duplicate signatures and evaluation overlaps of one file of records."""
+    index = load_contamination_index(
+        task.eval_items, task.params.ngram, task.params.max_ngram_items
     )
     with (
-        parquet_writer(job.signatures, duplicates.SIGNATURE_SCHEMA) as signatures,
-        parquet_writer(job.matches, contamination.MATCH_SCHEMA) as matches,
+        open_parquet_writer(task.signatures, SIGNATURE_SCHEMA) as signatures,
+        open_parquet_writer(task.matches, MATCH_SCHEMA) as matches,
     ):
-        for batch in batches(job.records, COLUMNS):
+        for batch in read_batches(task.records, COLUMNS):
             context, question, answer = (
-                normalised(batch[name].combine_chunks())
+                normalise(batch[name].combine_chunks())
                 for name in ("context", "question", "answer")
             )
-            targets = normalised(batch["targets"].combine_chunks())
-            everything = joined(context, question, answer, targets)
-            # Rows of a suite's own tasks are not trained on: they need no keeping apart from it.
+            targets = normalise(batch["targets"].combine_chunks())
+            full_text = join_texts(context, question, answer, targets)
+            # Held-out tasks (split `test`) are never trained on, so they cannot contaminate.
             trained = pc.not_equal(batch["split"].combine_chunks(), "test")
             matches.write_table(
-                guard.matches(
-                    batch.filter(trained), question.filter(trained), everything.filter(trained)
+                index.find_matches(
+                    batch.filter(trained), question.filter(trained), full_text.filter(trained)
                 )
             )
-            # Plain text repeats itself rightly; only instructions are asked to be unlike.
-            mask = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
-            if pc.any(mask).as_py():
+            # Only instructions are deduplicated, not plain pre-training text.
+            is_instruction = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
+            if pc.any(is_instruction).as_py():
                 columns = (batch["uid"].combine_chunks(), context, question, answer)
-                asked = duplicates.signatures(*(column.filter(mask) for column in columns))
-                signatures.write_table(asked)
+                table = compute_signatures(*(column.filter(is_instruction) for column in columns))
+                signatures.write_table(table)
 
 
-def _decide(connection: duckdb.DuckDBPyConnection, params: CleanParams, scratch: Path) -> None:
-    """Tables `duplicates`, `contamination` and `verdicts`."""
+def _create_tables(
+    connection: duckdb.DuckDBPyConnection, params: CleanParams, scratch: Path
+) -> None:
+    """Create the tables `duplicates`, `contamination` and `verdicts`."""
     signatures = scratch / "signatures-*.parquet"
-    duplicates.exact_pairs(connection, signatures)
+    find_exact_duplicates(connection, signatures)
     if params.near_similarity < 1:
-        duplicates.near_pairs(connection, signatures, params.near_similarity)
+        find_near_duplicates(connection, signatures, params.near_similarity)
     connection.execute(
         f"CREATE TABLE contamination AS SELECT * FROM "
-        f"read_parquet({literal(scratch / 'matches-*.parquet')})"
+        f"read_parquet({quote_literal(scratch / 'matches-*.parquet')})"
     )
     tasks = connection.execute("SELECT DISTINCT task FROM records ORDER BY task").fetchall()
     excluded = [
@@ -146,30 +161,30 @@ def _decide(connection: duckdb.DuckDBPyConnection, params: CleanParams, scratch:
     )
 
 
-def _report(connection: duckdb.DuckDBPyConnection, guard: Path) -> dict[str, Any]:
-    def counted(sql: str) -> list[tuple[Any, ...]]:
+def _make_report(connection: duckdb.DuckDBPyConnection, eval_items: Path) -> dict[str, Any]:
+    def query(sql: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
-    items = dict(
-        counted(f"SELECT suite, count(*) FROM read_parquet({literal(guard)}) GROUP BY suite")
+    num_items = dict(
+        query(
+            f"SELECT suite, count(*) FROM read_parquet({quote_literal(eval_items)}) GROUP BY suite"
+        )
     )
-    pairs = counted(
+    pairs = query(
         "SELECT suite, mixture, task, count(DISTINCT uid), count(DISTINCT (suite_task, item)), "
-        "count(DISTINCT CASE WHEN how = 'whole' THEN uid END) "
+        "count(DISTINCT CASE WHEN match = 'question' THEN uid END) "
         "FROM contamination GROUP BY ALL ORDER BY ALL"
     )
-    found = dict(
-        counted(
-            "SELECT suite, count(DISTINCT (suite_task, item)) FROM contamination GROUP BY suite"
-        )
+    num_overlapping = dict(
+        query("SELECT suite, count(DISTINCT (suite_task, item)) FROM contamination GROUP BY suite")
     )
     return {
         "duplicates": dict(
-            counted("SELECT how, count(*) FROM duplicates GROUP BY how ORDER BY how")
+            query("SELECT kind, count(*) FROM duplicates GROUP BY kind ORDER BY kind")
         ),
         "tasks": [
-            dict(zip(TASK_FIGURES, row, strict=True))
-            for row in counted(
+            dict(zip(TASK_FIELDS, row, strict=True))
+            for row in query(
                 """
                 SELECT r.mixture, r.task,
                        count_if(list_contains(v.reasons, 'duplicate')),
@@ -179,27 +194,27 @@ def _report(connection: duckdb.DuckDBPyConnection, guard: Path) -> dict[str, Any
                 """
             )
         ],
-        "rows_dropped": counted("SELECT count(*) FROM verdicts WHERE dropped")[0][0],
-        "rows_flagged": counted("SELECT count(*) FROM verdicts WHERE NOT dropped")[0][0],
-        "rows_excluded": counted(
+        "rows_dropped": query("SELECT count(*) FROM verdicts WHERE dropped")[0][0],
+        "rows_flagged": query("SELECT count(*) FROM verdicts WHERE NOT dropped")[0][0],
+        "rows_excluded": query(
             "SELECT count(*) FROM verdicts WHERE list_contains(reasons, 'excluded')"
         )[0][0],
         "contamination": {
             suite: {
-                "items": total,
-                "items_found": found.get(suite, 0),
+                "num_items": total,
+                "num_items_in_sources": num_overlapping.get(suite, 0),
                 "tasks": [
                     {
                         "mixture": mixture,
                         "task": task,
-                        "rows": rows,
-                        "rows_whole": whole,
-                        "items": overlapping,
+                        "num_rows": num_rows,
+                        "num_rows_same_question": same_question,
+                        "num_items": num_task_items,
                     }
-                    for name, mixture, task, rows, overlapping, whole in pairs
+                    for name, mixture, task, num_rows, num_task_items, same_question in pairs
                     if name == suite
                 ],
             }
-            for suite, total in sorted(items.items())
+            for suite, total in sorted(num_items.items())
         },
     }

@@ -1,15 +1,15 @@
-"""Stage `benchmarks`: evaluation files into one form, for evaluation and for the guard.
+"""Stage `eval_data`: convert evaluation files to one format, for scoring and decontamination.
 
-`data/eval_data/index.json` is what evaluation reads: for each task its file of items, their hash,
-the rows that were refused, and whether the source file is known to be a part of what is published.
-`eval_items.parquet` holds every item that can be scored: what training data is checked against.
+Writes data/eval_data: one JSON-lines file of items per task; index.json, for each task its file,
+checksum, number of items, rejected rows, and whether the source file is known to be truncated;
+eval_items.parquet, every scored item, against which the stage `clean` checks the training data.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,62 +22,86 @@ from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.sources.eval_data.item import EvalItem
-from data_pipelines.sources.eval_data.table import QUESTIONS, READERS
+from data_pipelines.sources.eval_data.table import READERS, SCORED_READERS
 from data_pipelines.sources.part import Part
 
-GUARD_SCHEMA = pa.schema(
+EVAL_ITEM_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("suite", "task", "id", "question", "text")]
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class IndexEntry:
+    """One task in data/eval_data/index.json."""
+
+    suite: str
+    task: str
+    file: str
+    """Path of the items, relative to data/eval_data."""
+    sha256: str
+    num_items: int
+    truncated: bool
+    """Whether the source file holds only a part of the published file."""
+    rejected: list[RejectedRow]
+
+
 def run(workspace: Path) -> None:
-    """Raises SourceError if there is no suite to score, or for a file with no item."""
-    suites = {n: s for n, s in manifest.sources(workspace).items() if s["suite"]}
-    if not any(source["format"] in QUESTIONS for source in suites.values()):
+    """Write data/eval_data.
+
+    Raises:
+        SourceError: no fetched source has scored items, or a file has no valid item.
+    """
+    sources = {n: s for n, s in manifest.read_sources(workspace).items() if s["suite"]}
+    if not any(source["format"] in SCORED_READERS for source in sources.values()):
         raise SourceError(
-            "there is no evaluation suite: name one in data_pipelines.fetch.sources, or let the "
-            "sample be generated"
+            "data_pipelines.fetch: no evaluation suite is among the sources; add one to "
+            "data_pipelines.fetch.sources, or generate the sample"
         )
     with new_folder(workspace / layout.EVAL_DATA) as out:
-        index: list[dict[str, Any]] = []
-        guarded: list[dict[str, str]] = []
-        for name, source in suites.items():
-            for file in tqdm(source["found"], desc=source["suite"], unit="file"):
-                part = manifest.part(workspace, name, source, file)
-                cut = file in source["cut"]
-                for task, (items, refused) in _tasks(part).items():
-                    index.append(_written(source["suite"], task, items, refused, cut, out))
-                    if part.format in QUESTIONS:
-                        guarded += [_guarded(source["suite"], task, item) for item in items]
-        write_json(out / "index.json", index)
-        pq.write_table(pa.Table.from_pylist(guarded, GUARD_SCHEMA), out / layout.EVAL_ITEMS.name)
+        index: list[IndexEntry] = []
+        scored_items: list[dict[str, str]] = []
+        for name, source in sources.items():
+            suite = source["suite"]
+            for file in tqdm(source["present_files"], desc=suite, unit="file"):
+                part = manifest.make_part(workspace, name, source, file)
+                truncated = file in source["truncated_files"]
+                for task, (items, rejected) in _read_tasks(part).items():
+                    index.append(_write_task(out, suite, task, items, rejected, truncated))
+                    if part.format in SCORED_READERS:
+                        scored_items += [_contamination_row(suite, task, item) for item in items]
+        write_json(out / "index.json", [asdict(entry) for entry in index])
+        table = pa.Table.from_pylist(scored_items, EVAL_ITEM_SCHEMA)
+        pq.write_table(table, out / layout.EVAL_ITEMS.name)
 
 
-def _tasks(part: Part) -> dict[str, tuple[list[EvalItem], list[RejectedRow]]]:
-    """Task -> its items and refused rows; nothing for a file that holds none by its split.
+def _read_tasks(part: Part) -> dict[str, tuple[list[EvalItem], list[RejectedRow]]]:
+    """Return the items and rejected rows of each task in a file.
 
-    RejectedRow rows of a file with several tasks are told with the first.
+    The rejected rows of a file with several tasks are listed with its first task. A file whose
+    rows all belong to splits that the catalog does not select has no task.
     """
     rows = list(READERS[part.format](part))
     if not rows and "splits" in part.options:
         return {}
-    refused = [row for row in rows if isinstance(row, RejectedRow)]
-    tasks: dict[str, list[EvalItem]] = defaultdict(list)
+    rejected = [row for row in rows if isinstance(row, RejectedRow)]
+    items_by_task: dict[str, list[EvalItem]] = defaultdict(list)
     stem = part.path.stem.removesuffix("_test").removesuffix("_dev")
     for row in rows:
         if isinstance(row, EvalItem):
-            tasks[row.task or stem].append(row)
-    if not tasks:
-        raise SourceError(f"{part.path}: no row can be scored ({len(refused)} refused)")
-    first = next(iter(tasks))
+            items_by_task[row.task or stem].append(row)
+    if not items_by_task:
+        raise SourceError(
+            f"{part.path}: no row is a valid item ({len(rejected)} rejected); fetch the file again"
+        )
+    first = next(iter(items_by_task))
     return {
-        task: (_told_apart(items), refused if task == first else [])
-        for task, items in tasks.items()
+        task: (_with_unique_ids(items), rejected if task == first else [])
+        for task, items in items_by_task.items()
     }
 
 
-def _told_apart(items: list[EvalItem]) -> list[EvalItem]:
-    """Published ids are not always unique: the second of a name gets a number."""
+def _with_unique_ids(items: list[EvalItem]) -> list[EvalItem]:
+    """Append a number to repeated ids: published ids are not always unique."""
     seen: Counter[str] = Counter()
     result = []
     for item in items:
@@ -87,35 +111,40 @@ def _told_apart(items: list[EvalItem]) -> list[EvalItem]:
     return result
 
 
-def _guarded(suite: str, task: str, item: EvalItem) -> dict[str, str]:
+def _contamination_row(suite: str, task: str, item: EvalItem) -> dict[str, str]:
+    """Return the item as a row of EVAL_ITEM_SCHEMA."""
     text = f"{item.context}\n{item.question}"
     return {"suite": suite, "task": task, "id": item.id, "question": item.question, "text": text}
 
 
-def _written(
+def _write_task(
+    out: Path,
     suite: str,
     task: str,
     items: list[EvalItem],
     rejected: list[RejectedRow],
     truncated: bool,
-    out: Path,
-) -> dict[str, Any]:
-    """Writes the task's items and returns its entry in the index."""
+) -> IndexEntry:
+    """Write the items of a task and return its index entry."""
     if len({item.options is None for item in items}) > 1:
-        raise SourceError(f"{suite}/{task}: some rows have options and some have none")
+        raise SourceError(
+            f"{suite}/{task}: some items have answer options and some have none; all items of a "
+            "task must agree"
+        )
     target = out / suite / f"{task}.jsonl"
     target.parent.mkdir(exist_ok=True)
-    lines = (
-        json.dumps({k: v for k, v in asdict(item).items() if v}, ensure_ascii=False)
-        for item in items
-    )
+    lines = (_to_json(asdict(item)) for item in items)
     target.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    return {
-        "suite": suite,
-        "task": task,
-        "file": target.relative_to(out).as_posix(),
-        "sha256": sha256(target),
-        "num_items": len(items),
-        "truncated": truncated,
-        "rejected": [asdict(row) for row in rejected],
-    }
+    return IndexEntry(
+        suite=suite,
+        task=task,
+        file=target.relative_to(out).as_posix(),
+        sha256=sha256(target),
+        num_items=len(items),
+        truncated=truncated,
+        rejected=rejected,
+    )
+
+
+def _to_json(item: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in item.items() if value}, ensure_ascii=False)

@@ -1,9 +1,9 @@
-"""Stage `mix`: choose by published rates, put worked examples in front, order by chance.
+"""Stage `mix`: sample examples at the published rates, prepend few-shot exemplars, shuffle.
 
-Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (pre-training), each
-file one window of the whole; contamination.json (which evaluation items the mixture overlaps
-with); report.json (every task), metrics.json (the shares, for DVC). Which rows are taken, how and
-in which order depends on the seed and each row's uid alone.
+Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (pre-training), one
+file per shard; contamination.json, the evaluation items that overlap with the mixture; report.json,
+counts per task; metrics.json, the shares, for DVC. Selection, exemplars and order of the rows
+depend only on the seed and each row's uid.
 """
 
 from __future__ import annotations
@@ -20,80 +20,86 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.database import database
+from data_pipelines.database import open_database
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import SourceError
 from data_pipelines.example import EXAMPLE_SCHEMA
 from data_pipelines.files import new_folder, scratch_folder, write_json
-from data_pipelines.mixing.few_shot import compose, load_pool
-from data_pipelines.mixing.rates import quotas, target_shares
+from data_pipelines.mixing.few_shot import load_pool, prepend_exemplars
+from data_pipelines.mixing.rates import compute_quotas, target_shares
 from data_pipelines.mixing.selection import (
     Counts,
-    choose,
-    chosen_windows,
+    count_contamination,
     open_views,
-    overlap,
-    text_windows,
-    write_pool,
+    select_examples,
+    write_exemplar_pool,
+    write_selected_shards,
+    write_text_shards,
 )
 from data_pipelines.params import EngineParams, MixParams
-from data_pipelines.tables import batches, parquet_writer
+from data_pipelines.tables import open_parquet_writer, read_batches
 
-FEW = 8
-FIGURES = ("few_shot", "with_options", "flagged", "characters")
+MIN_PARALLEL_TASKS = 9
+"""Starting worker processes takes longer than mixing fewer shards in one process."""
+SUMMED_FIELDS = ("few_shot", "with_options", "flagged", "characters")
 TEXT_SCHEMA = pa.schema([("text", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixTask:
-    """One window of chosen rows, and where the finished one goes."""
+    """One shard of selected rows, and the files that the finished examples are written to."""
 
-    chosen: Path
+    selected: Path
     pool: Path
     params: MixParams
     examples: Path
     text: Path | None
+    """File of the examples as pre-training text; None for no such file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixResult:
-    """What a window holds, by (mixture, task)."""
+    """Counts of one shard by (mixture, task)."""
 
+    split: str
     examples: Counter[tuple[str, str]] = field(default_factory=Counter)
     few_shot: Counter[tuple[str, str]] = field(default_factory=Counter)
     with_options: Counter[tuple[str, str]] = field(default_factory=Counter)
     flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
     characters: Counter[tuple[str, str]] = field(default_factory=Counter)
-    split: str
 
 
 def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
-    """Raises SourceError if nothing is left to mix."""
+    """Write data/mixture.
+
+    Raises:
+        SourceError: cleaning left no example to train on.
+    """
     with (
         new_folder(workspace / layout.MIXTURE) as out,
         scratch_folder(workspace / layout.MIXTURE) as scratch,
     ):
         (out / "examples").mkdir()
         (out / "text").mkdir()
-        with database(scratch, engine.memory_mb) as connection:
+        with open_database(scratch, engine.memory_mb) as connection:
             available = open_views(connection, workspace)
             if not any(available.values()):
                 raise SourceError(
-                    f"{workspace / layout.RECORDS} holds no example to train on: see "
-                    f"{workspace / layout.CLEAN / 'report.json'} for what was taken out"
+                    f"{workspace / layout.RECORDS} contains no example to train on; see "
+                    f"{workspace / layout.CLEAN / 'report.json'} for the rows that cleaning removed"
                 )
-            quota = quotas(
+            quotas = compute_quotas(
                 available, params.shares, params.caps, params.num_examples, params.temperature
             )
-            choose(connection, quota, params, scratch / "chosen.parquet")
-            write_pool(connection, scratch / "pool.parquet")
-            chosen = chosen_windows(connection, params, scratch)
+            select_examples(connection, quotas, params, scratch / "selected.parquet")
+            write_exemplar_pool(connection, scratch / "pool.parquet")
+            shards = write_selected_shards(connection, params, scratch)
             if params.text == "files":
-                text_windows(connection, params, out / "text")
-            write_json(out / "contamination.json", overlap(connection, workspace))
-        jobs = [
+                write_text_shards(connection, params, out / "text")
+            write_json(out / "contamination.json", count_contamination(connection, workspace))
+        tasks = [
             MixTask(
-                chosen=path,
+                selected=path,
                 pool=scratch / "pool.parquet",
                 params=params,
                 examples=out / "examples" / path.name,
@@ -101,77 +107,78 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
                 if params.text == "examples" and path.name.startswith("train")
                 else None,
             )
-            for path in chosen
+            for path in shards
         ]
         with open_engine(engine) as workers:
-            outcomes = list(tqdm(workers.map(finish, jobs, few=FEW), desc="mix", total=len(jobs)))
-        report = _report(available, quota, outcomes, params)
+            mixed = workers.map(mix_shard, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
+            results = list(tqdm(mixed, desc="mix", total=len(tasks)))
+        report = _make_report(available, quotas, results, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
         write_json(out / "report.json", report)
-        counted = {key: value for key, value in report.items() if key != "mixtures"}
+        metrics = {key: value for key, value in report.items() if key != "mixtures"}
         shares = {name: entry["share"] for name, entry in report["mixtures"].items()}
-        write_json(out / "metrics.json", {**counted, "shares": shares})
+        write_json(out / "metrics.json", {**metrics, "shares": shares})
 
 
-def finish(job: MixTask) -> MixResult:
-    """Writes one window of finished examples."""
-    pool = load_pool(job.pool)
-    outcome = MixResult(split=job.examples.name.split("-")[0])
-    texts = parquet_writer(job.text, TEXT_SCHEMA) if job.text else nullcontext()
-    with parquet_writer(job.examples, EXAMPLE_SCHEMA) as examples, texts as text:
-        for batch in batches(job.chosen):
-            finished = compose(batch, pool, job.params).select(EXAMPLE_SCHEMA.names)
-            finished = finished.cast(EXAMPLE_SCHEMA)
-            _count(finished, outcome)
-            examples.write_table(finished)
+def mix_shard(task: MixTask) -> MixResult:
+    """Prepend exemplars to the rows of one shard and write it."""
+    pool = load_pool(task.pool)
+    result = MixResult(split=task.examples.name.split("-")[0])
+    texts = open_parquet_writer(task.text, TEXT_SCHEMA) if task.text else nullcontext()
+    with open_parquet_writer(task.examples, EXAMPLE_SCHEMA) as examples, texts as text:
+        for batch in read_batches(task.selected):
+            rows = prepend_exemplars(batch, pool, task.params).select(EXAMPLE_SCHEMA.names)
+            rows = rows.cast(EXAMPLE_SCHEMA)
+            _add_counts(rows, result)
+            examples.write_table(rows)
             if text is not None:
-                whole = pc.binary_join_element_wise(finished["inputs"], finished["targets"], " ")
-                text.write_table(pa.table([whole], schema=TEXT_SCHEMA))
-    return outcome
+                documents = pc.binary_join_element_wise(rows["inputs"], rows["targets"], " ")
+                text.write_table(pa.table([documents], schema=TEXT_SCHEMA))
+    return result
 
 
-def _count(rows: pa.Table, outcome: MixResult) -> None:
-    figures = pa.table(
+def _add_counts(rows: pa.Table, result: MixResult) -> None:
+    table = pa.table(
         {
             "mixture": rows["mixture"],
             "task": rows["task"],
-            "few_shot": pc.greater(rows["shots"], 0),
+            "few_shot": pc.greater(rows["num_exemplars"], 0),
             "with_options": pc.is_valid(rows["options"]),
             "flagged": pc.greater(pc.list_value_length(rows["flags"]), 0),
             "characters": pc.add(pc.utf8_length(rows["inputs"]), pc.utf8_length(rows["targets"])),
         }
     )
-    sums = figures.group_by(["mixture", "task"]).aggregate(
-        [([], "count_all"), *((name, "sum") for name in FIGURES)]
+    sums = table.group_by(["mixture", "task"]).aggregate(
+        [([], "count_all"), *((name, "sum") for name in SUMMED_FIELDS)]
     )
     for row in sums.to_pylist():
         key = (row["mixture"], row["task"])
-        outcome.examples[key] += row["count_all"]
-        for name in FIGURES:
-            getattr(outcome, name)[key] += row[f"{name}_sum"]
+        result.examples[key] += row["count_all"]
+        for name in SUMMED_FIELDS:
+            getattr(result, name)[key] += row[f"{name}_sum"]
 
 
-def _report(
-    available: Counts, quota: Counts, outcomes: list[MixResult], params: MixParams
+def _make_report(
+    available: Counts, quotas: Counts, results: list[MixResult], params: MixParams
 ) -> dict[str, Any]:
     total = MixResult(split="all")
-    for outcome in outcomes:
-        for name in ("examples", *FIGURES):
-            getattr(total, name).update(getattr(outcome, name))
-    examples = total.examples.total()
+    for result in results:
+        for name in ("examples", *SUMMED_FIELDS):
+            getattr(total, name).update(getattr(result, name))
+    num_examples = total.examples.total()
     targets = target_shares(sorted(available), params.shares)
     mixtures: dict[str, Any] = {}
     for mixture, tasks in sorted(available.items()):
-        taken = sum(total.examples[mixture, task] for task in tasks)
+        num_mixture = sum(total.examples[mixture, task] for task in tasks)
         mixtures[mixture] = {
-            "examples": taken,
+            "examples": num_mixture,
             "available": sum(tasks.values()),
-            "share": round(taken / examples, 4) if examples else 0.0,
+            "share": round(num_mixture / num_examples, 4) if num_examples else 0.0,
             "target_share": round(targets[mixture], 4),
             "tasks": {
                 task: {
                     "examples": total.examples[mixture, task],
-                    "target": quota[mixture][task],
+                    "target": quotas[mixture][task],
                     "available": tasks[task],
                     "few_shot": total.few_shot[mixture, task],
                     "with_options": total.with_options[mixture, task],
@@ -181,9 +188,9 @@ def _report(
                 for task in sorted(tasks)
             },
         }
-    validation = sum(o.examples.total() for o in outcomes if o.split == "validation")
+    validation = sum(r.examples.total() for r in results if r.split == "validation")
     return {
-        "examples": examples,
+        "examples": num_examples,
         "validation": validation,
         "few_shot": total.few_shot.total(),
         "flagged": total.flagged.total(),

@@ -1,7 +1,7 @@
-"""Stage `read`: every source into the Example contract, each row put into words by one template.
+"""Stage `read`: convert every source to Examples, each row rendered by one template.
 
-Writes data/records: examples/*.parquet, one file for each part of a source; quarantine.parquet,
-the rows that could not be read; report.json, how many of which source and task.
+Writes data/records: examples/*.parquet, one file per part of a source; quarantine.parquet, the
+rejected rows; report.json, the number of examples per source and task.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.table import LOADERS
-from data_pipelines.tables import concatenate, row_writer
+from data_pipelines.tables import concatenate, open_row_writer
 
-SCAN = 1 << 22
+SCAN_BYTES = 1 << 22
+TaskCounts = Counter[tuple[str, str, str]]
+"""(mixture, task, split) -> number of examples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadTask:
-    """One part to read, and where its rows go."""
+    """One part of a source, and the files that its rows are written to."""
 
     part: Part
     params: ReadParams
@@ -44,116 +46,134 @@ class ReadTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadResult:
-    """What became of a part's rows."""
+    """Counts of one part."""
 
     source: str
-    counts: dict[tuple[str, str, str], int]
-    """(mixture, task, split) -> examples."""
-    refused: int
-    first: RejectedRow | None
+    counts: TaskCounts
+    num_rejected: int
+    first_rejected: RejectedRow | None
 
 
 def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
-    """Raises SourceError for a broken source, one that loses too many rows, or a task that two
-    sources claim."""
+    """Write data/records.
+
+    Raises:
+        SourceError: a source is malformed or has too many rejected rows, or a task is in two
+            sources or files.
+    """
     parts = [
         part
-        for name, source in manifest.sources(workspace).items()
+        for name, source in manifest.read_sources(workspace).items()
         if source["mixture"]
-        for file in source["found"]
-        for part in cut(manifest.part(workspace, name, source, file), params.part_mb << 20)
+        for file in source["present_files"]
+        for part in split_part(
+            manifest.make_part(workspace, name, source, file), params.part_mb << 20
+        )
     ]
     if not parts:
-        raise SourceError(f"{workspace / layout.RAW} holds no training file; run `flanmoe fetch`")
-    _one_file_a_task(parts)
+        raise SourceError(
+            f"{workspace / layout.RAW} contains no training file; run `flanmoe fetch`"
+        )
+    _check_niv2_tasks_are_unique(parts)
     with new_folder(workspace / layout.RECORDS) as out:
         (out / "examples").mkdir()
-        (out / "refused").mkdir()
-        jobs = [
+        (out / "rejected").mkdir()
+        tasks = [
             ReadTask(
                 part=part,
                 params=params,
                 examples=out / "examples" / f"{number:05d}.parquet",
-                quarantine=out / "refused" / f"{number:05d}.parquet",
+                quarantine=out / "rejected" / f"{number:05d}.parquet",
             )
             for number, part in enumerate(parts)
         ]
         with open_engine(engine) as workers:
-            outcomes = list(
-                tqdm(workers.map(read_part, jobs), desc="read", total=len(jobs), unit="part")
+            results = list(
+                tqdm(workers.map(read_part, tasks), desc="read", total=len(tasks), unit="part")
             )
-        report = _report(outcomes, params)
-        concatenate((job.quarantine for job in jobs), out / "quarantine.parquet", QUARANTINE_SCHEMA)
-        for job in jobs:
-            job.quarantine.unlink()
-        (out / "refused").rmdir()
+        report = _make_report(results, params)
+        quarantines = (task.quarantine for task in tasks)
+        concatenate(quarantines, out / "quarantine.parquet", QUARANTINE_SCHEMA)
+        for task in tasks:
+            task.quarantine.unlink()
+        (out / "rejected").rmdir()
         write_json(out / "report.json", report)
 
 
-def read_part(job: ReadTask) -> ReadResult:
-    """Writes the rows of one part; the same files whoever calls it, however often."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    first = None
+def read_part(task: ReadTask) -> ReadResult:
+    """Write the examples and rejected rows of one part; deterministic, so it can be retried."""
+    counts: TaskCounts = Counter()
+    first_rejected = None
     with (
-        row_writer(job.examples, RECORD_SCHEMA) as examples,
-        row_writer(job.quarantine, QUARANTINE_SCHEMA) as quarantine,
+        open_row_writer(task.examples, RECORD_SCHEMA) as examples,
+        open_row_writer(task.quarantine, QUARANTINE_SCHEMA) as quarantine,
     ):
-        for row in LOADERS[job.part.format].load(job.part, job.params):
-            row = _checked(row, job)
+        for row in LOADERS[task.part.format].load(task.part, task.params):
+            row = _reject_invalid(row, task)
             if isinstance(row, RejectedRow):
-                first = first or row
+                first_rejected = first_rejected or row
                 quarantine.add(asdict(row))
             else:
                 counts[row.mixture, row.task, row.split] += 1
                 examples.add(row.to_row())
-        refused = quarantine.count
-    return ReadResult(source=job.part.source, counts=dict(counts), refused=refused, first=first)
+        num_rejected = quarantine.num_rows
+    return ReadResult(
+        source=task.part.source,
+        counts=counts,
+        num_rejected=num_rejected,
+        first_rejected=first_rejected,
+    )
 
 
-def _checked(row: Example | RejectedRow, job: ReadTask) -> Example | RejectedRow:
+def _reject_invalid(row: Example | RejectedRow, task: ReadTask) -> Example | RejectedRow:
+    """Return the row, or a RejectedRow if a field is too long or not encodable."""
     if isinstance(row, RejectedRow):
         return row
     longest = max(len(row.inputs), len(row.targets))
-    if longest > job.params.max_field_characters:
-        return job.part.refused(
+    if longest > task.params.max_field_characters:
+        return task.part.reject(
             row.source_row,
-            f"a field of {longest} characters, more than {job.params.max_field_characters}",
+            f"a field has {longest} characters, more than {task.params.max_field_characters}",
             row.inputs,
         )
     try:
         (row.inputs + row.targets).encode()
     except UnicodeEncodeError:
-        # JSON can spell half of a surrogate pair, which is no text.
+        # A JSON escape can encode a lone surrogate, which UTF-8 cannot represent.
         shown = row.inputs.encode("ascii", "backslashreplace").decode()
-        return job.part.refused(row.source_row, "half a surrogate pair: not text", shown)
+        return task.part.reject(row.source_row, "not valid text: a lone surrogate", shown)
     return row
 
 
-def cut(part: Part, most: int) -> list[Part]:
-    """A line-oriented file of more than `most` bytes in parts of about that, each whole lines."""
+def split_part(part: Part, max_bytes: int) -> list[Part]:
+    """Split a line-oriented file into parts of about `max_bytes`, at line ends.
+
+    Compressed and columnar files, and formats that are not line-oriented, stay one part.
+    """
     size = part.path.stat().st_size
-    whole = part.path.suffix in (".gz", ".parquet")
-    if not LOADERS[part.format].LINES or whole or size <= most:
+    splittable = LOADERS[part.format].LINES and part.path.suffix not in (".gz", ".parquet")
+    if not splittable or size <= max_bytes:
         return [part]
     parts: list[Part] = []
-    start, row, first = 0, 1, 1
+    start, row, first_row = 0, 1, 1
     with part.path.open("rb") as file:
-        at = 0
-        while block := file.read(SCAN):
-            lines = block.count(b"\n")
-            end = block.rfind(b"\n") + 1
-            if end and at + end - start >= most:
-                parts.append(replace(part, start=start, stop=at + end, first_row=first))
-                start, first = at + end, row + lines
-            row += lines
-            at += len(block)
+        offset = 0
+        while block := file.read(SCAN_BYTES):
+            num_lines = block.count(b"\n")
+            line_end = block.rfind(b"\n") + 1
+            if line_end and offset + line_end - start >= max_bytes:
+                stop = offset + line_end
+                parts.append(replace(part, start=start, stop=stop, first_row=first_row))
+                start, first_row = stop, row + num_lines
+            row += num_lines
+            offset += len(block)
     if start < size:
-        parts.append(replace(part, start=start, stop=size, first_row=first))
+        parts.append(replace(part, start=start, stop=size, first_row=first_row))
     return parts
 
 
-def _one_file_a_task(parts: list[Part]) -> None:
-    """A NIV2 task is named by its file: two files of a name would be one task by accident."""
+def _check_niv2_tasks_are_unique(parts: list[Part]) -> None:
+    """Raise if two NIV2 files have the same name, because the file name is the task name."""
     seen: dict[str, Part] = {}
     for part in parts:
         if part.format != "niv2_json":
@@ -161,36 +181,36 @@ def _one_file_a_task(parts: list[Part]) -> None:
         other = seen.setdefault(part.path.stem, part)
         if other is not part:
             raise SourceError(
-                f"task {part.path.stem!r} is in two files, {other.name} and {part.name}: rename "
+                f"task {part.path.stem!r} is in two files, {other.name} and {part.name}; rename "
                 "or remove one"
             )
 
 
-def _report(outcomes: list[ReadResult], params: ReadParams) -> dict[str, Any]:
-    counts: dict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
-    refused: Counter[str] = Counter()
-    first: dict[str, RejectedRow] = {}
-    for outcome in outcomes:
-        counts[outcome.source].update(outcome.counts)
-        refused[outcome.source] += outcome.refused
-        if outcome.first is not None:
-            first.setdefault(outcome.source, outcome.first)
-    for source, lost in refused.items():
-        rows = counts[source].total() + lost
-        if lost > params.max_quarantine_share * rows:
-            row = first[source]
+def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any]:
+    counts: dict[str, TaskCounts] = defaultdict(Counter)
+    num_rejected: Counter[str] = Counter()
+    first_rejected: dict[str, RejectedRow] = {}
+    for result in results:
+        counts[result.source].update(result.counts)
+        num_rejected[result.source] += result.num_rejected
+        if result.first_rejected is not None:
+            first_rejected.setdefault(result.source, result.first_rejected)
+    for source, rejected in num_rejected.items():
+        num_rows = counts[source].total() + rejected
+        if rejected > params.max_quarantine_share * num_rows:
+            row = first_rejected[source]
             raise SourceError(
-                f"source {source}: {lost} of {rows} rows cannot be read, first {row.source_file}, "
-                f"row {row.source_row}: {row.reason} (limit: data_pipelines.read."
-                f"max_quarantine_share {params.max_quarantine_share})"
+                f"source {source}: {rejected} of {num_rows} rows are rejected, more than "
+                f"data_pipelines.read.max_quarantine_share {params.max_quarantine_share} allows; "
+                f"first: {row.source_file}, row {row.source_row}: {row.reason}"
             )
-    _one_source_a_task(counts)
-    tasks: Counter[tuple[str, str, str]] = Counter()
+    _check_tasks_have_one_source(counts)
+    tasks: TaskCounts = Counter()
     for counter in counts.values():
         tasks.update(counter)
     return {
         "sources": {
-            source: {"examples": counts[source].total(), "quarantined": refused[source]}
+            source: {"examples": counts[source].total(), "quarantined": num_rejected[source]}
             for source in sorted(counts)
         },
         "tasks": [
@@ -199,17 +219,17 @@ def _report(outcomes: list[ReadResult], params: ReadParams) -> dict[str, Any]:
         ],
         "examples": sum(n for (mixture, _, _), n in tasks.items() if mixture != TEXT),
         "texts": sum(n for (mixture, _, _), n in tasks.items() if mixture == TEXT),
-        "quarantined": refused.total(),
+        "quarantined": num_rejected.total(),
     }
 
 
-def _one_source_a_task(counts: dict[str, Counter[tuple[str, str, str]]]) -> None:
-    owner: dict[tuple[str, str], str] = {}
+def _check_tasks_have_one_source(counts: dict[str, TaskCounts]) -> None:
+    source_by_task: dict[tuple[str, str], str] = {}
     for source, counter in sorted(counts.items()):
         for mixture, task, _ in counter:
-            other = owner.setdefault((mixture, task), source)
+            other = source_by_task.setdefault((mixture, task), source)
             if other != source:
                 raise SourceError(
-                    f"task {task!r} of {mixture} comes from two sources, {other} and {source}: "
-                    "leave one out of data_pipelines.fetch.sources"
+                    f"task {task!r} of {mixture} is in two sources, {other} and {source}; remove "
+                    "one from data_pipelines.fetch.sources"
                 )

@@ -1,66 +1,70 @@
-"""Stage `tokenizer`: a SentencePiece model trained on the mixture, or a given one.
+"""Stage `tokenizer`: train a SentencePiece model on the mixture, or copy an existing one.
 
-Ids as in T5: 0 padding, 1 end of sequence, 2 unknown; the sentinels of span corruption are the
-last ids, `<extra_id_0>` the highest.
+Token ids as in T5: 0 padding, 1 end of sequence, 2 unknown; the span-corruption sentinels have the
+highest ids, `<extra_id_0>` the highest of all.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from pathlib import Path
 
 import sentencepiece as spm
 
 from data_pipelines import layout
-from data_pipelines.database import database, literal
+from data_pipelines.database import open_database, quote_literal
 from data_pipelines.errors import SourceError
-from data_pipelines.files import new_folder, scratch_folder, sha256
+from data_pipelines.files import new_folder, scratch_folder, sha256, write_json
 from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import EngineParams, TokenizerParams
 
 
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
-    """Writes data/tokenizer/spiece.model and tokenizer.json (pieces, sentinels, hash)."""
+    """Write data/tokenizer/spiece.model, and tokenizer.json with its sizes and hash.
+
+    Raises:
+        SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids.
+    """
     with new_folder(workspace / layout.TOKENIZER) as out:
         target = out / "spiece.model"
         if params.model_file:
             if not Path(params.model_file).is_file():
                 raise SourceError(
-                    f"data_pipelines.tokenizer.model_file: {params.model_file} is missing"
+                    f"data_pipelines.tokenizer.model_file: {params.model_file} is missing; set it "
+                    "to a SentencePiece model, or leave it empty to train one"
                 )
             shutil.copyfile(params.model_file, target)
         else:
-            target.write_bytes(_train(_texts(workspace, params, engine.memory_mb), params))
+            texts = _sample_texts(workspace, params, engine.memory_mb)
+            target.write_bytes(_train(texts, params))
         vocabulary = Vocabulary.load(target, params.num_sentinels)
         description = {
-            "pieces": vocabulary.pieces,
-            "sentinels": params.num_sentinels,
-            "size": vocabulary.size,
+            "num_pieces": vocabulary.num_pieces,
+            "num_sentinels": params.num_sentinels,
+            "vocab_size": vocabulary.size,
             "sha256": sha256(target),
         }
-        text = json.dumps(description, indent=1, sort_keys=True) + "\n"
-        (out / "tokenizer.json").write_text(text, encoding="utf-8")
+        write_json(out / "tokenizer.json", description)
 
 
-def _texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str]:
-    """A sample by hash, in hash order: the same whatever order the rows came in."""
+def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str]:
+    """Return the texts with the smallest hashes, so the sample does not depend on row order."""
     folder = workspace / layout.MIXTURE
-    examples = literal(folder / "examples" / "*.parquet")
-    plain = ""
+    examples = quote_literal(folder / "examples" / "*.parquet")
+    plain_text = ""
     if any((folder / "text").glob("*.parquet")):
-        texts = literal(folder / "text" / "*.parquet")
-        plain = f"UNION ALL SELECT text FROM read_parquet({texts})"
+        texts = quote_literal(folder / "text" / "*.parquet")
+        plain_text = f"UNION ALL SELECT text FROM read_parquet({texts})"
     with (
         scratch_folder(workspace / layout.TOKENIZER) as scratch,
-        database(scratch, memory_mb) as connection,
+        open_database(scratch, memory_mb) as connection,
     ):
         rows = connection.execute(
             f"""
             SELECT text FROM (
                 SELECT unnest([inputs, targets]) AS text FROM read_parquet({examples})
-                {plain}
+                {plain_text}
             ) ORDER BY md5(text), text LIMIT {params.max_sentences}
             """
         ).fetchall()
@@ -78,7 +82,7 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
         split_digits=params.vocab_size >= 4000,
         max_sentence_length=20000,
         byte_fallback=params.vocab_size >= 2000,
-        # One thread: the result must not depend on the machine.
+        # With several threads the model would depend on the machine.
         num_threads=1,
         pad_id=0,
         eos_id=1,

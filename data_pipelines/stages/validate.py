@@ -1,7 +1,7 @@
-"""Stage `validate`: Great Expectations over what was read, and over the mixture.
+"""Stage `validate`: check the records and the mixture with Great Expectations.
 
-Writes data/validation: results.json and report.html, also when an expectation fails. The packed
-shards have their own suite, which the stage `pack` runs before it hands them on.
+Writes data/validation: results.json and report.html, also when an expectation fails. The stage
+`pack` validates the packed shards.
 """
 
 from __future__ import annotations
@@ -16,142 +16,144 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.database import database, literal
+from data_pipelines.database import open_database, quote_literal
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import ExpectationFailed
 from data_pipelines.expectations.language import english_share
 from data_pipelines.expectations.page import render
-from data_pipelines.expectations.runner import Finding, check, first_failure, merge
+from data_pipelines.expectations.runner import Finding, check, first_failure, merge_findings
 from data_pipelines.expectations.suites import (
-    frame_of,
+    contamination_suite,
+    make_row_frame,
     mixture_suite,
     mixtures_suite,
-    overlap_suite,
     quarantine_suite,
-    raw_suite,
+    records_suite,
     tasks_suite,
 )
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams, ValidateParams
 
-BATCH = 250_000
-RAW_COLUMNS = ("uid", "mixture", "task", "split", "source_file", "inputs", "question")
+ROWS_PER_CHECK = 250_000
+RECORD_COLUMNS = ("uid", "mixture", "task", "split", "source_file", "inputs", "question")
 MIXTURE_COLUMNS = ("uid", "mixture", "split", "source_file", "inputs", "targets", "options")
-FEW = 12
-LANGUAGE_ROWS = 500
-LEAST_OF_A_TASK = 20
-"""A task of fewer examples says nothing about the balance of its labels."""
+MIN_PARALLEL_TASKS = 13
+"""Each worker imports Great Expectations for seconds; fewer checks are faster in one process."""
+LANGUAGE_SAMPLE_ROWS = 500
+MIN_TASK_EXAMPLES = 20
+"""Tasks with fewer examples are too small to judge their label balance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateTask:
-    """Files to look at together: of records, or of the mixture."""
+    """Files to check together: either records or shards of the mixture."""
 
     files: tuple[Path, ...]
-    raw: bool
+    is_records: bool
     params: ValidateParams
     read: ReadParams
 
 
 def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspace: Path) -> None:
-    """Raises ExpectationFailed when a blocking expectation does not hold; the report stays."""
+    """Write data/validation.
+
+    Raises:
+        ExpectationFailed: a blocking expectation failed; the report is written all the same.
+    """
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
-    windows = sorted((workspace / layout.MIXTURE / "examples").glob("*.parquet"))
-    jobs = [
-        ValidateTask(
-            files=tuple(files),
-            raw=files[0].parent.parent.name == "records",
-            params=params,
-            read=read,
-        )
-        for files in (*_grouped(records), *_grouped(windows))
+    shards = sorted((workspace / layout.MIXTURE / "examples").glob("*.parquet"))
+    tasks = [
+        ValidateTask(files=tuple(files), is_records=is_records, params=params, read=read)
+        for is_records, paths in ((True, records), (False, shards))
+        for files in _group_files(paths)
     ]
     with open_engine(engine) as workers:
-        # The library takes seconds to load in each worker: a few looks are sooner done right here.
-        checked = workers.map(examine, jobs, few=FEW)
-        findings = merge(tqdm(checked, desc="expectations", total=len(jobs)))
-    findings += _of_the_whole(params, read, engine, workspace)
+        checked = workers.map(validate_files, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
+        findings = merge_findings(tqdm(checked, desc="expectations", total=len(tasks)))
+    findings += _dataset_findings(params, read, engine, workspace)
     findings.sort(key=lambda finding: finding.suite)
     target = workspace / layout.VALIDATION
     with new_folder(target) as out:
         (out / "report.html").write_text(render(findings), encoding="utf-8")
         write_json(out / "results.json", [asdict(finding) for finding in findings])
-    failed = first_failure(findings)
-    if failed is not None:
-        count = sum(f.blocking and not f.success for f in findings)
+    failure = first_failure(findings)
+    if failure is not None:
+        num_failed = sum(f.blocking and not f.success for f in findings)
         raise ExpectationFailed(
-            f"{count} expectation(s) do not hold, first: {failed.message}; "
+            f"{num_failed} expectation(s) failed, first: {failure.message}; "
             f"see {target / 'report.html'}"
         )
 
 
-def examine(job: ValidateTask) -> list[Finding]:
-    """What can be said of each row."""
-    columns = RAW_COLUMNS if job.raw else MIXTURE_COLUMNS
+def validate_files(task: ValidateTask) -> list[Finding]:
+    """Run the suites on rows over the files of one task."""
+    columns = RECORD_COLUMNS if task.is_records else MIXTURE_COLUMNS
     frames = []
-    for path in job.files:
+    for path in task.files:
         present = [column for column in columns if column in pq.read_schema(path).names]
-        frames.append(frame_of(pq.read_table(path, columns=present)))
+        frames.append(make_row_frame(pq.read_table(path, columns=present)))
     frame = pd.concat(frames, ignore_index=True)
-    if job.raw:
-        return check(frame, raw_suite(job.read))
-    return merge(
-        check(part, mixture_suite(str(name), job.params)) for name, part in frame.groupby("mixture")
+    if task.is_records:
+        return check(frame, records_suite(task.read))
+    return merge_findings(
+        check(rows, mixture_suite(str(name), task.params))
+        for name, rows in frame.groupby("mixture")
     )
 
 
-def _grouped(files: list[Path]) -> list[list[Path]]:
-    """Files together, up to a batch: each look costs the same, however few the rows."""
+def _group_files(files: list[Path]) -> list[list[Path]]:
+    """Group files into checks of at most ROWS_PER_CHECK rows: each check has a constant cost."""
     groups: list[list[Path]] = []
-    room = 0
+    free_rows = 0
     for path in files:
-        rows = pq.read_metadata(path).num_rows
-        if rows == 0:
+        num_rows = pq.read_metadata(path).num_rows
+        if num_rows == 0:
             continue
-        if rows > room:
+        if num_rows > free_rows:
             groups.append([])
-            room = BATCH
+            free_rows = ROWS_PER_CHECK
         groups[-1].append(path)
-        room -= rows
+        free_rows -= num_rows
     return groups
 
 
-def _of_the_whole(
+def _dataset_findings(
     params: ValidateParams, read: ReadParams, engine: EngineParams, workspace: Path
 ) -> list[Finding]:
+    """Run the suites on statistics of mixtures, tasks, evaluation suites and sources."""
     mixture = workspace / layout.MIXTURE
     report = json.loads((mixture / "report.json").read_text(encoding="utf-8"))
     records = json.loads((workspace / layout.RECORDS / "report.json").read_text(encoding="utf-8"))
-    overlap = json.loads((mixture / "contamination.json").read_text(encoding="utf-8"))
+    contamination = json.loads((mixture / "contamination.json").read_text(encoding="utf-8"))
     with (
         scratch_folder(workspace / layout.VALIDATION) as scratch,
-        database(scratch, engine.memory_mb) as connection,
+        open_database(scratch, engine.memory_mb) as connection,
     ):
-        files = literal(mixture / "examples" / "*.parquet")
+        files = quote_literal(mixture / "examples" / "*.parquet")
         connection.execute(f"CREATE VIEW rows AS SELECT * FROM read_parquet({files})")
-        whole = connection.sql(
+        statistics = connection.sql(
             """
-            WITH said AS (
+            WITH texts AS (
                 SELECT mixture, md5_number_lower(inputs || targets) AS text, count(*) AS n
                 FROM rows GROUP BY ALL
-            ), named AS (
+            ), uids AS (
                 SELECT mixture, uid, count(*) AS n FROM rows GROUP BY ALL
             )
             SELECT mixture, examples, repeated_uids, repeated_share FROM (
                 SELECT mixture, sum(n)::BIGINT AS examples, 1 - count(*) / sum(n) AS repeated_share
-                FROM said GROUP BY mixture
+                FROM texts GROUP BY mixture
             ) JOIN (
                 SELECT mixture, (sum(n) - count(*))::BIGINT AS repeated_uids
-                FROM named GROUP BY mixture
+                FROM uids GROUP BY mixture
             ) USING (mixture) ORDER BY mixture
             """
         ).df()
-        balance = connection.sql(
+        label_balance = connection.sql(
             f"""
             SELECT task, max(n) / sum(n) AS answer_share FROM (
                 SELECT task, targets, count(*) AS n FROM rows WHERE options IS NOT NULL
                 GROUP BY task, targets
-            ) GROUP BY task HAVING sum(n) >= {LEAST_OF_A_TASK} ORDER BY task
+            ) GROUP BY task HAVING sum(n) >= {MIN_TASK_EXAMPLES} ORDER BY task
             """
         ).df()
         samples = {
@@ -159,35 +161,35 @@ def _of_the_whole(
                 text
                 for (text,) in connection.execute(
                     "SELECT inputs FROM rows WHERE mixture = ? ORDER BY uid LIMIT ?",
-                    [name, LANGUAGE_ROWS],
+                    [name, LANGUAGE_SAMPLE_ROWS],
                 ).fetchall()
             ]
-            for name in whole["mixture"]
+            for name in statistics["mixture"]
         }
-    known = report["mixtures"]
-    # A mixture whose every task has an empty quota has no row, and must not pass for that.
-    rows = {name: {"examples": 0, "repeated_uids": 0, "repeated_share": 0.0} for name in known}
-    rows |= {row.pop("mixture"): row for row in whole.to_dict("records")}
+    targets = report["mixtures"]
+    # A mixture without any row is not in the query's result, but must fail `examples`.
+    rows = {name: {"examples": 0, "repeated_uids": 0, "repeated_share": 0.0} for name in targets}
+    rows |= {row.pop("mixture"): row for row in statistics.to_dict("records")}
     mixtures = pd.DataFrame(
         [
             {
                 "mixture": name,
                 **row,
-                "share_off_target": abs(known[name]["share"] - known[name]["target_share"]),
+                "share_off_target": abs(targets[name]["share"] - targets[name]["target_share"]),
                 "english_share": english_share(samples.get(name, [])),
             }
             for name, row in rows.items()
         ]
     )
     findings = check(mixtures, mixtures_suite(params))
-    if len(balance):
-        findings += check(balance, tasks_suite(params))
-    if overlap:
-        findings += check(_overlap(overlap), overlap_suite(params))
-    return findings + check(_lost(records), quarantine_suite(read))
+    if len(label_balance):
+        findings += check(label_balance, tasks_suite(params))
+    if contamination:
+        findings += check(_contamination_frame(contamination), contamination_suite(params))
+    return findings + check(_quarantine_frame(records), quarantine_suite(read))
 
 
-def _overlap(suites: dict[str, Any]) -> pd.DataFrame:
+def _contamination_frame(suites: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"suite": name, "contaminated_share": entry["num_contaminated"] / entry["num_items"]}
@@ -196,8 +198,7 @@ def _overlap(suites: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def _lost(records: dict[str, Any]) -> pd.DataFrame:
-    """Share of refused rows of each source."""
+def _quarantine_frame(records: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {

@@ -32,9 +32,10 @@ def catalog(as_json: bool) -> None:
 
     root, params = load_workspace()
     path = catalogs.resolve_path(params.data_pipelines.fetch.catalog)
-    pins = catalogs.load_hashes(path)
+    hashes = catalogs.load_hashes(path)
     rows = [
-        _entry(name, source, params, root, pins) for name, source in catalogs.load(path).items()
+        _catalog_entry(name, source, params, root, hashes)
+        for name, source in catalogs.load(path).items()
     ]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -62,45 +63,45 @@ def catalog(as_json: bool) -> None:
 def report(as_json: bool, workspace: Path | None) -> None:
     """Report on the mixture: shares, duplicates, quarantine, contamination."""
     from data_pipelines import layout
-    from data_pipelines.report.gather import gather
+    from data_pipelines.report.gather import gather_report
     from flows.runtime.workspace import find_project
 
     folder = workspace or find_project()
-    found = gather(folder)
+    summary = gather_report(folder)
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(summary, indent=1, ensure_ascii=False))
         return
     console = wide_console()
-    console.print(_shares(found))
+    console.print(_shares_table(summary))
     console.print()
-    console.print(_overlaps(found))
-    packed = found["packing"]["train"]
+    console.print(_contamination_table(summary))
+    packed = summary["packing"]["train"]
     lines = [
         "",
-        f"{found['examples']:,} examples ({found['validation_examples']:,} for validation), "
-        f"{found['few_shot_examples']:,} few-shot; {found['quarantined']:,} rows in quarantine",
+        f"{summary['examples']:,} examples ({summary['validation_examples']:,} for validation), "
+        f"{summary['few_shot_examples']:,} few-shot; {summary['quarantined']:,} rows in quarantine",
         "duplicates: "
-        + (", ".join(f"{n:,} {how}" for how, n in found["duplicates"].items()) or "none")
-        + f"; {found['rows_dropped']:,} rows dropped, {found['rows_flagged']:,} flagged",
-        f"packed: {packed['rows']:,} rows (no packing below {packed['row_lower_bound']:,}), encoder "
+        + (", ".join(f"{n:,} {kind}" for kind, n in summary["duplicates"].items()) or "none")
+        + f"; {summary['rows_dropped']:,} rows dropped, {summary['rows_flagged']:,} flagged",
+        f"packed: {packed['rows']:,} rows (lower bound {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
         *(f"warning: {f['suite']}: {f['column']}: {f['observed']}"
-          for f in found["expectations"]["warnings"]),
-        f"The whole of it, by task: {folder / layout.PACKED / 'report.html'}",
+          for f in summary["expectations"]["warnings"]),
+        f"full report, by task: {folder / layout.PACKED / 'report.html'}",
     ]  # fmt: skip
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _entry(
-    name: str, source: Source, params: Params, root: Path, pins: dict[str, str]
+def _catalog_entry(
+    name: str, source: Source, params: Params, root: Path, hashes: dict[str, str]
 ) -> dict[str, Any]:
     from data_pipelines import catalog as catalogs
     from data_pipelines import layout
 
     fetch = params.data_pipelines.fetch
-    pinned = [file for file in pins if catalogs.matches_any(file, source.files)]
+    known_files = [file for file in hashes if catalogs.matches_any(file, source.files)]
     present = [p for pattern in source.files for p in (root / layout.RAW).glob(pattern)]
     if present:
         state = "present"
@@ -113,16 +114,16 @@ def _entry(
     return {
         "name": name,
         **asdict(source),
-        "known_files": len(pinned),
-        "hashes": {file: pins[file] for file in pinned},
+        "known_files": len(known_files),
+        "hashes": {file: hashes[file] for file in known_files},
         "allowed": source.terms in fetch.licences,
         "state": state,
     }
 
 
-def _shares(found: dict[str, Any]) -> Table:
+def _shares_table(summary: dict[str, Any]) -> Table:
     table = plain_table(["mixture", ">share", ">target", ">examples", ">available", ">tasks"])
-    for name, entry in found["mixtures"].items():
+    for name, entry in summary["mixtures"].items():
         table.add_row(
             name,
             f"{entry['share']:.1%}",
@@ -134,17 +135,23 @@ def _shares(found: dict[str, Any]) -> Table:
     return table
 
 
-def _overlaps(found: dict[str, Any]) -> Table:
+def _contamination_table(summary: dict[str, Any]) -> Table:
     table = plain_table(
-        ["evaluation suite", ">items", ">found in the sources", ">left in the mixture", "most in"]
+        [
+            "evaluation suite",
+            ">items",
+            ">overlap with sources",
+            ">overlap with mixture",
+            "largest overlap",
+        ]
     )
-    for suite, entry in found["contamination"].items():
-        most = max(entry["tasks"], key=lambda task: task["rows"], default=None)
+    for suite, entry in summary["contamination"].items():
+        largest = max(entry["tasks"], key=lambda task: task["num_rows"], default=None)
         table.add_row(
             suite,
-            f"{entry['items']:,}",
-            f"{entry['items_found']:,}",
-            f"{entry['items_in_mixture']:,}",
-            f"{most['task']} ({most['rows']:,} rows)" if most else "",
+            f"{entry['num_items']:,}",
+            f"{entry['num_items_in_sources']:,}",
+            f"{entry['num_items_in_mixture']:,}",
+            f"{largest['task']} ({largest['num_rows']:,} rows)" if largest else "",
         )
     return table
