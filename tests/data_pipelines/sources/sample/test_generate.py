@@ -1,4 +1,4 @@
-"""The generated sample: wide enough, deterministic, answerable, and free of leaks."""
+"""The generated sample: diverse, deterministic, answerable, and without leaks."""
 
 import hashlib
 import json
@@ -6,24 +6,24 @@ import json
 import pytest
 
 from data_pipelines.params import SampleParams
-from data_pipelines.sources.sample.family import question
+from data_pipelines.sources.sample.family import draw_question
 from data_pipelines.sources.sample.generate import FAMILIES, generate
 
-ALL = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
+ALL_FAMILIES = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
 
 
-def test_enough_families_in_every_mixture():
+def test_every_mixture_has_training_and_held_out_families():
     assert set(FAMILIES) == {"muffin", "t0_sf", "niv2", "cot"}
-    assert len([f for _, f in ALL if not f.heldout]) >= 24
-    assert len([f for _, f in ALL if f.heldout]) >= 6
-    assert len({f.name for _, f in ALL}) == len(ALL)
-    assert {mixture for mixture, f in ALL if f.heldout} == set(FAMILIES)
+    assert len([f for _, f in ALL_FAMILIES if not f.held_out]) >= 24
+    assert len([f for _, f in ALL_FAMILIES if f.held_out]) >= 6
+    assert len({f.name for _, f in ALL_FAMILIES}) == len(ALL_FAMILIES)
+    assert {mixture for mixture, f in ALL_FAMILIES if f.held_out} == set(FAMILIES)
 
 
-@pytest.mark.parametrize(("mixture", "family"), ALL, ids=[f.name for _, f in ALL])
-def test_questions_are_well_formed(mixture, family):
+@pytest.mark.parametrize(("mixture", "family"), ALL_FAMILIES, ids=[f.name for _, f in ALL_FAMILIES])
+def test_draw_question_gives_well_formed_questions(mixture, family):
     assert len(family.templates) >= 2
-    questions = [question(family, 0, "train", i) for i in range(200)]
+    questions = [draw_question(family, 0, "train", i) for i in range(200)]
     assert {q.template for q in questions} == set(range(len(family.templates)))
     for q in questions:
         assert q.instruction.strip()
@@ -35,12 +35,12 @@ def test_questions_are_well_formed(mixture, family):
             assert q.item.fields["input"]
         if mixture == "cot":
             assert q.item.rationale
-    # The position of the right option gives nothing away.
+    # The position of an option does not reveal whether it is right.
     if questions[0].item.options:
         first = sum(q.item.options[0] == q.item.target for q in questions) / len(questions)
         assert first == pytest.approx(1 / len(questions[0].item.options), abs=0.12)
-    assert question(family, 0, "train", 7) == question(family, 0, "train", 7)
-    assert [question(family, 1, "train", i) for i in range(20)] != questions[:20]
+    assert draw_question(family, 0, "train", 7) == draw_question(family, 0, "train", 7)
+    assert [draw_question(family, 1, "train", i) for i in range(20)] != questions[:20]
 
 
 def words(fields):
@@ -51,7 +51,7 @@ def numbers(fields):
     return [int(word) for word in words(fields)]
 
 
-# An independent solver for each family whose answer is a computation.
+# An independent solver for each family with a computable answer.
 SOLVERS = {
     "first_word": lambda f: words(f)[0],
     "last_word": lambda f: words(f)[-1],
@@ -79,28 +79,28 @@ SOLVERS = {
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-def test_answers_are_right(name):
-    (family,) = [family for _, family in ALL if family.name == name]
+def test_draw_question_target_is_the_right_answer(name):
+    (family,) = [family for _, family in ALL_FAMILIES if family.name == name]
     for i in range(100):
-        item = question(family, 3, "train", i).item
+        item = draw_question(family, 3, "train", i).item
         assert SOLVERS[name](item.fields) == item.target
 
 
-def digest(folder):
+def digests(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_same_seed_same_bytes_and_heldout_families_are_never_trained_on(tmp_path):
+def test_generate_is_deterministic_and_keeps_held_out_families_out_of_training(tmp_path):
     params = SampleParams(examples_per_family=20, held_out_items=10, text_documents=50)
     generate(tmp_path / "a", params)
     generate(tmp_path / "b", params)
-    assert digest(tmp_path / "a") == digest(tmp_path / "b")
-    heldout = {family.name for _, family in ALL if family.heldout}
-    benchmarks = tmp_path / "a" / "benchmarks" / "sample"
-    assert {path.stem for path in benchmarks.iterdir()} == heldout
-    for name in heldout:
-        assert not list((tmp_path / "a").glob(f"[!b]*/*{name}*"))
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    held_out = {family.name for _, family in ALL_FAMILIES if family.held_out}
+    eval_data = tmp_path / "a" / "eval_data" / "sample"
+    assert {path.stem for path in eval_data.iterdir()} == held_out
+    for name in held_out:
+        assert not list((tmp_path / "a").glob(f"[!e]*/*{name}*"))
     assert len((tmp_path / "a" / "text" / "sample.txt").read_text().splitlines()) == 50
-    item = json.loads((benchmarks / "qa_what.jsonl").read_text().splitlines()[0])
+    item = json.loads((eval_data / "qa_what.jsonl").read_text().splitlines()[0])
     assert item["answer"] in item["options"]

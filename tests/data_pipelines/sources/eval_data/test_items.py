@@ -1,0 +1,14 @@
+"""Items in the project's own form."""
+
+from data_pipelines.sources.eval_data.items import items
+from tests.data_pipelines.sources.factories import json_lines
+
+ITEM = {"id": "a-0", "text": "Q?", "answer": "x", "options": ["x", "y"], "question": "Q?"}
+
+
+def test_items_are_read_or_rejected(make_part):
+    first, second, rejected = items(
+        make_part("a.jsonl", json_lines(ITEM, {**ITEM, "options": None}, {"id": "b"}), "items")
+    )
+    assert (first.id, first.options, second.options) == ("a-0", ("x", "y"), None)
+    assert rejected.reason == "not an item: 'text'"
