@@ -1,38 +1,38 @@
-"""Rows of a step by arithmetic, shifted targets."""
+"""Row indices by arithmetic, and decoder inputs."""
 
 import numpy as np
 import pytest
 import torch
 
-from models.training.batches import rows_of_step, shift_right
+from models.training.batches import row_indices, shift_right
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_every_row_once_an_epoch_for_any_number_of_processes(world):
-    seen = [
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_row_indices_one_epoch_visits_every_row_once(world_size):
+    rows = [
         row
-        for step in range(5)
-        for rank in range(world)
-        for row in rows_of_step(20, step, 4, seed=1, rank=rank, world=world)
+        for batch in range(5)
+        for rank in range(world_size)
+        for row in row_indices(20, batch, 4, seed=1, rank=rank, world_size=world_size)
     ]
-    assert sorted(seen) == list(range(20))
+    assert sorted(rows) == list(range(20))
 
 
-def test_a_step_holds_the_same_rows_however_many_processes():
-    for step in (0, 3, 7):
-        whole = sorted(rows_of_step(10, step, 4, seed=2))
-        parts = [rows_of_step(10, step, 4, seed=2, rank=r, world=2) for r in (0, 1)]
-        assert sorted(np.concatenate(parts)) == whole
+def test_row_indices_more_ranks_same_rows_in_a_batch():
+    for batch in (0, 3, 7):
+        single_rank = sorted(row_indices(10, batch, 4, seed=2))
+        two_ranks = [row_indices(10, batch, 4, seed=2, rank=r, world_size=2) for r in (0, 1)]
+        assert sorted(np.concatenate(two_ranks)) == single_rank
 
 
-def test_epochs_and_seeds_differ():
-    first = [row for s in range(5) for row in rows_of_step(20, s, 4, seed=1)]
-    second = [row for s in range(5, 10) for row in rows_of_step(20, s, 4, seed=1)]
-    other = [row for s in range(5) for row in rows_of_step(20, s, 4, seed=2)]
+def test_row_indices_other_epoch_or_seed_other_order():
+    first = [row for b in range(5) for row in row_indices(20, b, 4, seed=1)]
+    second = [row for b in range(5, 10) for row in row_indices(20, b, 4, seed=1)]
+    other = [row for b in range(5) for row in row_indices(20, b, 4, seed=2)]
     assert first != second != other
 
 
-def test_shift_right_starts_each_segment_anew():
+def test_shift_right_two_segments_starts_each_with_zero():
     target = torch.tensor([[7, 8, 1, 9, 1, 0]])
     segments = torch.tensor([[1, 1, 1, 2, 2, 0]])
     assert shift_right(target, segments).tolist() == [[0, 7, 8, 0, 9, 0]]

@@ -1,4 +1,4 @@
-"""The loop as a whole: exact resume, recipes, what one sees."""
+"""The training loop: exact resume, options of a run, log lines."""
 
 import dataclasses
 import json
@@ -7,183 +7,176 @@ import pytest
 import torch
 
 from models.errors import ConfigError, Preempted
-from models.training.distributed import Group
+from models.training.dvclive_sink import DvcLiveSink
 from models.training.params import CheckpointParams, OptimParams, ParallelParams
-from tests.models.training.made import (
+from tests.models.training.factories import (
     PARAMS,
-    Killed,
-    corpus,
-    curve,
-    model,
-    moe,
+    Interrupted,
+    assert_equal_tensors,
+    build_corpus,
+    build_model,
+    build_trainer,
+    copy_weights,
+    interrupt_at,
+    moe_config,
     read_log,
-    same,
-    trainer,
-    weights,
-)  # fmt: skip
+    reproducible_metrics,
+)
 
 
-def test_another_dispatch_trains_the_same_weights_and_continues_the_same_checkpoint(tmp_path):
-    """Up to the order of sums; expert dropout off, as each backend draws it in its own order."""
+def test_fit_resume_with_another_dispatch_backend_trains_the_same_weights(tmp_path):
+    """Up to the order of sums; without expert dropout, whose order depends on the backend."""
 
-    def made(folder, backend, steps):
-        plain = model(moe(expert_dropout=0.0), dropout=0.0)
-        return trainer(folder, steps, made=plain, dispatch=backend)
+    def trainer(folder, backend):
+        model = build_model(moe_config(expert_dropout=0.0), dropout=0.0)
+        return build_trainer(folder, model=model, dispatch=backend)
 
-    def kill(step):
-        if step == 5:
-            raise Killed
-
-    whole = made(tmp_path / "whole", "native", 8)
-    whole.fit()
-    assert whole.params.dispatch == "native"
-    first = made(tmp_path / "moved", "native", 8)
-    with pytest.raises(Killed):
-        first.fit(on_step=kill)
-    moved = made(tmp_path / "moved", "fairscale", 8)
-    assert moved.fit().resumed_from == 3
-    torch.distributed.destroy_process_group()  # fairscale's group of one
-    for name, weight in whole.model.state_dict().items():
+    undisturbed = trainer(tmp_path / "reference", "native")
+    undisturbed.fit()
+    with pytest.raises(Interrupted):
+        trainer(tmp_path / "run", "native").fit(on_step=interrupt_at(5))
+    resumed = trainer(tmp_path / "run", "fairscale")
+    assert resumed.fit().progress.resumed_from_step == 3
+    torch.distributed.destroy_process_group()  # fairscale's group of one rank
+    for name, weight in undisturbed.model.state_dict().items():
         torch.testing.assert_close(
-            moved.model.state_dict()[name], weight, atol=1e-5, rtol=1e-4, msg=name
+            resumed.model.state_dict()[name], weight, atol=1e-5, rtol=1e-4, msg=name
         )
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 7])
+@pytest.mark.parametrize("step", [1, 3, 5, 7])
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
-def test_a_killed_run_ends_with_the_same_bits(tmp_path, at, optimizer):
+def test_fit_interrupted_run_resumes_with_the_same_bits(tmp_path, step, optimizer):
     optim = dataclasses.replace(PARAMS.optim, name=optimizer)
-    undisturbed = trainer(tmp_path / "whole", optim=optim)
-    undisturbed.fit()
-
-    def kill(step):
-        if step == at:
-            raise Killed
-
-    with pytest.raises(Killed):
-        trainer(tmp_path / "cut", optim=optim).fit(on_step=kill)
-    resumed = trainer(tmp_path / "cut", optim=optim)
-    progress = resumed.fit()
-    assert progress.resumed_from == at - at % 3
-    assert curve(resumed.live.lines) == curve(undisturbed.live.lines)
-    assert curve(read_log(tmp_path / "cut" / "log.jsonl")) == curve(undisturbed.live.lines)
-    for name, tensor in undisturbed.model.state_dict().items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
-    assert resumed.health.total(Group()).summary() == undisturbed.health.summary()
+    undisturbed = build_trainer(tmp_path / "reference", optim=optim)
+    expected = undisturbed.fit()
+    with pytest.raises(Interrupted):
+        build_trainer(tmp_path / "run", optim=optim).fit(on_step=interrupt_at(step))
+    resumed = build_trainer(tmp_path / "run", optim=optim)
+    result = resumed.fit()
+    assert result.progress.resumed_from_step == step - step % 3
+    expected_metrics = reproducible_metrics(expected.log_lines)
+    assert reproducible_metrics(result.log_lines) == expected_metrics
+    assert reproducible_metrics(read_log(tmp_path / "run" / "log.jsonl")) == expected_metrics
+    assert_equal_tensors(resumed.model.state_dict(), undisturbed.model.state_dict())
+    assert result.router_health == expected.router_health
+    assert result.train_loss == expected.train_loss
 
 
-FAMILIES = {
-    "gshard": {"k": 2},
-    "st_moe": {"k": 2, "dense_residual": True, "z_loss": 1e-3},
+ROUTERS = {
+    "gshard": {"top_k": 2},
+    "st_moe": {"top_k": 2, "dense_residual": True, "z_loss_weight": 1e-3},
     "expert_choice": {"decoder_router": "st_moe", "decoder_top_k": 2, "capacity_factor_train": 1.0},
 }
 
 
-@pytest.mark.parametrize("router", FAMILIES)
-def test_every_router_learns_and_continues_with_the_same_bits(tmp_path, router):
-    """GShard's draws, too, go on where they were."""
+@pytest.mark.parametrize("router", ROUTERS)
+def test_fit_every_router_lowers_the_loss_and_resumes_with_the_same_bits(tmp_path, router):
+    """Including the random second experts of GShard."""
 
-    def made(folder):
-        return trainer(
-            folder, steps=60, made=model(moe(router=router, **FAMILIES[router])),
-            checkpoint=CheckpointParams(save_every=25), optim=OptimParams(lr=1e-2),
-        )  # fmt: skip
-
-    def kill(step):
-        if step == 40:
-            raise Killed
-
-    whole = made(tmp_path / "whole")
-    whole.fit()
-    log = whole.live.lines
-    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
-    with pytest.raises(Killed):
-        made(tmp_path / "cut").fit(on_step=kill)
-    resumed = made(tmp_path / "cut")
-    assert resumed.fit().resumed_from == 25
-    for name, tensor in whole.model.state_dict().items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
-
-
-def test_stopping_saves_and_a_rerun_goes_on_with_the_same_bits(tmp_path):
-    whole = trainer(tmp_path / "whole")
-    whole.fit()
-    asked = []
-    first = trainer(tmp_path / "cut")
-    first.stopping = lambda: bool(asked)
-    with pytest.raises(Preempted, match="stopped at step 4 of 8"):
-        first.fit(on_step=lambda step: asked.append(1) if step == 4 else None)
-    again = trainer(tmp_path / "cut")
-    assert again.fit().resumed_from == 4
-    same(weights(again.model), weights(whole.model))
-
-
-@pytest.mark.parametrize("parts", [1, 2, 4])
-def test_a_step_in_parts_is_the_same_step(tmp_path, parts):
-    def made(folder, gradient_accumulation_steps):
-        plain = model(moe(group_rows=1, balance_loss=0.0, expert_dropout=0.0), dropout=0.0)
-        return trainer(
+    def trainer(folder):
+        return build_trainer(
             folder,
-            made=plain,
-            rows=corpus(uneven=True),
+            steps=60,
+            model=build_model(moe_config(router=router, **ROUTERS[router])),
+            checkpoint=CheckpointParams(save_every=25),
+            optim=OptimParams(lr=1e-2),
+        )
+
+    undisturbed = trainer(tmp_path / "reference")
+    log = undisturbed.fit().log_lines
+    assert log[-1]["loss"] < 0.8 * log[0]["loss"]
+    with pytest.raises(Interrupted):
+        trainer(tmp_path / "run").fit(on_step=interrupt_at(40))
+    resumed = trainer(tmp_path / "run")
+    assert resumed.fit().progress.resumed_from_step == 25
+    assert_equal_tensors(resumed.model.state_dict(), undisturbed.model.state_dict())
+
+
+def test_fit_stop_request_saves_and_a_rerun_resumes_with_the_same_bits(tmp_path):
+    undisturbed = build_trainer(tmp_path / "reference")
+    undisturbed.fit()
+    completed = []
+    stopping = build_trainer(tmp_path / "run", is_stop_requested=lambda: 4 in completed)
+    with pytest.raises(Preempted, match="stopped at step 4 of 8, checkpoint saved"):
+        stopping.fit(on_step=completed.append)
+    resumed = build_trainer(tmp_path / "run")
+    assert resumed.fit().progress.resumed_from_step == 4
+    assert_equal_tensors(copy_weights(resumed.model), copy_weights(undisturbed.model))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_fit_gradient_accumulation_gives_the_same_step(tmp_path, steps):
+    def trainer(folder, gradient_accumulation_steps):
+        moe = moe_config(group_rows=1, load_balance_loss_weight=0.0, expert_dropout=0.0)
+        return build_trainer(
+            folder,
+            model=build_model(moe, dropout=0.0),
+            corpus=build_corpus(uneven=True),
             gradient_accumulation_steps=gradient_accumulation_steps,
         )
 
-    whole, split = made(tmp_path / "a", 1), made(tmp_path / "b", parts)
-    whole.fit()
-    split.fit()
-    for name, weight in whole.model.state_dict().items():
-        torch.testing.assert_close(split.model.state_dict()[name], weight, atol=1e-6, rtol=1e-5)
+    single, accumulated = trainer(tmp_path / "a", 1), trainer(tmp_path / "b", steps)
+    single.fit()
+    accumulated.fit()
+    for name, weight in single.model.state_dict().items():
+        actual = accumulated.model.state_dict()[name]
+        torch.testing.assert_close(actual, weight, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("router", ["switch", "gshard"])
-def test_activation_checkpointing_gives_the_same_bits(tmp_path, router):
-    """Dropout and random second experts are drawn again as they were."""
-    k = {"switch": 1, "gshard": 2}[router]
+@pytest.mark.parametrize(("router", "top_k"), [("switch", 1), ("gshard", 2)])
+def test_fit_activation_checkpointing_gives_the_same_bits(tmp_path, router, top_k):
+    """The recomputation draws the same dropout masks and random second experts."""
 
-    def made(folder, recompute):
-        sparse = model(moe(router=router, k=k, jitter=0.01))
-        return trainer(folder, made=sparse, activation_checkpointing=recompute)
+    def trainer(folder, activation_checkpointing):
+        model = build_model(moe_config(router=router, top_k=top_k, jitter=0.01))
+        return build_trainer(folder, model=model, activation_checkpointing=activation_checkpointing)
 
-    plain, again = made(tmp_path / "a", False), made(tmp_path / "b", True)
-    plain.fit()
-    again.fit()
-    same(weights(again.model), weights(plain.model))
-
-
-def test_experts_over_processes_that_are_not_there_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"experts is 2, which does not divide the 1 process"):
-        trainer(tmp_path, parallel=ParallelParams(expert_parallel_size=2)).fit()
+    stored, recomputed = trainer(tmp_path / "a", False), trainer(tmp_path / "b", True)
+    stored.fit()
+    recomputed.fit()
+    assert_equal_tensors(copy_weights(recomputed.model), copy_weights(stored.model))
 
 
-def test_training_lowers_the_loss(tmp_path):
-    made = trainer(tmp_path, steps=150, dropout=0.0, checkpoint=CheckpointParams(save_every=100))
-    made.fit()
-    log = made.live.lines
+def test_trainer_expert_parallel_size_above_world_size_is_rejected(tmp_path):
+    message = "expert_parallel_size: 2 does not divide the world size 1"
+    with pytest.raises(ConfigError, match=message):
+        build_trainer(tmp_path, parallel=ParallelParams(expert_parallel_size=2))
+
+
+def test_fit_halves_the_loss(tmp_path):
+    checkpoint = CheckpointParams(save_every=100)
+    log = build_trainer(tmp_path, steps=150, dropout=0.0, checkpoint=checkpoint).fit().log_lines
     assert log[-1]["loss"] < 0.5 * log[0]["loss"]
 
 
-def test_bfloat16_autocast_stays_near_float32_with_float32_weights_and_router(tmp_path):
-    plain, mixed = trainer(tmp_path / "a", 5), trainer(tmp_path / "b", 5, precision="bfloat16")
-    plain.fit()
-    mixed.fit()
-    one, two = plain.live.lines[-1]["loss"], mixed.live.lines[-1]["loss"]
-    assert two == pytest.approx(one, rel=0.05)
-    assert two != one
-    assert {weight.dtype for weight in mixed.model.parameters()} == {torch.float32}
-    assert mixed.model.encoder.blocks[1].feed_forward.routing.probs_E.dtype == torch.float32
+def test_fit_bfloat16_autocast_is_close_to_float32_with_float32_weights_and_router(tmp_path):
+    expected = build_trainer(tmp_path / "a", 5).fit()
+    trainer = build_trainer(tmp_path / "b", 5, precision="bfloat16")
+    result = trainer.fit()
+    assert result.train_loss == pytest.approx(expected.train_loss, rel=0.05)
+    assert result.train_loss != expected.train_loss
+    assert {weight.dtype for weight in trainer.model.parameters()} == {torch.float32}
+    routing = trainer.model.encoder.blocks[1].feed_forward.routing
+    assert routing.mean_probs_E.dtype == torch.float32
 
 
-def test_the_log_says_how_fast_and_how_even(tmp_path):
-    one = trainer(tmp_path, steps=6)
-    one.peak_flops = 1e9
-    one.plots = tmp_path / "live"
-    one.fit()
+def test_fit_log_and_dvclive_hold_throughput_and_load(tmp_path):
+    build_trainer(
+        tmp_path, steps=6, peak_flops=1e9, metrics_sink=DvcLiveSink(tmp_path / "live")
+    ).fit()
     line = read_log(tmp_path / "log.jsonl")[-1]
     assert line["step"] == line["steps"] == 6
     assert line["tokens_per_second"] > 0
     assert line["mfu"] > 0
-    assert 1 <= line["largest_load"] <= 3
+    assert 1 <= line["max_expert_load"] <= 3
     assert json.loads((tmp_path / "live" / "metrics.json").read_text())["loss"] == line["loss"]
     plotted = (tmp_path / "live" / "plots" / "metrics" / "loss.tsv").read_text().splitlines()
     assert [row.split("\t")[0] for row in plotted] == ["step", *map(str, range(1, 7))]
+
+
+def test_fit_result_has_the_validation_loss_of_the_final_weights(tmp_path):
+    result = build_trainer(
+        tmp_path, steps=3, validation=build_corpus(4, seed=9), validate_every=3, validate_rows=4
+    ).fit()
+    assert result.validation_loss == result.progress.validation_loss > 0

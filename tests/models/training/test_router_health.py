@@ -1,0 +1,53 @@
+"""Router statistics and warnings."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.training.batches import to_tensors
+from models.training.loss import compute_loss
+from models.training.router_health import RouterHealth
+from tests.models.training.factories import build_corpus, build_model, moe_config
+
+LAYER = "encoder.blocks.1.feed_forward"
+
+
+@pytest.fixture
+def collapsed_health():
+    """Statistics of two passes with a router that prefers two of four experts, and its layer."""
+    moe = moe_config(num_experts=4, capacity_factor_train=0.5, min_capacity=1, expert_dropout=0.0)
+    model = build_model(moe, dropout=0.0)
+    batch = to_tensors(build_corpus(), np.arange(8))
+    layer = model.encoder.blocks[1].feed_forward
+    with torch.no_grad():
+        layer.router.weight.zero_()
+        layer.router.weight[0], layer.router.weight[1] = 50.0, -50.0
+    health = RouterHealth()
+    for _ in range(2):
+        compute_loss(model, model, batch)
+        health.update(model)
+    return health, layer
+
+
+def test_summary_collapsed_router_counts_loads_and_dead_experts(collapsed_health):
+    health, layer = collapsed_health
+    tokens_E = layer.routing.load.requested_per_expert_E
+    summary = health.summary()[LAYER]
+    assert summary.load == [round(n, 4) for n in (tokens_E / tokens_E.sum()).tolist()]
+    assert summary.dead_experts == int((tokens_E == 0).sum()) > 0
+    highest_share = max(max(layer.load) for layer in health.summary().values())
+    assert health.max_expert_load() == round(4 * highest_share, 2)
+
+
+def test_warnings_collapsed_router_names_each_problem(collapsed_health):
+    health, _ = collapsed_health
+    warnings = health.warnings()
+    assert "experts receive no token" in warnings[f"{LAYER} dead"]
+    assert "assignments are dropped" in warnings[f"{LAYER} drops"]
+    assert "entropy is 0.0" in warnings[f"{LAYER} entropy"]
+
+
+def test_since_empty_window_has_no_drops(collapsed_health):
+    health, _ = collapsed_health
+    kinds = {f"{name} {kind}" for name in health.sums_X for kind in ("dead", "entropy")}
+    assert not health.since(health).warnings().keys() - kinds

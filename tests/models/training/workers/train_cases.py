@@ -1,0 +1,28 @@
+"""Train all cases of the world size, and rewrite the checkpoint of another world size.
+
+Arguments: a folder for the results, and the folder of the checkpoint to rewrite.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from models.architecture.moe.expert_parallel import full_state_dict
+from models.training.distributed import init_distributed
+from tests.models.training.parallel_cases import build_case_trainer, cases_for
+from tests.models.training.rewrite_checkpoint import rewrite_checkpoint
+
+folder, checkpoint_folder = map(Path, sys.argv[1:])
+torch.set_num_threads(1)
+with init_distributed(60) as dist:
+    rewrite_checkpoint(checkpoint_folder, dist)
+    for name, case in cases_for(dist.world_size).items():
+        trainer = build_case_trainer(case, folder / f"{name}_{dist.world_size}", dist)
+        result = trainer.fit()
+        weights = full_state_dict(trainer.model.state_dict())
+        if dist.is_main:
+            torch.save(weights, folder / f"{name}_{dist.world_size}.pt")
+            record = {"log": result.log_lines, "validation_loss": result.validation_loss}
+            (folder / f"{name}_{dist.world_size}.json").write_text(json.dumps(record))
