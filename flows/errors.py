@@ -13,7 +13,7 @@ class RenamedVariable(FlowError):
     """An environment variable of an earlier release is set under its old name."""
 
 
-class ProjectNotFound(FlowError):
+class NotInProject(FlowError):
     """The current directory is not inside a flanmoe project."""
 
 

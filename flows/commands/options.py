@@ -26,7 +26,7 @@ def load_workspace(folder: Path | None = None) -> tuple[Path, Params]:
     """Return the workspace folder, by default the current one, and its validated parameters.
 
     Raises:
-        ProjectNotFound: without `folder`, and the current directory is in no project.
+        NotInProject: without `folder`, and the current directory is in no project.
         InvalidParams: params.yaml has errors.
     """
     from flows.config.load import load_params

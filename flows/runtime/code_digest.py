@@ -1,9 +1,9 @@
 """Digest of the code that a stage executes: its import closure, without comments and docstrings.
 
 The closure of a module is the module itself, every module of this project that it imports anywhere
-(also inside functions), and so on. Of each, the syntax tree is hashed, so that formatting, comments
-and docstrings do not count. A string constant that names a file or folder beside the module, such as
-`Path(__file__).with_name("suites")`, adds the content of those data files.
+(also inside functions), and so on. The digest covers the syntax tree of each module, so formatting,
+comments and docstrings do not count. A string constant that names a file or folder next to the
+module, such as `Path(__file__).with_name("suites")`, adds the content of those data files.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ class CodeBase:
         parts = [f"{name} {self._module(name).digest}" for name in self.closure(entry)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
+    def data_files(self, entry: str) -> list[Path]:
+        """Return the data files that the modules of `entry`'s closure name, sorted."""
+        modules = (self._module(name) for name in self.closure(entry))
+        return sorted({file for module in modules for file in module.data_files})
+
     def _module(self, name: str) -> Module:
         if name not in self._modules:
             path = self._find(name)
@@ -68,7 +73,7 @@ class CodeBase:
         return None
 
     def _imported(self, name: str) -> Iterator[str]:
-        """Yield the project's modules that one module imports, and the packages they lie in."""
+        """Yield the project's modules that a module imports, and the packages that hold them."""
         for imported in self._module(name).imports:
             parts = imported.split(".")
             for length in range(1, len(parts) + 1):
@@ -104,12 +109,14 @@ class Module:
     def digest(self) -> str:
         """Hash of the syntax tree and of the data files that the module names."""
         content = hashlib.sha256(ast.dump(self.tree).encode())
-        for file in self._data_files():
+        for file in self.data_files:
             content.update(file.relative_to(self.path.parent).as_posix().encode())
             content.update(file.read_bytes())
         return content.hexdigest()
 
-    def _data_files(self) -> list[Path]:
+    @cached_property
+    def data_files(self) -> list[Path]:
+        """Data files that a string constant of the module names, alone or through their folder."""
         names = {
             node.value
             for node in ast.walk(self.tree)
@@ -120,16 +127,16 @@ class Module:
             # Only names of files and folders: neither paths that lead elsewhere nor sentences.
             if not name or name.startswith(".") or not all(c.isalnum() or c in "._-" for c in name):
                 continue
-            beside = self.path.parent / name
-            if beside.is_dir() and not (beside / "__init__.py").exists():
-                files += (path for path in sorted(beside.rglob("*")) if path.is_file())
-            elif beside.is_file() and beside.suffix != ".py":
-                files.append(beside)
+            target = self.path.parent / name
+            if target.is_dir() and not (target / "__init__.py").exists():
+                files += (path for path in sorted(target.rglob("*")) if path.is_file())
+            elif target.is_file() and target.suffix != ".py":
+                files.append(target)
         return [file for file in files if "__pycache__" not in file.parts]
 
 
 class _WithoutStrings(ast.NodeTransformer):
-    """Removes expression statements that are a string: docstrings of modules, classes, fields."""
+    """Remove expression statements that are a string: docstrings of modules, classes, fields."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from flows.errors import FlowError, ProjectNotFound, WorkspaceBusy
+from flows.errors import FlowError, NotInProject, WorkspaceBusy
 from models.training.params import SCRATCH
 
 STATE = Path(".flanmoe")
@@ -29,13 +29,13 @@ def find_project() -> Path:
     """Return the nearest folder, from the current one upwards, with dvc.yaml and params.yaml.
 
     Raises:
-        ProjectNotFound: there is none.
+        NotInProject: there is none.
     """
     current = Path.cwd()
     for folder in (current, *current.parents):
         if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
             return folder
-    raise ProjectNotFound(
+    raise NotInProject(
         f"{current} is not inside a flanmoe project: no dvc.yaml with a params.yaml"
     )
 

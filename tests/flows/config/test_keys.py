@@ -59,7 +59,7 @@ class SchemaParams:
         ),
     ],
 )
-def test_describe_error_is_one_line_with_key_value_and_choices(data, expected):
+def test_describe_error_is_a_line_with_key_value_and_choices(data, expected):
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(SchemaParams).validate_python(data)
     assert [describe(detail) for detail in caught.value.errors()] == [expected]
@@ -84,5 +84,5 @@ def test_describe_error_is_one_line_with_key_value_and_choices(data, expected):
         ({"backend": None, "runs": []}, []),
     ],
 )
-def test_unknown_keys_are_found_at_any_depth(data, expected):
+def test_unknown_keys_at_any_depth_are_reported(data, expected):
     assert unknown_keys(data, SchemaParams, "") == expected

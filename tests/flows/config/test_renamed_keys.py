@@ -26,14 +26,14 @@ def test_renamed_key_new_name_exists_and_old_name_does_not(old, new):
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_parse_params_old_key_names_the_new_one(old, new):
+def test_parse_params_old_key_names_the_new_key(old, new):
     data = apply_overrides(read_params(ROOT / "params.yaml"), (f"{old}=1",))
     with pytest.raises(InvalidParams) as caught:
         parse_params(data, "params.yaml", ROOT)
     assert str(caught.value) == f"params.yaml: {old}: unknown key; renamed to {new!r}"
 
 
-def test_parse_params_old_key_of_a_run_names_the_new_one_of_that_run():
+def test_parse_params_old_key_of_a_run_names_the_new_key_of_that_run():
     assert new_name("models.runs.a.training.batch_rows") == (
         "models.runs.a.training.global_batch_size"
     )
@@ -48,7 +48,7 @@ def test_parse_params_old_key_of_a_run_names_the_new_one_of_that_run():
     )
 
 
-def test_load_params_file_with_old_keys_names_each_new_one(tmp_path):
+def test_load_params_file_with_old_keys_names_each_new_key(tmp_path):
     path = tmp_path / "params.yaml"
     text = (ROOT / "params.yaml").read_text().replace("global_batch_size", "batch_rows")
     path.write_text(text.replace("max_parallel_stages", "parallel"))
