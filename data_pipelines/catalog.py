@@ -1,4 +1,4 @@
-"""The catalog of sources (`catalog.yaml` beside this file) and their hashes (`catalog.sha256`)."""
+"""The catalog of sources (`catalog.yaml`) and the hashes of their files (`catalog.sha256`)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def load(path: Path) -> dict[str, Source]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SourceError(f"data_pipelines.fetch.catalog: {str(path)!r}: no such file") from None
+        raise SourceError(f"data_pipelines.fetch.catalog: {str(path)!r} does not exist") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
@@ -64,6 +64,9 @@ def _parse_entry(path: Path, name: str, entry: Any) -> Source:
 def _describe(name: str, error: ErrorDetails) -> str:
     """Format a validation error as `<entry>.<field>: <problem>`."""
     location = ".".join(str(key) for key in (name, *error["loc"]))
+    if error["type"] == "literal_error":
+        choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
+        return f"{location}: {error['input']!r} is not one of {choices.removesuffix(', ')}"
     if error["type"] != "unexpected_keyword_argument":
         return f"{location}: {error['msg'].removeprefix('Value error, ')}"
     field = str(error["loc"][-1])
@@ -113,10 +116,10 @@ def matches_pattern(file: str, pattern: str) -> bool:
 
 
 def load_hashes(path: Path) -> dict[str, str]:
-    """Read the expected hashes beside a catalog, in the format of `sha256sum`.
+    """Read the expected hashes of a catalog from the `.sha256` file next to it.
 
     Returns:
-        Hexadecimal SHA-256 by file name relative to `fetch.root`; empty without such a file.
+        Hexadecimal SHA-256 by file name relative to `fetch.root`; empty if the file does not exist.
 
     Raises:
         SourceError: A line is not of the format of `sha256sum`.

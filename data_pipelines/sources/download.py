@@ -1,6 +1,6 @@
 """Download one file from any location that fsspec supports: HTTP, object stores, local folders.
 
-Interrupted downloads resume, also in a later run: the received bytes are in `NAME.part` beside the
+Interrupted downloads resume, also in a later run: the received bytes are in `NAME.part` next to the
 target, and `NAME.version` identifies the version of the remote file that they belong to.
 """
 
@@ -48,7 +48,7 @@ def download(location: str, target: Path, *, retries: int, on_progress: Progress
             cause = error.__cause__
             is_missing = getattr(cause, "status", None) in (404, 410)
             if is_missing or not isinstance(cause, aiohttp.ClientError | TimeoutError):
-                raise SourceError(f"{location}: no such file") from None
+                raise SourceError(f"{location} does not exist") from None
             failure: Exception = cause
         except (TimeoutError, OSError, aiohttp.ClientError, ValueError) as error:
             failure = error

@@ -21,7 +21,7 @@ LINES = True
 ROWS_PER_BATCH = 2048
 REQUIRED_COLUMNS = frozenset(["inputs", "targets", "task_name"])
 
-MIXTURE_BY_TASK_SOURCE = {
+MIXTURE_BY_TASK_SOURCE: dict[str, str] = {
     **{name: name for name in MIXTURES},
     "flan": "muffin",
     "flan2021": "muffin",

@@ -22,7 +22,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class InvalidRow(Exception):
-    """A row that no example can be made of; the text is the reason."""
+    """A row that cannot be converted to an example; the text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,8 @@ class Part:
     def lines(self) -> Iterator[tuple[int, str | RejectedRow]]:
         """Yield row number and line.
 
-        Lines end at a line feed only: `str.splitlines` would also split at line separators within a
-        cell, such as U+2028.
+        Lines end at a line feed only: `str.splitlines` would also split at U+2028 and other line
+        separators within a cell.
         """
         encoding = self.options.get("encoding", "utf-8")
         with self._open() as file:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
-from data_pipelines.example import TEXT
-from data_pipelines.params import MIXTURES, TERMS
+from data_pipelines.params import LicenceTerms, Mixture
 
 RENAMED_FIELDS = {"also": "additional_files", "cut": "truncated_files"}
 """Former field of a catalog entry -> its present name."""
@@ -23,8 +22,8 @@ class Source:
     format: str
     files: tuple[str, ...]
     licence: str
-    terms: str
-    mixture: str = ""
+    terms: LicenceTerms
+    mixture: Literal[Mixture, "text", ""] = ""
     suite: str = ""
     additional_files: dict[str, str] = field(default_factory=dict)
     url: str = ""
@@ -34,12 +33,6 @@ class Source:
     def __post_init__(self) -> None:
         if bool(self.mixture) == bool(self.suite):
             raise ValueError("exactly one of mixture and suite is required")
-        if self.mixture and self.mixture not in (*MIXTURES, TEXT):
-            raise ValueError(
-                f"mixture: {self.mixture!r} is not one of {', '.join((*MIXTURES, TEXT))}"
-            )
-        if self.terms not in TERMS:
-            raise ValueError(f"terms: {self.terms!r} is not one of {', '.join(TERMS)}")
         for former, present in RENAMED_OPTIONS.items():
             if former in self.options:
                 raise ValueError(f"options.{former}: unknown option; renamed to {present!r}")

@@ -1,7 +1,7 @@
 """T0-SF: promptsource's templates applied to raw data sets (Sanh et al., arXiv 2110.08207).
 
-T0's own list, `datasets.csv`, says which data sets are trained on: T0 trains on those marked BASE,
-T0+ also on GPT_EVAL, and T0++ also on SGLUE.
+T0's own list, `datasets.csv`, marks the data sets that are trained on: T0 trains on BASE, T0+ also
+on GPT_EVAL, and T0++ also on SGLUE.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _render(
 
 @cached_by_file(maxsize=256)
 def _training_set(path: Path, hub_name: str) -> str:
-    """Return `do_train` of a data set such as `glue/mrpc`; empty if T0 does not train on it."""
+    """Return `do_train` of a data set, e.g. `glue/mrpc`; empty if T0 does not train on it."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for entry in csv.DictReader(file):

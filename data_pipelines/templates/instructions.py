@@ -1,4 +1,4 @@
-"""Instruction templates for sources without templates of their own, from the YAML files beside.
+"""Instruction templates for sources that have none, read from the YAML files in this folder.
 
 A group of templates has forms, each a list of `inputs` and `targets` with `{fields}`. A hash of the
 row chooses its template. As in FLAN (arXiv 2301.13688, section 3) each task has several phrasings,
@@ -40,14 +40,14 @@ def _fill(text: str, fields: Mapping[str, str]) -> str:
 
 
 TemplateGroup = Mapping[str, Sequence[Template]]
-"""Form, such as `forward` or `inverted` -> its templates."""
+"""Form, e.g. `forward` or `inverted` -> its templates."""
 
 
 def template_group(name: str) -> TemplateGroup:
-    """Return the templates of a group such as `sentiment`, by form.
+    """Return the templates of a group, e.g. `sentiment`, by form.
 
     Raises:
-        KeyError: There is no such group.
+        KeyError: The group does not exist.
     """
     return _load_groups()[name]
 

@@ -47,13 +47,14 @@ ENTRY = "x: {mixture: cot, format: cot_tsv, files: [a], licence: l, terms: open"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("x: {mixture: cot, format: cot_tsv, files: [a], licence: l, terms: no}", "x.terms: Input"),
+        ("x: {mixture: cot, format: cot_tsv, files: [a], licence: l, terms: no}",
+         "x.terms: False is not one of open"),
         ("x: {mixture: cot, format: cot_tsv, files: [a], licence: l, terms: free}",
-         "x: terms: 'free' is not one of open"),
+         "x.terms: 'free' is not one of open, share-alike, non-commercial, unstated"),
         ("x: {mixture: cot, format: cot_tvs, files: [a], licence: l, terms: open}",
          "x.format: 'cot_tvs' is not one of cot_tsv"),
         ("x: {mixture: cto, format: cot_tsv, files: [a], licence: l, terms: open}",
-         "x: mixture: 'cto' is not one of muffin"),
+         "x.mixture: 'cto' is not one of muffin, t0_sf, niv2, cot, text"),
         ("x: {format: cot_tsv, files: [a], licence: l, terms: open}",
          "x: exactly one of mixture and suite is required"),
         ("x: {mixture: cot, format: cot_tsv, licence: l, terms: open}", "x.files: Field required"),
@@ -76,7 +77,7 @@ def test_load_invalid_catalog_fails(tmp_path, content, message):
 
 
 def test_load_missing_catalog_fails(tmp_path):
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match=r"none\.yaml' does not exist"):
         catalog.load(tmp_path / "none.yaml")
 
 

@@ -46,7 +46,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def params(server, tmp_path):
-    """Params with a catalog whose URLs are the server's, and with hashes beside it."""
+    """Params with a catalog whose URLs are the server's, and the hashes of its files."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG.replace("URL", server.url))
     server.files = {
@@ -137,7 +137,7 @@ def test_fetch_restarts_a_download_whose_remote_file_was_modified(params, server
 
 def test_fetch_missing_remote_file_fails(params, server, tmp_path):
     del server.files["/published/y_train.tsv"]
-    with pytest.raises(SourceError, match=r"published/y_train\.tsv: no such file"):
+    with pytest.raises(SourceError, match=r"published/y_train\.tsv does not exist"):
         fetch.run(params, tmp_path)
 
 

@@ -16,7 +16,7 @@ def test_e2e_row_with_missing_cells_is_rejected(make_part):
     assert reason_of(make_part, "e2e", "mr,ref\nonly one\n") == "1 columns instead of 2"
 
 
-def test_dart_annotations_become_one_row_each(make_part):
+def test_dart_each_annotation_becomes_a_row(make_part):
     _, (_, item, second) = contents_of(make_part, "dart")
     assert item == 1
     assert second.references == ("two", "one")

@@ -8,7 +8,7 @@ from tests.data_pipelines.sources.raw.factories import contents_of, reason_of
 COPA = {"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": 0}
 
 
-def test_multirc_candidates_become_one_row_each(make_part):
+def test_multirc_each_candidate_becomes_a_row(make_part):
     rows = contents_of(make_part, "multirc")
     assert [(row, item, content.answer) for row, item, content in rows] == [
         (1, 0, "no"),
