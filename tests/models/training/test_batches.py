@@ -8,7 +8,7 @@ from models.training.batches import row_indices, shift_right
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_row_indices_one_epoch_visits_every_row_once(world_size):
+def test_row_indices_epoch_visits_every_row_once(world_size):
     rows = [
         row
         for batch in range(5)
