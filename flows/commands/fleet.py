@@ -10,7 +10,7 @@ import click
 
 @click.group()
 def fleet() -> None:
-    """Train on several nodes: join a run, render cluster manifests, deploy the agent."""
+    """Train on several nodes."""
 
 
 @fleet.command()
@@ -65,7 +65,10 @@ def render(kind: str, name: str | None) -> None:
 
 @fleet.command()
 def deploy() -> None:
-    """Create or update the agent deployment in the work pool of flows.fleet."""
+    """Create or update the agent deployment in Prefect.
+
+    The work pool is flows.fleet.work_pool in params.yaml.
+    """
     from flows.commands.stages import load_stage_params
     from flows.fleet.work_pool import deploy_agent
 

@@ -31,7 +31,7 @@ from flows.commands.tables import versions_table, wide_console
     "--set.",
 )
 def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
-    """Run the pipeline: the stages of dvc.yaml, then register and promote.
+    """Run the pipeline: all stages, register, promote.
 
     With --params, --set or --workspace the pipeline runs in a workspace, so that params.yaml, data
     and dvc.lock of the project stay unchanged.

@@ -23,7 +23,10 @@ def load_stage_params() -> tuple[Params, Path]:
 
 @click.command()
 def digest() -> None:
-    """Stage: write the code digest of every stage to data/code_digests.json."""
+    """Stage: write the code digest of every stage.
+
+    Output: data/code_digests.json.
+    """
     from flows.runtime.workspace import find_project
     from flows.stages import digest as stage
 
@@ -32,7 +35,10 @@ def digest() -> None:
 
 @click.command()
 def fetch() -> None:
-    """Stage: fetch the sources into data/raw and verify their hashes."""
+    """Stage: fetch the sources and verify their hashes.
+
+    Output: data/raw.
+    """
     from data_pipelines.stages import fetch as stage
 
     params, workspace = load_stage_params()
@@ -41,7 +47,10 @@ def fetch() -> None:
 
 @click.command("eval_data")
 def eval_data() -> None:
-    """Stage: convert evaluation data to one format, data/eval_data."""
+    """Stage: convert evaluation data to a common format.
+
+    Output: data/eval_data.
+    """
     from data_pipelines.stages import eval_data as stage
 
     _, workspace = load_stage_params()
@@ -50,7 +59,10 @@ def eval_data() -> None:
 
 @click.command()
 def read() -> None:
-    """Stage: convert source rows to examples, data/records."""
+    """Stage: convert source rows to examples.
+
+    Output: data/records.
+    """
     from data_pipelines.stages import read as stage
 
     params, workspace = load_stage_params()
@@ -59,7 +71,10 @@ def read() -> None:
 
 @click.command()
 def clean() -> None:
-    """Stage: find duplicates and overlaps with evaluation data, data/clean."""
+    """Stage: find duplicates and contamination.
+
+    Contamination is overlap with evaluation data. Output: data/clean.
+    """
     from data_pipelines.stages import clean as stage
 
     params, workspace = load_stage_params()
@@ -68,7 +83,10 @@ def clean() -> None:
 
 @click.command()
 def mix() -> None:
-    """Stage: mix the examples at the configured rates, data/mixture."""
+    """Stage: mix the examples at the configured rates.
+
+    Output: data/mixture.
+    """
     from data_pipelines.stages import mix as stage
 
     params, workspace = load_stage_params()
@@ -77,7 +95,10 @@ def mix() -> None:
 
 @click.command()
 def validate() -> None:
-    """Stage: validate the mixture with Great Expectations, data/validation."""
+    """Stage: validate the mixture with Great Expectations.
+
+    Output: data/validation.
+    """
     from data_pipelines.stages import validate as stage
 
     params, workspace = load_stage_params()
@@ -87,7 +108,10 @@ def validate() -> None:
 
 @click.command()
 def tokenizer() -> None:
-    """Stage: train the SentencePiece model, data/tokenizer."""
+    """Stage: train the SentencePiece tokenizer.
+
+    Output: data/tokenizer.
+    """
     from data_pipelines.stages import tokenizer as stage
 
     params, workspace = load_stage_params()
@@ -96,7 +120,10 @@ def tokenizer() -> None:
 
 @click.command()
 def pack() -> None:
-    """Stage: pack tokens into memory-mapped shards, data/packed."""
+    """Stage: pack tokens into memory-mapped shards.
+
+    Output: data/packed.
+    """
     from data_pipelines.stages import pack as stage
 
     params, workspace = load_stage_params()
@@ -106,7 +133,10 @@ def pack() -> None:
 @click.command()
 @click.argument("name")
 def train(name: str) -> None:
-    """Stage: train run NAME of params.yaml, runs/NAME."""
+    """Stage: train run NAME of params.yaml.
+
+    Output: runs/NAME.
+    """
     params, workspace = load_stage_params()
     check_run(params, name)
     from flows.fleet.launch import launch_run
@@ -117,7 +147,10 @@ def train(name: str) -> None:
 @click.command()
 @click.argument("name")
 def evaluate(name: str) -> None:
-    """Stage: evaluate run NAME with lm-evaluation-harness, runs/NAME."""
+    """Stage: evaluate run NAME with lm-evaluation-harness.
+
+    Output: runs/NAME/evaluation.json and samples.parquet.
+    """
     params, workspace = load_stage_params()
     check_run(params, name)
     from models.stages import evaluate as stage

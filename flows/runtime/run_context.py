@@ -88,7 +88,8 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
         InvalidParams: params.yaml has errors.
         WorkspaceBusy: another process runs in the workspace.
     """
-    if workspace.resolve() in _active:
+    workspace = workspace.resolve()
+    if workspace in _active:
         yield active_context(workspace)
         return
     params = load_params(workspace / "params.yaml")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from prefect.flows import load_flow_from_entrypoint
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
@@ -10,6 +11,7 @@ from flows.runtime import pipeline as pipeline_module
 from flows.runtime import stage_runner
 from flows.runtime.pipeline import pipeline, run_stage
 from flows.runtime.run_context import activate, active_context
+from tests.factories import ROOT
 from tests.flows.runtime.factories import DIAMOND, FakeStages, run_context
 
 STARTUP_TIMEOUT_S = 120
@@ -48,6 +50,8 @@ def test_pipeline_can_be_deployed(prefect_api):
     deployment = pipeline.to_deployment("nightly", parameters={"workspace": "/project"})
     assert deployment.flow_name == "flanmoe"
     assert deployment.entrypoint.endswith("flows/runtime/pipeline.py:pipeline")
+    loaded = load_flow_from_entrypoint(f"{ROOT}/flows/runtime/pipeline.py:pipeline")
+    assert loaded.parameters == pipeline.parameters
 
 
 @pytest.mark.process
