@@ -24,15 +24,7 @@ def dashboard(port: int | None) -> None:
     # Opened once here, so that an unreachable registry fails now, with one line.
     open_registry(root, params)
     address, chosen = params.dashboard.address, port or params.dashboard.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, chosen))
-        except OSError as error:
-            raise FlowError(
-                f"{address}:{chosen} cannot be used ({error.strerror}); choose another with "
-                "`flanmoe dashboard --port PORT`"
-            ) from None
+    _check_port(address, chosen)
     package = find_spec("dashboard")
     assert package is not None
     assert package.origin is not None
@@ -51,3 +43,15 @@ def dashboard(port: int | None) -> None:
     arguments = [f"--{name}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "streamlit", "run", str(app), *arguments]
     os.execv(sys.executable, command)
+
+
+def _check_port(address: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise FlowError(
+                f"{address}:{port} cannot be used ({error.strerror}); choose another with "
+                "`flanmoe dashboard --port PORT`"
+            ) from None
