@@ -7,7 +7,9 @@ from safetensors.torch import load_file, save_file
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
+from models.presets import preset
 from models.weights import load_weights, save_weights
+from tests.models.factories import CONFIG_0_1_0
 
 CONFIG = ModelConfig(vocab_size=16, d_model=8, d_ff=8, num_heads=1, d_kv=8, num_layers=1)
 
@@ -18,21 +20,21 @@ def folder(tmp_path):
     return tmp_path / "run" / "weights"
 
 
-def test_weights_come_back_bit_for_bit(folder):
-    saved = load_weights(folder)
-    assert saved.tokenizer_sha256 == "abc"
+def test_load_weights_returns_the_saved_tensors(folder):
+    loaded = load_weights(folder)
+    assert loaded.tokenizer_sha256 == "abc"
     for name, tensor in T5(CONFIG).reset_parameters(3).state_dict().items():
-        assert torch.equal(tensor, saved.model.state_dict()[name])
+        assert torch.equal(tensor, loaded.model.state_dict()[name])
 
 
-def test_cut_in_half(folder):
+def test_load_weights_rejects_a_truncated_file(folder):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(CorruptCheckpoint, match=r"model\.safetensors cannot be read"):
         load_weights(folder)
 
 
-def test_missing_tensor_is_named(folder):
+def test_load_weights_names_a_missing_tensor(folder):
     state = load_file(folder / "model.safetensors")
     del state["decoder.norm.weight"]
     save_file(state, folder / "model.safetensors")
@@ -40,7 +42,7 @@ def test_missing_tensor_is_named(folder):
         load_weights(folder)
 
 
-def test_other_architecture(folder):
+def test_load_weights_rejects_another_architecture(folder):
     description = json.loads((folder / "config.json").read_text())
     description["model"]["d_ff"] = 9
     (folder / "config.json").write_text(json.dumps(description))
@@ -48,20 +50,32 @@ def test_other_architecture(folder):
         load_weights(folder)
 
 
-def test_values_that_are_no_numbers(folder):
+def test_load_weights_rejects_values_that_are_not_finite(folder):
     state = load_file(folder / "model.safetensors")
     state["embedding"][0, 0] = float("nan")
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(CorruptCheckpoint, match="embedding holds values that are not finite"):
+    with pytest.raises(CorruptCheckpoint, match="embedding has values that are not finite"):
         load_weights(folder)
 
 
-def test_no_model(tmp_path):
-    with pytest.raises(UnknownModel, match="holds no trained model"):
+def test_load_weights_rejects_a_folder_without_a_model(tmp_path):
+    with pytest.raises(UnknownModel, match="has no trained model"):
         load_weights(tmp_path / "nothing")
 
 
-def test_garbled_config(folder):
+def test_load_weights_rejects_an_unreadable_config(folder):
     (folder / "config.json").write_text("{")
     with pytest.raises(CorruptCheckpoint, match=r"config\.json"):
         load_weights(folder)
+
+
+def test_load_weights_reads_weights_of_release_0_1_0(tmp_path):
+    """Its config.json has other field names, the tensors are the same."""
+    model = T5(preset("tiny_ec")).reset_parameters(3)
+    save_weights(tmp_path, model, "abc")
+    description = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**description, "model": CONFIG_0_1_0}))
+    loaded = load_weights(tmp_path)
+    assert loaded.model.config == model.config
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, loaded.model.state_dict()[name])

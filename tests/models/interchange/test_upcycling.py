@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from models.config import ModelConfig, MoEConfig
+from models.errors import ConfigError
+from models.interchange.upcycling import upcycle, upcycle_folder
+from models.weights import load_weights, save_weights
+from tests.models.interchange.factories import SIZES, random_batch, random_model
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
+@pytest.mark.parametrize("dense_residual", [False, True])
+def test_upcycled_model_with_normalised_gates_has_the_same_logits(
+    activation, dense_residual, tmp_path
+):
+    dense = random_model(activation=activation)
+    moe = MoEConfig(
+        num_experts=4,
+        router="gshard",
+        top_k=2,
+        capacity_factor_eval=None,
+        dense_residual=dense_residual,
+    )
+    config = ModelConfig(**{**SIZES, "vocab_size": 7}, activation=activation, moe=moe)
+    save_weights(tmp_path / "dense", dense, "abc")
+    upcycle_folder(tmp_path / "dense", config, tmp_path / "moe", seed=3)
+    upcycled = load_weights(tmp_path / "moe")
+    assert upcycled.tokenizer_sha256 == "abc"
+    assert upcycled.model.config.moe == moe
+    tokens, target = random_batch()
+    inputs = (tokens, (tokens > 0).long(), target, torch.ones_like(target))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            upcycled.model.eval()(*inputs), dense(*inputs), atol=1e-4, rtol=1e-4
+        )
+
+
+def test_upcycle_rejects_other_sizes():
+    config = ModelConfig(**{**SIZES, "d_ff": 128}, moe=MoEConfig(num_experts=4))
+    with pytest.raises(ConfigError, match="d_ff 64 instead of 128"):
+        upcycle(random_model(), config, seed=0)
+
+
+def test_upcycle_rejects_a_dense_target():
+    with pytest.raises(ConfigError, match="converts a dense model to an MoE model"):
+        upcycle(random_model(), ModelConfig(**SIZES), seed=0)

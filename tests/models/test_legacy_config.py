@@ -1,0 +1,32 @@
+import pytest
+
+from models.config import ModelConfig
+from models.errors import ConfigError
+from models.presets import preset
+from tests.models.factories import CONFIG_0_1_0
+
+
+def test_from_dict_reads_the_field_names_of_release_0_1_0():
+    assert ModelConfig.from_dict(CONFIG_0_1_0) == preset("tiny_ec")
+
+
+def test_from_dict_maps_every_renamed_field_to_its_value():
+    moe = {**CONFIG_0_1_0["moe"], "every": 1, "k": 3, "decoder_k": 4, "dense_beside": True}
+    moe |= {"balance_loss": 0.5, "z_loss": 0.25}
+    sizes = {"tie_logits": True, "relative_buckets": 16, "relative_max_distance": 64}
+    config = ModelConfig.from_dict({**CONFIG_0_1_0, **sizes, "moe": moe})
+    assert (config.moe.moe_every, config.moe.top_k, config.moe.decoder_top_k) == (1, 3, 4)
+    assert config.moe.dense_residual
+    assert (config.moe.load_balance_loss_weight, config.moe.z_loss_weight) == (0.5, 0.25)
+    assert config.tie_word_embeddings
+    assert config.relative_attention_num_buckets == 16
+    assert config.relative_attention_max_distance == 64
+
+
+def test_from_dict_reads_a_dense_model_of_release_0_1_0():
+    assert ModelConfig.from_dict({**CONFIG_0_1_0, "moe": None}) == preset("tiny_dense")
+
+
+def test_from_dict_rejects_a_key_of_no_release():
+    with pytest.raises(ConfigError, match="balance"):
+        ModelConfig.from_dict({**CONFIG_0_1_0, "moe": {**CONFIG_0_1_0["moe"], "balance": 0.1}})
