@@ -1,0 +1,138 @@
+"""The Pareto frontier against brute force, and the versions that it excludes."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from registry.comparison.frontier import compute_frontier, cost_of
+from registry.errors import UnknownCost
+from registry.records import parse_evaluation_record, parse_run_record
+from registry.tables import VersionStage
+from registry.versions import VersionInfo
+from tests.registry.factories import evaluation_record, run_record, task_score, write_samples
+
+NUM_ITEMS = 200
+
+
+@pytest.fixture
+def version(tmp_path):
+    """Return a factory of versions whose answers are right with a chosen probability."""
+    number = 0
+
+    def create(name, flops, share, *, is_moe=False, file_sha256="b" * 64, seconds=None,
+               has_samples=True, seed=0):  # fmt: skip
+        nonlocal number
+        number += 1
+        generator = np.random.default_rng(seed + number)
+        scores_by_task = {
+            task: [float(generator.random() < share) for _ in range(NUM_ITEMS)]
+            for task in ("s/a", "s/b")
+        }
+        folder = tmp_path / f"{name}{number}"
+        folder.mkdir()
+        if has_samples:
+            write_samples(folder / "samples.parquet", scores_by_task)
+        tasks = [
+            task_score(
+                task, accuracy=float(np.mean(scores)), num_items=NUM_ITEMS, file_sha256=file_sha256
+            )
+            for task, scores in scores_by_task.items()
+        ]
+        run = run_record(name, is_moe=is_moe, flops_per_token=flops, training_flops=1e12)
+        evaluation = evaluation_record(name, tasks, standard_error=0.02, flops_per_item=50 * flops)
+        return VersionInfo(
+            model="m",
+            version=number,
+            stage=VersionStage.CANDIDATE,
+            created_at=datetime(2030, 1, 1, tzinfo=UTC),
+            artifact=folder,
+            run_record=parse_run_record(run, name),
+            evaluation=parse_evaluation_record(evaluation, name),
+            seconds_per_item=seconds,
+        )
+
+    return create
+
+
+def test_frontier_agrees_with_brute_force(version):
+    versions = [version(f"m{i}", flops * 1e9, share) for i, (flops, share) in enumerate(
+        [(1, 0.3), (2, 0.5), (2, 0.4), (3, 0.45), (4, 0.8), (0.5, 0.1)]
+    )]  # fmt: skip
+    on_frontier = {p.name: p.on_frontier for p in compute_frontier(versions, "token").points}
+
+    def cost_and_error(info):
+        return info.run_record.flops_per_token, 1 - info.evaluation.accuracy
+
+    for info in versions:
+        cost, error = cost_and_error(info)
+        is_dominated = any(
+            other_cost <= cost
+            and other_error <= error
+            and (other_cost, other_error) != (cost, error)
+            for other_cost, other_error in map(cost_and_error, versions)
+        )
+        assert on_frontier[info.name] == (not is_dominated)
+
+
+def test_frontier_probability_follows_from_the_difference_of_two_versions(version):
+    versions = [
+        version("cheap", 1e9, 0.5), version("costly", 2e9, 0.5, seed=7), version("bad", 3e9, 0.1),
+    ]  # fmt: skip
+    points = {point.name: point for point in compute_frontier(versions, "token").points}
+    assert points["cheap"].probability == 1  # no version is cheaper
+    assert points["bad"].probability == 0
+    # Two models with 2 * NUM_ITEMS answers each: the probability that the costly one is better.
+    difference = points["costly"].accuracy - points["cheap"].accuracy
+    standard_error = (2 * 0.25 / (2 * NUM_ITEMS)) ** 0.5
+    expected = norm.cdf(difference / standard_error)
+    assert points["costly"].probability == pytest.approx(expected, abs=0.06)
+
+
+def test_dense_partner_is_the_closest_in_cost(version):
+    small, equal = version("small", 1e9, 0.4), version("equal", 2e9, 0.5)
+    moe = version("moe", 2.1e9, 0.7, is_moe=True)
+    (partner,) = compute_frontier([small, equal, moe], "token").dense_partners
+    assert (partner.moe, partner.dense, partner.equal_cost) == ("moe", "equal", True)
+    assert partner.cost_ratio == pytest.approx(1.05)
+    assert partner.low < partner.difference < partner.high
+    cheaper = dataclasses.replace(
+        equal, run_record=equal.run_record.model_copy(update={"flops_per_token": 1e9})
+    )
+    (partner,) = compute_frontier([small, cheaper, moe], "token").dense_partners
+    assert partner.equal_cost is False
+
+
+def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
+    old = version("old", 1e9, 0.9, file_sha256="c" * 64)
+    new = version("new", 1e9, 0.5, seconds=0.25)
+    frontier = compute_frontier([old, new], "time")
+    assert [point.name for point in frontier.points] == ["new"]
+    assert frontier.points[0].cost == 250
+    assert frontier.to_dict()["excluded"] == (
+        {"name": "old", "reason": "evaluated on other items"},
+    )
+    unmeasured = version("unmeasured", 1e9, 0.9)
+    (excluded,) = compute_frontier([new, unmeasured], "time").excluded
+    assert excluded.reason == "milliseconds per answered item not measured"
+    assert compute_frontier([], "token").points == ()
+
+
+def test_cost_of_unknown_name_is_rejected(version):
+    with pytest.raises(UnknownCost, match="unknown cost 'tokens'; expected one of token, item"):
+        cost_of(version("a", 1e9, 0.5), "tokens")
+
+
+def test_frontier_without_samples_uses_standard_errors(version):
+    versions = [version("a", 1e9, 0.5), version("b", 2e9, 0.6, has_samples=False)]
+    frontier = compute_frontier(versions, "token")
+    assert frontier.paired is False
+    assert {point.name: point.probability for point in frontier.points}["a"] == 1
+    assert compute_frontier(versions[:1], "token").paired is True
+
+
+def test_frontier_contains_the_newest_version_of_a_run(version):
+    versions = [version("a", 1e9, 0.5), version("a", 1e9, 0.6)]
+    assert [point.version for point in compute_frontier(versions, "token").points] == [2]

@@ -1,0 +1,200 @@
+"""Records and result folders as a finished run has them, with values that a test chooses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from registry.record_upgrades import task_weights
+
+RELEASE_0_1_0 = Path(__file__).parent / "data" / "release_0_1_0"
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def run_record(name="run", *, is_moe=False, **changes):
+    """Return a run record of schema version 2."""
+    return {
+        "schema_version": 2, "name": name, "preset": "tiny_dense", "start": "scratch",
+        "data": "train", "tasks": [], "tuned": True, "seed": 0, "steps": 10, "params": {},
+        "model": {"moe": {"num_experts": 8} if is_moe else None}, "total_parameters": 2000,
+        "active_parameters": 1000, "flops_per_token": 1e6, "training_flops": 1e9,
+        "training_seconds": 3.5, "flops_per_second": 3e8, "mfu": 0.4, "peak_flops": 7e8,
+        "target_tokens": 5000, "losses": {"train_loss": 1.1, "validation_loss": 1.0},
+        "skipped_batches": [], "router_health": {}, "finished_at": 1.8e9, "git_commit": "abc",
+        "data_version": "d", "data_hashes": {},
+        "sequence": {"encoder_length": 64, "decoder_length": 16}, "tokenizer_sha256": "0" * 64,
+        "weights": "weights/model.safetensors", "weights_sha256": "1" * 64, "world_size": 1,
+        "resumed_from_step": 0, **changes,
+    }  # fmt: skip
+
+
+def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, **changes):
+    """Return a task of an evaluation record; the record adds its weights."""
+    return {
+        "task": task, "suite": task.split("/")[0], "group": "", "unit": task.split("/")[1],
+        "version": 2, "answer": "direct", "metric": "accuracy", "num_fewshot": 0,
+        "num_exemplars_dropped": 0, "max_new_tokens": 8, "num_items": num_items,
+        "num_contaminated": num_contaminated, "partial": False, "partial_reason": "",
+        "accuracy": accuracy, "standard_error": 0.01, "random_score": 0.25, "maximum": 1.0,
+        "normalised": 1.0,
+        "clean": {"num_items": num_items, "accuracy": accuracy, "standard_error": 0.01},
+        "other_metrics": {}, "num_rejected": 0, "counts": {}, "flops_per_item": 5e7,
+        "file_sha256": "b" * 64, **changes,
+    }  # fmt: skip
+
+
+def suite_score(suite, tasks, *, weight, partial=False):
+    """Return a suite of an evaluation record."""
+    num_items = sum(task["num_items"] for task in tasks)
+    accuracy = sum(task["weight_in_suite"] * task["accuracy"] for task in tasks)
+    return {
+        "suite": suite, "title": suite, "averaged": False, "weight": weight,
+        "num_tasks": len(tasks), "missing": [], "num_items": num_items, "num_contaminated": 0,
+        "partial": partial, "partial_reason": "limit" if partial else "", "accuracy": accuracy,
+        "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,
+        "normalised_standard_error": 0.1,
+        "clean": {"num_items": num_items, "accuracy": accuracy, "standard_error": 0.01},
+        "groups": [], "flops_per_item": 5e7,
+    }  # fmt: skip
+
+
+def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
+    """Return an evaluation record of schema version 2; averages follow from the tasks."""
+    tasks = [task_score()] if tasks is None else tasks
+    tasks = [
+        {**task, "weight": weight, "weight_in_suite": weight_in_suite}
+        for task, (weight, weight_in_suite) in zip(tasks, task_weights(tasks), strict=True)
+    ]
+    tasks_by_suite = defaultdict(list)
+    for task in tasks:
+        tasks_by_suite[task["suite"]].append(task)
+    weight = 1 / len(tasks_by_suite)
+    return {
+        "schema_version": 2, "name": name,
+        "accuracy": sum(task["weight"] * task["accuracy"] for task in tasks),
+        "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,
+        "normalised_standard_error": 0.1, "normalised_suites": list(tasks_by_suite),
+        "partial": partial, "flops_per_item": 5e7,
+        "num_items": sum(task["num_items"] for task in tasks), "num_contaminated": 0,
+        "contamination": {}, "data_warnings": [],
+        "suites": [
+            suite_score(suite, members, weight=weight, partial=partial)
+            for suite, members in tasks_by_suite.items()
+        ],
+        "tasks": tasks, "max_input_tokens": 64, "weights_sha256": "1" * 64,
+        "samples_sha256": "2" * 64, "params": {}, **changes,
+    }  # fmt: skip
+
+
+def write_samples(path, scores_by_task, *, contaminated_by_task=None):
+    """Write samples.parquet with the columns that the registry reads."""
+    contaminated_by_task = contaminated_by_task or {}
+    rows = [
+        {
+            "task": task, "id": f"{task}-{i}", "score": float(score),
+            "prompt_sha256": hashlib.sha256(f"{task} {i}".encode()).hexdigest(),
+            "contaminated": i in contaminated_by_task.get(task, ()),
+        }
+        for task, scores in scores_by_task.items()
+        for i, score in enumerate(scores)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def edit_samples(folder, change):
+    """Apply `change` to each row of samples.parquet, and correct the record's checksum."""
+    path = folder / "samples.parquet"
+    rows = pq.read_table(path).to_pylist()
+    for row in rows:
+        change(row)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    edit_json(folder / "evaluation.json", lambda r: r.update(samples_sha256=sha256(path)))
+
+
+def edit_json(path, change):
+    """Apply `change` to the content of a JSON file."""
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def write_result(folder, scores_by_task, *, name=None, run=None, **changes):
+    """Write run.json, evaluation.json and samples.parquet; accuracies follow from the scores.
+
+    Args:
+        folder: the folder to create.
+        scores_by_task: score of each item.
+        name: name of the run; by default the folder's name.
+        run: changes to the run record.
+        changes: changes to the evaluation record.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = name or folder.name
+    write_samples(folder / "samples.parquet", scores_by_task)
+    tasks = [
+        task_score(task, accuracy=float(np.mean(scores)), num_items=len(scores))
+        for task, scores in scores_by_task.items()
+    ]
+    samples = sha256(folder / "samples.parquet")
+    record = evaluation_record(name, tasks, **{"samples_sha256": samples, **changes})
+    (folder / "evaluation.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps(run_record(name, **(run or {}))))
+
+
+def write_run(folder, tokenizer, *, run, evaluation):
+    """Write the folder of a finished run with weights and tokenizer; checksums are filled in."""
+    tokenizer.mkdir(exist_ok=True)
+    (tokenizer / "spiece.model").write_bytes(b"pieces")
+    (folder / "weights").mkdir(parents=True)
+    weights = folder / "weights" / "model.safetensors"
+    weights.write_bytes(f"{run['name']} {evaluation['accuracy']}".encode())
+    samples = folder / "samples.parquet"
+    file_hashes = [task["file_sha256"] for task in evaluation["tasks"]]
+    samples.write_bytes(f"answers {evaluation['accuracy']} {file_hashes}".encode())
+    run |= {
+        "weights_sha256": sha256(weights),
+        "tokenizer_sha256": sha256(tokenizer / "spiece.model"),
+    }
+    evaluation |= {"weights_sha256": sha256(weights), "samples_sha256": sha256(samples)}
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+@dataclass(frozen=True)
+class OldRegistry:
+    """A copy of the registry that release 0.1.0 wrote."""
+
+    project: Path
+    """Its registry is .flanmoe/registry.db; it has no params.yaml."""
+
+    @property
+    def artifacts(self):
+        """Artifact folders of versions 1 (dense) and 2 (MoE)."""
+        folders = sorted((self.project / ".flanmoe" / "artifacts").iterdir())
+        return sorted(folders, key=lambda f: json.loads((f / "run.json").read_text())["name"])
+
+
+def copy_release_0_1_0(project):
+    """Copy the registry of release 0.1.0 into a project folder, with the paths of this copy."""
+    state = project / ".flanmoe"
+    state.mkdir(parents=True)
+    shutil.copyfile(RELEASE_0_1_0 / "registry.db", state / "registry.db")
+    shutil.copytree(RELEASE_0_1_0 / "artifacts", state / "artifacts")
+    with sqlite3.connect(state / "registry.db") as connection:
+        connection.execute(
+            "UPDATE versions SET artifact = replace(artifact, '/project', ?)", (str(project),)
+        )
+    connection.close()
+    return OldRegistry(project)

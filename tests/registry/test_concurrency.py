@@ -1,0 +1,59 @@
+"""Several processes use one registry at once."""
+
+import multiprocessing
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+
+from registry.params import GateParams
+from registry.session import transaction
+from registry.tables import VersionRow
+from tests.registry.concurrency import open_and_insert, promote_in_order
+
+
+def test_database_rejects_a_second_champion(registry, submit):
+    registry.register("m", submit(accuracy=0.6))
+    registry.register("m", submit(accuracy=0.7))
+    registry.promote("m", 1, GateParams(), actor="test")
+    with pytest.raises(IntegrityError), transaction(registry.engine) as session:
+        session.execute(update(VersionRow).where(VersionRow.number == 2).values(stage="champion"))
+
+
+@pytest.mark.process
+def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit, tmp_path):
+    for i in range(12):
+        registry.register("m", submit(accuracy=0.5 + i / 100))
+    registry.engine.dispose()
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    orders = ([*range(1, 13)], [*range(2, 13, 2), *range(1, 13, 2)], [*range(3, 13), 1, 2])
+    workers = [
+        context.Process(target=promote_in_order, args=(url, tmp_path / "artifacts", order, results))
+        for order in orders
+    ]
+    for worker in workers:
+        worker.start()
+    num_passed = sum(results.get(timeout=40) for _ in workers)
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert [v.version for v in registry.versions("m") if v.is_champion] == [12]
+    # Each champion but the last was archived, so no promotion overwrote another one.
+    entries = registry.history("m")
+    num_promoted = sum(entry.to_stage == "champion" for entry in entries)
+    num_archived = sum(entry.to_stage == "archived" for entry in entries)
+    assert num_archived == num_promoted - 1
+    assert num_passed >= num_promoted  # to promote the champion again changes nothing
+
+
+@pytest.mark.process
+def test_processes_migrate_a_new_database_at_once(url):
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [context.Process(target=open_and_insert, args=(url, results)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    assert [results.get(timeout=40) for _ in workers] == ["done"] * 3
+    for worker in workers:
+        worker.join(60)

@@ -1,0 +1,45 @@
+"""Submissions with missing, truncated or changed files are rejected by name."""
+
+import json
+
+import pytest
+
+from registry.errors import InvalidRecord
+from registry.intake import read_submission
+from tests.registry.factories import edit_json
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("run.json", lambda p: p.unlink(), "run.json is missing"),
+        ("run.json", lambda p: p.write_text("{"), "run.json is not JSON"),
+        ("run.json", lambda p: p.write_text("[]"), "run.json: expected a JSON object, found list"),
+        ("run.json", lambda p: edit_json(p, lambda r: r.update(seed="x")), "run.json: seed:"),
+        ("run.json", lambda p: edit_json(p, lambda r: r.pop("world_size")),
+         "run.json: world_size: Field required"),
+        ("run.json", lambda p: edit_json(p, lambda r: r.update(schema_version=3)),
+         "run.json: schema_version 3 is newer than 2"),
+        ("run.json", lambda p: edit_json(p, lambda r: r.pop("schema_version")), "schema_version"),
+        ("evaluation.json", lambda p: edit_json(p, lambda r: r.update(accuracy=1.6)),
+         "evaluation.json: accuracy:"),
+        ("evaluation.json", lambda p: edit_json(p, lambda r: r.update(weights_sha256="0" * 64)),
+         "of other weights"),
+        ("weights/model.safetensors", lambda p: p.write_bytes(b"r"), "does not match the checksum"),
+        ("weights/model.safetensors", lambda p: p.unlink(), "model.safetensors is missing"),
+        ("samples.parquet", lambda p: p.write_bytes(b""), "does not match the checksum"),
+        ("speed.json", lambda p: p.write_text("{"), "speed.json cannot be read"),
+    ],
+)  # fmt: skip
+def test_read_submission_damaged_file_is_rejected(submit, file, change, message):
+    submission = submit()
+    change(submission.folder / file)
+    with pytest.raises(InvalidRecord, match=message):
+        read_submission(submission.folder, submission.tokenizer)
+
+
+def test_read_submission_measured_speed_is_optional(submit):
+    submission = submit()
+    assert submission.seconds_per_item is None
+    (submission.folder / "speed.json").write_text(json.dumps({"seconds_per_item": 0.25}))
+    assert read_submission(submission.folder, submission.tokenizer).seconds_per_item == 0.25

@@ -1,0 +1,148 @@
+"""Registering, promoting and history, on SQLite and on PostgreSQL."""
+
+import re
+import shutil
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from registry.errors import GateFailed, UnknownVersion
+from registry.params import GateParams
+from registry.tables import RegistryBase, VersionStage
+
+GATES = GateParams()
+
+
+def test_migrations_create_the_tables_of_the_classes(registry):
+    with registry.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, RegistryBase.metadata) == []
+
+
+def test_versions_return_what_was_registered(registry, submit):
+    registered = registry.register("m", submit(accuracy=0.6))
+    (version,) = registry.versions()
+    assert version == registry.show("m", 1)
+    assert (registered.run_record, registered.evaluation) == (
+        version.run_record,
+        version.evaluation,
+    )
+    assert (version.model, version.version, version.name) == ("m", 1, "run")
+    assert version.stage is VersionStage.CANDIDATE
+    assert version.run_record.git_commit == "abc"
+    assert version.evaluation.tasks[0].task == "s/t"
+
+
+def test_version_to_dict_has_the_fields_of_the_record(registry, submit):
+    version = registry.register("m", submit(accuracy=0.6))
+    expected = {
+        "model": "m", "version": 1, "name": "run", "stage": "candidate", "accuracy": 0.6,
+        "standard_error": 0.01, "total_parameters": 2000, "active_parameters": 1000,
+        "flops_per_token": 1e6,
+    }  # fmt: skip
+    assert expected.items() <= version.to_dict().items()
+    assert "evaluation" not in version.to_dict()
+    assert version.to_full_dict()["evaluation"]["tasks"][0]["task"] == "s/t"
+
+
+def test_register_same_result_twice_returns_the_same_version(registry, submit):
+    submission = submit()
+    assert registry.register("m", submission).version == 1
+    assert registry.register("m", submission).version == 1
+    assert registry.register("m", submit(accuracy=0.7)).version == 2
+    assert registry.register("other", submission).version == 1
+    assert len(registry.versions()) == 3
+    assert len(registry.versions("m")) == 2
+
+
+def test_register_copies_the_files_of_the_run(registry, submit):
+    submission = submit()
+    artifact = registry.register("m", submission).artifact
+    shutil.rmtree(submission.folder)
+    assert (artifact / "weights" / "model.safetensors").read_bytes() == b"run 0.6"
+    assert (artifact / "tokenizer" / "spiece.model").read_bytes() == b"pieces"
+    assert (artifact / "run.json").is_file()
+
+
+def test_promote_best_replaces_the_champion_only_by_a_better_version(registry, submit):
+    for accuracy in (0.5, 0.7, 0.6):
+        registry.register("m", submit(accuracy=accuracy))
+    decision = registry.promote_best("m", [1, 2, 3], GATES, actor="test")
+    assert (decision.champion_version, decision.changed) == (2, True)
+    assert registry.champion("m").version == 2
+    again = registry.promote_best("m", [1, 2, 3], GATES, actor="test")
+    assert (again.champion_version, again.changed) == (2, False)
+    registry.register("m", submit(accuracy=0.8))
+    assert registry.promote_best("m", [4], GATES, actor="test").champion_version == 4
+    stages = [version.stage for version in registry.versions("m")]
+    assert stages == ["candidate", "archived", "candidate", "champion"]
+    entries = registry.history("m")
+    changes = [(entry.version, entry.from_stage, entry.to_stage) for entry in entries[4:]]
+    assert (2, "champion", "archived") in changes
+    assert (4, "candidate", "champion") in changes
+    assert entries[-1].evidence[0].name == "weights_stored"
+    assert entries[-1].to_dict()["evidence"][0]["passed"] is True
+
+
+def test_promote_best_equal_accuracy_prefers_fewer_flops(registry, submit):
+    registry.register("m", submit(name="large", flops=2e6))
+    registry.register("m", submit(name="small", flops=1e6))
+    assert registry.promote_best("m", [1, 2], GATES, actor="test").champion_version == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ({"accuracy": 0.255}, "above_chance"),
+        ({"num_items": 10}, "enough_items"),
+        ({"partial": True}, "complete"),
+        ({"num_contaminated": 1}, "uncontaminated: 1 of 400 items of the most contaminated suite"),
+        ({"num_contaminated": None}, "uncontaminated: the evaluation record does not count"),
+    ],
+)
+def test_promote_failed_gate_requires_an_override(registry, submit, changes, gate):
+    registry.register("m", submit(**changes))
+    with pytest.raises(GateFailed, match=re.escape(gate)):
+        registry.promote("m", 1, GATES, actor="test")
+    decision = registry.promote_best("m", [1], GATES, actor="test")
+    assert decision.champion_version is None
+    assert gate in decision.reason
+    registry.promote("m", 1, GATES, actor="me", override="we know")
+    assert registry.champion("m").version == 1
+    last = registry.history("m")[-1]
+    assert (last.reason, last.actor) == ("override: we know", "me")
+    assert not all(gate.passed for gate in last.evidence)
+
+
+def test_promote_missing_weights_fails(registry, submit):
+    artifact = registry.register("m", submit()).artifact
+    (artifact / "weights" / "model.safetensors").unlink()
+    with pytest.raises(GateFailed, match="weights_stored"):
+        registry.promote("m", 1, GATES, actor="test")
+
+
+def test_promote_version_evaluated_on_other_items_fails(registry, submit):
+    registry.register("m", submit(accuracy=0.5))
+    registry.promote("m", 1, GATES, actor="test")
+    registry.register("m", submit(accuracy=0.9, file_sha256="c" * 64))
+    with pytest.raises(GateFailed, match="other items"):
+        registry.promote("m", 2, GATES, actor="test")
+
+
+def test_promote_version_without_gain_fails(registry, submit):
+    registry.register("m", submit(accuracy=0.6))
+    registry.promote("m", 1, GATES, actor="test")
+    registry.register("m", submit(name="equal", accuracy=0.6))
+    with pytest.raises(GateFailed, match="better_than_champion"):
+        registry.promote("m", 2, GATES, actor="test")
+
+
+def test_unknown_models_and_versions_are_named(registry, submit):
+    with pytest.raises(UnknownVersion, match="unknown model 'm'; registered: none"):
+        registry.show("m", 1)
+    registry.register("m", submit())
+    with pytest.raises(UnknownVersion, match=r"no version 7; registered: \[1\]"):
+        registry.promote("m", 7, GATES, actor="test")
+    with pytest.raises(UnknownVersion, match="has no champion"):
+        registry.champion("m")
