@@ -15,14 +15,14 @@ from flows.commands.tables import versions_table, wide_console
     "--params",
     "params_file",
     type=FILE,
-    help="Run another params file, in a workspace of its own.",
+    help="Run another params file, in a separate workspace.",
 )
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override a parameter, e.g. models.training.optim.lr=1e-3, in a workspace of its own.",
+    help="Override a parameter, e.g. models.training.optim.lr=1e-3, in a separate workspace.",
 )
 @click.option(
     "--workspace",

@@ -60,7 +60,7 @@ def describe(detail: Any, path: str = "") -> str:
 
     Args:
         detail: an entry of `ValidationError.errors()`.
-        path: dotted key of the validated part; "" for the whole file.
+        path: dotted key of the validated part; "" for all parameters.
     """
     location = [str(part) for part in detail["loc"]]
     where = ".".join(filter(None, [path, *location]))

@@ -29,7 +29,7 @@ class FlowsParams:
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_parallel_stages <= 8:
-            raise ValueError("max_parallel_stages must lie between 1 and 8")
+            raise ValueError("max_parallel_stages must be between 1 and 8")
         if self.retries < 0:
             raise ValueError("retries must not be negative")
 

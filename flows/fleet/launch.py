@@ -69,7 +69,7 @@ def join_run(
         endpoint: HOST:PORT of node 0, if it differs from `flows.fleet.endpoint`.
 
     Raises:
-        StageFailed: the fleet has no such node, or its processes failed.
+        StageFailed: the node rank is out of range, or the node's processes failed.
         StagePreempted: this node received SIGTERM and saved its state.
     """
     fleet = params.flows.fleet
@@ -81,8 +81,8 @@ def join_run(
         )
     if not 0 <= node_rank < fleet.nodes:
         raise StageFailed(
-            f"node rank {node_rank} is out of range; with {fleet.nodes} flows.fleet.nodes it must "
-            f"lie between 0 and {fleet.nodes - 1}"
+            f"node rank {node_rank} is out of range; with flows.fleet.nodes {fleet.nodes} it must "
+            f"be between 0 and {fleet.nodes - 1}"
         )
     training = training_params(params.models, name)
     host = fleet.endpoint.rpartition(":")[0]

@@ -1,4 +1,4 @@
-"""Child processes, each in a process group of its own, and the end of all of them on Ctrl-C."""
+"""Child processes in separate process groups, all of which end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def stop_on_signal(processes: ProcessGroups) -> Iterator[None]:
 
 
 def _kill_after_grace(running: list[subprocess.Popen[bytes]]) -> None:
-    # Wait for whole groups: DVC ends at once, while the training it started writes a checkpoint.
+    # Every process of a group counts: DVC ends at once, its training writes a checkpoint.
     deadline = time.monotonic() + CHECKPOINT_GRACE_S
     while time.monotonic() < deadline and any(_is_alive(process) for process in running):
         time.sleep(0.1)

@@ -1,8 +1,8 @@
 """The project folder, and workspaces: folders in which the same pipeline runs on other parameters.
 
-The project folder is the default workspace. Any other workspace is a DVC repository of its own
-that links to the project's code and shares its cache, so that two sets of parameters never
-overwrite each other's data, runs or dvc.lock.
+The project folder is the default workspace. Any other workspace is a separate DVC repository that
+shares the project's code and DVC cache, so two sets of parameters never overwrite each other's
+data, runs or dvc.lock.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def find_project() -> Path:
     for folder in (current, *current.parents):
         if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
             return folder
-    raise NotInProject(
-        f"{current} is not inside a flanmoe project: no dvc.yaml with a params.yaml"
-    )
+    raise NotInProject(f"{current} is not inside a flanmoe project: no dvc.yaml with a params.yaml")
 
 
 def project_of(workspace: Path) -> Path:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.process
         (("no_such_command",), 2),
         (("run", "--no-such-option"), 2),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else str(value),
 )
 def test_command_exit_code(words, code):
     root = Path(__file__).parent.parent.parent

@@ -116,7 +116,7 @@ ROOT = Path(__file__).parents[3]
         ("data_pipelines.workers=-1", "workers must not be negative"),
         ("data_pipelines.pack.encoder_length=2", "at least 8"),
         ("dashboard.port=0", "dashboard.port: 0 is out of range; expected 1 to 65535"),
-        ("flows.max_parallel_stages=0", "max_parallel_stages must lie between"),
+        ("flows.max_parallel_stages=0", "max_parallel_stages must be between"),
     ],
 )
 def test_parse_params_mistake_names_key_value_and_what_is_allowed(assignment, expected):

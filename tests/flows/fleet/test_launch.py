@@ -1,4 +1,4 @@
-"""Which launcher trains a run, and what a node is told that cannot join."""
+"""The launcher of a run, and the errors of nodes that cannot join."""
 
 from types import SimpleNamespace
 

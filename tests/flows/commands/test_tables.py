@@ -1,0 +1,33 @@
+"""Tables and numbers of the commands."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from flows.commands.tables import format_count, plain_table, wide_console
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1234, "1.23 k"), (1_234_567, "1.23 M"), (2e9, "2 B"), (3e12, "3 T")],
+)
+def test_format_count_has_three_digits_and_a_unit(number, text):
+    assert format_count(number) == text
+
+
+def test_plain_table_aligns_numbers_right_and_folds_long_cells():
+    table = plain_table(["name", ">items"])
+    table.add_row("a", "5")
+    table.add_row("long" * 10, "500")
+    console = Console(file=io.StringIO(), width=30)
+    console.print(table)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].split() == ["name", "items"]
+    assert lines[1].rstrip().endswith("    5")
+    assert "".join(line.split()[0] for line in lines[2:]) == "long" * 10
+
+
+def test_wide_console_outside_a_terminal_holds_a_row_per_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert wide_console().width == 160
