@@ -1,24 +1,26 @@
-"""Speed of training as a whole, against its own bare step and against Hugging Face's Trainer.
+"""Speed of training: against a plain training step, and against Hugging Face's Trainer.
 
     python -m benchmarks.training --quick
     python -m benchmarks.training --json figures.json
 
-Needs data/packed of the project (`make run`, or `flanmoe run`). The model is dense or has 8 experts
-in every second layer; d_model 256, 4 + 4 layers, ReLU; 16 rows a step.
-- end to end: steps of the trainer, rows read and logged, against forward, backward, clipping and
-  AdamW on one synthetic batch of the same shape. In turns, medians of steps.
-- packing: useful tokens among all, of packed rows and of one example a row, padded to the longest
-  of its batch, over the whole corpus.
-- checkpoints: time of 50 steps with one asynchronous checkpoint, and of the 50 after, without.
-- Hugging Face: its Trainer with T5 and SwitchTransformers of the same sizes on the same rows
-  (their examples see each other there: transformers' T5 has no segments), and as it is meant to be
-  used, one example a row, padded; in turns.
-- growth: processes (gloo, one thread each), and experts.
+Uses data/packed/train of the project (`make run`, or `flanmoe run`); without it, random rows of the
+same lengths. The model is dense, or has 8 experts in every second layer; d_model 256, 4 + 4 layers,
+ReLU; 16 rows per step. `--quick` measures a smaller model for fewer steps.
+
+- end_to_end: steps of the trainer, data loading and logging included, against forward, backward,
+  clipping and AdamW on a batch in memory; interleaved, medians of steps.
+- packing: share of tokens that are not padding in packed rows, and in rows of one example padded to
+  the longest of the batch.
+- hugging_face: its Trainer with T5 and SwitchTransformers of the same sizes, on the same packed
+  rows (where examples attend to each other, as transformers' T5 has no segments), and on padded
+  rows.
+- checkpoints: steps with one asynchronous checkpoint, against the same number without.
+- world_sizes: rows per second on one and two gloo ranks of one thread.
+- experts: step time against the dense model's as experts are added.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import statistics
@@ -33,60 +35,68 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.timing import begin, machine, write
+from benchmarks.hugging_face_trainer import PackedRows, PaddedExamples, time_hugging_face_steps
+from benchmarks.random_corpus import random_corpus, useful_tokens
+from benchmarks.timing import machine_info, start_benchmark, write_figures
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
-from models.config import ModelConfig, MoEConfig
+from models.config import ModelConfig
 from models.training.batches import to_tensors
-from models.training.distributed import Group, join
-from models.training.loss import compute
-from models.training.parallel import spread
+from models.training.distributed import DistributedContext, init_distributed
+from models.training.loss import compute_loss
+from models.training.parallel import parallelize
 from models.training.params import CheckpointParams, ParallelParams, TrainingParams
 from models.training.trainer import Trainer
 
-ROWS = 16
+WARMUP_STEPS = 2
 PACKED = Path("data/packed/train")
-DENSE = ModelConfig(
-    vocab_size=1024, d_model=256, d_ff=1024, num_heads=4, d_kv=64, num_layers=4, activation="relu"
-)
-
-
-def sparse(experts: int) -> ModelConfig:
-    """The dense model with experts in every second layer, top-1, dropless."""
-    moe = MoEConfig(num_experts=experts, capacity_factor_train=None, expert_dropout=0.0)
-    return dataclasses.replace(DENSE, moe=moe)
 
 
 def main() -> None:
-    """Measures, prints, and writes the figures where asked."""
+    """Measure, print, and write the figures if requested."""
     if sys.argv[1:2] == ["--child"]:
-        _child(json.loads(sys.argv[2]))
+        _time_parallel_steps(json.loads(sys.argv[2]))
         return
-    turns, chosen = begin(__doc__)
-    corpus = PackedCorpus.open(PACKED)
-    steps = 5 if chosen.quick else 8
+    turns, options = start_benchmark(__doc__)
+    size, turns = (QUICK, 1) if options.quick else (FULL, turns)
+    corpus = open_corpus()
     sections: dict[str, Callable[[], Any]] = {
-        "packing": lambda: _packing(corpus),
+        "packing": lambda: packing(corpus),
         "end_to_end": lambda: {
-            name: _end_to_end(config, corpus, turns, steps)
-            for name, config in (("dense", DENSE), ("moe", sparse(8)))
+            name: end_to_end(config, corpus, turns, size.steps)
+            for name, config in (("dense", size.dense()), ("moe", size.sparse()))
         },
         "hugging_face": lambda: {
-            name: _hugging_face(config, corpus, turns, steps)
-            for name, config in (("t5", DENSE), ("switch", sparse(8)))
+            name: hugging_face(config, corpus, turns, size.steps)
+            for name, config in (("t5", size.dense()), ("switch", size.sparse()))
         },
-        "checkpoints": lambda: _checkpoints(corpus, 1 if chosen.quick else 4),
-        "processes": lambda: _processes(steps),
-        "experts": lambda: _experts(corpus, steps),
+        "checkpoints": lambda: checkpoints(size, corpus),
+        "world_sizes": lambda: world_sizes(size, options.quick),
+        "experts": lambda: experts(size, corpus),
     }
-    figures: dict[str, Any] = {"machine": machine("torch", "transformers", "accelerate")}
+    figures: dict[str, Any] = {
+        "machine": machine_info("torch", "transformers", "accelerate"),
+        "corpus": str(PACKED) if PACKED.is_dir() else "random rows",
+    }
     for name, measure in sections.items():
         figures[name] = measure()
         print(json.dumps({name: figures[name]}, indent=1), flush=True)
-        write(figures, chosen.json)
+        write_figures(figures, options.json)
 
 
-def _trainer(config: ModelConfig, corpus: PackedCorpus, folder: str, **changes: Any) -> Trainer:
+def open_corpus() -> PackedCorpus:
+    """Open the project's packed mixture, or build random rows of the same lengths."""
+    return PackedCorpus.open(PACKED) if PACKED.is_dir() else random_corpus(1024, 128, 48)
+
+
+def build_trainer(
+    config: ModelConfig,
+    corpus: PackedCorpus,
+    folder: str,
+    dist: DistributedContext | None = None,
+    **changes: Any,
+) -> Trainer:
+    """Build a trainer of an endless run; `changes` are fields of TrainingParams."""
     params = TrainingParams(
         **{
             "global_batch_size": ROWS,
@@ -96,66 +106,76 @@ def _trainer(config: ModelConfig, corpus: PackedCorpus, folder: str, **changes: 
         }
     )
     return Trainer(
-        model=T5(config).reset_parameters(0), corpus=corpus, params=params, steps=10**6, seed=0,
+        model=T5(config).reset_parameters(0),
+        corpus=corpus,
+        params=params,
+        steps=10**6,
+        seed=0,
         folder=Path(folder),
-    )  # fmt: skip
+        dist=dist,
+    )
 
 
-class _Enough(Exception):
-    pass
+class _EnoughSteps(Exception):
+    """Ends a run of the trainer."""
 
 
-def _steps_of(trainer: Trainer, steps: int, warm: int = 2) -> list[float]:
-    """Seconds of each step of a trainer, from the end of one to that of the next."""
+def time_steps(trainer: Trainer, steps: int, warmup: int = WARMUP_STEPS) -> list[float]:
+    """Return the seconds of each step, from the end of a step to the end of the next."""
     ends: list[float] = []
 
-    def note(_: int) -> None:
+    def on_step(_: int) -> None:
         ends.append(time.perf_counter())
-        if len(ends) > steps + warm:
-            raise _Enough
+        if len(ends) > steps + warmup:
+            raise _EnoughSteps
 
     try:
-        trainer.fit(on_step=note)
-    except _Enough:
+        trainer.fit(on_step=on_step)
+    except _EnoughSteps:
         pass
-    return list(np.diff(ends))[warm - 1 :]
+    return list(np.diff(ends))[warmup - 1 :]
 
 
-def _end_to_end(
+def end_to_end(
     config: ModelConfig, corpus: PackedCorpus, turns: int, steps: int
 ) -> dict[str, float]:
-    whole: list[float] = []
-    bare: list[float] = []
+    """Compare steps of the trainer with plain steps on one batch."""
+    trainer_seconds: list[float] = []
+    plain_seconds: list[float] = []
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
-            whole += _steps_of(_trainer(config, corpus, folder), steps)
-        bare += _bare(config, corpus, steps)
-    a, b = statistics.median(whole), statistics.median(bare)
-    return {"trainer_ms": 1e3 * a, "bare_step_ms": 1e3 * b, "share_of_bare_speed": b / a}
+            trainer_seconds += time_steps(build_trainer(config, corpus, folder), steps)
+        plain_seconds += time_plain_steps(config, corpus, steps)
+    trainer, plain = statistics.median(trainer_seconds), statistics.median(plain_seconds)
+    return {
+        "trainer_ms": 1e3 * trainer,
+        "plain_step_ms": 1e3 * plain,
+        "relative_speed": plain / trainer,
+    }
 
 
-def _bare(config: ModelConfig, corpus: PackedCorpus, steps: int, warm: int = 2) -> list[float]:
-    """Forward, backward, clipping, AdamW, on one batch that is there already."""
+def time_plain_steps(config: ModelConfig, corpus: PackedCorpus, steps: int) -> list[float]:
+    """Return the seconds of forward, backward, clipping and AdamW on a batch in memory."""
     params = TrainingParams(global_batch_size=ROWS)
     model = T5(config).reset_parameters(0).train()
-    spread_model = spread(model, params, Group())
+    (optimizer,) = parallelize(model, params, DistributedContext()).optimizers
     batch = to_tensors(corpus, np.arange(ROWS))
     for name in ("encoder_input_tokens", "decoder_target_tokens", "decoder_input_tokens"):
         batch[name] = torch.randint(2, 1000, batch[name].shape)
     seconds = []
-    for _ in range(steps + warm):
-        began = time.perf_counter()
-        compute(model, model, batch).total.backward()
+    for _ in range(steps + WARMUP_STEPS):
+        start = time.perf_counter()
+        compute_loss(model, model, batch).total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        spread_model.optimizers[0].step()
-        spread_model.optimizers[0].zero_grad()
-        seconds.append(time.perf_counter() - began)
-    return seconds[warm:]
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - start)
+    return seconds[WARMUP_STEPS:]
 
 
-def _packing(corpus: PackedCorpus) -> dict[str, float]:
-    """Shares of tokens that are not padding, both sides together."""
-    useful, total = _useful(corpus), 0
+def packing(corpus: PackedCorpus) -> dict[str, float]:
+    """Compare the share of tokens that are not padding, encoder and decoder together."""
+    total = 0
     lengths: list[tuple[int, int]] = []
     for shard in corpus.shards:
         total += shard["encoder_segment_ids"].size + shard["decoder_segment_ids"].size
@@ -167,8 +187,9 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
     order = np.random.default_rng(0).permutation(len(lengths))
     padded = 0
     for start in range(0, len(order), ROWS):
-        part = [lengths[i] for i in order[start : start + ROWS]]
-        padded += len(part) * (max(a for a, _ in part) + max(b for _, b in part))
+        batch = [lengths[i] for i in order[start : start + ROWS]]
+        padded += len(batch) * (max(a for a, _ in batch) + max(b for _, b in batch))
+    useful = useful_tokens(corpus)
     return {
         "packed_useful_share": useful / total,
         "padded_useful_share": useful / padded,
@@ -176,214 +197,113 @@ def _packing(corpus: PackedCorpus) -> dict[str, float]:
     }
 
 
-def _useful(corpus: PackedCorpus) -> int:
-    """Tokens that are not padding, both sides together."""
-    return sum(
-        int((shard["encoder_segment_ids"] > 0).sum() + (shard["decoder_segment_ids"] > 0).sum())
-        for shard in corpus.shards
-    )
+def checkpoints(size: BenchmarkSize, corpus: PackedCorpus) -> dict[str, float]:
+    """Compare steps during which a checkpoint is written with the same number of steps without.
 
-
-def _checkpoints(corpus: PackedCorpus, pairs: int) -> dict[str, float]:
-    """50 steps, the first of which starts a checkpoint, beside the 50 after them, which have none:
-    of one run, so that what else the machine does weighs on both."""
+    Both halves alternate within one run, so that noise of the machine affects both.
+    """
+    steps, pairs = size.checkpoint_steps, size.checkpoint_pairs
+    params = CheckpointParams(save_every=2 * steps)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = _trainer(sparse(8), corpus, folder, checkpoint=CheckpointParams(save_every=100))
-        # The first is that of step 100.
-        seconds = np.array(_steps_of(trainer, 100 * pairs, warm=99)[:-1]).reshape(pairs, 2, 50)
-    one, none = (statistics.median(half.sum(1)) for half in (seconds[:, 0], seconds[:, 1]))
-    cost = statistics.median(seconds[:, 0].sum(1) / seconds[:, 1].sum(1)) - 1
-    return {"seconds_of_50_steps": none, "with_a_checkpoint": one, "cost_share": cost}
-
-
-def _hugging_face(
-    config: ModelConfig, corpus: PackedCorpus, turns: int, steps: int
-) -> dict[str, float]:
-    packed = _Rows(corpus)
-    padded = _Examples(corpus)
-    ours: list[float] = []
-    same: list[float] = []
-    usual: list[float] = []
-    for _ in range(turns):
-        with tempfile.TemporaryDirectory() as folder:
-            ours += _steps_of(_trainer(config, corpus, folder), steps)
-        with tempfile.TemporaryDirectory() as folder:
-            same += _their_steps(config, packed, folder, steps, ROWS)
-        with tempfile.TemporaryDirectory() as folder:
-            usual += _their_steps(config, padded, folder, steps, padded.batch, padded.collate)
-    a, b, c = (statistics.median(seconds) for seconds in (ours, same, usual))
-    tokens = packed.useful * ROWS
+        trainer = build_trainer(size.sparse(), corpus, folder, checkpoint=params)
+        # The first step that is timed is the one that starts a checkpoint.
+        seconds = np.array(time_steps(trainer, 2 * steps * pairs, warmup=2 * steps - 1)[:-1])
+    halves = seconds.reshape(pairs, 2, steps).sum(2)
     return {
-        "ours_ms": 1e3 * a,
-        "theirs_same_rows_ms": 1e3 * b,
-        "theirs_padded_ms": 1e3 * c,
-        "useful_tokens_a_second": tokens / a,
-        "ratio_same_rows": b / a,
-        "ratio_padded": (tokens / a) / (padded.useful() / c),
+        "steps": steps,
+        "seconds_without_checkpoint": statistics.median(halves[:, 1]),
+        "seconds_with_checkpoint": statistics.median(halves[:, 0]),
+        "overhead": statistics.median(halves[:, 0] / halves[:, 1]) - 1,
     }
 
 
-def _their_steps(
-    config: ModelConfig, rows: Any, folder: str, steps: int, batch: int, collate: Any = None,
-    warm: int = 2,
-) -> list[float]:  # fmt: skip
-    from transformers import (
-        SwitchTransformersConfig,
-        SwitchTransformersForConditionalGeneration,
-        T5Config,
-        T5ForConditionalGeneration,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )  # fmt: skip
-
-    sizes = {
-        "vocab_size": config.vocab_size, "d_model": config.d_model, "d_ff": config.d_ff,
-        "num_heads": config.num_heads, "d_kv": config.d_kv, "num_layers": config.num_layers,
-        "num_decoder_layers": config.num_layers, "dropout_rate": 0.0,
-        "decoder_start_token_id": 0, "tie_word_embeddings": False,
-    }  # fmt: skip
-    model: Any
-    if config.moe is None:
-        model = T5ForConditionalGeneration(T5Config(**sizes, feed_forward_proj="relu"))
-    else:
-        half = config.num_layers // config.moe.moe_every
-        model = SwitchTransformersForConditionalGeneration(
-            SwitchTransformersConfig(
-                **sizes, num_experts=config.moe.num_experts, num_sparse_encoder_layers=half,
-                num_sparse_decoder_layers=half, expert_capacity=10**6, router_jitter_noise=0.0,
-                add_router_probs=True,
-            )
-        )  # fmt: skip
-    ends: list[float] = []
-
-    class Note(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
-
-    arguments = TrainingArguments(
-        output_dir=folder, per_device_train_batch_size=batch, max_steps=steps + warm + 1,
-        logging_strategy="no", save_strategy="no", report_to=[], learning_rate=1e-3,
-        optim="adamw_torch_fused", use_cpu=True, disable_tqdm=True, dataloader_num_workers=0,
-    )  # fmt: skip
-    Trainer(model, arguments, train_dataset=rows, callbacks=[Note()], data_collator=collate).train()
-    return list(np.diff(ends))[warm - 1 :]
+def hugging_face(
+    config: ModelConfig, corpus: PackedCorpus, turns: int, steps: int
+) -> dict[str, float]:
+    """Compare with Hugging Face's Trainer on the same packed rows, and on padded rows."""
+    packed, padded = PackedRows(corpus), PaddedExamples(corpus, ROWS)
+    seconds: dict[str, list[float]] = {"trainer": [], "packed": [], "padded": []}
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds["trainer"] += time_steps(build_trainer(config, corpus, folder), steps)
+        for name, rows in (("packed", packed), ("padded", padded)):
+            batch_size = ROWS if rows is packed else padded.batch_size
+            collate = None if rows is packed else padded.collate
+            with tempfile.TemporaryDirectory() as folder:
+                seconds[name] += time_hugging_face_steps(
+                    config, rows, folder, steps, batch_size, collate
+                )
+    trainer, hf_packed, hf_padded = (statistics.median(values) for values in seconds.values())
+    tokens_per_second = useful_tokens(corpus) / len(corpus) * ROWS / trainer
+    return {
+        "trainer_ms": 1e3 * trainer,
+        "hf_packed_ms": 1e3 * hf_packed,
+        "hf_padded_ms": 1e3 * hf_padded,
+        "useful_tokens_per_second": tokens_per_second,
+        "speedup_packed": hf_packed / trainer,
+        "speedup_padded": tokens_per_second / (padded.mean_useful_tokens() / hf_padded),
+    }
 
 
-class _Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """Packed rows as they are."""
-
-    def __init__(self, corpus: PackedCorpus) -> None:
-        self.corpus = corpus
-        self.useful = _useful(corpus) / len(corpus)
-
-    def __len__(self) -> int:
-        return len(self.corpus)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        row = to_tensors(self.corpus, np.array([index]))
-        valid = row["decoder_segment_ids"][0] > 0
-        return {
-            "input_ids": row["encoder_input_tokens"][0],
-            "attention_mask": (row["encoder_segment_ids"][0] > 0).long(),
-            "labels": row["decoder_target_tokens"][0].masked_fill(~valid, -100),
-            "decoder_input_ids": row["decoder_input_tokens"][0],
+def world_sizes(size: BenchmarkSize, quick: bool) -> list[dict[str, Any]]:
+    """Measure rows per second on one and two gloo ranks of one thread each."""
+    results = []
+    for data_parallel, expert_parallel_size, world_size, rows in size.parallel:
+        job = {
+            "data_parallel": data_parallel,
+            "expert_parallel_size": expert_parallel_size,
+            "global_batch_size": rows,
         }
-
-
-class _Examples(torch.utils.data.Dataset[tuple[np.ndarray, np.ndarray]]):
-    """One example a row, padded to the longest of its batch; as many a batch as 16 rows hold."""
-
-    def __init__(self, corpus: PackedCorpus) -> None:
-        self.made: list[tuple[np.ndarray, np.ndarray]] = []
-        self.collated: list[int] = []
-        first = corpus.shards[0]
-        rows = min(512, len(first["encoder_input_tokens"]))
-        for row in range(rows):
-            source, target = first["encoder_segment_ids"][row], first["decoder_segment_ids"][row]
-            for segment in range(1, int(source.max()) + 1):
-                self.made.append((
-                    first["encoder_input_tokens"][row][source == segment],
-                    first["decoder_target_tokens"][row][target == segment],
-                ))  # fmt: skip
-        self.batch = round(ROWS * len(self.made) / rows)
-
-    def __len__(self) -> int:
-        return len(self.made)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.made[index]
-
-    def collate(self, examples: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
-        pad = torch.nn.utils.rnn.pad_sequence
-        sources, targets = (
-            [torch.as_tensor(np.array(part), dtype=torch.long) for part in side]
-            for side in zip(*examples, strict=True)
-        )
-        self.collated.append(sum(map(len, sources)) + sum(map(len, targets)))
-        ids, labels = pad(sources, True), pad(targets, True, padding_value=-100)
-        mask = pad([torch.ones_like(source) for source in sources], True)
-        return {"input_ids": ids, "attention_mask": mask, "labels": labels}
-
-    def useful(self) -> float:
-        """Tokens a batch that are not padding."""
-        return statistics.mean(self.collated)
-
-
-def _processes(steps: int) -> list[dict[str, Any]]:
-    """1 and 2 gloo processes of one thread: the same 16 rows a step, and the same rows each."""
-    rows = []
-    for data, experts, processes, batch in (
-        ("ddp", 1, 1, ROWS), ("ddp", 1, 2, ROWS), ("oss", 1, 2, ROWS), ("sharded", 1, 2, ROWS),
-        ("fsdp", 1, 2, ROWS), ("oss", 2, 2, ROWS), ("oss", 1, 2, 2 * ROWS), ("oss", 2, 2, 2 * ROWS),
-    ):  # fmt: skip
-        job = {"data": data, "experts": experts, "steps": steps, "rows": batch}
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-                   "--nproc-per-node", str(processes), "-m", "benchmarks.training"]  # fmt: skip
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+            str(world_size), "-m", "benchmarks.training", "--child",
+            json.dumps(job | {"quick": quick}),
+        ]  # fmt: skip
         done = subprocess.run(
-            [*command, "--child", json.dumps(job)], capture_output=True, text=True, check=True,
+            command, capture_output=True, text=True, check=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
         )  # fmt: skip
         seconds = float(done.stdout.strip().splitlines()[-1])
-        rows.append({**job, "processes": processes, "rows_per_second": batch / seconds})
-    for row in rows:
-        row["speedup"] = row["rows_per_second"] / rows[0]["rows_per_second"]
-    return rows
+        results.append({**job, "world_size": world_size, "rows_per_second": rows / seconds})
+    for result in results:
+        result["speedup"] = result["rows_per_second"] / results[0]["rows_per_second"]
+    return results
 
 
-def _child(job: dict[str, Any]) -> None:
+def _time_parallel_steps(job: dict[str, Any]) -> None:
+    """Print the median seconds of a step; one rank of `world_sizes`."""
     torch.set_num_threads(1)
-    corpus = PackedCorpus.open(PACKED)
-    with join(120) as group, tempfile.TemporaryDirectory() as folder:
-        path = [folder]
-        if group.world > 1:
-            torch.distributed.broadcast_object_list(path)
-        trainer = _trainer(
-            sparse(8), corpus, path[0], global_batch_size=job["rows"],
-            parallel=ParallelParams(data_parallel=job["data"], expert_parallel_size=job["experts"]),
+    size = QUICK if job["quick"] else FULL
+    with init_distributed(120) as dist, tempfile.TemporaryDirectory() as folder:
+        shared_folder = [folder]
+        if dist.world_size > 1:
+            torch.distributed.broadcast_object_list(shared_folder)
+        parallel = ParallelParams(
+            data_parallel=job["data_parallel"], expert_parallel_size=job["expert_parallel_size"]
+        )
+        trainer = build_trainer(
+            size.sparse(), open_corpus(), shared_folder[0], dist,
+            global_batch_size=job["global_batch_size"], parallel=parallel,
         )  # fmt: skip
-        trainer.group = group
-        seconds = statistics.median(_steps_of(trainer, job["steps"]))
-        group.barrier()
-        if group.is_first:
+        seconds = statistics.median(time_steps(trainer, size.steps))
+        dist.barrier()
+        if dist.is_main:
             print(seconds, flush=True)
 
 
-def _experts(corpus: PackedCorpus, steps: int) -> list[dict[str, float]]:
-    """Time of a step against the dense model's as experts are added: the same FLOPs a token."""
-    dense: list[float] = []
-    found: dict[int, list[float]] = {8: [], 16: [], 64: [], 128: []}
+def experts(size: BenchmarkSize, corpus: PackedCorpus) -> list[dict[str, float]]:
+    """Compare step times with the dense model's; FLOPs per token are the same."""
+    seconds: dict[int, list[float]] = {0: [], **{number: [] for number in size.num_experts}}
     for _ in range(2):
-        for experts in (0, *found):
-            config = sparse(experts) if experts else DENSE
+        for number, values in seconds.items():
+            config = size.sparse(number) if number else size.dense()
             with tempfile.TemporaryDirectory() as folder:
-                seconds = _steps_of(_trainer(config, corpus, folder), steps)
-            (found[experts] if experts else dense).extend(seconds)
-    base = statistics.median(dense)
-    medians = {experts: statistics.median(seconds) for experts, seconds in found.items()}
+                values += time_steps(build_trainer(config, corpus, folder), size.steps)
+    medians = {number: statistics.median(values) for number, values in seconds.items()}
     return [
-        {"experts": experts, "step_ms": 1e3 * median, "times_dense": median / base}
-        for experts, median in medians.items()
+        {"num_experts": number, "step_ms": 1e3 * median, "relative_to_dense": median / medians[0]}
+        for number, median in medians.items()
+        if number
     ]
 
 
