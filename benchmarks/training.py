@@ -38,6 +38,7 @@ import torch
 from benchmarks.hugging_face_trainer import PackedRows, PaddedExamples, time_hugging_face_steps
 from benchmarks.random_corpus import random_corpus, useful_tokens
 from benchmarks.timing import machine_info, start_benchmark, write_figures
+from benchmarks.training_sizes import FULL, QUICK, ROWS, BenchmarkSize
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.config import ModelConfig
