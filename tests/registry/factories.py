@@ -153,6 +153,12 @@ def write_result(folder, scores_by_task, *, name=None, run=None, **changes):
     (folder / "run.json").write_text(json.dumps(run_record(name, **(run or {}))))
 
 
+def first_right(task):
+    """Return scores with the accuracy of the task; the first items are right."""
+    num_right = round(task["accuracy"] * task["num_items"])
+    return [1.0] * num_right + [0.0] * (task["num_items"] - num_right)
+
+
 def write_run(folder, tokenizer, *, run, evaluation):
     """Write the folder of a finished run with weights and tokenizer; checksums are filled in."""
     tokenizer.mkdir(exist_ok=True)
@@ -161,8 +167,7 @@ def write_run(folder, tokenizer, *, run, evaluation):
     weights = folder / "weights" / "model.safetensors"
     weights.write_bytes(f"{run['name']} {evaluation['accuracy']}".encode())
     samples = folder / "samples.parquet"
-    file_hashes = [task["file_sha256"] for task in evaluation["tasks"]]
-    samples.write_bytes(f"answers {evaluation['accuracy']} {file_hashes}".encode())
+    write_samples(samples, {task["task"]: first_right(task) for task in evaluation["tasks"]})
     run |= {
         "weights_sha256": sha256(weights),
         "tokenizer_sha256": sha256(tokenizer / "spiece.model"),
