@@ -8,19 +8,28 @@ from dashboard.pages import comparison, frontier, training
 from dashboard.queries import open_registry
 from registry.errors import RegistryError
 
-st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
-try:
-    registry = open_registry()
-    model, versions = comparison.select_model(registry)
-    if versions:
-        tabs = st.tabs(["Versions", "Equal compute", "Training"])
-        with tabs[0]:
-            comparison.show(versions)
-        with tabs[1]:
-            frontier.show(registry, model)
-        with tabs[2]:
+
+def show_dashboard() -> None:
+    """Show the tabs of the selected model; without versions only the training runs."""
+    try:
+        registry = open_registry()
+        model, versions = comparison.select_model(registry)
+        if not versions:
             training.show()
-    else:
-        training.show()
-except RegistryError as error:
-    st.error(str(error))
+            return
+        versions_tab, frontier_tab, training_tab = st.tabs(
+            ["Versions", "Equal compute", "Training"]
+        )
+        with versions_tab:
+            comparison.show(versions)
+        with frontier_tab:
+            frontier.show(registry, model)
+        with training_tab:
+            training.show()
+    except RegistryError as error:
+        st.error(str(error))
+
+
+st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
+# With explicit navigation Streamlit does not list the modules of pages/ in the sidebar.
+st.navigation([st.Page(show_dashboard, title="flanmoe")], position="hidden").run()
