@@ -14,7 +14,7 @@ from models.evaluation.batches import Request, RequestBatch, Response, make_batc
 from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.response_cache import ResponseCache
 
-BatchRunner = Callable[[Sequence[RequestBatch]], Iterable[tuple[RequestBatch, list[Response]]]]
+RunBatches = Callable[[Sequence[RequestBatch]], Iterable[tuple[RequestBatch, list[Response]]]]
 
 
 class Seq2SeqLM(LM):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class Seq2SeqLM(LM):  # type: ignore[misc]
     def __init__(
         self,
         predictor: Seq2SeqPredictor,
-        run_batches: BatchRunner,
+        run_batches: RunBatches,
         cache: ResponseCache,
         *,
         batch_size: int,

@@ -7,42 +7,50 @@ the overall score the mean over suites. Tasks are independent samples.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 
-def task_weights(units: Sequence[tuple[str, str]]) -> list[Fraction]:
-    """Compute the share of each task in the overall score.
+@dataclass(frozen=True)
+class TaskAverage:
+    """The mean over averaging units of the mean over each unit's tasks.
 
-    Suites count the same, so do the units of a suite and the tasks of a unit.
-
-    Args:
-        units: (suite, averaging unit) of each task.
-
-    Returns:
-        One weight per task; the weights sum to 1.
+    Means and stored weights come from this one structure: `mean(values)` is the sum of
+    `weights[i] * values[i]`.
     """
-    num_tasks = Counter(units)
-    num_units = Counter(suite for suite, _ in num_tasks)
-    return [
-        Fraction(1, len(num_units) * num_units[suite] * num_tasks[suite, unit])
-        for suite, unit in units
-    ]
 
+    units: tuple[tuple[int, ...], ...]
+    """Positions of the tasks of each unit."""
 
-def weighted_mean(values: Sequence[float], weights: Sequence[Fraction]) -> float:
-    """Compute sum(w x) / sum(w); equal weights give the plain mean, bit for bit."""
-    multiples = _integer_multiples(weights)
-    total = sum(k * value for k, value in zip(multiples, values, strict=True))
-    return total / sum(multiples)
+    @classmethod
+    def over(cls, units: Sequence[Hashable]) -> TaskAverage:
+        """Build the average of tasks from the unit that each belongs to."""
+        positions: dict[Hashable, list[int]] = defaultdict(list)
+        for position, unit in enumerate(units):
+            positions[unit].append(position)
+        return cls(tuple(map(tuple, positions.values())))
 
+    @cached_property
+    def weights(self) -> list[Fraction]:
+        """Share of each task in the mean; the shares sum to 1."""
+        share = {
+            position: Fraction(1, len(self.units) * len(positions))
+            for positions in self.units
+            for position in positions
+        }
+        return [share[position] for position in range(len(share))]
 
-def weighted_standard_error(errors: Sequence[float], weights: Sequence[Fraction]) -> float:
-    """Compute the standard error of a weighted mean of independent values."""
-    multiples = _integer_multiples(weights)
-    squares = ((k * error) ** 2 for k, error in zip(multiples, errors, strict=True))
-    return math.sqrt(sum(squares)) / sum(multiples)
+    def mean(self, values: Sequence[float]) -> float:
+        """Average the values of the tasks."""
+        return _mean([_mean([values[i] for i in positions]) for positions in self.units])
+
+    def standard_error(self, errors: Sequence[float]) -> float:
+        """Compute the standard error of the mean from the errors of independent tasks."""
+        units = [_error_of_mean([errors[i] for i in positions]) for positions in self.units]
+        return _error_of_mean(units)
 
 
 def mean_and_standard_error(scores: Sequence[float]) -> tuple[float, float]:
@@ -71,9 +79,10 @@ def normalised_score(score: float, random_score: float, maximum: float = 1.0) ->
     return 100 * (score - random_score) / (maximum - random_score)
 
 
-def _integer_multiples(weights: Sequence[Fraction]) -> list[int]:
-    """Return the smallest integers in the ratio of the weights."""
-    denominator = math.lcm(*(weight.denominator for weight in weights))
-    multiples = [int(weight * denominator) for weight in weights]
-    divisor = math.gcd(*multiples)
-    return [multiple // divisor for multiple in multiples]
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _error_of_mean(errors: Sequence[float]) -> float:
+    """Compute the standard error of the mean of independent values."""
+    return math.sqrt(sum(error**2 for error in errors)) / len(errors)

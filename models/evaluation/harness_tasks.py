@@ -68,22 +68,19 @@ def run_tasks(model: Any, configs: list[dict[str, Any]]) -> dict[str, list[dict[
     # The harness and its data sets must not look for files on the network.
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets
-    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.evaluator import evaluate
     from lm_eval.tasks import TaskManager
 
     datasets.disable_progress_bars()
     # The harness warns about each task with a custom data set.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    results = simple_evaluate(
-        model=model,
-        tasks=configs,
-        task_manager=TaskManager(include_defaults=False),
+    # Not `simple_evaluate`: it also runs `pip list` to describe the environment. Nothing is random
+    # here, as decoding is greedy and the prompts contain their exemplars.
+    results = evaluate(
+        lm=model,
+        task_dict=TaskManager(include_defaults=False).load(configs),
         bootstrap_iters=0,
         log_samples=True,
-        random_seed=0,
-        numpy_random_seed=0,
-        torch_random_seed=0,
-        fewshot_random_seed=0,
     )
     return {
         config["task"]: sorted(results["samples"][config["task"]], key=lambda s: s["doc_id"])

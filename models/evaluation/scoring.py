@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from models.evaluation.averages import (
-    mean_and_standard_error,
-    normalised_score,
-    task_weights,
-    weighted_mean,
-    weighted_standard_error,
-)
+from models.evaluation.averages import TaskAverage, mean_and_standard_error, normalised_score
 from models.evaluation.evaluation_record import (
     CleanScore,
     GroupScore,
@@ -55,20 +48,14 @@ def score_evaluation(
     Returns:
         The means over suites, one score per suite, and one score per task.
     """
-    weights = task_weights(
-        [(task.suite.name, task.suite.averaging_unit(task.name)) for task in tasks]
-    )
-    weight_by_task = dict(zip([task.name for task in tasks], weights, strict=True))
-    weight_by_suite: dict[str, Fraction] = defaultdict(Fraction)
-    for task in tasks:
-        weight_by_suite[task.suite.name] += weight_by_task[task.name]
+    weight_in_suite: dict[str, Fraction] = {}
+    for suite in suites:
+        names = [task.name for task in tasks if task.suite.name == suite.name]
+        average = TaskAverage.over([suite.averaging_unit(name) for name in names])
+        weight_in_suite |= zip(names, average.weights, strict=True)
+    suite_weight = Fraction(1, len(suites))
     task_scores = [
-        score_task(
-            task,
-            task_rows,
-            weight_by_task[task.name],
-            weight_by_task[task.name] / weight_by_suite[task.suite.name],
-        )
+        score_task(task, task_rows, weight_in_suite[task.name], suite_weight)
         for task, task_rows in zip(tasks, rows, strict=True)
     ]
     suite_scores = [
@@ -76,26 +63,26 @@ def score_evaluation(
             suite,
             [task for task in task_scores if task.suite == suite.name],
             missing[suite.name],
-            weight_by_task,
+            suite_weight,
         )
         for suite in suites
     ]
-    return score_overall(suite_scores, task_scores, weight_by_suite), suite_scores, task_scores
+    return score_overall(suite_scores, task_scores), suite_scores, task_scores
 
 
 def score_task(
     prepared: PreparedTask,
     rows: Sequence[SampleRow],
-    weight: Fraction,
     weight_in_suite: Fraction,
+    suite_weight: Fraction,
 ) -> TaskScore:
     """Average the items of a task.
 
     Args:
         prepared: the task.
         rows: the results of its items.
-        weight: share of the task in the overall accuracy.
         weight_in_suite: share of the task in its suite's accuracy.
+        suite_weight: share of the suite in the overall accuracy.
 
     Returns:
         The task's score.
@@ -109,7 +96,7 @@ def score_task(
         suite=suite.name,
         group=task.group,
         unit=suite.averaging_unit(task.name),
-        weight=float(weight),
+        weight=float(weight_in_suite * suite_weight),
         weight_in_suite=float(weight_in_suite),
         version=SCORING_VERSION,
         answer=suite.answer_mode,
@@ -139,7 +126,7 @@ def score_suite(
     suite: Suite,
     tasks: Sequence[TaskScore],
     missing: list[str],
-    weight_by_task: Mapping[str, Fraction],
+    suite_weight: Fraction,
 ) -> SuiteScore:
     """Average the tasks of a suite.
 
@@ -147,7 +134,7 @@ def score_suite(
         suite: the suite.
         tasks: the scores of its tasks.
         missing: names of its tasks without a file.
-        weight_by_task: task name -> share of the task in the overall accuracy.
+        suite_weight: share of the suite in the overall accuracy.
 
     Returns:
         The suite's score.
@@ -156,69 +143,52 @@ def score_suite(
     if missing:
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         reasons.add(f"{names} missing")
-    weights = [weight_by_task[task.task] for task in tasks]
+    average = TaskAverage.over([task.unit for task in tasks])
     normalised_errors = [100 * t.standard_error / (MAXIMUM - t.random_score) for t in tasks]
-    num_items = sum(task.num_items for task in tasks)
-    average = _average(
-        [task.accuracy for task in tasks], [t.standard_error for t in tasks], weights
-    )
     return SuiteScore(
         suite=suite.name,
         title=suite.title,
         averaged=suite.in_normalized_average,
-        weight=float(sum(weights)),
+        weight=float(suite_weight),
         num_tasks=len(tasks),
         missing=missing,
-        num_items=num_items,
+        num_items=sum(task.num_items for task in tasks),
         num_contaminated=sum(task.num_contaminated for task in tasks),
         partial=bool(reasons),
         partial_reason="; ".join(sorted(reasons)),
-        accuracy=average.accuracy,
-        standard_error=average.standard_error,
-        random_score=round(weighted_mean([task.random_score for task in tasks], weights), 6),
-        normalised=round(weighted_mean([task.normalised for task in tasks], weights), 3),
-        normalised_standard_error=round(weighted_standard_error(normalised_errors, weights), 3),
+        accuracy=round(average.mean([task.accuracy for task in tasks]), 6),
+        standard_error=round(average.standard_error([task.standard_error for task in tasks]), 6),
+        random_score=round(average.mean([task.random_score for task in tasks]), 6),
+        normalised=round(average.mean([task.normalised for task in tasks]), 3),
+        normalised_standard_error=round(average.standard_error(normalised_errors), 3),
         clean=_clean_suite_score(tasks),
         groups=[
-            _score_group(group, tasks, weights, is_partial=bool(reasons))
+            _score_group(
+                group, [task for task in tasks if task.group == group], is_partial=bool(reasons)
+            )
             for group in dict.fromkeys(task.group for task in tasks if task.group)
         ],
         flops_per_item=_mean_flops(tasks),
     )
 
 
-def score_overall(
-    suites: Sequence[SuiteScore],
-    tasks: Sequence[TaskScore],
-    weight_by_suite: Mapping[str, Fraction],
-) -> OverallScore:
-    """Average the suites of an evaluation.
+def score_overall(suites: Sequence[SuiteScore], tasks: Sequence[TaskScore]) -> OverallScore:
+    """Average the suites of an evaluation, each with the same weight.
 
     The normalised average is over the suites of the paper if any of them is scored, otherwise over
     all suites.
-
-    Args:
-        suites: the scores of the suites.
-        tasks: the scores of their tasks.
-        weight_by_suite: suite name -> share of the suite in the overall accuracy.
-
-    Returns:
-        The means over suites.
     """
-    weights = [weight_by_suite[suite.suite] for suite in suites]
-    averaged = [suite for suite in suites if suite.averaged] or suites
-    averaged_weights = [weight_by_suite[suite.suite] for suite in averaged]
-    average = _average([s.accuracy for s in suites], [s.standard_error for s in suites], weights)
-    normalised_errors = [suite.normalised_standard_error for suite in averaged]
+    average = TaskAverage.over([suite.suite for suite in suites])
+    normalised_suites = [suite for suite in suites if suite.averaged] or suites
+    normalised_average = TaskAverage.over([suite.suite for suite in normalised_suites])
+    normalised_errors = [suite.normalised_standard_error for suite in normalised_suites]
     return OverallScore(
-        accuracy=average.accuracy,
-        standard_error=average.standard_error,
-        random_score=round(weighted_mean([suite.random_score for suite in suites], weights), 6),
-        normalised=round(weighted_mean([s.normalised for s in averaged], averaged_weights), 3),
-        normalised_standard_error=round(
-            weighted_standard_error(normalised_errors, averaged_weights), 3
-        ),
-        normalised_suites=[suite.suite for suite in averaged],
+        accuracy=round(average.mean([suite.accuracy for suite in suites]), 6),
+        standard_error=round(average.standard_error([s.standard_error for s in suites]), 6),
+        random_score=round(average.mean([suite.random_score for suite in suites]), 6),
+        normalised=round(normalised_average.mean([s.normalised for s in normalised_suites]), 3),
+        normalised_standard_error=round(normalised_average.standard_error(normalised_errors), 3),
+        normalised_suites=[suite.suite for suite in normalised_suites],
         partial=any(suite.partial for suite in suites),
         flops_per_item=_mean_flops(tasks),
     )
@@ -238,31 +208,15 @@ def problem_warnings(tasks: Sequence[TaskScore]) -> Iterator[str]:
             yield f"{suite}: {num_dropped} few-shot exemplars did not fit and were dropped"
 
 
-def _average(
-    values: Sequence[float], errors: Sequence[float], weights: Sequence[Fraction]
-) -> MetricScore:
-    return MetricScore(
-        accuracy=round(weighted_mean(values, weights), 6),
-        standard_error=round(weighted_standard_error(errors, weights), 6),
-    )
-
-
-def _score_group(
-    group: str, tasks: Sequence[TaskScore], weights: Sequence[Fraction], *, is_partial: bool
-) -> GroupScore:
-    """Average the tasks of one category by their relative weights."""
-    members = [(t, weight) for t, weight in zip(tasks, weights, strict=True) if t.group == group]
-    average = _average(
-        [task.accuracy for task, _ in members],
-        [task.standard_error for task, _ in members],
-        [weight for _, weight in members],
-    )
+def _score_group(group: str, tasks: Sequence[TaskScore], *, is_partial: bool) -> GroupScore:
+    """Average the tasks of one category, each with the same weight."""
+    average = TaskAverage.over([task.task for task in tasks])
     return GroupScore(
         group=group,
-        num_tasks=len(members),
+        num_tasks=len(tasks),
         partial=is_partial,
-        accuracy=average.accuracy,
-        standard_error=average.standard_error,
+        accuracy=round(average.mean([task.accuracy for task in tasks]), 6),
+        standard_error=round(average.standard_error([task.standard_error for task in tasks]), 6),
     )
 
 
@@ -294,14 +248,14 @@ def _clean_suite_score(tasks: Sequence[TaskScore]) -> CleanScore:
         if task.clean.accuracy is not None and task.clean.standard_error is not None:
             accuracies.append(task.clean.accuracy)
             errors.append(task.clean.standard_error)
-            units.append((task.suite, task.unit))
+            units.append(task.unit)
     if not units:
         return CleanScore(num_items=0, accuracy=None, standard_error=None)
-    average = _average(accuracies, errors, task_weights(units))
+    average = TaskAverage.over(units)
     return CleanScore(
         num_items=sum(task.clean.num_items for task in tasks),
-        accuracy=average.accuracy,
-        standard_error=average.standard_error,
+        accuracy=round(average.mean(accuracies), 6),
+        standard_error=round(average.standard_error(errors), 6),
     )
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -36,29 +36,42 @@ class PredictorSpec:
     threads: int
 
 
-def run_batches(
-    batches: Sequence[RequestBatch],
-    spec: PredictorSpec,
-    predictor: Seq2SeqPredictor,
-    params: EvaluationParams,
-) -> Iterator[tuple[RequestBatch, list[Response]]]:
-    """Run batches and yield each with its responses, in the order of completion.
+class BatchRunner(AbstractContextManager["BatchRunner"]):
+    """Runs batches; worker processes start with the first batches and end with the context.
 
     Args:
-        batches: the batches to run.
         spec: the predictor that worker processes load.
         predictor: the same predictor, loaded in this process.
         params: engine, number of workers and the cluster's address.
-
-    Raises:
-        ModelError: a worker process died, or the cluster is not reachable.
     """
-    if params.engine == "local" and (params.workers == 1 or len(batches) < 2):
-        for batch in batches:
-            yield batch, run_batch(batch, predictor)
-        return
-    with _executor(params) as executor:
-        futures = {executor.submit(_run_in_worker, batch, spec): batch for batch in batches}
+
+    def __init__(
+        self, spec: PredictorSpec, predictor: Seq2SeqPredictor, params: EvaluationParams
+    ) -> None:
+        self.spec, self.predictor, self.params = spec, predictor, params
+        self._stack = ExitStack()
+        self._executor: Executor | None = None
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def run_batches(
+        self, batches: Sequence[RequestBatch]
+    ) -> Iterator[tuple[RequestBatch, list[Response]]]:
+        """Run batches and yield each with its responses, in the order of completion.
+
+        Raises:
+            ModelError: a worker process died, or the cluster is not reachable.
+        """
+        if self.params.engine == "local" and (self.params.workers == 1 or len(batches) < 2):
+            for batch in batches:
+                yield batch, run_batch(batch, self.predictor)
+            return
+        if self._executor is None:
+            self._executor = self._stack.enter_context(_start_executor(self.params))
+        futures = {
+            self._executor.submit(_run_in_worker, batch, self.spec): batch for batch in batches
+        }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -73,7 +86,7 @@ def run_batches(
 
 
 @contextmanager
-def _executor(params: EvaluationParams) -> Iterator[Executor]:
+def _start_executor(params: EvaluationParams) -> Iterator[Executor]:
     if params.engine == "dask":
         with _dask_executor(params) as executor:
             yield executor

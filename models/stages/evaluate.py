@@ -13,7 +13,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask, SampleRow, sample_rows
 from models.evaluation.scoring import problem_warnings, score_evaluation
 from models.evaluation.suite import Suite, load_suite
-from models.evaluation.workers import PredictorSpec, run_batches
+from models.evaluation.workers import BatchRunner, PredictorSpec
 
 logger = logging.getLogger(__name__)
 
@@ -160,19 +160,15 @@ def _run_tasks(
     """Return the rows of each task's items."""
     from models.evaluation.adapter import Seq2SeqLM
 
-    def run_timed(
-        batches: Sequence[RequestBatch],
-    ) -> Iterator[tuple[RequestBatch, list[Response]]]:
-        return stopwatch.measure(run_batches(batches, spec, predictor, params))
-
-    model = Seq2SeqLM(
-        predictor,
-        run_timed,
-        cache,
-        batch_size=params.batch_size,
-        max_batch_tokens=params.max_batch_tokens,
-    )
-    logs = run_tasks(model, [task_config(task) for task in tasks])
+    with BatchRunner(spec, predictor, params) as runner:
+        model = Seq2SeqLM(
+            predictor,
+            lambda batches: stopwatch.measure(runner.run_batches(batches)),
+            cache,
+            batch_size=params.batch_size,
+            max_batch_tokens=params.max_batch_tokens,
+        )
+        logs = run_tasks(model, [task_config(task) for task in tasks])
     rows = []
     for task in tasks:
         log = logs[task.name]

@@ -1,4 +1,4 @@
-"""Small models of transformers with a tokenizer, and benchmark files in the data room's form."""
+"""Small models of transformers with a tokenizer, and a workspace with evaluation data."""
 
 import dataclasses
 import hashlib
@@ -15,93 +15,16 @@ from models.architecture.t5 import T5
 from models.evaluation.params import EvaluationParams
 from models.interchange.hugging_face import import_folder
 from models.presets import preset
+from models.stages import evaluate
 from models.weights import save_weights
+from tests.models.evaluation.factories import sentence, write_eval_data
 
-WORDS = """
-ducks eggs morning friends market dollars house robe bolts fiber laps meters chickens cups feed
-glasses price second town buys sells half twice left total many does make every day stone water
-light energy plant animal mass force heat which of these best the a is are
-""".split()  # noqa: SIM905
-PIECES = 140
-
-
-def sentence(generator, words):
-    return " ".join(generator.choice(WORDS) for _ in range(words)).capitalize()
-
-
-def lettered(generator, name, options=4):
-    texts = [f"({letter}) {sentence(generator, 3)}" for letter in "ABCDEF"[:options]]
-    question = sentence(generator, 12) + "?"
-    return {
-        "id": name, "text": "\n".join([question, *texts]), "question": question,
-        "choices": " ".join(texts), "answer": generator.choice("ABCDEF"[:options]),
-        "options": list("ABCDEF"[:options]),
-    }  # fmt: skip
-
-
-def yes_or_no(generator, name):
-    text = f"{sentence(generator, 30)}.\nQuestion: {sentence(generator, 6)}?"
-    answer = generator.choice(["yes", "no"])
-    return {"id": name, "text": text, "question": text, "answer": answer, "options": ["yes", "no"]}
-
-
-def problem(generator, name):
-    a, b = generator.randrange(2, 90), generator.randrange(2, 90)
-    text = f"{sentence(generator, 9)} {a} {sentence(generator, 4)} {b} {sentence(generator, 3)}?"
-    return {
-        "id": name, "text": text, "question": text, "answer": str(a + b),
-        "rationale": f"\n{a} + {b} = {a + b}.\nThe answer is {a + b}.",
-    }  # fmt: skip
-
-
-def bbh(generator, name):
-    text = f"{sentence(generator, 12)}\nOptions:\n(A) {sentence(generator, 2)}\n(B) stone"
-    answer = generator.choice(["(A)", "(B)"])
-    return {
-        "id": name, "text": text, "question": text, "answer": answer, "options": ["(A)", "(B)"],
-        "preamble": "Choose what is best.",
-        "rationale": f"\n{sentence(generator, 8)}. So the answer is {answer}.",
-    }  # fmt: skip
-
-
-MADE = {
-    ("mmlu", "abstract_algebra"): (lettered, 9),
-    ("mmlu", "anatomy"): (lettered, 7),
-    ("mmlu_dev", "abstract_algebra"): (lettered, 5),
-    ("mmlu_dev", "anatomy"): (lettered, 5),
-    ("bbh", "navigate"): (bbh, 8),
-    ("bbh_exemplars", "navigate"): (bbh, 3),
-    ("gsm8k", "test"): (problem, 8),
-    ("gsm8k_exemplars", "prompt_original"): (problem, 8),
-    ("boolq", "val"): (yes_or_no, 9),
-    ("arc_challenge", "ARC-Challenge-Test"): (lettered, 6),
-    ("sample", "size_of"): (problem, 10),
-    ("sample", "topic"): (yes_or_no, 10),
-}
-
-
-def write_benchmarks(folder, made=MADE, seed=0):
-    """data/eval_data with these tasks."""
-    generator = random.Random(seed)
-    index = []
-    for (suite, task), (make, count) in made.items():
-        items = [make(generator, f"{task}-{i}") for i in range(count)]
-        file = folder / suite / f"{task}.jsonl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(json.dumps(item) + "\n" for item in items))
-        index.append(
-            {
-                "suite": suite, "task": task, "file": f"{suite}/{task}.jsonl", "num_items": count,
-                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "truncated": False,
-                "rejected": [],
-            }
-        )  # fmt: skip
-    (folder / "index.json").write_text(json.dumps(index))
+VOCAB_SIZE = 140
 
 
 @pytest.fixture(scope="session")
 def spiece(tmp_path_factory):
-    """A SentencePiece model of these texts, with T5's ids."""
+    """Train a SentencePiece model on texts like the items', with T5's special ids."""
     folder = tmp_path_factory.mktemp("tokenizer")
     generator = random.Random(1)
     lines = [
@@ -111,27 +34,27 @@ def spiece(tmp_path_factory):
     ]
     (folder / "texts").write_text("\n".join(lines))
     spm.SentencePieceTrainer.Train(
-        input=str(folder / "texts"), model_prefix=str(folder / "spiece"), vocab_size=PIECES,
+        input=str(folder / "texts"), model_prefix=str(folder / "spiece"), vocab_size=VOCAB_SIZE,
         character_coverage=1.0, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
     )  # fmt: skip
     return folder / "spiece.model"
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory, spiece):
-    """A T5 v1.1 checkpoint as transformers saves it, its weights large enough to have opinions."""
-    folder = tmp_path_factory.mktemp("t5") / "theirs"
+def hf_checkpoint(tmp_path_factory, spiece):
+    """Save a random T5 v1.1 with transformers; large weights make its predictions confident."""
+    folder = tmp_path_factory.mktemp("t5") / "hf_checkpoint"
     torch.manual_seed(0)
-    made = T5ForConditionalGeneration(
+    model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=PIECES, d_model=48, d_ff=96, num_heads=3, d_kv=16, num_layers=2,
+            vocab_size=VOCAB_SIZE, d_model=48, d_ff=96, num_heads=3, d_kv=16, num_layers=2,
             num_decoder_layers=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
             dropout_rate=0.0, decoder_start_token_id=0,
         )
     )  # fmt: skip
-    for weight in made.parameters():
+    for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3 if weight.dim() > 1 else 1.0)
-    made.save_pretrained(folder)
+    model.save_pretrained(folder)
     shutil.copyfile(spiece, folder / "spiece.model")
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "T5Tokenizer", "extra_ids": 0})
@@ -140,35 +63,68 @@ def checkpoint(tmp_path_factory, spiece):
 
 
 @pytest.fixture(scope="session")
-def imported(checkpoint, tmp_path_factory):
-    """The same, imported."""
+def imported_weights(hf_checkpoint, tmp_path_factory):
+    """Import the checkpoint of transformers."""
     folder = tmp_path_factory.mktemp("imported")
-    import_folder(checkpoint, folder)
+    import_folder(hf_checkpoint, folder)
     return folder
 
 
-@pytest.fixture
-def workspace(tmp_path, spiece, imported):
-    """A workspace with two runs, of which one is the imported model, ready to be evaluated."""
-    write_benchmarks(tmp_path / "data/eval_data")
-    for folder, text in (
+def build_workspace(folder, spiece, imported_weights):
+    """Write a workspace with two runs to evaluate: `dense`, the imported model, and `moe`."""
+    write_eval_data(folder / "data/eval_data")
+    for path, content in (
         ("data/packed/train/manifest.json", {"encoder_length": 256}),
         ("data/mixture/contamination.json", {}),
         ("data/validation/results.json", []),
         ("data/packed/validation.json", []),
     ):
-        (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / folder).write_text(json.dumps(text))
-    (tmp_path / "data/tokenizer").mkdir()
-    shutil.copyfile(spiece, tmp_path / "data/tokenizer/spiece.model")
-    shutil.copytree(imported, tmp_path / "runs/dense/weights")
-    config = dataclasses.replace(preset("tiny_switch"), vocab_size=PIECES)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(json.dumps(content))
+    (folder / "data/tokenizer").mkdir()
+    shutil.copyfile(spiece, folder / "data/tokenizer/spiece.model")
+    shutil.copytree(imported_weights, folder / "runs/dense/weights")
+    config = dataclasses.replace(preset("tiny_switch"), vocab_size=VOCAB_SIZE)
     model = T5(config).reset_parameters(1)
-    digest = hashlib.sha256(spiece.read_bytes()).hexdigest()
-    save_weights(tmp_path / "runs/moe/weights", model, digest)
-    return tmp_path
+    tokenizer_sha256 = hashlib.sha256(spiece.read_bytes()).hexdigest()
+    save_weights(folder / "runs/moe/weights", model, tokenizer_sha256)
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path, spiece, imported_weights):
+    """Build a workspace in which nothing is evaluated."""
+    return build_workspace(tmp_path, spiece, imported_weights)
+
+
+@pytest.fixture(autouse=True)
+def _torch_settings():
+    """Restore the settings that the stage `evaluate` changes."""
+    num_threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(num_threads)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
 def params():
     return EvaluationParams(suites=("sample",), batch_size=4, threads=1)
+
+
+@pytest.fixture(scope="session")
+def many_suites():
+    """Parameters with multiple choice and free text, with and without exemplars."""
+    suites = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")
+    return EvaluationParams(suites=suites, batch_size=4, threads=1, max_new_tokens=8)
+
+
+@pytest.fixture(scope="session")
+def evaluated(tmp_path_factory, spiece, imported_weights, many_suites):
+    """Evaluate both runs on `many_suites`; tests only read the results."""
+    folder = build_workspace(tmp_path_factory.mktemp("evaluated"), spiece, imported_weights)
+    num_threads = torch.get_num_threads()
+    for name in ("moe", "dense"):
+        evaluate.run(name, many_suites, folder)
+    torch.set_num_threads(num_threads)
+    torch.use_deterministic_algorithms(False)
+    return folder

@@ -1,4 +1,4 @@
-"""The stage: the same file each time, whoever answers and however often it is killed."""
+"""The stage `evaluate`: identical files for any batch size and after any interruption."""
 
 import dataclasses
 import json
@@ -11,28 +11,30 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from models.errors import DataMismatch, ModelError, UnknownModel
-from models.evaluation.responses import ResponseCache
+from models.errors import DataMismatch, UnknownModel
+from models.evaluation.response_cache import ResponseCache
+from models.evaluation.workers import BatchRunner
 from models.stages import evaluate
+from models.weights import load_weights, save_weights
 
-ALL = ("sample", "mmlu_direct", "bbh_cot", "reasoning_cot", "qa_direct")
 OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-    torch.use_deterministic_algorithms(False)
-
-
-def outputs(workspace, name="moe"):
+def read_outputs(workspace, name="moe"):
     return {file: (workspace / "runs" / name / file).read_bytes() for file in OUTPUTS}
 
 
-def answers(workspace, name="moe"):
-    columns = ["task", "id", "answer", "written", "score", "prompt_sha256"]
+def read_record(workspace, name="moe"):
+    return json.loads((workspace / "runs" / name / "evaluation.json").read_text())
+
+
+def read_task(workspace, name, task):
+    (score,) = [t for t in read_record(workspace, name)["tasks"] if t["task"] == task]
+    return score
+
+
+def read_answers(workspace, name="moe"):
+    columns = ["task", "id", "answer", "generated_text", "score", "prompt_sha256"]
     return pq.read_table(workspace / "runs" / name / "samples.parquet").select(columns).to_pylist()
 
 
@@ -40,152 +42,161 @@ def run(workspace, params, name="moe", **changes):
     evaluate.run(name, dataclasses.replace(params, **changes), workspace)
 
 
-@pytest.fixture
-def many(params):
-    return dataclasses.replace(params, suites=ALL, max_new_tokens=8)
-
-
-def test_the_same_twice_is_the_same_file(workspace, many):
-    run(workspace, many)
-    first = outputs(workspace)
-    run(workspace, many)
-    assert outputs(workspace) == first
+def test_evaluate_again_writes_identical_files(evaluated, workspace, many_suites):
+    run(workspace, many_suites)
+    assert read_outputs(workspace) == read_outputs(evaluated)
     assert not (workspace / ".flanmoe/responses/moe").exists()
-    record = json.loads(first["evaluation.json"])
-    assert [s["suite"] for s in record["suites"]] == list(ALL)
+
+
+def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many_suites):
+    record = read_record(evaluated)
+    assert [suite["suite"] for suite in record["suites"]] == list(many_suites.suites)
     assert all(task["flops_per_item"] > 0 for task in record["tasks"])
-    by_name = {suite["suite"]: suite for suite in record["suites"]}
-    assert by_name["mmlu_direct"]["partial"]
-    assert by_name["mmlu_direct"]["partial_reason"].endswith("… missing")
-    assert [g["group"] for g in by_name["mmlu_direct"]["groups"]] == ["STEM", "other"]
-    assert not by_name["sample"]["partial"]
-    assert record["normalised_of"] == ["mmlu_direct", "reasoning_cot", "qa_direct"]
+    suites = {suite["suite"]: suite for suite in record["suites"]}
+    assert suites["mmlu_direct"]["partial"]
+    assert suites["mmlu_direct"]["partial_reason"].endswith("… missing")
+    assert [g["group"] for g in suites["mmlu_direct"]["groups"]] == ["STEM", "other"]
+    assert not suites["sample"]["partial"]
+    assert record["normalised_suites"] == ["mmlu_direct", "reasoning_cot", "qa_direct"]
+    assert record["schema_version"] == 2
+    assert record["num_items"] == sum(task["num_items"] for task in record["tasks"])
+
+
+def test_evaluation_record_stores_the_weights_of_its_averages(evaluated):
+    record = read_record(evaluated)
+    tasks = record["tasks"]
+    assert sum(task["weight"] for task in tasks) == pytest.approx(1)
+    mean = sum(task["weight"] * task["accuracy"] for task in tasks)
+    assert record["accuracy"] == pytest.approx(mean, abs=2e-6)
+    for suite in record["suites"]:
+        members = [task for task in tasks if task["suite"] == suite["suite"]]
+        assert sum(task["weight_in_suite"] for task in members) == pytest.approx(1)
+        assert sum(task["weight"] for task in members) == pytest.approx(suite["weight"])
+        mean = sum(task["weight_in_suite"] * task["accuracy"] for task in members)
+        assert suite["accuracy"] == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["moe", "dense"])
 @pytest.mark.parametrize(
     "changes", [{"batch_size": 1}, {"batch_size": 64}, {"max_batch_tokens": 300}]
 )
-def test_the_size_of_batches_changes_no_answer(workspace, many, name, changes):
-    run(workspace, many, name)
-    expected = answers(workspace, name)
-    run(workspace, many, name, **changes)
-    assert answers(workspace, name) == expected
-
-
-def test_several_processes_and_a_cluster_give_the_same_file(workspace, many):
-    run(workspace, many)
-    expected = outputs(workspace)["samples.parquet"]
-    run(workspace, many, workers=2)
-    assert outputs(workspace)["samples.parquet"] == expected
-    run(workspace, many, workers=2, engine="dask")
-    assert outputs(workspace)["samples.parquet"] == expected
-
-
-def test_a_scheduler_that_does_not_answer_is_named(workspace, params, monkeypatch):
-    monkeypatch.setattr("models.evaluation.workers.CONNECT_SECONDS", 1)
-    with pytest.raises(ModelError, match=r"scheduler 'tcp://127\.0\.0\.1:9' does not answer"):
-        run(workspace, params, engine="dask", scheduler="tcp://127.0.0.1:9")
+def test_evaluate_with_other_batch_sizes_gives_the_same_answers(
+    evaluated, workspace, many_suites, name, changes
+):
+    run(workspace, many_suites, name, **changes)
+    assert read_answers(workspace, name) == read_answers(evaluated, name)
 
 
 def _evaluate(workspace, params):
     evaluate.run("moe", params, workspace)
 
 
-def test_a_killed_evaluation_goes_on_where_it_was(workspace, many, monkeypatch):
-    run(workspace, many)
-    expected = outputs(workspace)
-    for file in OUTPUTS:
-        (workspace / "runs/moe" / file).unlink()
-    kept = workspace / ".flanmoe/responses/moe"
+@pytest.mark.process
+def test_killed_evaluation_resumes_with_the_remaining_batches(
+    evaluated, workspace, many_suites, monkeypatch
+):
+    cache_folder = workspace / ".flanmoe/responses/moe"
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_evaluate, args=(workspace, many))
+    process = context.Process(target=_evaluate, args=(workspace, many_suites))
     process.start()
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.is_alive():
-        if any(file.stat().st_size for file in kept.glob("*.jsonl")):
+        if any(file.stat().st_size for file in cache_folder.glob("*.jsonl")):
             break
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (file,) = kept.glob("*.jsonl")
-    with file.open("ab") as torn:
-        torn.write(b'{"batch": "cut of')
-    before = len(ResponseCache(file).known)
-    assert before > 0
-    run_batches = []
-    original = evaluate.run_batches
+    (cache_file,) = cache_folder.glob("*.jsonl")
+    with cache_file.open("ab") as file:
+        file.write(b'{"batch": "cut of')
+    assert ResponseCache(cache_file).by_digest
+    batches_run = []
 
-    def counted(batches, *rest):
-        run_batches.extend(batches)
-        return original(batches, *rest)
+    class CountingRunner(BatchRunner):
+        def run_batches(self, batches):
+            batches_run.extend(batches)
+            return super().run_batches(batches)
 
-    monkeypatch.setattr(evaluate, "run_batches", counted)
-    run(workspace, many)
-    assert outputs(workspace) == expected
-    record = json.loads(expected["evaluation.json"])
-    assert len(run_batches) >= 0
-    assert sum(len(batch.requests) for batch in run_batches) < record["items"]
+    monkeypatch.setattr(evaluate, "BatchRunner", CountingRunner)
+    run(workspace, many_suites)
+    assert read_outputs(workspace) == read_outputs(evaluated)
+    num_requests = sum(len(batch.requests) for batch in batches_run)
+    assert num_requests < read_record(workspace)["num_items"]
 
 
-def test_what_goes_wrong_with_answers_is_counted_and_told(workspace, params, capsys):
-    """A model that writes for ever, and prompts that do not fit."""
-    run(workspace, params, "dense", suites=("reasoning_cot", "sample"), max_input=60,
+def test_evaluate_counts_and_logs_problems_with_answers(workspace, params, caplog):
+    run(workspace, params, "dense", suites=("reasoning_cot", "sample"), max_input_tokens=60,
         max_new_tokens=3)  # fmt: skip
-    told = capsys.readouterr().err
-    assert "worked examples did not fit and were left out" in told
-    assert "answers did not end before the longest length" in told
-    record = json.loads((workspace / "runs/dense/evaluation.json").read_text())
-    (gsm8k,) = [t for t in record["tasks"] if t["task"] == "reasoning_cot/gsm8k"]
-    assert gsm8k["exemplars_left_out"] > 0
+    assert "few-shot exemplars did not fit and were dropped" in caplog.text
+    assert "answers reached the maximum length without ending" in caplog.text
+    gsm8k = read_task(workspace, "dense", "reasoning_cot/gsm8k")
+    assert gsm8k["num_exemplars_dropped"] > 0
     assert gsm8k["counts"]["unfinished"] > 0
     rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
     assert sum(row["unfinished"] for row in rows) == sum(
-        task["counts"]["unfinished"] for task in record["tasks"]
+        task["counts"]["unfinished"] for task in read_record(workspace, "dense")["tasks"]
     )
 
 
-def test_a_model_that_writes_nothing_is_told(workspace, params, capsys):
-    from models.weights import load_weights, save_weights
-
-    saved = load_weights(workspace / "runs/dense/weights")
+def test_evaluate_of_a_model_that_generates_nothing_counts_empty_answers(workspace, params, caplog):
+    folder = workspace / "runs/dense/weights"
+    loaded = load_weights(folder)
     with torch.no_grad():
-        saved.model.head.zero_()
-        saved.model.head[1] = 50 * torch.sign(saved.model.decoder.norm.weight)
-        saved.model.decoder.norm.weight.abs_()
-        for block in saved.model.decoder.layers():
+        loaded.model.head.zero_()
+        loaded.model.head[1] = 50 * torch.sign(loaded.model.decoder.norm.weight)
+        loaded.model.decoder.norm.weight.abs_()
+        for block in loaded.model.decoder.layers():
             for weight in block.parameters():
                 weight.zero_()
-        saved.model.embedding[0] = 1.0
-    (workspace / "runs/dense/weights/config.json").unlink()
-    save_weights(workspace / "runs/dense/weights", saved.model, saved.tokenizer_sha256)
+        loaded.model.embedding[0] = 1.0
+    (folder / "config.json").unlink()
+    save_weights(folder, loaded.model, loaded.tokenizer_sha256)
     run(workspace, params, "dense")
-    assert "10 of 20 answers are empty" in capsys.readouterr().err
-    record = json.loads((workspace / "runs/dense/evaluation.json").read_text())
-    (written,) = [t for t in record["tasks"] if t["task"] == "sample/size_of"]
-    assert (written["accuracy"], written["counts"]["empty"]) == (0, 10)
+    assert "10 of 20 answers are empty" in caplog.text
+    size_of = read_task(workspace, "dense", "sample/size_of")
+    assert (size_of["accuracy"], size_of["counts"]["empty"]) == (0, 10)
 
 
-def test_scores_with_and_without_contaminated_items(workspace, params):
-    run(workspace, params, "dense")
-    rows = [r for r in answers(workspace, "dense") if r["task"] == "sample/topic"]
-    seen = [row["id"] for row in rows[:4]]
+def test_clean_score_leaves_out_contaminated_items(evaluated, workspace, many_suites):
+    rows = [r for r in read_answers(evaluated, "dense") if r["task"] == "sample/topic"]
+    contaminated = [row["id"] for row in rows[:4]]
     (workspace / "data/mixture/contamination.json").write_text(
-        json.dumps({"sample": {"num_items": 20, "num_contaminated": 4, "tasks": {"topic": seen}}})
+        json.dumps(
+            {"sample": {"num_items": 20, "num_contaminated": 4, "tasks": {"topic": contaminated}}}
+        )
     )
-    run(workspace, params, "dense")
-    record = json.loads((workspace / "runs/dense/evaluation.json").read_text())
-    (topic,) = [t for t in record["tasks"] if t["task"] == "sample/topic"]
-    clean = [row["score"] for row in rows[4:]]
-    assert topic["clean"]["n"] == 6
-    assert topic["clean"]["accuracy"] == pytest.approx(sum(clean) / 6, abs=1e-6)
+    run(workspace, many_suites, "dense", suites=("sample",))
+    topic = read_task(workspace, "dense", "sample/topic")
+    clean_scores = [row["score"] for row in rows[4:]]
+    assert topic["num_contaminated"] == 4
+    assert topic["clean"]["num_items"] == 6
+    assert topic["clean"]["accuracy"] == pytest.approx(sum(clean_scores) / 6, abs=1e-6)
     assert topic["accuracy"] == pytest.approx(sum(r["score"] for r in rows) / 10, abs=1e-6)
-    assert record["suites"][0]["clean"]["n"] == 16
+    record = read_record(workspace, "dense")
+    assert record["suites"][0]["clean"]["num_items"] == 16
+    assert record["contamination"] == {"sample": {"num_items": 20, "num_contaminated": 4}}
 
 
-def test_bad_input_is_named(workspace, params):
-    with pytest.raises(UnknownModel, match="holds no trained model"):
+def test_evaluate_records_failed_data_expectations(workspace, params):
+    finding = {
+        "suite": "mixture", "expectation": "share", "column": "cot", "limits": "0.1",
+        "observed": "0.3",
+    }  # fmt: skip
+    (workspace / "data/validation/results.json").write_text(
+        json.dumps([finding | {"success": False}, finding | {"success": True}])
+    )
+    run(workspace, params, "dense", limit=2)
+    assert read_record(workspace, "dense")["data_warnings"] == [
+        "mixture: share cot (0.1), seen 0.3"
+    ]
+
+
+def test_evaluate_with_missing_files_names_what_to_run(workspace, params):
+    with pytest.raises(UnknownModel, match="no trained model"):
         run(workspace, params, "nobody")
     (workspace / "data/eval_data/sample/topic.jsonl").unlink()
     with pytest.raises(DataMismatch, match="flanmoe eval_data"):
+        run(workspace, params)
+    (workspace / "data/mixture/contamination.json").unlink()
+    with pytest.raises(DataMismatch, match="flanmoe mix"):
         run(workspace, params)

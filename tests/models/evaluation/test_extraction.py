@@ -1,31 +1,33 @@
-"""Answers out of texts, against outputs checked by hand."""
+"""Extraction of answers, against generated texts that are labelled by hand."""
 
 import pytest
 
-from models.evaluation.extraction import extract_answer, extract_choice, numbers, answers_match
-from tests.models.evaluation.written_answers import NUMBERS, OPTIONS, TEXTS
+from models.evaluation.extraction import answers_match, extract_answer, extract_choice, numbers
+from tests.models.evaluation.extraction_cases import CHOICE_CASES, NUMBER_CASES, TEXT_CASES
 
 
-def test_there_are_enough_of_them():
-    assert len({*NUMBERS}) + len({*TEXTS}) + len({*OPTIONS}) >= 200
+def test_extraction_cases_number_at_least_200():
+    assert len({*NUMBER_CASES}) + len({*TEXT_CASES}) + len({*CHOICE_CASES}) >= 200
 
 
-@pytest.mark.parametrize(("expected", "written", "given", "right"), NUMBERS + TEXTS)
-def test_written_answers(expected, written, given, right):
-    assert extract_answer(written, expected) == given
-    assert answers_match(given, expected) is right
+@pytest.mark.parametrize(("expected", "text", "answer", "is_correct"), NUMBER_CASES + TEXT_CASES)
+def test_extract_answer_returns_the_labelled_answer(expected, text, answer, is_correct):
+    assert extract_answer(text, expected) == answer
+    assert answers_match(answer, expected) is is_correct
 
 
-@pytest.mark.parametrize(("options", "expected", "written", "given", "right"), OPTIONS)
-def test_written_options(options, expected, written, given, right):
-    assert extract_choice(written, options) == given
-    assert (given == expected) is right
+@pytest.mark.parametrize(("options", "expected", "text", "answer", "is_correct"), CHOICE_CASES)
+def test_extract_choice_returns_the_labelled_option(options, expected, text, answer, is_correct):
+    assert extract_choice(text, options) == answer
+    assert (answer == expected) is is_correct
 
 
-@pytest.mark.parametrize(("options", "expected", "written", "given", "right"), OPTIONS)
-def test_the_order_of_options_does_not_matter(options, expected, written, given, right):
-    assert extract_choice(written, options[::-1]) == given
+@pytest.mark.parametrize(("options", "expected", "text", "answer", "is_correct"), CHOICE_CASES)
+def test_extract_choice_with_reversed_options_returns_the_same(
+    options, expected, text, answer, is_correct
+):
+    assert extract_choice(text, options[::-1]) == answer
 
 
-def test_numbers_of_a_text():
+def test_numbers_of_a_text_are_in_plain_digits():
     assert numbers("a 1,234.5 b-6 (-7) 8:30 +9") == ["1234.5", "6", "-7", "8", "30", "9"]

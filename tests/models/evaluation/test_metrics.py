@@ -1,73 +1,66 @@
-"""Metrics against other implementations and hand-made values."""
+"""Metrics, against independent implementations and values computed by hand."""
 
 import string
 
 import pytest
 
-from models.evaluation.metrics import score, squad_form, token_f1
-from models.evaluation.prompts import EvalPrompt
-
-
-def question(answer, references=(), options=None):
-    return EvalPrompt(
-        id="x", prompt="p", answer=answer, references=tuple(references) or (answer,),
-        options=options, ranked=False, shown=0, dropped=0,
-    )  # fmt: skip
+from models.evaluation.metrics import normalise_squad, score_answer, token_f1
+from tests.models.evaluation.factories import eval_prompt
 
 
 @pytest.mark.parametrize(
-    ("given", "expected", "f1"),
+    ("answer", "expected", "f1"),
     [("a b c", "a b c", 1), ("a b", "b c", 0.5), ("a", "b", 0), ("", "", 1), ("a", "", 0),
      ("x x y", "x y y", 2 / 3)],
 )  # fmt: skip
-def test_token_f1(given, expected, f1):
-    assert token_f1(given.split(), expected.split()) == pytest.approx(f1)
+def test_token_f1_matches_values_computed_by_hand(answer, expected, f1):
+    assert token_f1(answer.split(), expected.split()) == pytest.approx(f1)
 
 
-def test_squad_form():
-    assert squad_form("The Quick, brown  fox!") == "quick brown fox"
-    assert not set(squad_form(string.punctuation))
+def test_normalise_squad_drops_case_punctuation_and_articles():
+    assert normalise_squad("The Quick, brown  fox!") == "quick brown fox"
+    assert not set(normalise_squad(string.punctuation))
 
 
-def test_exact_match_takes_the_best_of_several_references():
-    asked = question("Paris", ["Paris", "the city of Paris", "Lutetia"])
-    assert score("exact_match", asked, "The city of Paris.").score == 1
-    assert score("exact_match", asked, "paris").score == 1
-    partly = score("exact_match", asked, "city in France")
-    assert partly.score == 0
-    assert partly.others["f1"] == pytest.approx(1 / 3)
-    assert score("exact_match", asked, "").found is False
+def test_exact_match_with_several_references_takes_the_best():
+    prompt = eval_prompt("Paris", ["Paris", "the city of Paris", "Lutetia"])
+    assert score_answer("exact_match", prompt, "The city of Paris.").score == 1
+    assert score_answer("exact_match", prompt, "paris").score == 1
+    partial_match = score_answer("exact_match", prompt, "city in France")
+    assert partial_match.score == 0
+    assert partial_match.other_metrics["f1"] == pytest.approx(1 / 3)
+    assert score_answer("exact_match", prompt, "").has_answer is False
 
 
-def longest_common(a, b):
+def longest_common_subsequence(a, b):
     if not a or not b:
         return 0
     if a[0] == b[0]:
-        return 1 + longest_common(a[1:], b[1:])
-    return max(longest_common(a[1:], b), longest_common(a, b[1:]))
+        return 1 + longest_common_subsequence(a[1:], b[1:])
+    return max(longest_common_subsequence(a[1:], b), longest_common_subsequence(a, b[1:]))
 
 
 @pytest.mark.parametrize(
-    ("given", "reference"),
+    ("answer", "reference"),
     [("the cat sat", "the dog sat"), ("one two", "two one"), ("x", "y"), ("a b c d", "b d e")],
 )
-def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence(given, reference):
-    a, b = given.split(), reference.split()
-    common = longest_common(a, b)
-    expected = 2 * common / (len(a) + len(b))
-    found = score("rouge_l", question(reference), given)
-    assert found.score == pytest.approx(expected)
-    assert found.others["exact_match"] == 0
+def test_rouge_l_equals_f_measure_of_longest_common_subsequence(answer, reference):
+    a, b = answer.split(), reference.split()
+    f_measure = 2 * longest_common_subsequence(a, b) / (len(a) + len(b))
+    result = score_answer("rouge_l", eval_prompt(reference), answer)
+    assert result.score == pytest.approx(f_measure)
+    assert result.other_metrics["exact_match"] == 0
 
 
-def test_rouge_l_takes_the_best_reference_and_stems():
-    found = score("rouge_l", question("cats", ["dogs", "cats running"]), "cat runs")
-    assert found.score == 1  # stemming: cat, run
-    assert score("rouge_l", question("7"), "7.").others["exact_match"] == 1
+def test_rouge_l_with_several_references_takes_the_best_and_stems():
+    result = score_answer("rouge_l", eval_prompt("cats", ["dogs", "cats running"]), "cat runs")
+    assert result.score == 1  # stems: cat, run
+    assert score_answer("rouge_l", eval_prompt("7"), "7.").other_metrics["exact_match"] == 1
 
 
-def test_accuracy_of_options_and_of_texts():
-    assert score("accuracy", question("B", options=("A", "B")), "The answer is (B).").score == 1
-    assert score("accuracy", question("1200"), "so 1,200 in all").score == 1
-    none = score("accuracy", question("7"), "no idea")
-    assert (none.score, none.found, none.answer) == (0, False, "")
+def test_accuracy_scores_options_and_free_text():
+    choice = eval_prompt("B", options=("A", "B"))
+    assert score_answer("accuracy", choice, "The answer is (B).").score == 1
+    assert score_answer("accuracy", eval_prompt("1200"), "so 1,200 in all").score == 1
+    result = score_answer("accuracy", eval_prompt("7"), "no idea")
+    assert (result.score, result.has_answer, result.answer) == (0, False, "")

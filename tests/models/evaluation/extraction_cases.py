@@ -1,4 +1,4 @@
-"""Outputs as models write them, each checked by hand: what is the answer given, is it right?"""
+"""Generated texts, labelled by hand: the answer that each contains, and whether it is correct."""
 
 YES_NO = ("yes", "no")
 ABCD = ("A", "B", "C", "D")
@@ -6,8 +6,8 @@ PAREN = ("(A)", "(B)", "(C)", "(D)", "(E)", "(F)")
 BOOL = ("False", "True")
 VALID = ("valid", "invalid")
 
-# expected, written, the answer given (None: there is none), whether it is right
-NUMBERS = [
+# expected answer, generated text, extracted answer (None: no answer), whether it is correct
+NUMBER_CASES = [
     ("7", "7", "7", True),
     ("7", "7.", "7", True),
     ("7", " 7 ", "7", True),
@@ -98,8 +98,8 @@ NUMBERS = [
     ("60", "60 minutes is 1 hour", "1", False),
 ]
 
-# several numbers, or an answer that is no plain number
-TEXTS = [
+# several numbers, or an answer that is not a plain number
+TEXT_CASES = [
     ("6 (years old); 9 (years old)", "6 and 9", "6; 9", True),
     ("6 (years old); 9 (years old)", "The answer is 6 and 9.", "6; 9", True),
     ("6 (years old); 9 (years old)", "9, 6", "9; 6", True),
@@ -158,8 +158,8 @@ TEXTS = [
     ("9:03:36 a.m.", "9:03:36 am", "9:03:36 am", True),
 ]
 
-# options, expected, written, the option given, whether it is right
-OPTIONS = [
+# options, expected option, generated text, extracted option, whether it is correct
+CHOICE_CASES = [
     (ABCD, "B", "B", "B", True),
     (ABCD, "B", "(B)", "B", True),
     (ABCD, "B", "B.", "B", True),

@@ -1,0 +1,87 @@
+"""Scores of suites and of the evaluation, by hand."""
+
+import math
+from fractions import Fraction
+
+import pytest
+
+from models.evaluation.scoring import problem_warnings, score_overall, score_suite
+from models.evaluation.suite import load_suite
+from tests.models.evaluation.factories import task_score
+
+
+def score(suite_name, tasks, missing=()):
+    return score_suite(load_suite(suite_name), tasks, list(missing), Fraction(1))
+
+
+def bbh_tasks():
+    return [
+        task_score("bbh_direct", "navigate", 0.6, standard_error=0.03, random_score=0.5),
+        task_score(
+            "bbh_direct", "logical_deduction_three_objects", 0.9, random_score=1 / 3
+        ),
+        task_score(
+            "bbh_direct", "logical_deduction_five_objects", 0.3, standard_error=0.04,
+            random_score=0.2,
+        ),
+    ]  # fmt: skip
+
+
+def test_score_suite_counts_each_averaging_unit_once():
+    suite = score("bbh_direct", bbh_tasks(), ["snarks"])
+    assert suite.accuracy == pytest.approx((0.6 + (0.9 + 0.3) / 2) / 2)
+    unit_error = math.hypot(0.02, 0.04) / 2
+    assert suite.standard_error == pytest.approx(math.hypot(0.03, unit_error) / 2, abs=1e-6)
+    points = [100 * (a - c) / (1 - c) for a, c in ((0.6, 0.5), (0.9, 1 / 3), (0.3, 0.2))]
+    expected_points = (points[0] + (points[1] + points[2]) / 2) / 2
+    assert suite.normalised == pytest.approx(expected_points, 1e-4)
+    assert suite.partial
+    assert suite.partial_reason == "snarks missing"
+    assert suite.clean.num_items == 24
+    assert suite.clean.accuracy == suite.accuracy
+
+
+def test_score_suite_without_clean_items_of_a_task_averages_the_others():
+    navigate, three_objects, five_objects = bbh_tasks()
+    five_objects = task_score(
+        "bbh_direct", "logical_deduction_five_objects", 0.3, num_contaminated=10,
+        clean=type(navigate.clean)(num_items=0, accuracy=None, standard_error=None),
+    )  # fmt: skip
+    suite = score("bbh_direct", [navigate, three_objects, five_objects])
+    assert suite.clean.num_items == 16
+    assert suite.clean.accuracy == pytest.approx((0.6 + 0.9) / 2)
+
+
+def test_score_suite_without_clean_items_has_no_clean_score():
+    clean = type(bbh_tasks()[0].clean)(num_items=0, accuracy=None, standard_error=None)
+    suite = score("bbh_direct", [task_score("bbh_direct", "navigate", 0.3, clean=clean)])
+    assert (suite.clean.num_items, suite.clean.accuracy, suite.clean.standard_error) == (
+        0,
+        None,
+        None,
+    )
+
+
+def test_score_overall_normalises_over_the_suites_of_the_paper():
+    accuracies = {"mmlu_direct": 0.4, "mmlu_cot": 0.1, "qa_direct": 0.55}
+    tasks = [task_score(name, "x", accuracy) for name, accuracy in accuracies.items()]
+    suites = [score(task.suite, [task]) for task in tasks]
+    overall = score_overall(suites, tasks)
+    assert overall.normalised_suites == ["mmlu_direct", "qa_direct"]
+    assert overall.normalised == pytest.approx((20 + 40) / 2)
+    error = 100 * 0.02 / 0.75
+    expected_error = math.hypot(error, error) / 2
+    assert overall.normalised_standard_error == pytest.approx(expected_error, abs=1e-3)
+    assert overall.accuracy == pytest.approx((0.4 + 0.1 + 0.55) / 3)
+
+
+def test_problem_warnings_sum_the_counts_of_a_suite():
+    counts = {"truncated": 0, "unfinished": 3, "empty": 0, "unanswered": 0, "without_tokens": 0}
+    tasks = [
+        task_score("sample", name, 0.1, counts=counts, num_exemplars_dropped=2)
+        for name in ("a", "b")
+    ]
+    assert list(problem_warnings(tasks)) == [
+        "sample: 6 of 20 answers reached the maximum length without ending",
+        "sample: 4 few-shot exemplars did not fit and were dropped",
+    ]

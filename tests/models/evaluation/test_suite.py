@@ -1,0 +1,93 @@
+"""Suite files, against the harness's own task lists."""
+
+import re
+from pathlib import Path
+
+import lm_eval.tasks
+import pytest
+import yaml
+
+from models.errors import UnknownSuite
+from models.evaluation import suite as suite_module
+from models.evaluation.suite import RENAMED_FIELDS, load_suite, suite_names
+
+HARNESS_TASKS = Path(lm_eval.tasks.__file__).parent
+
+
+def test_normalized_average_has_the_four_suites_of_the_paper():
+    averaged = {name for name in suite_names() if load_suite(name).in_normalized_average}
+    assert averaged == {"mmlu_direct", "bbh_direct", "reasoning_cot", "qa_direct"}
+
+
+@pytest.mark.parametrize("name", ["mmlu_direct", "mmlu_cot"])
+def test_mmlu_suites_have_the_harness_subjects_and_categories(name):
+    group_by_task = {task.file: task.group for task in load_suite(name).listed_tasks()}
+    harness_tags = {}
+    for file in (HARNESS_TASKS / "mmlu/default").glob("mmlu_*.yaml"):
+        config = yaml.safe_load(re.sub(r"!function \S+", "", file.read_text()))
+        harness_tags[file.stem.removeprefix("mmlu_")] = config["tag"]
+    assert len(group_by_task) == 57
+    assert set(group_by_task) == set(harness_tags)
+    different = {
+        task
+        for task, group in group_by_task.items()
+        if f"mmlu_{group.lower().replace(' ', '_')}_tasks" != harness_tags[task]
+    }
+    # The authors' own list counts anatomy as health, under "other".
+    assert different == {"anatomy"}
+
+
+@pytest.mark.parametrize("name", ["bbh_direct", "bbh_cot"])
+def test_bbh_suites_have_27_files_in_23_averaging_units(name):
+    suite = load_suite(name)
+    files = [task.file for task in suite.listed_tasks()]
+    assert set(files) == {p.stem for p in (HARNESS_TASKS / "bbh/fewshot").glob("[a-z]*.yaml")}
+    assert len(files) == 27
+    assert len({suite.averaging_unit(f"{name}/{file}") for file in files}) == 23
+
+
+def test_load_suite_with_an_unknown_name_suggests_the_closest():
+    with pytest.raises(UnknownSuite, match="unknown suite 'mmlu_dirct'; did you mean 'mmlu_direct"):
+        load_suite("mmlu_dirct")
+
+
+@pytest.fixture
+def write_suite(tmp_path, monkeypatch):
+    """Write the text of the suite `custom` and make it loadable."""
+    monkeypatch.setattr(suite_module, "FOLDER", tmp_path)
+    return (tmp_path / "custom.yaml").write_text
+
+
+VALID = {"title": "x", "answer_mode": "direct", "prompt_template": "a", "tasks": {"a": ["b"]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (yaml.safe_dump(VALID | {"answer_mode": "guess"}), r"custom\.yaml: answer_mode: "),
+        (yaml.safe_dump(VALID | {"num_fewshots": 1}), "did you mean 'num_fewshot'"),
+        (yaml.safe_dump(VALID | {"num_fewshot": 1}), "num_fewshot needs exemplars for every data"),
+        (yaml.safe_dump(VALID | {"averaging_units": {"u": ["c"]}}), "'c' is not among tasks"),
+        ("title: [", "is not a suite"),
+        ("- title", "is not a suite; expected a mapping"),
+        ("title: x", "answer_mode: Field required"),
+    ],
+)
+def test_load_suite_from_an_invalid_file_names_the_problem(write_suite, text, message):
+    write_suite(text)
+    with pytest.raises(UnknownSuite, match=message):
+        load_suite("custom")
+
+
+@pytest.mark.parametrize(("old_name", "new_name"), RENAMED_FIELDS.items())
+def test_load_suite_with_a_renamed_field_names_the_new_name(write_suite, old_name, new_name):
+    write_suite(yaml.safe_dump(VALID | {old_name: "x"}))
+    message = rf"custom\.yaml: unknown field '{old_name}'; renamed to '{new_name}'$"
+    with pytest.raises(UnknownSuite, match=message):
+        load_suite("custom")
+
+
+def test_renamed_fields_are_fields_of_a_suite():
+    fields = {field.name for field in suite_module.dataclasses.fields(suite_module.Suite)}
+    assert set(RENAMED_FIELDS.values()) <= fields
+    assert not set(RENAMED_FIELDS) & fields
