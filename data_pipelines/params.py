@@ -109,9 +109,9 @@ class CleanParams:
 
     duplicates: CleanAction = "drop"
     """`drop` all but one of a set of duplicates, or keep and `flag` them."""
-    near_similarity: float = 0.85
-    """Threshold of the estimated Jaccard similarity (MinHash) above which two rows with the same
-    answer are near duplicates; 1 looks for exact duplicates only."""
+    jaccard_threshold: float = 0.85
+    """Estimated Jaccard similarity (MinHash) from which two rows with the same answer are near
+    duplicates; 1 looks for exact duplicates only."""
     contamination: CleanAction = "drop"
     """`drop` rows that overlap with an evaluation item, or keep and `flag` them."""
     ngram: int = 13
@@ -123,8 +123,8 @@ class CleanParams:
     task list excludes them too."""
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.near_similarity <= 1:
-            raise ValueError("near_similarity must lie in [0.5, 1]")
+        if not 0.5 <= self.jaccard_threshold <= 1:
+            raise ValueError("jaccard_threshold must lie in [0.5, 1]")
         if self.ngram < 5 or self.max_ngram_items < 1:
             raise ValueError("ngram must be at least 5, max_ngram_items at least 1")
 

@@ -140,7 +140,7 @@ def find_exact_duplicates(connection: duckdb.DuckDBPyConnection, files: Path) ->
     )
 
 
-def find_near_duplicates(
+def find_fuzzy_duplicates(
     connection: duckdb.DuckDBPyConnection, files: Path, threshold: float
 ) -> None:
     """Add near duplicates among the rows that are not exact duplicates to `duplicates`.

@@ -25,7 +25,7 @@ from data_pipelines.cleaning.duplicates import (
     SIGNATURE_SCHEMA,
     compute_signatures,
     find_exact_duplicates,
-    find_near_duplicates,
+    find_fuzzy_duplicates,
 )
 from data_pipelines.cleaning.words import join_texts, normalise
 from data_pipelines.database import open_database, quote_literal
@@ -130,8 +130,8 @@ def _create_tables(
     """Create the tables `duplicates`, `contamination` and `verdicts`."""
     signatures = scratch / "signatures-*.parquet"
     find_exact_duplicates(connection, signatures)
-    if params.near_similarity < 1:
-        find_near_duplicates(connection, signatures, params.near_similarity)
+    if params.jaccard_threshold < 1:
+        find_fuzzy_duplicates(connection, signatures, params.jaccard_threshold)
     connection.execute(
         f"CREATE TABLE contamination AS SELECT * FROM "
         f"read_parquet({quote_literal(scratch / 'matches-*.parquet')})"

@@ -204,7 +204,7 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
                 f"data_pipelines.read.max_quarantine_share {params.max_quarantine_share} allows; "
                 f"first: {row.source_file}, row {row.source_row}: {row.reason}"
             )
-    _check_tasks_have_one_source(counts)
+    _check_task_sources_are_unique(counts)
     tasks: TaskCounts = Counter()
     for counter in counts.values():
         tasks.update(counter)
@@ -223,7 +223,7 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
     }
 
 
-def _check_tasks_have_one_source(counts: dict[str, TaskCounts]) -> None:
+def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
     source_by_task: dict[tuple[str, str], str] = {}
     for source, counter in sorted(counts.items()):
         for mixture, task, _ in counter:

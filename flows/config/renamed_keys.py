@@ -13,6 +13,7 @@ from flows.errors import RenamedVariable
 RENAMED: dict[str, str] = {
     # 0.1.0 -> 0.2.0
     "data_pipelines.fetch.sample.heldout_items": "data_pipelines.fetch.sample.held_out_items",
+    "data_pipelines.clean.near_similarity": "data_pipelines.clean.jaccard_threshold",
     "data_pipelines.mix.examples": "data_pipelines.mix.num_examples",
     "data_pipelines.mix.max_shots": "data_pipelines.mix.max_exemplars",
     "data_pipelines.mix.few_shot_characters": "data_pipelines.mix.max_few_shot_characters",

@@ -1,75 +1,60 @@
-"""Engines: a worker that dies loses nothing, and whoever does the work, the bytes are the same."""
+"""Engines: order of results, retries after a worker's death, and identical outputs on Dask."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from data_pipelines.engine import Local, open_engine
+from data_pipelines.engine import LocalEngine, open_engine
 from data_pipelines.errors import DataError
 from data_pipelines.params import EngineParams
-from tests.conftest import environment_of_a_user, free_port, wait_for
-from tests.data_pipelines.conftest import Room
+from tests.data_pipelines.engine_tasks import crash, fail, get_pid, square, square_after_crash
+from tests.factories import free_port, user_environment, wait_for
+
+ROOT = Path(__file__).parent.parent.parent
+TWO_WORKERS = EngineParams(workers=2)
 
 
-def square(number):
-    return number * number
-
-
-def die_once(job):
-    """Kills its own process the first time it is given this part."""
-    folder, number = job
-    mark = Path(folder) / f"died-{number}"
-    if number % 4 == 1 and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number * number
-
-
-def die_always(_number):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def fail(number):
-    raise ValueError(f"no {number}")
-
-
-def test_results_come_in_order():
-    engine = Local(2)
-    try:
+@pytest.mark.process
+def test_map_with_workers_yields_results_in_order():
+    with open_engine(TWO_WORKERS) as engine:
         assert list(engine.map(square, range(40))) == [n * n for n in range(40)]
         assert list(engine.map(square, [])) == []
-    finally:
-        engine.close()
 
 
-def test_a_few_parts_start_no_worker():
-    engine = Local(2)
-    assert list(engine.map(square, [3, 4], few=2)) == [9, 16]
-    assert engine._pool is None
+def test_map_with_fewer_tasks_than_minimum_starts_no_worker():
+    engine = LocalEngine(2)
+    assert list(engine.map(get_pid, [3, 4], min_parallel_tasks=3)) == [os.getpid()] * 2
 
 
-def test_killed_workers_lose_nothing(tmp_path):
-    with open_engine(EngineParams(workers=2)) as engine:
-        jobs = [(str(tmp_path), number) for number in range(12)]
-        assert list(engine.map(die_once, jobs)) == [n * n for n in range(12)]
+def test_map_with_a_single_worker_runs_in_this_process():
+    with open_engine(EngineParams(workers=1)) as engine:
+        assert list(engine.map(get_pid, range(5))) == [os.getpid()] * 5
+
+
+@pytest.mark.process
+def test_map_after_killed_workers_yields_every_result(tmp_path):
+    tasks = [(str(tmp_path), number) for number in range(12)]
+    with open_engine(TWO_WORKERS) as engine:
+        assert list(engine.map(square_after_crash, tasks)) == [n * n for n in range(12)]
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_part_that_always_kills_its_worker_ends_the_stage_with_one_line():
-    with (
-        open_engine(EngineParams(workers=2)) as engine,
-        pytest.raises(DataError, match=r"died 3 times over part 1 of 4: out of memory\?"),
-    ):
-        list(engine.map(die_always, range(4)))
+@pytest.mark.process
+def test_map_of_a_task_that_always_kills_its_worker_raises_a_short_error():
+    message = r"^a worker process died 3 times during part 1 of 2, possibly out of memory; lower "
+    with open_engine(TWO_WORKERS) as engine, pytest.raises(DataError, match=message) as error:
+        list(engine.map(crash, range(2)))
+    assert "\n" not in str(error.value)
 
 
-def test_an_error_in_a_part_is_the_stages_error():
-    with open_engine(EngineParams(workers=2)) as engine, pytest.raises(ValueError, match="no 0"):
+@pytest.mark.process
+def test_map_of_a_failing_task_raises_its_error():
+    with open_engine(TWO_WORKERS) as engine, pytest.raises(ValueError, match="no 0"):
         list(engine.map(fail, range(4)))
 
 
@@ -78,67 +63,57 @@ def test_an_error_in_a_part_is_the_stages_error():
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
-    """A real scheduler and two workers, each a process of its own: its address."""
+    """Address of a Dask scheduler with two workers, each a separate process."""
     folder, port = tmp_path_factory.mktemp("dask"), free_port()
     address = f"tcp://127.0.0.1:{port}"
-    root = Path(__file__).parent.parent.parent
-    environment = {**environment_of_a_user(), "PYTHONPATH": str(root)}
 
-    def start(*words):
+    def start(module, *words):
         return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]],
-            cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [sys.executable, "-m", f"distributed.cli.{module}", *words, "--host", "127.0.0.1"],
+            cwd=folder, env={**user_environment(), "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
+    worker = ("dask_worker", address, "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
     processes = [
-        start("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        start("dask_scheduler", "--port", str(port), "--no-dashboard"),
+        start(*worker),
+        start(*worker),
     ]
-    for _ in range(2):
-        processes.append(
-            start("dask_worker", address, "--nthreads", "1", "--host", "127.0.0.1",
-                  "--no-dashboard", "--death-timeout", "60")
-        )  # fmt: skip
     yield address
     for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait(20)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
+@pytest.mark.multiprocess
 @pytest.mark.timeout(180)
-def test_a_cluster_gives_the_same_bytes(scheduler, tmp_path):
-    local = Room(tmp_path / "local").run("fetch", "benchmarks")
-    cluster = Room(
-        tmp_path / "dask",
+def test_stages_on_a_dask_cluster_write_the_same_bytes(scheduler, finished_pipeline, tmp_path):
+    for name in ("raw", "eval_data"):
+        shutil.copytree(finished_pipeline.path(name), tmp_path / "data" / name)
+    pipeline = finished_pipeline.replace(
+        workspace=tmp_path,
         engine=EngineParams(engine="dask", scheduler=scheduler, memory_mb=256),
-    ).run("fetch", "benchmarks")
-    stages = ("read", "clean", "mix", "validate", "tokenizer", "pack")
-    local.run(*stages)
-    cluster.run(*stages)
-
-    def contents(room):
-        folder = room.workspace / "data"
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-    ours, theirs = contents(local), contents(cluster)
-    assert list(ours) == list(theirs)
-    assert [name for name in ours if ours[name] != theirs[name]] == []
-    assert sum(name.startswith("packed/train/") for name in ours) > 2
+    )
+    pipeline.run("read", "clean", "mix", "validate", "tokenizer", "pack")
+    local, dask = finished_pipeline.read_bytes(), pipeline.read_bytes()
+    assert list(local) == list(dask)
+    assert [name for name in local if local[name] != dask[name]] == []
+    assert sum(name.startswith("packed/train/") for name in local) > 2
 
 
+@pytest.mark.multiprocess
 @pytest.mark.timeout(180)
-def test_a_killed_dask_worker_loses_nothing(scheduler, tmp_path):
+def test_dask_map_after_killed_workers_yields_every_result(scheduler, tmp_path):
+    tasks = [(str(tmp_path), number) for number in range(12)]
     with open_engine(EngineParams(engine="dask", scheduler=scheduler)) as engine:
         assert wait_for(lambda: len(engine.client.scheduler_info()["workers"]) == 2, 30)
-        jobs = [(str(tmp_path), number) for number in range(12)]
-        assert list(engine.map(die_once, jobs)) == [n * n for n in range(12)]
+        assert list(engine.map(square_after_crash, tasks)) == [n * n for n in range(12)]
     assert list(tmp_path.iterdir())
 
 
-def test_no_scheduler_there(monkeypatch):
-    monkeypatch.setattr("data_pipelines.engine.CONNECT_SECONDS", 1)
-    address = f"tcp://127.0.0.1:{free_port()}"
-    params = replace(EngineParams(engine="dask", scheduler=address))
-    with pytest.raises(DataError, match="no Dask scheduler answers there"), open_engine(params):
+def test_open_engine_without_scheduler_at_the_address_raises(monkeypatch):
+    monkeypatch.setattr("data_pipelines.engine.CONNECT_TIMEOUT_S", 1)
+    params = EngineParams(engine="dask", scheduler=f"tcp://127.0.0.1:{free_port()}")
+    with pytest.raises(DataError, match="no Dask scheduler responds at"), open_engine(params):
         pass

@@ -1,124 +1,95 @@
-"""The tokenizer and the packed corpora of the small sample's room, as they are read again."""
+"""Reader of packed corpora: rows across shards, filters, damaged and outdated files."""
 
-import shutil
-from dataclasses import replace
+import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import sentencepiece as spm
 
-from data_pipelines.errors import CorruptShard, DataError, SourceError
-from data_pipelines.packed import PackedCorpus
-from tests.data_pipelines.conftest import rows_of
+from data_pipelines.errors import CorruptShard, DataError
+from data_pipelines.packed import SIDES, PackedCorpus
 
 
-def test_tokenizer_has_t5_ids_and_survives_a_round_trip(made):
-    processor = tokenizer_of(made)
-    assert (processor.pad_id(), processor.eos_id(), processor.unk_id()) == (0, 1, 2)
-    rows = rows_of(made)
-    for row in rows[:100]:
-        text = " ".join(row["inputs"].split())
-        assert processor.DecodeIds(processor.EncodeAsIds(text)) == text
+def read_segments(shard):
+    """Yield input ids, target ids and task id of every segment of a shard, in row order."""
+    starts = np.cumsum(shard["task_counts"]) - shard["task_counts"]
+    for row, start in enumerate(starts):
+        for segment in range(1, int(shard["task_counts"][row]) + 1):
+            pair = [shard[t][row][shard[s][row] == segment].tolist() for t, s in SIDES]
+            yield *pair, int(shard["tasks"][start + segment - 1])
 
 
-def tokenizer_of(room):
-    model = room.workspace / "data/tokenizer/spiece.model"
-    return spm.SentencePieceProcessor(model_file=str(model))
-
-
-def test_a_given_tokenizer_is_used(room):
-    model = room.workspace / "data/tokenizer/spiece.model"
-    given = room.workspace / "given.model"
-    shutil.copyfile(model, given)
-    room = room.but(tokenizer=replace(room.tokenizer, model=str(given)))
-    room.run("tokenizer")
-    assert model.read_bytes() == given.read_bytes()
-    given.write_bytes(given.read_bytes()[:100])
-    with pytest.raises(SourceError, match="no SentencePiece model"):
-        room.run("tokenizer")
-    given.unlink()
-    with pytest.raises(SourceError, match="is missing"):
-        room.run("tokenizer")
-
-
-def unpacked(room, corpus):
-    """Every example of a packed corpus: its two texts, its task, whether it was cut."""
-    processor, folder = tokenizer_of(room), room.workspace / "data/packed" / corpus
-    names = room.json(f"packed/{corpus}/manifest.json")["task_names"]
-    tasks = [
-        row
-        for path in sorted(folder.glob("*.arrow"))
-        for row in pa.ipc.open_file(path).read_all()["tasks"].to_pylist()
-    ]
-    opened = PackedCorpus.open(folder)
-    batch = opened.take(np.arange(len(opened)))
-    for row in range(len(opened)):
-        assert batch["encoder_segment_ids"][row].max() == len(tasks[row])
-        for segment, task in enumerate(tasks[row], start=1):
-            source = batch["encoder_input_tokens"][row][
-                batch["encoder_segment_ids"][row] == segment
-            ].tolist()
-            target = batch["decoder_target_tokens"][row][
-                batch["decoder_segment_ids"][row] == segment
-            ].tolist()
-            assert source[-1] == target[-1] == 1
-            texts = processor.DecodeIds(source[:-1]), processor.DecodeIds(target[:-1])
-            yield *texts, names[task], len(source) == 96 or len(target) == 48
-
-
-@pytest.mark.parametrize("corpus", ["train", "validation"])
-def test_packed_rows_hold_every_example_whole(made, corpus):
-    """Unpacked and decoded, the rows give back the mixture's examples; those cut, their start."""
-    expected = {
-        (" ".join(r["inputs"].split()), " ".join(r["targets"].split()), r["task"])
-        for r in rows_of(made)
-        if r["split"] == corpus
-    }
-    starts = [(inputs, targets) for inputs, targets, _ in expected]
-    found = list(unpacked(made, corpus))
-    cut = 0
-    for inputs, targets, task, full in found:
-        if (inputs, targets, task) not in expected:
-            assert full
-            assert any(i.startswith(inputs) and t.startswith(targets) for i, t in starts)
-            cut += 1
-    manifest = made.json(f"packed/{corpus}/manifest.json")
-    assert len(found) == manifest["examples"] == sum(r["split"] == corpus for r in rows_of(made))
-    assert cut <= manifest["truncated"]
-
-
-def test_packing_is_tight_and_says_how_tight_it_could_be(made):
-    manifest = made.json("packed/train/manifest.json")
-    assert manifest["encoder_fill"] > 0.93  # a few hundred examples a window, of 96 tokens a row
-    assert manifest["row_lower_bound"] <= manifest["rows"] < 1.08 * manifest["row_lower_bound"]
-    assert len(manifest["shards"]) > 1
-
-
-def test_rows_are_taken_across_shards_in_the_order_asked_for(made):
-    corpus = PackedCorpus.open(made.workspace / "data/packed/train")
-    edge = int(corpus.starts[1])
-    rows = np.array([len(corpus) - 1, 3, edge, edge - 1])
-    together = corpus.take(rows)
+def test_take_across_shards_returns_rows_in_the_requested_order(finished_pipeline):
+    corpus = PackedCorpus.open(finished_pipeline.path("packed/train"))
+    boundary = int(corpus.shard_starts[1])
+    rows = np.array([len(corpus) - 1, 3, boundary, boundary - 1])
+    batch = corpus.take(rows)
     for i, row in enumerate(rows):
-        alone = corpus.take(np.array([row]))
-        assert (alone["encoder_input_tokens"][0] == together["encoder_input_tokens"][i]).all()
+        single = corpus.take(np.array([row]))
+        for column in single:
+            assert (single[column][0] == batch[column][i]).all()
 
 
-@pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
-def test_a_damaged_shard_is_named(room, damage):
-    path = room.workspace / "data/packed/train/00000.arrow"
+def test_filter_tasks_keeps_exactly_the_segments_of_matching_tasks(finished_pipeline):
+    corpus = PackedCorpus.open(finished_pipeline.path("packed/train"))
+    filtered = corpus.filter_tasks(["cot_*"])
+    names = corpus.manifest["task_names"]
+    expected = [
+        (source, target)
+        for shard in corpus.shards
+        for source, target, task in read_segments(shard)
+        if names[task].startswith("cot_")
+    ]
+    (shard,) = filtered.shards
+    segments = [
+        tuple(shard[t][row][shard[s][row] == segment].tolist() for t, s in SIDES)
+        for row in range(len(filtered))
+        for segment in range(1, int(shard["encoder_segment_ids"][row].max()) + 1)
+    ]
+    assert segments == expected
+    assert 0 < len(filtered) < len(corpus)
+    assert filtered.manifest["version"] != corpus.manifest["version"]
+    batch = filtered.take(np.arange(2))
+    assert batch["encoder_input_tokens"].shape == (2, corpus.manifest["encoder_length"])
+
+
+def test_filter_tasks_with_an_unknown_task_suggests_a_name(finished_pipeline):
+    corpus = PackedCorpus.open(finished_pipeline.path("packed/train"))
+    name = sorted(corpus.manifest["by_task"])[0]
+    message = f"no task of the packed corpus matches '{name[:-1]}'; did you mean '{name}'"
+    with pytest.raises(DataError, match=message):
+        corpus.filter_tasks([name[:-1]])
+
+
+@pytest.mark.parametrize("damage", ["modified", "truncated", "deleted"])
+def test_open_with_a_damaged_shard_names_the_file(pipeline, damage):
+    path = pipeline.path("packed/train/00000.arrow")
     data = path.read_bytes()
-    if damage == "changed":
+    if damage == "modified":
         path.write_bytes(data[:-200] + bytes(200))
-    elif damage == "cut":
+    elif damage == "truncated":
         path.write_bytes(data[: len(data) // 2])
     else:
         path.unlink()
-    with pytest.raises(CorruptShard, match=r"00000\.arrow"):
-        PackedCorpus.open(room.workspace / "data/packed/train")
+    with pytest.raises(CorruptShard, match=r"00000\.arrow .*run `flanmoe pack`"):
+        PackedCorpus.open(pipeline.path("packed/train"))
 
 
-def test_no_corpus(tmp_path):
-    with pytest.raises(DataError, match="flanmoe pack"):
+def test_open_with_shards_of_release_0_1_0_says_to_pack_again(tmp_path):
+    manifest = {
+        "corpus": "train", "rows": 3, "fewest_rows": 3, "examples": 9, "encoder_length": 96,
+        "decoder_length": 48, "by_task": {"a": {}}, "tasks": ["text", "a"], "version": "0",
+        "shards": [{"file": "00000.arrow", "sha256": "0", "rows": 3}], "vocab_size": 500,
+    }  # fmt: skip
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    message = r"the shards were packed by an older release of flanmoe; run `flanmoe pack`$"
+    with pytest.raises(DataError, match=message) as error:
+        PackedCorpus.open(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, DataError), ("{", CorruptShard)])
+def test_open_without_a_readable_manifest_raises(tmp_path, content, error):
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(error, match=r"manifest\.json is .*run `flanmoe pack`"):
         PackedCorpus.open(tmp_path)

@@ -1,6 +1,6 @@
-"""The published files themselves, where FLANMOE_FLAN_FILES names their folder (see README).
+"""The published files, if FLANMOE_FLAN_FILES names the folder that contains them (see README).
 
-The figures are those of the files that the catalog's hashes name.
+The expected numbers are those of the files with the catalog's hashes.
 """
 
 import os
@@ -12,6 +12,7 @@ import pytest
 
 from data_pipelines import catalog
 from data_pipelines.example import Example, RejectedRow
+from data_pipelines.files import sha256
 from data_pipelines.params import (
     EngineParams,
     FetchParams,
@@ -23,8 +24,8 @@ from data_pipelines.params import (
 from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
-from data_pipelines.stages import fetch
-from tests.data_pipelines.conftest import Room, load
+from tests.data_pipelines.factories import DataPipeline
+from tests.data_pipelines.sources.factories import load_rows
 
 ROOT = Path(os.environ.get("FLANMOE_FLAN_FILES", ""))
 
@@ -36,7 +37,8 @@ pytestmark = pytest.mark.skipif(
 SOURCES = catalog.load(catalog.BUILT_IN)
 
 
-def parts(name):
+def make_parts(name):
+    """Yield every file of a source."""
     source = SOURCES[name]
     for file in sorted(f for pattern in source.files for f in ROOT.glob(pattern)):
         yield Part(
@@ -45,26 +47,26 @@ def parts(name):
         )  # fmt: skip
 
 
-def rows_of(name):
-    return [row for part in parts(name) for row in load(part)]
+def load_source(name):
+    return [row for part in make_parts(name) for row in load_rows(part)]
 
 
-def test_cot_keeps_every_row_and_every_quotation_mark():
-    rows = rows_of("cot/flan")
+def test_cot_files_keep_every_row_and_quotation_mark():
+    rows = load_source("cot/flan")
     assert all(isinstance(row, Example) for row in rows)
-    for part in parts("cot/flan"):
+    for part in make_parts("cot/flan"):
         data = part.path.read_bytes()
-        found = [row for row in rows if row.source_file == part.name]
-        assert len(found) == data.count(b"\n") + (not data.endswith(b"\n"))
+        file_rows = [row for row in rows if row.source_file == part.name]
+        assert len(file_rows) == data.count(b"\n") + (not data.endswith(b"\n"))
         questions = [line.split(b"\t")[0] for line in data.split(b"\n") if line]
-        marks = sum(question.count(b'"') for question in questions)
-        assert sum(row.question.count('"') for row in found) == marks
+        num_quotes = sum(question.count(b'"') for question in questions)
+        assert sum(row.question.count('"') for row in file_rows) == num_quotes
     assert sum(row.task == "cot_gsm8k" for row in rows) == 7473
 
 
-def test_every_niv2_task_loads():
-    tasks = {part.path.stem for part in parts("niv2/tasks")}
-    rows = rows_of("niv2/tasks")
+def test_niv2_files_have_97_tasks_and_few_rejected_rows():
+    tasks = {part.path.stem for part in make_parts("niv2/tasks")}
+    rows = load_source("niv2/tasks")
     examples = [row for row in rows if isinstance(row, Example)]
     assert {row.task for row in examples} == tasks
     assert len(tasks) == 97
@@ -75,7 +77,7 @@ def test_every_niv2_task_loads():
     assert tasks & official
 
 
-RAW = {
+NUM_ROWS = {
     "ag_news": 7600, "arc": 1117, "boolq": 32, "cb": 32, "commonsense_qa": 1221, "copa": 32,
     "cosmos_qa": 2985, "dart": 6980, "dream": 2040, "e2e": 4672, "mrpc": 4076, "multirc": 154,
     "piqa": 1838, "qasc": 926, "qed": 1355, "quail": 556, "record": 32, "rotten_tomatoes": 10662,
@@ -83,11 +85,11 @@ RAW = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RAW)
-def test_raw_data_sets_lose_no_row(name):
-    rows = rows_of(f"muffin/{name}")
+@pytest.mark.parametrize("name", NUM_ROWS)
+def test_muffin_source_rejects_no_row(name):
+    rows = load_source(f"muffin/{name}")
     assert not [row for row in rows if isinstance(row, RejectedRow)]
-    assert len(rows) == RAW[name]
+    assert len(rows) == NUM_ROWS[name]
     assert len({row.uid for row in rows}) == len(rows)
     assert all(row.options is None or row.targets in row.options for row in rows)
     if name == "cosmos_qa":
@@ -98,21 +100,21 @@ def test_raw_data_sets_lose_no_row(name):
         assert len({row.question for row in rows}) == 547
 
 
-T0 = [name for name in SOURCES if name.startswith("t0/")]
+T0_SOURCES = [name for name in SOURCES if name.startswith("t0/")]
 
 
-@pytest.mark.parametrize("name", T0)
-def test_t0_renders_every_row_of_the_sets_it_trains_on(name):
-    rows = rows_of(name)
+@pytest.mark.parametrize("name", T0_SOURCES)
+def test_t0_source_renders_every_row_of_its_training_sets(name):
+    rows = load_source(name)
     assert not [row.reason for row in rows if isinstance(row, RejectedRow)]
-    held_out = name in ("t0/cb", "t0/rte")  # T0's evaluation
-    assert len(rows) == (0 if held_out else RAW[name.removeprefix("t0/")])
+    is_held_out = name in ("t0/cb", "t0/rte")  # evaluation tasks of T0
+    assert len(rows) == (0 if is_held_out else NUM_ROWS[name.removeprefix("t0/")])
     if len(rows) > 500:
         assert len({row.template for row in rows}) >= 4
 
 
-ITEMS = {
-    # One row of movie_recommendation and two of ruin_names are torn upstream.
+NUM_ITEMS = {
+    # suite: (items, rejected rows); three published rows of bbh are malformed.
     "bbh": (5008, 3), "mmlu": (12244, 0), "mmlu_dev": (225, 0), "gsm8k": (660, 0),
     "svamp": (700, 0), "asdiv": (2305, 0), "strategyqa": (2061, 0),
     "strategyqa_bigbench": (500, 0), "arc_challenge": (1471, 0), "arc_easy": (570, 0),
@@ -121,12 +123,12 @@ ITEMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("suite", ITEMS)
-def test_benchmarks(suite):
-    name = f"benchmarks/{suite}"
-    rows = [row for part in parts(name) for row in READERS[part.format](part)]
+@pytest.mark.parametrize("suite", NUM_ITEMS)
+def test_eval_data_source_has_the_published_items(suite):
+    name = f"eval_data/{suite}"
+    rows = [row for part in make_parts(name) for row in READERS[part.format](part)]
     items = [row for row in rows if isinstance(row, EvalItem)]
-    assert (len(items), len(rows) - len(items)) == ITEMS[suite]
+    assert (len(items), len(rows) - len(items)) == NUM_ITEMS[suite]
     assert all(item.answer in item.options for item in items if item.options)
     assert all(item.question.strip() for item in items)
     answers = [item.answer for item in items]
@@ -147,27 +149,27 @@ def test_benchmarks(suite):
         assert any(") None\n" in item.text for item in items)
 
 
-EXAMPLES = {"bbh": (63, 0), "mmlu_cot": (223, 0), "gsm8k": (32, 0)}
+NUM_EXEMPLARS = {"bbh": (63, 0), "mmlu_cot": (223, 0), "gsm8k": (32, 0)}
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_worked_examples(name):
-    rows = [row for part in parts(f"exemplars/{name}") for row in READERS[part.format](part)]
+@pytest.mark.parametrize("name", NUM_EXEMPLARS)
+def test_exemplar_source_has_rationales(name):
+    rows = [row for part in make_parts(f"exemplars/{name}") for row in READERS[part.format](part)]
     items = [row for row in rows if isinstance(row, EvalItem)]
-    assert (len(items), len(rows) - len(items)) == EXAMPLES[name]
+    assert (len(items), len(rows) - len(items)) == NUM_EXEMPLARS[name]
     assert all(item.rationale and item.answer for item in items)
 
 
-# The whole way ----------------------------------------------------------------------------------
+# All stages ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory):
-    """Everything there is, mixed and packed at 512/128."""
-    return Room(
+def real_pipeline(tmp_path_factory):
+    """All published sources, mixed and packed into rows of 512/128 tokens."""
+    return DataPipeline(
         tmp_path_factory.mktemp("real"),
         fetch=FetchParams(
-            sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "benchmarks/*", "exemplars/*"),
+            sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "eval_data/*", "exemplars/*"),
             root=str(ROOT),
         ),
         mix=MixParams(num_examples=60000, text="examples"),
@@ -178,65 +180,77 @@ def room(tmp_path_factory):
     ).run()
 
 
-def overlap(room, suite):
-    tasks = room.json("clean/report.json")["contamination"][suite]["tasks"]
+def contaminated_tasks(pipeline, suite):
+    """Return the training tasks that overlap with a suite, by name."""
+    tasks = pipeline.read_json("clean/report.json")["contamination"][suite]["tasks"]
     return {task["task"]: task for task in tasks}
 
 
-def test_known_overlaps_are_found(room):
-    asdiv = overlap(room, "asdiv")
-    words = [f"task{n}_asdiv_{kind}_question_answering"
+def test_clean_detects_the_known_contamination(real_pipeline):
+    asdiv = contaminated_tasks(real_pipeline, "asdiv")
+    asdiv_tasks = [f"task{n}_asdiv_{kind}_question_answering"
              for n, kind in ((861, "addsub"), (862, "multidiv"), (863, "multiop"))]  # fmt: skip
-    # 1,012 of their 1,499 inputs are ASDiv problems word for word.
-    assert sum(asdiv[task]["rows_whole"] for task in words) == 1012
+    # 1,012 of their 1,499 inputs are verbatim ASDiv problems.
+    assert sum(asdiv[task]["num_rows_same_question"] for task in asdiv_tasks) == 1012
     assert any(task.startswith("task868_mawps") for task in asdiv)
-    assert overlap(room, "boolq")["task381_boolq_question_generation"]["rows"] >= 186
-    assert overlap(room, "strategyqa")["cot_strategyqa"]["rows_whole"] > 2050
-    assert overlap(room, "strategyqa_bigbench")["cot_strategyqa"]["items"] == 500
-    assert overlap(room, "elementary_science")["arc"]["rows"] >= 79
-    assert overlap(room, "arc_challenge")["arc"]["rows_whole"] == 6
+    assert (
+        contaminated_tasks(real_pipeline, "boolq")["task381_boolq_question_generation"]["num_rows"]
+        >= 186
+    )
+    assert (
+        contaminated_tasks(real_pipeline, "strategyqa")["cot_strategyqa"]["num_rows_same_question"]
+        > 2050
+    )
+    assert (
+        contaminated_tasks(real_pipeline, "strategyqa_bigbench")["cot_strategyqa"]["num_items"]
+        == 500
+    )
+    assert contaminated_tasks(real_pipeline, "elementary_science")["arc"]["num_rows"] >= 79
+    assert contaminated_tasks(real_pipeline, "arc_challenge")["arc"]["num_rows_same_question"] == 6
     # No question of GSM8K's training split is in its test split; three share 13 words.
-    assert overlap(room, "gsm8k")["cot_gsm8k"]["rows_whole"] == 0
-    assert overlap(room, "gsm8k")["cot_gsm8k"]["rows"] <= 4
-    assert "cot_gsm8k" not in overlap(room, "mgsm")
+    assert contaminated_tasks(real_pipeline, "gsm8k")["cot_gsm8k"]["num_rows_same_question"] == 0
+    assert contaminated_tasks(real_pipeline, "gsm8k")["cot_gsm8k"]["num_rows"] <= 4
+    assert "cot_gsm8k" not in contaminated_tasks(real_pipeline, "mgsm")
 
 
-def test_nothing_that_overlaps_is_left_in_the_mixture(room):
-    left = room.json("mixture/contamination.json")
-    assert set(left) == set(ITEMS)
-    assert all(entry["num_contaminated"] == 0 for entry in left.values())
+def test_mixture_has_no_contamination(real_pipeline):
+    contamination = real_pipeline.read_json("mixture/contamination.json")
+    assert set(contamination) == set(NUM_ITEMS)
+    assert all(entry["num_contaminated"] == 0 for entry in contamination.values())
 
 
-def test_the_tasks_that_are_mmlu_are_known_by_name(room):
-    listed = (ROOT / "niv2/splits/default/train_tasks.txt").read_text().split()
-    pattern = room.clean.exclude_tasks[0].strip("*")
-    assert sum(pattern in task for task in listed) == 57
+def test_exclude_tasks_matches_the_57_mmlu_tasks_of_niv2(real_pipeline):
+    published = (ROOT / "niv2/splits/default/train_tasks.txt").read_text().split()
+    pattern = real_pipeline.clean.exclude_tasks[0].strip("*")
+    assert sum(pattern in task for task in published) == 57
 
 
-def test_known_duplicates_are_found(room):
-    """TREC is in NIV2 and in T0, CommonsenseQA in NIV2, SST-2 half in NIV2."""
-    rows = pq.read_table(room.workspace / "data/records/examples", columns=["uid", "task"])
+def test_clean_detects_the_known_duplicates(real_pipeline):
+    """TREC is in NIV2 and T0, CommonsenseQA in NIV2, half of SST-2 in NIV2."""
+    rows = pq.read_table(real_pipeline.path("records/examples"), columns=["uid", "task"])
     task_of = dict(zip(rows["uid"].to_pylist(), rows["task"].to_pylist(), strict=True))
-    found = pq.read_table(room.workspace / "data/clean/duplicates.parquet").to_pylist()
-    pairs = Counter(frozenset((task_of[r["uid"]], task_of[r["kept"]])) for r in found)
+    duplicates = real_pipeline.read_rows("clean/duplicates.parquet")
+    pairs = Counter(
+        frozenset((task_of[row["uid"]], task_of[row["duplicate_of"]])) for row in duplicates
+    )
     across = {tuple(sorted(pair)) for pair in pairs if len(pair) == 2}
     assert ("ag_news", "ai2_arc_ARC-Challenge") not in across
     assert ("arc", "ai2_arc_ARC-Challenge")[::-1] in across
     assert sum(n for pair, n in pairs.items() if len(pair) == 2) > 1000
 
 
-def test_shares_are_as_published_and_rows_are_full(room):
-    report = room.json("mixture/report.json")
+def test_shares_are_as_published_and_rows_are_full(real_pipeline):
+    report = real_pipeline.read_json("mixture/report.json")
     for entry in report["mixtures"].values():
         assert entry["share"] == pytest.approx(entry["target_share"], abs=0.01)
     assert report["few_shot"] / report["examples"] == pytest.approx(0.5, abs=0.05)
-    manifest = room.json("packed/train/manifest.json")
+    manifest = real_pipeline.read_json("packed/train/manifest.json")
     assert manifest["encoder_fill"] >= 0.96
-    assert manifest["rows"] <= 1.02 * manifest["row_lower_bound"]
+    assert manifest["num_rows"] <= 1.02 * manifest["row_lower_bound"]
 
 
-def test_every_file_that_the_catalog_names_has_its_hash(room):
-    pins = catalog.pins(catalog.BUILT_IN)
-    files = room.json("raw/manifest.json")["files"]
-    assert all(files[name]["sha256"] == pin for name, pin in pins.items())
-    assert fetch.sha256(ROOT / "eval/gsm8k/test.jsonl") == pins["eval/gsm8k/test.jsonl"]
+def test_every_file_of_the_catalog_has_its_hash(real_pipeline):
+    hashes = catalog.load_hashes(catalog.BUILT_IN)
+    files = real_pipeline.read_json("raw/manifest.json")["files"]
+    assert all(files[name]["sha256"] == digest for name, digest in hashes.items())
+    assert sha256(ROOT / "eval/gsm8k/test.jsonl") == hashes["eval/gsm8k/test.jsonl"]

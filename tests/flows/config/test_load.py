@@ -109,7 +109,7 @@ ROOT = Path(__file__).parents[3]
             "data_pipelines.clean.contamination=keep",
             "contamination: 'keep' is not one of drop, flag",
         ),
-        ("data_pipelines.clean.near_similarity=2", "must lie in [0.5, 1]"),
+        ("data_pipelines.clean.jaccard_threshold=2", "must lie in [0.5, 1]"),
         ("data_pipelines.mix.temperature=0", "temperature must be at least 1"),
         ("data_pipelines.engine=spark", "engine: 'spark' is not one of local, dask"),
         ("data_pipelines.scheduler=tcp://x:1", "scheduler requires engine: dask"),

@@ -1,0 +1,98 @@
+"""Stage pack: packed rows decode to the mixture's examples, and fill their rows well."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import sentencepiece as spm
+
+from data_pipelines.errors import DataError, ExpectationFailed
+from data_pipelines.packed import PackedCorpus
+
+
+def decode_corpus(pipeline, corpus):
+    """Yield inputs, targets and task of every packed example, and whether a side is full."""
+    model = pipeline.path("tokenizer/spiece.model")
+    processor = spm.SentencePieceProcessor(model_file=str(model))
+    folder = pipeline.path(f"packed/{corpus}")
+    task_names = pipeline.read_json(f"packed/{corpus}/manifest.json")["task_names"]
+    task_rows = [
+        row
+        for path in sorted(folder.glob("*.arrow"))
+        for row in pa.ipc.open_file(path).read_all()["tasks"].to_pylist()
+    ]
+    packed = PackedCorpus.open(folder)
+    batch = packed.take(np.arange(len(packed)))
+    for row in range(len(packed)):
+        assert batch["encoder_segment_ids"][row].max() == len(task_rows[row])
+        for segment, task in enumerate(task_rows[row], start=1):
+            source, target = (
+                batch[tokens][row][batch[segments][row] == segment].tolist()
+                for tokens, segments in (
+                    ("encoder_input_tokens", "encoder_segment_ids"),
+                    ("decoder_target_tokens", "decoder_segment_ids"),
+                )
+            )
+            assert source[-1] == target[-1] == 1
+            texts = processor.DecodeIds(source[:-1]), processor.DecodeIds(target[:-1])
+            yield *texts, task_names[task], len(source) == 96 or len(target) == 48
+
+
+@pytest.mark.parametrize("corpus", ["train", "validation"])
+def test_packed_rows_decode_to_the_examples_of_the_mixture(finished_pipeline, corpus):
+    """Truncated examples decode to a prefix."""
+    rows = [row for row in finished_pipeline.read_rows() if row["split"] == corpus]
+    expected = {
+        (" ".join(r["inputs"].split()), " ".join(r["targets"].split()), r["task"]) for r in rows
+    }
+    decoded = list(decode_corpus(finished_pipeline, corpus))
+    num_truncated = 0
+    for inputs, targets, task, is_full in decoded:
+        if (inputs, targets, task) not in expected:
+            assert is_full
+            assert any(i.startswith(inputs) and t.startswith(targets) for i, t, _ in expected)
+            num_truncated += 1
+    manifest = finished_pipeline.read_json(f"packed/{corpus}/manifest.json")
+    assert len(decoded) == manifest["examples"] == len(rows)
+    assert num_truncated <= manifest["truncated"]
+
+
+def test_packing_is_dense_and_close_to_the_lower_bound(finished_pipeline):
+    manifest = finished_pipeline.read_json("packed/train/manifest.json")
+    assert manifest["encoder_fill"] > 0.93  # a few hundred examples per shard, 96 tokens per row
+    assert manifest["row_lower_bound"] <= manifest["rows"] < 1.08 * manifest["row_lower_bound"]
+    assert len(manifest["shards"]) > 1
+
+
+def test_packed_shards_are_validated(finished_pipeline):
+    findings = finished_pipeline.read_json("packed/validation.json")
+    suites = {finding["suite"] for finding in findings}
+    assert suites == {"packed train", "packed validation", "packed pretrain"}
+    assert all(finding["success"] for finding in findings)
+
+
+def test_pack_with_a_wrong_vocabulary_size_raises_and_leaves_the_former_shards(pipeline):
+    before = pipeline.read_bytes("packed")
+    path = pipeline.path("tokenizer/tokenizer.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 100}))
+    with pytest.raises(ExpectationFailed, match=r"packed shards are invalid: .*highest_token"):
+        pipeline.run("pack")
+    assert pipeline.read_bytes("packed") == before
+
+
+def test_pack_without_text_gives_an_empty_pretrain_corpus(pipeline):
+    shutil.rmtree(pipeline.path("mixture/text"))
+    pipeline.path("mixture/text").mkdir()
+    pipeline.run("validate", "tokenizer", "pack")
+    with pytest.raises(DataError, match=r"pretrain has no rows: .*mix.text: examples"):
+        PackedCorpus.open(pipeline.path("packed/pretrain"))
+    assert len(PackedCorpus.open(pipeline.path("packed/train")))
+
+
+def test_pack_without_validation_examples_raises(pipeline):
+    for path in pipeline.path("mixture/examples").glob("validation-*"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"the validation corpus would be empty; raise data_pipeli"):
+        pipeline.run("pack")
