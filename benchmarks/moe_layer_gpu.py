@@ -1,6 +1,6 @@
 """The GPU part of benchmarks.moe_layer: bfloat16 autocast, gated GELU, top-2, forward and backward.
 
-Native and Tutel dispatch of the same layer, each against a dense layer of the same active FLOPs.
+Native and Tutel dispatch of the same layer, relative to a dense layer of the same active FLOPs.
 """
 
 from __future__ import annotations
@@ -14,47 +14,60 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.timing import interleaved, times_dense
-from models.architecture.moe.dispatch.table import BACKENDS
+from benchmarks.timing import relative_to_dense, time_interleaved
+from models.architecture.moe.dispatch.table import DISPATCHERS
 from models.architecture.moe.layer import MoELayer
+from models.choices import Activation, DispatchBackend
 from models.config import ModelConfig
 
-Build = Callable[[ModelConfig], MoELayer]
-K = 2
-GOAL = {(8, 65_536): 1.15}
-"""At most times dense, at (experts, tokens)."""
+LayerBuilder = Callable[[ModelConfig], MoELayer]
+TOP_K = 2
+GOALS = {(8, 65_536): 1.15}
+"""Upper bounds of the relative time, by (num_experts, num_tokens)."""
 
 
-def rows_on_gpu(
-    config: Callable[[str, int, int], ModelConfig], build: Build, turns: int
+def measure_on_gpu(
+    layer_config: Callable[[Activation, int, int], ModelConfig],
+    build_layer: LayerBuilder,
+    turns: int,
 ) -> Iterator[dict[str, Any]]:
-    """One row a size, in the form of benchmarks.moe_layer. Sizes that do not fit are left out."""
+    """Yield a row of figures for each size that fits the memory of the GPU.
+
+    Args:
+        layer_config: configuration for an activation, a number of experts and top_k.
+        build_layer: builds a layer with random weights.
+        turns: measurements of each case.
+    """
     sizes = itertools.product((1024, 4096), (8, 32, 128), (16_384, 65_536))
-    for width, experts, tokens in sizes:
-        made_of = dataclasses.replace(
-            config("gated_gelu", experts, K), d_model=width, d_ff=4 * width
+    for d_model, num_experts, num_tokens in sizes:
+        config = dataclasses.replace(
+            layer_config("gated_gelu", num_experts, TOP_K), d_model=d_model, d_ff=4 * d_model
         )
-        # Weights and gradients in float32, and their bfloat16 copies.
-        needed = experts * 3 * width * made_of.d_ff * 10 + tokens * K * made_of.d_ff * 20
-        if needed > 0.9 * torch.cuda.mem_get_info()[0]:
-            print(f"left out: d_model {width}, {experts} experts, {tokens} tokens do not fit")
+        # float32 weights and gradients, and bfloat16 copies of the weights; hidden values.
+        weight_bytes = num_experts * 3 * d_model * config.d_ff * 10
+        required_bytes = weight_bytes + num_tokens * TOP_K * config.d_ff * 20
+        if required_bytes > 0.9 * torch.cuda.mem_get_info()[0]:
+            print(
+                f"skipped, does not fit: d_model {d_model}, {num_experts} experts, "
+                f"{num_tokens} tokens"
+            )
             continue
-        yield _row(build, made_of, experts, tokens, turns)
+        yield _measure(build_layer, config, num_experts, num_tokens, turns)
         torch.cuda.empty_cache()
 
 
-def _row(
-    build: Build, made_of: ModelConfig, experts: int, tokens: int, turns: int
+def _measure(
+    build_layer: LayerBuilder, config: ModelConfig, num_experts: int, num_tokens: int, turns: int
 ) -> dict[str, Any]:
     with torch.device("cuda"):
-        layer = build(made_of)
-        x = torch.randn(1, tokens, made_of.d_model, requires_grad=True)
+        layer = build_layer(config)
+        x = torch.randn(1, num_tokens, config.d_model, requires_grad=True)
         gradient = torch.randn_like(x, dtype=torch.bfloat16)
-        valid = torch.ones(1, tokens, dtype=torch.bool)
-        wide = K * made_of.d_ff
-        wi, wg = (torch.randn(wide, made_of.d_model) * 0.02 for _ in range(2))
-        wo = torch.randn(made_of.d_model, wide) * 0.02
-    dense = [w.requires_grad_() for w in (wi, wg, wo)]
+        valid = torch.ones(1, num_tokens, dtype=torch.bool)
+        width = TOP_K * config.d_ff
+        wi, wg = (torch.randn(width, config.d_model) * 0.02 for _ in range(2))
+        wo = torch.randn(config.d_model, width) * 0.02
+    dense_weights = [w.requires_grad_() for w in (wi, wg, wo)]
 
     def step(call: Callable[[], torch.Tensor], weights: list[torch.Tensor]) -> None:
         for tensor in (x, *weights):
@@ -64,33 +77,32 @@ def _row(
         y.backward(gradient)  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
 
-    def plain() -> torch.Tensor:
+    def dense() -> torch.Tensor:
         hidden = F.gelu(F.linear(x, wi), approximate="tanh") * F.linear(x, wg)
         return F.linear(hidden, wo)
 
-    def sparse(backend: str) -> Callable[[], None]:
-        dispatch = BACKENDS[backend](None)
+    def sparse_step(backend: DispatchBackend) -> Callable[[], None]:
+        dispatcher = DISPATCHERS[backend](None)
 
         def run() -> None:
-            layer.dispatch = dispatch
+            layer.dispatch = dispatcher
             step(lambda: layer(x, valid), list(layer.parameters()))
 
         return run
 
     cases: dict[str, Callable[[], object]] = {
-        "dense": lambda: step(plain, dense),
-        "ours": sparse("native"),
+        "dense": lambda: step(dense, dense_weights),
+        "flanmoe": sparse_step("native"),
     }
     if find_spec("tutel") is not None:
-        cases["tutel"] = sparse("tutel")
-    seconds = interleaved(cases, turns)
+        cases["tutel"] = sparse_step("tutel")
     return {
-        "what": f"gpu bf16 d {made_of.d_model}",
-        "activation": made_of.activation,
+        "phase": f"train, GPU, bfloat16, d_model {config.d_model}",
+        "activation": config.activation,
         "router": "st_moe",
-        "experts": experts,
-        "k": K,
-        "tokens": tokens,
-        **times_dense(seconds),
-        "goal": GOAL.get((experts, tokens)),
+        "num_experts": num_experts,
+        "top_k": TOP_K,
+        "num_tokens": num_tokens,
+        **relative_to_dense(time_interleaved(cases, turns)),
+        "goal": GOALS.get((num_experts, num_tokens)),
     }

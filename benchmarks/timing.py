@@ -1,4 +1,4 @@
-"""Measuring side by side: what every benchmark in one process shares."""
+"""Interleaved timing, command-line options and reports, shared by the benchmarks."""
 
 from __future__ import annotations
 
@@ -17,24 +17,37 @@ from typing import Any
 THREADS = len(os.sched_getaffinity(0))
 
 
-def interleaved(
-    cases: dict[str, Callable[[], object]], turns: int, warm: int = 2
+def time_interleaved(
+    cases: dict[str, Callable[[], object]], turns: int, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of each case; every turn runs each once, so that noise meets all of them."""
+    """Time functions in turn, so that noise affects all of them equally.
+
+    Args:
+        cases: functions by name.
+        turns: measurements of each function.
+        warmup: untimed calls of each function before the first turn.
+
+    Returns:
+        Median seconds by name.
+    """
     for run in cases.values():
-        for _ in range(warm):
+        for _ in range(warmup):
             run()
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(turns):
         for name, run in cases.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             run()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def machine(*packages: str) -> dict[str, Any]:
-    """What gave the figures: processor, threads, versions, command."""
+def machine_info(*packages: str) -> dict[str, Any]:
+    """Return processor, threads, versions and command, to be stored with the figures.
+
+    Args:
+        packages: distributions whose versions are included; null for one that is not installed.
+    """
     cpu = next(
         (
             line.split(":", 1)[1].strip()
@@ -59,38 +72,46 @@ def _version(package: str) -> str | None:
         return None
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that all benchmarks have."""
-    made = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-    made.add_argument("--quick", action="store_true", help="less of everything, under a minute")
-    made.add_argument("--json", type=Path, metavar="FILE", help="where the figures go")
-    return made
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options of all benchmarks."""
+    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer cases, under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    return parser
 
 
-def begin(description: str | None) -> tuple[int, argparse.Namespace]:
-    """For a benchmark of models: (turns, options); all threads, memory as in training."""
-    import torch  # the data room's benchmark needs none of it
+def start_benchmark(description: str | None) -> tuple[int, argparse.Namespace]:
+    """Parse the options of a model benchmark; set threads and allocation as in training.
+
+    Returns:
+        The number of turns, and all options.
+    """
+    import torch  # not needed by the data benchmark
 
     from models.allocation import keep_freed_memory
 
-    options = parser(description)
-    options.add_argument("--turns", type=int, default=9, help="measurements of each")
-    chosen = options.parse_args()
+    parser = argument_parser(description)
+    parser.add_argument("--turns", type=int, default=9, help="measurements of each case")
+    options = parser.parse_args()
     torch.set_num_threads(THREADS)
     keep_freed_memory()
-    return 3 if chosen.quick else chosen.turns, chosen
+    return 3 if options.quick else options.turns, options
 
 
-def times_dense(seconds: dict[str, float]) -> dict[str, Any]:
-    """The dense layer's milliseconds, and every other case's time as a multiple of them."""
+def relative_to_dense(seconds: dict[str, float]) -> dict[str, Any]:
+    """Express times as multiples of the dense layer's time.
+
+    Args:
+        seconds: seconds by case, one of which is `dense`.
+    """
     dense = seconds["dense"]
     return {
         "dense_ms": round(dense * 1e3, 3),
-        "times_dense": {n: round(s / dense, 3) for n, s in seconds.items() if n != "dense"},
+        "relative_time": {n: round(s / dense, 3) for n, s in seconds.items() if n != "dense"},
     }
 
 
-def write(figures: dict[str, Any], path: Path | None) -> None:
-    """The figures as JSON, where asked."""
+def write_figures(figures: dict[str, Any], path: Path | None) -> None:
+    """Write the figures as JSON, unless `path` is None."""
     if path is not None:
         path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
