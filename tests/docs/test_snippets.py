@@ -76,7 +76,9 @@ def check_command(words):
         for target in arguments:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     elif program.startswith("scripts/"):
-        assert (ROOT / program).is_file(), program
+        text = (ROOT / program).read_text()
+        for option in arguments:
+            assert not option.startswith("--") or option in text, f"{program} {option}"
     else:
         assert program in EXTERNAL, program
 
