@@ -11,6 +11,10 @@ from registry.session import transaction
 from registry.tables import VersionRow
 from tests.registry.concurrency import open_and_insert, promote_in_order
 
+CONTEXT = multiprocessing.get_context("forkserver")
+# The registry is imported once for all processes.
+CONTEXT.set_forkserver_preload(["tests.registry.concurrency"])
+
 
 def test_database_rejects_a_second_champion(registry, submit):
     registry.register("m", submit(accuracy=0.6))
@@ -25,11 +29,10 @@ def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit,
     for i in range(12):
         registry.register("m", submit(accuracy=0.5 + i / 100))
     registry.engine.dispose()
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
+    results = CONTEXT.Queue()
     orders = ([*range(1, 13)], [*range(2, 13, 2), *range(1, 13, 2)], [*range(3, 13), 1, 2])
     workers = [
-        context.Process(target=promote_in_order, args=(url, tmp_path / "artifacts", order, results))
+        CONTEXT.Process(target=promote_in_order, args=(url, tmp_path / "artifacts", order, results))
         for order in orders
     ]
     for worker in workers:
@@ -49,9 +52,8 @@ def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit,
 
 @pytest.mark.process
 def test_processes_migrate_a_new_database_at_once(url):
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=open_and_insert, args=(url, results)) for _ in range(3)]
+    results = CONTEXT.Queue()
+    workers = [CONTEXT.Process(target=open_and_insert, args=(url, results)) for _ in range(3)]
     for worker in workers:
         worker.start()
     assert [results.get(timeout=40) for _ in workers] == ["done"] * 3
