@@ -1,4 +1,9 @@
-"""What `benchmarks.data` starts as processes: a stage of ours, or a reference. Prints JSON."""
+"""The processes that `benchmarks.data` starts: a stage of flanmoe, or a reference.
+
+    python -m benchmarks.data_parts KIND WORKSPACE [STAGE]
+
+Prints its results as JSON.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from data_pipelines import layout
+from data_pipelines.packed import COLUMNS
 from data_pipelines.params import (
+    MIXTURES,
     CleanParams,
     EngineParams,
     FetchParams,
@@ -22,22 +29,20 @@ from data_pipelines.params import (
 )
 
 ENGINE = EngineParams()
-MIXTURES = ("muffin", "t0_sf", "niv2", "cot")
 MIX = MixParams(num_examples=10**9, caps={}, shares=dict.fromkeys(MIXTURES, 1.0))
 PACK = PackParams(encoder_length=512, decoder_length=128)
-VALIDATE = ValidateParams(min_english_share=0.0)  # made-up words are of no language
+VALIDATE = ValidateParams(min_english_share=0.0)  # generated words have no language
 THREADS = len(os.sched_getaffinity(0))
 
 
 def prepare(workspace: Path) -> dict[str, Any]:
-    """Fetches, and trains the tokenizer that all use."""
-    from data_pipelines.stages import clean, fetch, mix, read, tokenizer
-    from data_pipelines.stages import eval_data as benchmarks
+    """Run the stages up to the tokenizer, which all candidates use."""
+    from data_pipelines.stages import clean, eval_data, fetch, mix, read, tokenizer
 
     root = str(workspace / "root")
-    sources = ("flan/export", "benchmarks/gsm8k")
+    sources = ("flan/export", "eval_data/gsm8k")
     fetch.run(FetchParams(sources=sources, root=root, verify=False), workspace)
-    benchmarks.run(workspace)
+    eval_data.run(workspace)
     read.run(ReadParams(), ENGINE, workspace)
     clean.run(CleanParams(), ENGINE, workspace)
     mix.run(MIX, ENGINE, workspace)
@@ -46,11 +51,11 @@ def prepare(workspace: Path) -> dict[str, Any]:
     return {}
 
 
-def stage(workspace: Path, name: str) -> dict[str, Any]:
-    """One stage, as its command runs it."""
+def run_stage(workspace: Path, name: str) -> dict[str, Any]:
+    """Run one stage as its command does."""
     from importlib import import_module
 
-    run = import_module(f"data_pipelines.{name}").run
+    run = import_module(f"data_pipelines.stages.{name}").run
     arguments: dict[str, tuple[Any, ...]] = {
         "read": (ReadParams(), ENGINE),
         "clean": (CleanParams(), ENGINE),
@@ -65,24 +70,24 @@ def stage(workspace: Path, name: str) -> dict[str, Any]:
     return {"encoder_fill": summary["train"]["encoder_fill"]}
 
 
-def lists(workspace: Path) -> dict[str, Any]:
-    """The tokenizer alone, token ids as lists, on all threads."""
-    processor, texts = _texts(workspace)
-    began = time.perf_counter()
-    count = sum(sum(map(len, processor.Encode(w, num_threads=THREADS))) for w in texts)
-    return {"seconds": time.perf_counter() - began, "encoder_input_tokens": count}
+def tokenize_to_lists(workspace: Path) -> dict[str, Any]:
+    """Run only the tokenizer, with lists as its output, on all threads."""
+    processor, shards = _load_texts(workspace)
+    start = time.perf_counter()
+    count = sum(sum(map(len, processor.Encode(s, num_threads=THREADS))) for s in shards)
+    return {"seconds": time.perf_counter() - start, "num_tokens": count}
 
 
-def arrays(workspace: Path) -> dict[str, Any]:
-    """The tokenizer alone, token ids as arrays, on all threads."""
-    processor, texts = _texts(workspace)
-    began = time.perf_counter()
-    count = sum(sum(map(len, processor.EncodeAsNumpy(w, num_threads=THREADS))) for w in texts)
-    return {"seconds": time.perf_counter() - began, "encoder_input_tokens": count}
+def tokenize_to_arrays(workspace: Path) -> dict[str, Any]:
+    """Run only the tokenizer, with arrays as its output, on all threads."""
+    processor, shards = _load_texts(workspace)
+    start = time.perf_counter()
+    count = sum(sum(map(len, processor.EncodeAsNumpy(s, num_threads=THREADS))) for s in shards)
+    return {"seconds": time.perf_counter() - start, "num_tokens": count}
 
 
-def datasets(workspace: Path) -> dict[str, Any]:
-    """Hugging Face datasets: read the JSON, map the tokenizer, pack greedily, save."""
+def run_datasets(workspace: Path) -> dict[str, Any]:
+    """Read, tokenize, greedily pack and save the rows with Hugging Face datasets."""
     os.environ["HF_DATASETS_CACHE"] = str(workspace / f"hf-{time.time_ns()}")
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets as hf
@@ -95,44 +100,34 @@ def datasets(workspace: Path) -> dict[str, Any]:
             "targets": [[*e.ids[:127], 1] for e in tokenizer.encode_batch(batch["targets"])],
         }
 
-    def greedy(batch: dict[str, list[list[int]]]) -> dict[str, list[list[int]]]:
-        """The next row begins where an example no longer fits."""
-        rows: dict[str, list[list[int]]] = {
-            name: []
-            for name in (
-                "encoder_input_tokens",
-                "encoder_segment_ids",
-                "decoder_target_tokens",
-                "decoder_segment_ids",
-            )
-        }
-        source: list[int] = []
-        target: list[int] = []
-        marks: list[int] = []
-        target_marks: list[int] = []
+    def pack_greedily(batch: dict[str, list[list[int]]]) -> dict[str, list[list[int]]]:
+        """Start a new row when an example does not fit."""
+        rows: dict[str, list[list[int]]] = {column: [] for column in COLUMNS}
+        inputs: list[int] = []
+        targets: list[int] = []
+        input_segments: list[int] = []
+        target_segments: list[int] = []
 
-        def close() -> None:
-            rows["encoder_input_tokens"].append(source + [0] * (512 - len(source)))
-            rows["encoder_segment_ids"].append(marks + [0] * (512 - len(marks)))
-            rows["decoder_target_tokens"].append(target + [0] * (128 - len(target)))
-            rows["decoder_segment_ids"].append(target_marks + [0] * (128 - len(target_marks)))
+        def close_row() -> None:
+            sides = ((inputs, 512), (input_segments, 512), (targets, 128), (target_segments, 128))
+            for column, (values, length) in zip(COLUMNS, sides, strict=True):
+                rows[column].append(values + [0] * (length - len(values)))
 
         segment = 0
-        for ids, answer in zip(batch["inputs"], batch["targets"], strict=True):
-            if segment and (len(source) + len(ids) > 512 or len(target) + len(answer) > 128):
-                close()
-                source, target, marks, target_marks, segment = [], [], [], [], 0
+        for input_ids, target_ids in zip(batch["inputs"], batch["targets"], strict=True):
+            is_full = len(inputs) + len(input_ids) > 512 or len(targets) + len(target_ids) > 128
+            if segment and is_full:
+                close_row()
+                inputs, targets, input_segments, target_segments, segment = [], [], [], [], 0
             segment += 1
-            source, target = source + ids, target + answer
-            marks, target_marks = (
-                marks + [segment] * len(ids),
-                target_marks + [segment] * len(answer),
-            )
-        close()
+            inputs, targets = inputs + input_ids, targets + target_ids
+            input_segments = input_segments + [segment] * len(input_ids)
+            target_segments = target_segments + [segment] * len(target_ids)
+        close_row()
         return rows
 
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes of `map` are the parallelism
-    began = time.perf_counter()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # `map` runs several processes
+    start = time.perf_counter()
     file = str(workspace / "root/export/rows.jsonl")
     loaded = hf.load_dataset("json", data_files=file, split="train").shuffle(seed=0)
     loaded = loaded.flatten_indices(num_proc=THREADS)
@@ -140,29 +135,34 @@ def datasets(workspace: Path) -> dict[str, Any]:
         tokenize, batched=True, num_proc=THREADS, remove_columns=loaded.column_names
     )
     packed = tokens.map(
-        greedy, batched=True, batch_size=5000, num_proc=THREADS, remove_columns=tokens.column_names
+        pack_greedily,
+        batched=True,
+        batch_size=5000,
+        num_proc=THREADS,
+        remove_columns=tokens.column_names,
     )
     packed.save_to_disk(os.environ["HF_DATASETS_CACHE"] + "/packed")
-    seconds = time.perf_counter() - began
-    some = packed.select(range(min(2000, len(packed))))["encoder_segment_ids"]
-    filled = sum(sum(1 for s in row if s) for row in some) / (512 * len(some))
-    return {"seconds": seconds, "encoder_fill": round(filled, 4)}
+    seconds = time.perf_counter() - start
+    sample = packed.select(range(min(2000, len(packed))))["encoder_segment_ids"]
+    fill = sum(sum(1 for s in row if s) for row in sample) / (512 * len(sample))
+    return {"seconds": seconds, "encoder_fill": round(fill, 4)}
 
 
-def _texts(workspace: Path) -> tuple[Any, list[list[str]]]:
+def _load_texts(workspace: Path) -> tuple[Any, list[list[str]]]:
+    """Return the tokenizer, and the texts of each shard of the mixture."""
     import pyarrow.parquet as pq
     import sentencepiece as spm
 
     model = str(workspace / layout.TOKENIZER / "spiece.model")
-    texts = []
+    shards = []
     for path in sorted((workspace / layout.MIXTURE / "examples").glob("*.parquet")):
         table = pq.read_table(path, columns=["inputs", "targets"])
-        texts.append([*table["inputs"].to_pylist(), *table["targets"].to_pylist()])
-    return spm.SentencePieceProcessor(model_file=model), texts
+        shards.append([*table["inputs"].to_pylist(), *table["targets"].to_pylist()])
+    return spm.SentencePieceProcessor(model_file=model), shards
 
 
 def _fast_tokenizer(workspace: Path) -> Any:
-    """The same pieces as a unigram model of Hugging Face's tokenizers."""
+    """Return the pieces of the SentencePiece model as a Hugging Face unigram tokenizer."""
     import sentencepiece as spm
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
@@ -179,12 +179,12 @@ def _fast_tokenizer(workspace: Path) -> Any:
 
 KINDS = {
     "prepare": prepare,
-    "stage": stage,
-    "lists": lists,
-    "arrays": arrays,
-    "datasets": datasets,
+    "stage": run_stage,
+    "tokenizer_lists": tokenize_to_lists,
+    "tokenizer_arrays": tokenize_to_arrays,
+    "datasets": run_datasets,
 }
 
 if __name__ == "__main__":
-    kind, folder, *more = sys.argv[1:]
-    print(json.dumps(KINDS[kind](Path(folder), *more)))
+    kind, folder, *stage_names = sys.argv[1:]
+    print(json.dumps(KINDS[kind](Path(folder), *stage_names)))
