@@ -40,6 +40,6 @@ class DvcLiveSink:
         self._live.make_summary()
 
     def close(self) -> None:
-        """Write what is pending."""
+        """Flush pending output."""
         if self._live is not None:
             self._live.end()

@@ -1,7 +1,7 @@
 """The training loss: cross-entropy, label smoothing, output z-loss and the losses of the routers.
 
-Each rank computes its part such that the mean over ranks is the loss of the global batch: every
-term weights every token equally, whichever rank holds it. The load-balancing loss needs the
+Each rank scales its part so that the mean over ranks is the loss of the global batch: every term
+weights every token equally, on whichever rank it is. The load-balancing loss needs the
 first-choice counts of all ranks for that (one small all-reduce).
 
 Shape suffixes: B rows, L target tokens of a row, V vocabulary, N layers, E experts.

@@ -29,7 +29,7 @@ class MetricsSink(Protocol):
         """Receive a log line."""
 
     def close(self) -> None:
-        """Write what is pending."""
+        """Flush pending output."""
 
 
 class NullLogger:

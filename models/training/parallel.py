@@ -90,6 +90,10 @@ class ParallelModel:
             if gradients:
                 torch._foreach_mul_(gradients, factor)
 
+    def zero_grad(self) -> None:
+        for weight in self.model.parameters():
+            weight.grad = None
+
     def _gradients(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the local gradients: of shared weights, and of expert-parallel weights."""
         expert_ids = set(map(id, self.expert_weights))
@@ -208,7 +212,7 @@ def _wrap(
 
 def _apply_fsdp(model: T5, mesh: DeviceMesh, expert_weights: list[nn.Parameter]) -> None:
     """Shard each block with FSDP2; expert-parallel weights over their replicas only."""
-    # FSDP2 warns about in-place changes of views of its outputs; none is made here.
+    # FSDP2 warns about in-place changes of views of its outputs; the model makes none.
     warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     all_ranks = mesh._flatten("everyone")
     ignored: set[nn.Parameter] = set()

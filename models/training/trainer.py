@@ -66,7 +66,7 @@ class Trainer:
             params: settings of the run.
             steps: optimizer steps of the run.
             seed: seed of data order and dropout.
-            folder: folder of checkpoints and log.jsonl while the run lasts.
+            folder: folder of checkpoints and log.jsonl during the run.
             fingerprint: settings and data that the result depends on; checkpoints with another
                 fingerprint are rejected.
             metadata: further values for the checkpoints' manifests.
@@ -93,11 +93,9 @@ class Trainer:
         self.checkpointer = Checkpointer(
             folder, params.checkpoint, fingerprint=fingerprint, metadata=metadata, dist=self.dist
         )
-        self.logger: MetricsLogger | NullLogger = (
-            MetricsLogger(folder / "log.jsonl", steps, metrics_sink)
-            if self.dist.is_main
-            else NullLogger()
-        )
+        self.logger: MetricsLogger | NullLogger = NullLogger()
+        if self.dist.is_main:
+            self.logger = MetricsLogger(folder / "log.jsonl", steps, metrics_sink)
         self.guard = LossGuard(params.guard)
         self.health = RouterHealth()
         self.progress = Progress()
@@ -189,8 +187,8 @@ class Trainer:
             self.dist.rank,
             self.dist.world_size,
         )
-        steps = self.params.gradient_accumulation_steps
-        return load_microbatches(self.corpus, rows, steps, self.dist.device)
+        number = self.params.gradient_accumulation_steps
+        return load_microbatches(self.corpus, rows, number, self.dist.device)
 
     def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
         """Run forward and backward passes; the gradients are then those of the global batch."""
@@ -242,15 +240,11 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = lr
             optimizer.step()
-        self._zero_grad()
-
-    def _zero_grad(self) -> None:
-        for weight in self.model.parameters():
-            weight.grad = None
+        self.parallel_model.zero_grad()
 
     def _roll_back(self, step: int, batch_index: int, anomaly: str) -> None:
         """Load the last checkpoint and skip the batch from then on."""
-        self._zero_grad()
+        self.parallel_model.zero_grad()
         if not self.guard.skip(batch_index):
             raise Diverged(
                 f"step {step + 1}: {anomaly}; {len(self.guard.skipped_batches)} batches were "
@@ -292,8 +286,9 @@ class Trainer:
     def _validation_loss(self) -> float | None:
         if self.validation is None:
             return None
-        num_rows = self.params.validate_rows
-        return validation_loss(self.model, self.validation, num_rows, dist=self.dist)
+        return validation_loss(
+            self.model, self.validation, self.params.validate_rows, dist=self.dist
+        )
 
     def _weights(self) -> dict[str, Tensor]:
         return {f"{WEIGHT_PREFIX}{name}": w for name, w in self.model.state_dict().items()}
