@@ -186,6 +186,7 @@ def contaminated_tasks(pipeline, suite):
     return {task["task"]: task for task in tasks}
 
 
+@pytest.mark.process
 def test_clean_detects_the_known_contamination(real_pipeline):
     asdiv = contaminated_tasks(real_pipeline, "asdiv")
     asdiv_tasks = [f"task{n}_asdiv_{kind}_question_answering"
@@ -213,18 +214,21 @@ def test_clean_detects_the_known_contamination(real_pipeline):
     assert "cot_gsm8k" not in contaminated_tasks(real_pipeline, "mgsm")
 
 
+@pytest.mark.process
 def test_mixture_has_no_contamination(real_pipeline):
     contamination = real_pipeline.read_json("mixture/contamination.json")
     assert set(contamination) == set(NUM_ITEMS)
     assert all(entry["num_contaminated"] == 0 for entry in contamination.values())
 
 
+@pytest.mark.process
 def test_exclude_tasks_matches_the_57_mmlu_tasks_of_niv2(real_pipeline):
     published = (ROOT / "niv2/splits/default/train_tasks.txt").read_text().split()
     pattern = real_pipeline.clean.exclude_tasks[0].strip("*")
     assert sum(pattern in task for task in published) == 57
 
 
+@pytest.mark.process
 def test_clean_detects_the_known_duplicates(real_pipeline):
     """TREC is in NIV2 and T0, CommonsenseQA in NIV2, half of SST-2 in NIV2."""
     rows = pq.read_table(real_pipeline.path("records/examples"), columns=["uid", "task"])
@@ -239,6 +243,7 @@ def test_clean_detects_the_known_duplicates(real_pipeline):
     assert sum(n for pair, n in pairs.items() if len(pair) == 2) > 1000
 
 
+@pytest.mark.process
 def test_shares_are_as_published_and_rows_are_full(real_pipeline):
     report = real_pipeline.read_json("mixture/report.json")
     for entry in report["mixtures"].values():
@@ -249,6 +254,7 @@ def test_shares_are_as_published_and_rows_are_full(real_pipeline):
     assert manifest["num_rows"] <= 1.02 * manifest["row_lower_bound"]
 
 
+@pytest.mark.process
 def test_every_file_of_the_catalog_has_its_hash(real_pipeline):
     hashes = catalog.load_hashes(catalog.BUILT_IN)
     files = real_pipeline.read_json("raw/manifest.json")["files"]
