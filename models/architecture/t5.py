@@ -187,8 +187,8 @@ class T5(nn.Module):
             segments_BL: segments of the targets, int64 `[B, L]`, 0 for padding.
             memory_BSD: the encoder's output, float `[B, S, D]`.
             memory_segments: segments of the inputs, int64 `[B, S]`.
-            shared_input: all target segments of a row attend to input segment 1, instead of each
-                to the input segment of its own number.
+            shared_input: all target segments of a row attend to input segment 1; by default each
+                attends to the input segment of the same number.
 
         Returns:
             `[B, L, V]`.

@@ -118,7 +118,7 @@ def test_padding_takes_no_capacity(router):
 
 
 @pytest.mark.parametrize("router", TOP_K_BY_ROUTER)
-def test_rows_with_groups_of_one_row_do_not_depend_on_the_batch(router):
+def test_rows_with_group_rows_1_do_not_depend_on_the_batch(router):
     layer = build_layer(moe_model_config(router, 4, 0.5, group_rows=1)).eval()
     x = torch.randn(3, 6, 8)
     batched = layer(x, all_valid(x))
