@@ -1,4 +1,4 @@
-"""`python -m flows` is `flanmoe`."""
+"""Entry point of `python -m flows`, the same as `flanmoe`."""
 
 from flows.cli import main
 

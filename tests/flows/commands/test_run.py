@@ -147,7 +147,7 @@ def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy
         time.sleep(6)
     output += running.communicate(timeout=120)[0]
     assert running.returncode == 0, output
-    assert "waits for DVC" in output
+    assert "waiting for DVC" in output
     assert stages_with(output, "done") == {"train@moe_instruct", "evaluate@moe_instruct"}
     assert "models.runs.moe_instruct.steps" in finished_copy.dvc("params", "diff").stdout
 
