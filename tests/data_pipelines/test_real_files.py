@@ -251,7 +251,7 @@ def test_shares_are_as_published_and_rows_are_full(real_pipeline):
     assert report["few_shot"] / report["examples"] == pytest.approx(0.5, abs=0.05)
     manifest = real_pipeline.read_json("packed/train/manifest.json")
     assert manifest["encoder_fill"] >= 0.96
-    assert manifest["num_rows"] <= 1.02 * manifest["row_lower_bound"]
+    assert manifest["rows"] <= 1.02 * manifest["row_lower_bound"]
 
 
 @pytest.mark.process
