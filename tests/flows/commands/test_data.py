@@ -15,7 +15,7 @@ def test_report_shows_shares_packing_and_the_page(finished):
     assert "encoder fill" in shown.stdout
     report = json.loads(finished.project.invoke("data", "report", "--json").stdout)
     assert set(report["contamination"]) == {"sample"}
-    assert report["contamination"]["sample"]["items_in_mixture"] == 0
+    assert report["contamination"]["sample"]["num_items_in_mixture"] == 0
     assert sum(entry["realised"] for entry in report["shares"].values()) > 0.99
     assert report["packing"]["train"]["encoder_fill"] > 0.9
     page = finished.project.folder / "data/packed/report.html"
