@@ -1,12 +1,13 @@
-"""Speed of evaluation against lm-evaluation-harness's own Hugging Face seq2seq backend.
+"""Speed of evaluation relative to lm-evaluation-harness's Hugging Face seq2seq backend.
 
     python -m benchmarks.evaluation --quick
     python -m benchmarks.evaluation --json figures.json
 
-A T5 v1.1 of the small size (d_model 512, 8 + 8 layers, vocabulary 32128), the same weights for
-both, float32, through the harness from prompts to scores. Choice: 5 examples and a question with 4
-options, 730 tokens, as MMLU. Writing: 8 worked examples, 1,260 tokens, as GSM8K, and 128
-new tokens for every item. The texts are random words, 8 items a batch; in turns, medians.
+A T5 v1.1 of the small size (d_model 512, 8 + 8 layers, vocabulary 32128) in float32; both use the
+same weights and run through the harness, from prompts to scores. Multiple choice: 5 exemplars and
+a question with 4 options, 730 tokens, as in MMLU. Generation: 8 exemplars, 1,260 tokens, as in
+GSM8K, and 128 new tokens for every item. The texts are random words; 8 items per batch; measured
+interleaved, medians.
 """
 
 from __future__ import annotations
@@ -18,160 +19,203 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sentencepiece as spm
 import torch
 
-from benchmarks.timing import begin, interleaved, machine, write
-from models.evaluation import suite as suites
-from models.evaluation.adapter import EncoderDecoder
-from models.evaluation.batches import answer
-from models.evaluation.eval_data import EvalTask
+from benchmarks.timing import machine_info, start_benchmark, time_interleaved, write_figures
+from models.evaluation.adapter import Seq2SeqLM
+from models.evaluation.batches import run_batch
+from models.evaluation.eval_data import EvalTask, TaskItem
+from models.evaluation.harness_tasks import run_tasks, task_config
 from models.evaluation.predictor import Seq2SeqPredictor
-from models.evaluation.prompts import EvalPrompt, questions
-from models.evaluation.responses import ResponseCache
+from models.evaluation.prompts import build_prompts
+from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask
-from models.evaluation.tasks import run_tasks, task_config
+from models.evaluation.suite import Suite, load_suite
 from models.interchange.hugging_face import import_folder
 
-MAX_INPUT, NEW, PIECES, VOCABULARY = 2048, 128, 2000, 32128
-BATCH = 8
+MAX_INPUT_TOKENS, MAX_NEW_TOKENS = 2048, 128
+NUM_PIECES, VOCAB_SIZE = 2000, 32128
+BATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Backends:
+    """The same weights in this project's predictor and in transformers."""
+
+    predictor: Seq2SeqPredictor
+    hf_model: Any
+    hf_tokenizer: Any
+    folder: Path
 
 
 def main() -> None:
-    """Measures, prints a table, and writes the figures where asked."""
-    turns, chosen = begin(__doc__)
-    turns = 1 if chosen.quick else turns
+    """Measure, print a table and write the figures."""
+    turns, options = start_benchmark(__doc__)
+    turns = 1 if options.quick else turns
     os.environ["HF_HUB_OFFLINE"] = "1"
     logging.disable(logging.WARNING)
-    items = 4 if chosen.quick else 8
+    num_items, max_new_tokens = (4, 16) if options.quick else (8, MAX_NEW_TOKENS)
+    figures: dict[str, Any] = {"machine": machine_info("torch", "transformers", "lm_eval")}
     with tempfile.TemporaryDirectory() as folder:
-        words = _words()
-        theirs, tokenizer = _checkpoint(Path(folder), words)
-        answerer = Seq2SeqPredictor.load(Path(folder) / "ours", Path(folder), MAX_INPUT)
-        figures: dict[str, Any] = {"machine": machine("torch", "transformers", "lm_eval")}
-        cases = [("choice", _choice(words, items)), ("writing", _writing(words, items))]
-        for name, (suite, task) in cases:
-            asked = questions(suite, task, answerer.length, MAX_INPUT)
-            tokens = sum(answerer.length(q.prompt) for q in asked) // len(asked)
-            new = NEW if name == "writing" else 0
-            figures[name] = {"items": items, "tokens": tokens} | _compared(
-                suite, task, asked, new, answerer, theirs, tokenizer, Path(folder), turns
+        words = _random_words()
+        backends = _build_backends(Path(folder), words)
+        for name, (suite, task), max_tokens in (
+            ("multiple_choice", _multiple_choice_task(words, num_items), 0),
+            ("generation", _generation_task(words, num_items), max_new_tokens),
+        ):
+            prepared = PreparedTask(
+                suite=suite,
+                task=task,
+                prompts=build_prompts(suite, task, backends.predictor.num_tokens, MAX_INPUT_TOKENS),
+                max_new_tokens=max_tokens,
             )
-    for name, found in figures.items():
+            figures[name] = _measure(prepared, backends, turns)
+    for name, result in figures.items():
         if name != "machine":
-            print(f"{name}, items a second: {found['items_per_second']}")
-            print(f"  ours ÷ theirs: {found['ratio']}")
-    write(figures, chosen.json)
+            print(f"{name}, items per second: {result['items_per_second']}")
+            print(f"  flanmoe ÷ Hugging Face backend: {result['speedup']}")
+    write_figures(figures, options.json)
 
 
-def _compared(
-    suite: suites.Suite,
-    task: EvalTask,
-    asked: list[EvalPrompt],
-    new: int,
-    answerer: Seq2SeqPredictor,
-    theirs: Any,
-    tokenizer: Any,
-    folder: Path,
-    turns: int,
-) -> dict[str, Any]:
-    from lm_eval.models.huggingface import HFLM
-
-    def config() -> dict[str, Any]:
-        return task_config(PreparedTask(suite=suite, task=task, questions=asked, max_new_tokens=new))
-
-    def ours_at(batch: int, threads: int) -> Callable[[], object]:
-        def run() -> object:
-            torch.set_num_threads(threads)
-            store = folder / "responses.jsonl"
-            store.unlink(missing_ok=True)
-            model = EncoderDecoder(
-                answerer,
-                lambda wanted: ((b, answer(b, answerer)) for b in wanted),
-                ResponseCache(store),
-                items=batch,
-                tokens=10**9,
-            )
-            return run_tasks(model, [config()])
-
-        return run
-
-    def theirs_at(batch: int) -> Callable[[], object]:
-        def run() -> object:
-            torch.set_num_threads(threads)
-            model = HFLM(
-                pretrained=theirs, backend="seq2seq", tokenizer=tokenizer, max_length=MAX_INPUT,
-                batch_size=batch, device="cpu",
-            )  # fmt: skip
-            made = config()
-            if "generation_kwargs" in made:
-                # Their limit of new tokens counts the prompt's for encoder-decoders.
-                made["generation_kwargs"]["max_length"] = new + 1
-            return run_tasks(model, [made])
-
-        return run
-
+def _measure(task: PreparedTask, backends: Backends, turns: int) -> dict[str, Any]:
     threads = torch.get_num_threads()
     cases = {
-        "ours": ours_at(BATCH, threads),
-        "theirs": theirs_at(BATCH),
-        "ours, batch of 1": ours_at(1, threads),
-        "ours, 1 thread": ours_at(BATCH, 1),
+        "flanmoe": _flanmoe_case(task, backends, BATCH_SIZE, threads),
+        "hugging_face": _hugging_face_case(task, backends, threads),
+        "flanmoe, batch size 1": _flanmoe_case(task, backends, 1, threads),
+        "flanmoe, 1 thread": _flanmoe_case(task, backends, BATCH_SIZE, 1),
     }
-    seconds = interleaved(cases, turns, warm=1)
+    seconds = time_interleaved(cases, turns, warmup=1)
     torch.set_num_threads(threads)
+    num_items = len(task.prompts)
+    num_tokens = sum(backends.predictor.num_tokens(prompt.prompt) for prompt in task.prompts)
     return {
-        "items_per_second": {name: round(len(asked) / s, 2) for name, s in seconds.items()},
-        "ratio": round(seconds["theirs"] / seconds["ours"], 2),
+        "items": num_items,
+        "tokens": num_tokens // num_items,
+        "items_per_second": {name: round(num_items / s, 2) for name, s in seconds.items()},
+        "speedup": round(seconds["hugging_face"] / seconds["flanmoe"], 2),
     }
 
 
-def _words() -> list[str]:
+def _flanmoe_case(
+    task: PreparedTask, backends: Backends, batch_size: int, threads: int
+) -> Callable[[], object]:
+    predictor = backends.predictor
+
+    def run() -> object:
+        torch.set_num_threads(threads)
+        cache_file = backends.folder / "responses.jsonl"
+        cache_file.unlink(missing_ok=True)
+        model = Seq2SeqLM(
+            predictor,
+            lambda batches: ((batch, run_batch(batch, predictor)) for batch in batches),
+            ResponseCache(cache_file),
+            batch_size=batch_size,
+            max_batch_tokens=10**9,
+        )
+        return run_tasks(model, [task_config(task)])
+
+    return run
+
+
+def _hugging_face_case(
+    task: PreparedTask, backends: Backends, threads: int
+) -> Callable[[], object]:
+    from lm_eval.models.huggingface import HFLM
+
+    def run() -> object:
+        torch.set_num_threads(threads)
+        model = HFLM(
+            pretrained=backends.hf_model,
+            backend="seq2seq",
+            tokenizer=backends.hf_tokenizer,
+            max_length=MAX_INPUT_TOKENS,
+            batch_size=BATCH_SIZE,
+            device="cpu",
+        )
+        config = task_config(task)
+        if "generation_kwargs" in config:
+            # The backend's limit of new tokens counts the prompt's for encoder-decoders.
+            config["generation_kwargs"]["max_length"] = task.max_new_tokens + 1
+        return run_tasks(model, [config])
+
+    return run
+
+
+def _random_words() -> list[str]:
     generator = random.Random(0)
     syllables = ["ba", "ke", "lo", "mi", "ru", "sa", "te", "no", "vi", "du", "ga", "pe"]
     return sorted({"".join(generator.choices(syllables, k=3)) for _ in range(900)})
 
 
-def _choice(words: list[str], items: int) -> tuple[suites.Suite, EvalTask]:
+def _multiple_choice_task(words: list[str], num_items: int) -> tuple[Suite, EvalTask]:
     generator = random.Random(1)
 
-    def item(name: str) -> dict[str, Any]:
-        text = " ".join(generator.choices(words, k=28))
-        listed = [f"({a}) {' '.join(generator.choices(words, k=5))}" for a in "ABCD"]
-        return {
-            "id": name, "text": "\n".join([text, *listed]), "answer": "A", "options": list("ABCD"),
-        }  # fmt: skip
+    def build_item(item_id: str) -> TaskItem:
+        question = " ".join(generator.choices(words, k=28))
+        choices = [f"({letter}) {' '.join(generator.choices(words, k=5))}" for letter in "ABCD"]
+        text = "\n".join([question, *choices])
+        return TaskItem(id=item_id, text=text, answer="A", options=tuple("ABCD"))
 
-    return suites.load("mmlu_direct"), _task([item(f"q{i}") for i in range(items + 5)], 5)
+    items = [build_item(f"q{i}") for i in range(num_items + 5)]
+    return load_suite("mmlu_direct"), _build_task(items, num_exemplars=5)
 
 
-def _writing(words: list[str], items: int) -> tuple[suites.Suite, EvalTask]:
+def _generation_task(words: list[str], num_items: int) -> tuple[Suite, EvalTask]:
     generator = random.Random(2)
 
-    def item(name: str) -> dict[str, Any]:
-        told = " ".join(generator.choices(words, k=28))
-        return {
-            "id": name, "text": " ".join(generator.choices(words, k=30)), "answer": "7",
-            "rationale": f"\n{told}.\nThe answer is 7.",
-        }  # fmt: skip
+    def build_item(item_id: str) -> TaskItem:
+        reasoning = " ".join(generator.choices(words, k=28))
+        return TaskItem(
+            id=item_id,
+            text=" ".join(generator.choices(words, k=30)),
+            answer="7",
+            rationale=f"\n{reasoning}.\nThe answer is 7.",
+        )
 
-    return suites.load("reasoning_cot"), _task([item(f"q{i}") for i in range(items + 8)], 8)
+    items = [build_item(f"q{i}") for i in range(num_items + 8)]
+    return load_suite("reasoning_cot"), _build_task(items, num_exemplars=8)
 
 
-def _task(items: list[dict[str, Any]], shots: int) -> EvalTask:
+def _build_task(items: list[TaskItem], num_exemplars: int) -> EvalTask:
     return EvalTask(
-        name="speed/task", benchmark="speed", file="task", group="", items=items[shots:],
-        exemplars=items[:shots], sha256="", partial="", refused=0,
-    )  # fmt: skip
+        name="speed/task",
+        dataset="speed",
+        file="task",
+        group="",
+        items=items[num_exemplars:],
+        exemplars=items[:num_exemplars],
+        sha256="",
+        partial_reason="",
+        num_rejected=0,
+    )
 
 
-def _checkpoint(folder: Path, words: list[str]) -> tuple[Any, Any]:
-    """A random model of transformers and its tokenizer; the same imported in folder/ours."""
-    from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
+def _build_backends(folder: Path, words: list[str]) -> Backends:
+    """Save a random model of transformers with a tokenizer, and import it."""
+    from transformers import T5Tokenizer
 
+    _train_tokenizer(folder, words)
+    hf_model = _random_hf_model()
+    hf_model.save_pretrained(folder / "hf")
+    shutil.copyfile(folder / "spiece.model", folder / "hf/spiece.model")
+    tokenizer_config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0}
+    (folder / "hf/tokenizer_config.json").write_text(json.dumps(tokenizer_config))
+    import_folder(folder / "hf", folder / "flanmoe")
+    return Backends(
+        predictor=Seq2SeqPredictor.load(folder / "flanmoe", folder, MAX_INPUT_TOKENS),
+        hf_model=hf_model,
+        hf_tokenizer=T5Tokenizer.from_pretrained(folder / "hf"),
+        folder=folder,
+    )
+
+
+def _train_tokenizer(folder: Path, words: list[str]) -> None:
     generator = random.Random(3)
     texts = [
         " ".join(generator.choices(words, k=12)) + " (A) (B) (C) (D) 7. Answer: Question: Let's "
@@ -180,29 +224,29 @@ def _checkpoint(folder: Path, words: list[str]) -> tuple[Any, Any]:
     ]
     (folder / "texts").write_text("\n".join(texts), encoding="utf-8")
     spm.SentencePieceTrainer.Train(
-        input=str(folder / "texts"), model_prefix=str(folder / "spiece"), vocab_size=PIECES,
+        input=str(folder / "texts"), model_prefix=str(folder / "spiece"), vocab_size=NUM_PIECES,
         hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
     )  # fmt: skip
+
+
+def _random_hf_model() -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
     torch.manual_seed(0)
-    made = T5ForConditionalGeneration(
+    model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=VOCABULARY, d_model=512, d_ff=1024, num_heads=6, d_kv=64, num_layers=8,
+            vocab_size=VOCAB_SIZE, d_model=512, d_ff=1024, num_heads=6, d_kv=64, num_layers=8,
             num_decoder_layers=8, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
             dropout_rate=0.0, decoder_start_token_id=0,
         )
     ).eval()  # fmt: skip
-    for weight in made.parameters():
+    for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.05 if weight.dim() > 1 else 1.0)
     with torch.no_grad():
-        # Neither model writes what is no piece of the tokenizer, nor an end.
-        made.lm_head.weight[PIECES:] = 0
-        made.lm_head.weight[1] = 0
-    made.save_pretrained(folder / "theirs")
-    shutil.copyfile(folder / "spiece.model", folder / "theirs/spiece.model")
-    tokenizer = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0}
-    (folder / "theirs/tokenizer_config.json").write_text(json.dumps(tokenizer))
-    import_folder(folder / "theirs", folder / "ours")
-    return made, T5Tokenizer.from_pretrained(folder / "theirs")
+        # Both models generate only pieces of the tokenizer, and no end-of-sequence token.
+        model.lm_head.weight[NUM_PIECES:] = 0
+        model.lm_head.weight[1] = 0
+    return model
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def accuracy(prompt: EvalPrompt, text: str) -> AnswerScore:
 
 
 def exact_match(prompt: EvalPrompt, text: str) -> AnswerScore:
-    """Compute SQuAD's exact match, and F1 beside it, against the best reference.
+    """Compute SQuAD's exact match, and F1 as another metric, against the best reference.
 
     Case, punctuation and English articles do not count (Rajpurkar et al., arXiv 1606.05250).
     """

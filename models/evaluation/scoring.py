@@ -221,7 +221,7 @@ def _score_group(group: str, tasks: Sequence[TaskScore], *, is_partial: bool) ->
 
 
 def _other_metrics(rows: Sequence[SampleRow]) -> dict[str, MetricScore]:
-    """Average the metrics that the rows hold beside the task's own; all rows hold the same."""
+    """Average the further metrics of a task's rows; all rows have the same."""
     scores = {}
     for name in ("exact_match", "f1"):
         if getattr(rows[0], name) is not None:

@@ -173,7 +173,9 @@ def _run_tasks(
     for task in tasks:
         log = logs[task.name]
         if [entry["doc"]["id"] for entry in log] != [prompt.id for prompt in task.prompts]:
-            raise DataMismatch(f"{task.name}: the harness scored other items than it was given")
+            raise DataMismatch(
+                f"{task.name}: the items that the harness scored are not the task's items"
+            )
         suite_contamination = contamination.get(task.task.dataset, {"tasks": {}})
         contaminated = set(suite_contamination["tasks"].get(task.task.file, ()))
         rows.append(sample_rows(task, log, model.responses, predictor.model.config, contaminated))
