@@ -1,11 +1,19 @@
 """Scores of suites and of the evaluation, by hand."""
 
+import dataclasses
 import math
 from fractions import Fraction
 
 import pytest
 
-from models.evaluation.scoring import problem_warnings, score_overall, score_suite
+from models.evaluation.eval_data import EvalTask
+from models.evaluation.samples import PreparedTask, SampleRow
+from models.evaluation.scoring import (
+    problem_warnings,
+    score_evaluation,
+    score_overall,
+    score_suite,
+)
 from models.evaluation.suite import load_suite
 from tests.models.evaluation.factories import task_score
 
@@ -85,3 +93,31 @@ def test_problem_warnings_sum_the_counts_of_a_suite():
         "sample: 6 of 20 answers reached the maximum length without ending",
         "sample: 4 few-shot exemplars did not fit and were dropped",
     ]
+
+
+def test_score_evaluation_averages_other_metrics_and_clean_items():
+    suite = dataclasses.replace(load_suite("tydiqa_direct"), tasks={"tydiqa": ["a"]})
+    task = EvalTask(
+        name="tydiqa_direct/a", dataset="tydiqa", file="a", group="", items=[], exemplars=[],
+        sha256="", partial_reason="", num_rejected=0,
+    )  # fmt: skip
+    prepared = PreparedTask(suite=suite, task=task, prompts=[], max_new_tokens=4)
+    rows = [sample_row(score=1.0, f1=1.0), sample_row(score=0.0, f1=0.5)]
+    overall, _, (score_of_task,) = score_evaluation([suite], [prepared], [rows], {suite.name: []})
+    assert overall.accuracy == score_of_task.accuracy == 0.5
+    assert score_of_task.weight == score_of_task.weight_in_suite == 1
+    assert list(score_of_task.other_metrics) == ["f1"]
+    assert score_of_task.other_metrics["f1"].accuracy == 0.75
+    assert score_of_task.clean.num_items == 0
+    assert score_of_task.clean.accuracy is None
+
+
+def sample_row(**changes):
+    fields = {
+        "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt_sha256": "",
+        "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
+        "unanswered": False, "without_tokens": False, "random_score": 0.0, "contaminated": True,
+        "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unfinished": False,
+        "input_tokens": 1, "output_tokens": 1, "flops": 1,
+    }  # fmt: skip
+    return SampleRow(**(fields | changes))
