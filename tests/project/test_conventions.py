@@ -100,13 +100,13 @@ def test_regimes_differ_from_the_default_in_their_runs_only():
 
 def test_default_runs_compare_equal_flops_with_and_without_tuning():
     from flows.config.load import load_params
-    from models.cost.flops import per_token
+    from models.cost.flops import flops_per_token
     from models.presets import preset
 
     runs = load_params(ROOT / "params.yaml").models.runs.values()
     kinds = {(preset(run.preset).moe is not None, run.tuned) for run in runs}
     assert kinds == {(False, False), (False, True), (True, False), (True, True)}
-    flops = {per_token(preset(run.preset)) for run in runs}
+    flops = {flops_per_token(preset(run.preset)) for run in runs}
     assert max(flops) / min(flops) < 1.01
 
 
