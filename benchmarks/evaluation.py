@@ -7,7 +7,7 @@ A T5 v1.1 of the small size (d_model 512, 8 + 8 layers, vocabulary 32128) in flo
 same weights and run through the harness, from prompts to scores. Multiple choice: 5 exemplars and
 a question with 4 options, 730 tokens, as in MMLU. Generation: 8 exemplars, 1,260 tokens, as in
 GSM8K, and 128 new tokens for every item. The texts are random words; 8 items per batch; measured
-interleaved, medians.
+interleaved, medians. `--quick` uses a smaller model and fewer items.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ from models.interchange.hugging_face import import_folder
 MAX_INPUT_TOKENS, MAX_NEW_TOKENS = 2048, 128
 NUM_PIECES, VOCAB_SIZE = 2000, 32128
 BATCH_SIZE = 8
+FULL = {"d_model": 512, "d_ff": 1024, "num_heads": 6, "num_layers": 8}
+QUICK = {"d_model": 64, "d_ff": 128, "num_heads": 1, "num_layers": 2}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def main() -> None:
     figures: dict[str, Any] = {"machine": machine_info("torch", "transformers", "lm_eval")}
     with tempfile.TemporaryDirectory() as folder:
         words = _random_words()
-        backends = _build_backends(Path(folder), words)
+        backends = _build_backends(Path(folder), words, QUICK if options.quick else FULL)
         for name, (suite, task), max_tokens in (
             ("multiple_choice", _multiple_choice_task(words, num_items), 0),
             ("generation", _generation_task(words, num_items), max_new_tokens),
@@ -196,12 +198,12 @@ def _build_task(items: list[TaskItem], num_exemplars: int) -> EvalTask:
     )
 
 
-def _build_backends(folder: Path, words: list[str]) -> Backends:
+def _build_backends(folder: Path, words: list[str], size: dict[str, int]) -> Backends:
     """Save a random model of transformers with a tokenizer, and import it."""
     from transformers import T5Tokenizer
 
     _train_tokenizer(folder, words)
-    hf_model = _random_hf_model()
+    hf_model = _random_hf_model(size)
     hf_model.save_pretrained(folder / "hf")
     shutil.copyfile(folder / "spiece.model", folder / "hf/spiece.model")
     tokenizer_config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0}
@@ -229,14 +231,14 @@ def _train_tokenizer(folder: Path, words: list[str]) -> None:
     )  # fmt: skip
 
 
-def _random_hf_model() -> Any:
+def _random_hf_model(size: dict[str, int]) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
 
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=VOCAB_SIZE, d_model=512, d_ff=1024, num_heads=6, d_kv=64, num_layers=8,
-            num_decoder_layers=8, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
+            vocab_size=VOCAB_SIZE, d_kv=64, **size, num_decoder_layers=size["num_layers"],
+            feed_forward_proj="gated-gelu", tie_word_embeddings=False,
             dropout_rate=0.0, decoder_start_token_id=0,
         )
     ).eval()  # fmt: skip

@@ -6,13 +6,14 @@
 d_model 256, 4 + 4 layers, vocabulary 8192, batch 32, 128 input and 32 target tokens; MoE: 8 experts
 in every second layer, ReLU. A training step is forward, loss, backward and a fused AdamW step with
 the same loss for all. Generation is greedy with cached keys and values, and the same number of
-tokens for both. Cases are interleaved; medians.
+tokens for both. Cases are interleaved; medians. `--quick` measures smaller models.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,63 +23,101 @@ from torch.nn import functional as F
 from benchmarks.timing import machine_info, start_benchmark, time_interleaved, write_figures
 from models.architecture.generation import greedy_decode
 from models.architecture.t5 import T5
+from models.choices import Activation
 from models.config import ModelConfig, MoEConfig
 
-BATCH_SIZE, INPUT_LENGTH, TARGET_LENGTH, NEW_TOKENS = 32, 128, 32, 32
-SIZES = {
-    "vocab_size": 8192,
-    "d_model": 256,
-    "d_ff": 1024,
-    "num_heads": 4,
-    "d_kv": 64,
-    "num_layers": 4,
-}
-GATED = ModelConfig(**SIZES, activation="gated_gelu")  # type: ignore[arg-type]
-RELU = ModelConfig(**SIZES, activation="relu")  # type: ignore[arg-type]
-SWITCH = dataclasses.replace(
-    RELU,
-    moe=MoEConfig(
-        num_experts=8, capacity_factor_train=None, capacity_factor_eval=None, expert_dropout=0.0
-    ),
-)
+NUM_EXPERTS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """Sizes of the models, and of the batch that they train and generate on."""
+
+    vocab_size: int
+    d_model: int
+    d_ff: int
+    num_heads: int
+    num_layers: int
+    batch_size: int
+    input_length: int
+    target_length: int
+    new_tokens: int
+
+    def shared_options(self) -> dict[str, int]:
+        """Return the fields that ModelConfig and transformers' configurations both have."""
+        names = ("vocab_size", "d_model", "d_ff", "num_heads", "num_layers")
+        return {name: getattr(self, name) for name in names} | {"d_kv": 64}
+
+    def dense(self, activation: Activation) -> ModelConfig:
+        """Return a dense model."""
+        return ModelConfig(**self.shared_options(), activation=activation)  # type: ignore[arg-type]
+
+    def switch(self) -> ModelConfig:
+        """Return the dense ReLU model with top-1 dropless experts in every second layer."""
+        moe = MoEConfig(
+            num_experts=NUM_EXPERTS,
+            capacity_factor_train=None,
+            capacity_factor_eval=None,
+            expert_dropout=0.0,
+        )
+        return dataclasses.replace(self.dense("relu"), moe=moe)
+
+
+FULL = ModelSize(
+    vocab_size=8192, d_model=256, d_ff=1024, num_heads=4, num_layers=4, batch_size=32,
+    input_length=128, target_length=32, new_tokens=32,
+)  # fmt: skip
+QUICK = ModelSize(
+    vocab_size=512, d_model=64, d_ff=128, num_heads=2, num_layers=2, batch_size=4,
+    input_length=32, target_length=16, new_tokens=8,
+)  # fmt: skip
 LogitsFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 def main() -> None:
     """Measure, print two tables and write the figures."""
     turns, options = start_benchmark(__doc__)
+    size = QUICK if options.quick else FULL
     torch.manual_seed(0)
-    source = torch.randint(2, 8192, (BATCH_SIZE, INPUT_LENGTH))
-    target = torch.randint(2, 8192, (BATCH_SIZE, TARGET_LENGTH))
-    training = _measure_training(source, target, turns)
-    generation = _measure_generation(source, turns)
+    source = torch.randint(2, size.vocab_size, (size.batch_size, size.input_length))
+    target = torch.randint(2, size.vocab_size, (size.batch_size, size.target_length))
+    training = _measure_training(size, source, target, turns)
+    generation = _measure_generation(size, source, turns)
     figures: dict[str, Any] = {
         "machine": machine_info("torch", "transformers"),
         "training": training,
         "generation": generation,
     }
-    print(f"training step, {BATCH_SIZE} x ({INPUT_LENGTH} + {TARGET_LENGTH}) tokens")
+    tokens = f"{size.input_length} + {size.target_length}"
+    print(f"training step, {size.batch_size} x ({tokens}) tokens")
     for name, seconds in training["seconds"].items():
         print(f"  {name:<24} {seconds * 1e3:>8.1f} ms")
     for name, ratio in training["ratios"].items():
         print(f"  {name:<48} {ratio:.2f}")
-    print(f"greedy generation, {BATCH_SIZE} x {NEW_TOKENS} new tokens from {INPUT_LENGTH}")
+    new_tokens = size.batch_size * size.new_tokens
+    print(
+        f"greedy generation, {size.batch_size} x {size.new_tokens} new tokens "
+        f"from {size.input_length}"
+    )
     for name, seconds in generation["seconds"].items():
-        print(f"  {name:<24} {BATCH_SIZE * NEW_TOKENS / seconds:>8.0f} tokens/s")
+        print(f"  {name:<24} {new_tokens / seconds:>8.0f} tokens/s")
     for name, ratio in generation["ratios"].items():
         print(f"  {name:<48} {ratio:.2f}")
     write_figures(figures, options.json)
 
 
-def _measure_training(source: Tensor, target: Tensor, turns: int) -> dict[str, Any]:
-    gated, relu, switch = (T5(c).reset_parameters(0).train() for c in (GATED, RELU, SWITCH))
+def _measure_training(
+    size: ModelSize, source: Tensor, target: Tensor, turns: int
+) -> dict[str, Any]:
+    configs = (size.dense("gated_gelu"), size.dense("relu"), size.switch())
+    gated, relu, switch = (T5(config).reset_parameters(0).train() for config in configs)
     cases = {
         "flanmoe_t5_v1_1": _train_step(gated, _logits_of(gated), source, target),
         "flanmoe_t5_relu": _train_step(relu, _logits_of(relu), source, target),
         "flanmoe_switch": _train_step(switch, _logits_of(switch), source, target),
-        "hf_t5_v1_1": _hf_train_step(_hf_t5("gated-gelu"), source, target),
-        "hf_t5_relu": _hf_train_step(_hf_t5("relu"), source, target),
-        "hf_switch": _hf_train_step(_hf_switch(), source, target),
+        "hf_t5_v1_1": _hf_train_step(_hf_t5(size, "gated-gelu"), source, target),
+        "hf_t5_relu": _hf_train_step(_hf_t5(size, "relu"), source, target),
+        "hf_switch": _hf_train_step(_hf_switch(size), source, target),
         "flanmoe_t5_v1_1_bf16": _train_step(
             gated, _logits_of(gated), source, target, bfloat16=True
         ),
@@ -101,21 +140,25 @@ def _measure_training(source: Tensor, target: Tensor, turns: int) -> dict[str, A
     }
 
 
-def _measure_generation(source: Tensor, turns: int) -> dict[str, Any]:
+def _measure_generation(size: ModelSize, source: Tensor, turns: int) -> dict[str, Any]:
     """Time generation of models that never end a row, because id 1 has the lowest score."""
     ones = torch.ones_like(source)
     cases: dict[str, Callable[[], object]] = {}
-    for name, config, hf_model in (("t5", RELU, _hf_t5("relu")), ("switch", SWITCH, _hf_switch())):
+    models = (
+        ("t5", size.dense("relu"), _hf_t5(size, "relu")),
+        ("switch", size.switch(), _hf_switch(size)),
+    )
+    for name, config, hf_model in models:
         model = T5(config).reset_parameters(0).eval()
         hf_model.eval()
         cases[f"flanmoe_{name}"] = lambda m=model: greedy_decode(  # type: ignore[misc]
-            m, source, ones, max_new_tokens=NEW_TOKENS, vocabulary=None
+            m, source, ones, max_new_tokens=size.new_tokens, vocabulary=None
         )
         cases[f"hf_{name}"] = lambda m=hf_model: m.generate(  # type: ignore[misc]
             source,
             attention_mask=ones,
-            max_new_tokens=NEW_TOKENS,
-            min_new_tokens=NEW_TOKENS,
+            max_new_tokens=size.new_tokens,
+            min_new_tokens=size.new_tokens,
             do_sample=False,
             num_beams=1,
         )
@@ -172,13 +215,13 @@ def _hf_train_step(model: Any, source: Tensor, target: Tensor) -> Callable[[], N
     return _train_step(model.train(), logits, source, target)
 
 
-def _hf_t5(feed_forward_proj: str) -> Any:
+def _hf_t5(size: ModelSize, feed_forward_proj: str) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
 
     return T5ForConditionalGeneration(
         T5Config(
-            **SIZES,
-            num_decoder_layers=4,
+            **size.shared_options(),
+            num_decoder_layers=size.num_layers,
             dropout_rate=0.0,
             feed_forward_proj=feed_forward_proj,
             decoder_start_token_id=0,
@@ -186,16 +229,16 @@ def _hf_t5(feed_forward_proj: str) -> Any:
     )
 
 
-def _hf_switch() -> Any:
+def _hf_switch(size: ModelSize) -> Any:
     from transformers import SwitchTransformersConfig, SwitchTransformersForConditionalGeneration
 
     return SwitchTransformersForConditionalGeneration(
         SwitchTransformersConfig(
-            **SIZES,
-            num_decoder_layers=4,
-            num_experts=8,
-            num_sparse_encoder_layers=2,
-            num_sparse_decoder_layers=2,
+            **size.shared_options(),
+            num_decoder_layers=size.num_layers,
+            num_experts=NUM_EXPERTS,
+            num_sparse_encoder_layers=size.num_layers // 2,
+            num_sparse_decoder_layers=size.num_layers // 2,
             expert_capacity=1 << 20,
             dropout_rate=0.0,
             router_jitter_noise=0.0,

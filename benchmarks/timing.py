@@ -75,7 +75,7 @@ def _version(package: str) -> str | None:
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options of all benchmarks."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer cases, under a minute")
+    parser.add_argument("--quick", action="store_true", help="small sizes: check that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     return parser
 

@@ -19,7 +19,7 @@ def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
         `truncated_files` (those of them that hold only a part of the published file).
 
     Raises:
-        SourceError: `fetch` has not run.
+        SourceError: `fetch` has not run, or an older release wrote the file.
     """
     path = workspace / layout.RAW / "manifest.json"
     try:
@@ -27,6 +27,8 @@ def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None
     sources: dict[str, dict[str, Any]] = manifest["sources"]
+    if not all("present_files" in source for source in sources.values()):
+        raise SourceError(f"{path} is of an older release; run `flanmoe fetch`")
     return sources
 
 
