@@ -64,10 +64,12 @@ class RelativePositionBias(nn.Module):
             key_S: positions of the keys, int64 `[S]`.
 
         Returns:
-            `[1, H, L, S]`.
+            `[1, H, L, S]`, contiguous.
         """
         buckets_LS = self.bucket(key_S[None, :] - query_L[:, None])
-        return F.embedding(buckets_LS, self.weight).permute(2, 0, 1).unsqueeze(0)
+        bias_HLS = F.embedding(buckets_LS, self.weight).permute(2, 0, 1)
+        # Fused attention on a GPU falls back to the slow math kernel for any other layout.
+        return bias_HLS.contiguous().unsqueeze(0)
 
 
 class Attention(nn.Module):
