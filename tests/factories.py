@@ -40,7 +40,7 @@ def wait_for(condition, timeout_s):
 
 def last_checkpoint_step(checkpoints):
     """Return the step of the last complete checkpoint in the folder; -1 without one."""
-    manifests = sorted(checkpoints.glob("step-*/manifest.json"))
+    manifests = sorted(checkpoints.glob("step-*[0-9]/manifest.json"))
     return int(manifests[-1].parent.name.removeprefix("step-")) if manifests else -1
 
 

@@ -40,6 +40,8 @@ from models.training.random_state import RANDOM_STATE
 
 FORMAT_VERSION = 2
 PARTIAL = ".partial"
+CHECKPOINT_PATTERN = "step-*[0-9]"
+"""Folders of complete checkpoints; one that is being written or deleted ends in PARTIAL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +188,7 @@ class Checkpointer:
             DataMismatch: a checkpoint was written in the format of an earlier release.
         """
         checkpoints = []
-        for path in sorted(self.folder.glob("step-*/manifest.json")):
+        for path in sorted(self.folder.glob(f"{CHECKPOINT_PATTERN}/manifest.json")):
             try:
                 manifest = json.loads(path.read_text(encoding="utf-8"))
                 version = manifest.get("format_version", 1)
@@ -290,7 +292,7 @@ class Checkpointer:
                 raise CorruptCheckpoint(self._advice(path, "missing, truncated or changed"))
 
     def _advice(self, path: Path, reason: str) -> str:
-        earlier = [p.name for p in sorted(self.folder.glob("step-*")) if p != path.parent]
+        earlier = [p.name for p in sorted(self.folder.glob(CHECKPOINT_PATTERN)) if p != path.parent]
         remedy = f"to resume from {earlier[-1]}" if earlier else "to restart training"
         return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"
 

@@ -49,6 +49,15 @@ def test_list_checkpoint_of_release_0_1_0_is_rejected_with_what_to_do(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_list_checkpoint_that_is_being_deleted_is_ignored(tmp_path):
+    """A checkpoint is renamed before it is deleted, and keeps its manifest until then."""
+    build_trainer(tmp_path, steps=8).fit()
+    checkpointer = Checkpointer(tmp_path, CheckpointParams())
+    before = [checkpoint.step for checkpoint in checkpointer.list()]
+    shutil.copytree(tmp_path / "step-00000006", tmp_path / "step-00000009.partial")
+    assert [checkpoint.step for checkpoint in checkpointer.list()] == before
+
+
 @pytest.mark.parametrize("damage", ["truncated", "missing", "manifest", "state"])
 def test_load_damaged_checkpoint_is_named_and_the_previous_is_usable(tmp_path, damage):
     build_trainer(tmp_path, steps=8).fit()
