@@ -22,7 +22,7 @@ _VERSION = re.compile(r"v(\d+)")
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
-@click.command()
+@click.command(short_help="Compare two models item by item.")
 @click.argument("a")
 @click.argument("b")
 @click.option("--suite", "suites", multiple=True, metavar="SUITE", help="Compare this suite only.")

@@ -24,7 +24,7 @@ def data() -> None:
     """Show the catalog of data sources, or the report on the mixture."""
 
 
-@data.command()
+@data.command(short_help="List every source of the catalog.")
 @json_option
 def catalog(as_json: bool) -> None:
     """List every source: origin, licence, and whether its files are present."""
@@ -57,7 +57,7 @@ def catalog(as_json: bool) -> None:
     wide_console().print(table)
 
 
-@data.command()
+@data.command(short_help="Report on the mixture.")
 @json_option
 @workspace_option
 def report(as_json: bool, workspace: Path | None) -> None:

@@ -142,7 +142,7 @@ def match(preset_name: str, as_json: bool) -> None:
     wide_console().print(table)
 
 
-@models.command("import")
+@models.command("import", short_help="Import a Hugging Face checkpoint.")
 @click.argument("source", type=FOLDER)
 @click.argument("target", type=FOLDER)
 def import_checkpoint(source: Path, target: Path) -> None:
@@ -156,7 +156,7 @@ def import_checkpoint(source: Path, target: Path) -> None:
     click.echo(f"{target}: {_describe(config)}, from {source}")
 
 
-@models.command("export")
+@models.command("export", short_help="Export weights to the Hugging Face format.")
 @click.argument("source", type=FOLDER)
 @click.argument("target", type=FOLDER)
 def export_checkpoint(source: Path, target: Path) -> None:
@@ -172,7 +172,7 @@ def export_checkpoint(source: Path, target: Path) -> None:
     click.echo(f"{target}: exported, for transformers' from_pretrained")
 
 
-@models.command("upcycle")
+@models.command("upcycle", short_help="Upcycle dense weights to an MoE preset.")
 @click.argument("source", type=FOLDER)
 @click.argument("preset_name", metavar="PRESET")
 @click.argument("target", type=FOLDER)

@@ -133,7 +133,7 @@ def history(model: str | None, as_json: bool) -> None:
     wide_console().print(table)
 
 
-@registry.command()
+@registry.command(short_help="Show the Pareto frontier of accuracy and cost.")
 @click.option(
     "--cost",
     default="token",
