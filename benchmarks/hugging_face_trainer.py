@@ -37,7 +37,7 @@ class PackedRows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
 
 class PaddedExamples(torch.utils.data.Dataset[Example]):
-    """One example per row, padded to the longest of its batch.
+    """One example per row, padded to the longest example of its batch.
 
     A batch has as many examples as `packed_rows` packed rows hold on average.
     """

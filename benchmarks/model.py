@@ -6,7 +6,7 @@
 d_model 256, 4 + 4 layers, vocabulary 8192, batch 32, 128 input and 32 target tokens; MoE: 8 experts
 in every second layer, ReLU. A training step is forward, loss, backward and a fused AdamW step with
 the same loss for all. Generation is greedy with cached keys and values, and the same number of
-tokens for both. Cases are interleaved; medians. `--quick` measures smaller models.
+tokens for both. Cases are timed in turn; figures are medians. `--quick` measures smaller models.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _measure_training(
 
 
 def _measure_generation(size: ModelSize, source: Tensor, turns: int) -> dict[str, Any]:
-    """Time generation of models that never end a row, because id 1 has the lowest score."""
+    """Time greedy generation; transformers is forced to generate `new_tokens` tokens."""
     ones = torch.ones_like(source)
     cases: dict[str, Callable[[], object]] = {}
     models = (

@@ -1,4 +1,4 @@
-"""Speed of one MoE layer relative to a dense layer of the same active FLOPs, and its peers.
+"""Speed of an MoE layer and of its peers, relative to a dense layer of the same active FLOPs.
 
     python -m benchmarks.moe_layer --quick
     python -m benchmarks.moe_layer --json figures.json
@@ -106,7 +106,7 @@ def build_layer(config: ModelConfig) -> MoELayer:
 
 
 def dense_step(activation: Activation, top_k: int, num_tokens: int) -> Step:
-    """Return forward and backward of a torch layer that is top_k times as wide."""
+    """Return a function: forward and backward of a dense torch layer, top_k times as wide."""
     wi, wg, wo = (torch.randn(*s) * 0.02 for s in _dense_shapes(activation, top_k))
     weights = [w.requires_grad_() for w in (wi, wg, wo)]
     x = torch.randn(num_tokens, D_MODEL, requires_grad=True)
@@ -136,7 +136,13 @@ def _hidden(
 def module_step(
     module: torch.nn.Module, num_tokens: int, call: Callable[[torch.Tensor], Any]
 ) -> Step:
-    """Return forward and backward of a module, each time on the same input."""
+    """Return a function: forward and backward of a module, always on the same input.
+
+    Args:
+        module: module whose gradients are reset before each pass.
+        num_tokens: tokens of the input.
+        call: calls the module on an input `[1, num_tokens, D_MODEL]`.
+    """
     x = torch.randn(1, num_tokens, D_MODEL, requires_grad=True)
     gradient = torch.randn(1, num_tokens, D_MODEL)
 

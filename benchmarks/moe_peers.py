@@ -110,7 +110,7 @@ def _tutel(activation: str, num_experts: int, top_k: int) -> Peer:
         experts={
             "type": "ffn",
             "num_experts_per_device": num_experts,
-            # Its feed-forward has two matrices: 1.5 times the width costs as much as three.
+            # Tutel's feed-forward has two matrices: 1.5 times the width costs as much as three.
             "hidden_size_per_expert": D_FF if activation == "relu" else D_FF * 3 // 2,
             "activation_fn": function,
         },

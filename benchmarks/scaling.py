@@ -106,7 +106,8 @@ def estimate(
     )
     compute_s = step_flops / rates.peak_flops
     # To the experts and back, forward and backward: 4 * top_k rows of d_model per token, except
-    # those of the device's own experts.
+    # those of the device's own experts. Tokens are the mean of both stacks, as `moe_layers` counts
+    # the layers of both.
     tokens = rows * (INPUT_LENGTH + TARGET_LENGTH) / 2
     row_bytes = config.d_model * BFLOAT16_BYTES
     sent_bytes = 4 * config.moe.top_k * tokens * row_bytes * moe_layers

@@ -11,12 +11,12 @@ ReLU; 16 rows per step. `--quick` measures a smaller model for fewer steps.
   clipping and AdamW on a batch in memory; interleaved, medians of steps.
 - packing: share of tokens that are not padding in packed rows, and in rows of one example padded to
   the longest of the batch.
-- hugging_face: its Trainer with T5 and SwitchTransformers of the same sizes, on the same packed
-  rows (where examples attend to each other, as transformers' T5 has no segments), and on padded
-  rows.
+- hugging_face: Hugging Face's Trainer with T5 and SwitchTransformers of the same sizes, on the same
+  packed rows (where examples attend to each other, as transformers' T5 has no segments), and on
+  padded rows.
 - checkpoints: steps with one asynchronous checkpoint, against the same number without.
 - world_sizes: rows per second on one and two gloo ranks of one thread.
-- experts: step time against the dense model's as experts are added.
+- experts: step time relative to the dense model, by number of experts.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def build_trainer(
 
 
 class _EnoughSteps(Exception):
-    """Ends a run of the trainer."""
+    """Raised by `on_step` to end a run of the trainer."""
 
 
 def time_steps(trainer: Trainer, steps: int, warmup: int = WARMUP_STEPS) -> list[float]:

@@ -30,15 +30,15 @@ class MoEConfig:
     capacity_factor_train: float | None = 1.25
     """Expert capacity in training, as a multiple of tokens * top_k / E; null: dropless."""
     capacity_factor_eval: float | None = 2.0
-    """Expert capacity in evaluation, in the same unit; null: dropless."""
+    """Expert capacity in evaluation, as a multiple of tokens * top_k / E; null: dropless."""
     min_capacity: int = 4
     """Lower bound of the expert capacity, in tokens."""
     group_rows: int | None = None
     """Batch rows per group; capacity is counted within a group (GShard, section 2.2).
     Null: all rows of a rank form one group. 1: rows are routed independently of each other."""
     batch_priority: bool = False
-    """When an expert is full, drop the tokens with the lowest gate instead of the last ones
-    (V-MoE, Riquelme et al., arXiv 2106.05974, section 4)."""
+    """When an expert is full, drop the tokens with the lowest router probability instead of the
+    last tokens (V-MoE, Riquelme et al., arXiv 2106.05974, section 4)."""
     dense_residual: bool = False
     """Add the output of a dense feed-forward layer to that of each MoE layer (ST-MoE)."""
     load_balance_loss_weight: float = 0.01
@@ -48,7 +48,8 @@ class MoEConfig:
     expert_dropout: float = 0.2
     """Dropout inside the experts in training (Switch, section 2.4)."""
     jitter: float = 0.0
-    """In training the router's input is multiplied by uniform(1 - jitter, 1 + jitter)."""
+    """In training the router's input is multiplied by uniform(1 - jitter, 1 + jitter) (Switch,
+    appendix C)."""
 
 
 @dataclass(frozen=True, kw_only=True)

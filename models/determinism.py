@@ -10,5 +10,5 @@ def make_deterministic(threads: int) -> None:
     """Set the number of CPU threads and forbid nondeterministic operations."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Every tensor here is written before it is read, so filling it first only costs time.
+    # This project reads no uninitialized memory, so filling new tensors only costs time.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010

@@ -17,7 +17,10 @@ RENAMED_MOE_FIELDS = {
     "balance_loss": "load_balance_loss_weight",
     "z_loss": "z_loss_weight",
 }
-"""Old name -> present name, of `ModelConfig` and `MoEConfig`. Values and tensors are the same."""
+"""Field of release 0.1.0 -> present field, here of `MoEConfig`, above of `ModelConfig`.
+
+The values of the fields and the tensors are unchanged.
+"""
 
 
 def with_present_names(data: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _t5_v1_0(num_layers: int, num_heads: int, d_kv: int, d_model: int, d_ff: int
 
 
 def _tiny(router: RouterName, top_k: int, **overrides: Any) -> MoEConfig:
-    """Return 8 experts, dropless in evaluation, so that outputs do not depend on the batch."""
+    """Return 8 experts that drop no token in evaluation, so outputs do not depend on the batch."""
     return MoEConfig(
         num_experts=8,
         router=router,

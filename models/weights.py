@@ -58,7 +58,7 @@ def load_weights(
 
     Args:
         folder: folder with model.safetensors and config.json.
-        adapt: changes settings of the configuration on which no tensor shape depends.
+        adapt: changes the configuration before the model is built; must not change tensor shapes.
 
     Raises:
         UnknownModel: the folder has no config.json.

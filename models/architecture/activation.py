@@ -36,7 +36,7 @@ def hidden(x_MD: Tensor, wi_DF: Tensor, wg_DF: Tensor | None) -> tuple[Tensor, I
         wg_DF: gate projection; None: ReLU.
 
     Returns:
-        Hidden values `[M, F]`, and the values that `hidden_gradient` needs.
+        Hidden values `[M, F]`, and the intermediates for `hidden_gradient`.
     """
     a_MF = mm(x_MD, wi_DF, relu=wg_DF is None)
     if wg_DF is None:

@@ -31,10 +31,10 @@ class KeyValueCache:
         """Append one token.
 
         Args:
-            kv: its keys and values, `[B, H, 1, K]` each.
+            kv: keys and values of the token, `[B, H, 1, K]` each.
 
         Returns:
-            Keys and values of all tokens so far.
+            Keys and values of all tokens so far, `[B, H, S, K]` each; views of the buffers.
         """
         position, self.length = self.length, self.length + 1
         self.keys[:, :, position : self.length], self.values[:, :, position : self.length] = kv

@@ -23,14 +23,16 @@ def greedy_decode(
     max_new_tokens: int,
     vocabulary: int | None = None,
 ) -> Tensor:
-    """Generate the most probable token at each step until every row has ended.
+    """Generate the most probable token of each row, step by step.
+
+    Decoding stops when every row has generated END_ID, or after `max_new_tokens` steps.
 
     Args:
         model: model in evaluation mode.
         tokens_BL: input token ids, int64 `[B, L]`.
         segments_BL: 1 for input tokens, 0 for padding, int64 `[B, L]`.
-        max_new_tokens: upper bound of N.
-        vocabulary: ids from here on are never generated; None: all ids can be.
+        max_new_tokens: maximum number of decoding steps.
+        vocabulary: only ids below this value are generated; None: all ids.
 
     Returns:
         Token ids, int64 `[B, N]`, filled with END_ID after the end of a row.

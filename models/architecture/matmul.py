@@ -42,10 +42,10 @@ def prepack_weights(weights: Iterable[Tensor], rows: int) -> dict[int, Tensor]:
 
 @contextmanager
 def use_prepacked(prepacked: dict[int, Tensor]) -> Iterator[None]:
-    """Make `linear` use these copies while gradients are disabled.
+    """Make `linear` use prepacked weights inside the context, where gradients are disabled.
 
     Args:
-        prepacked: result of `prepack_weights`.
+        prepacked: result of `prepack_weights`; later changes of the weights have no effect on it.
     """
     token = _prepacked.set(prepacked)
     try:
@@ -91,7 +91,7 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def uses_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Return whether `linear` multiplies these two through oneDNN.
+    """Return whether `linear` multiplies `x` and `weight` through oneDNN.
 
     Args:
         x: left operand.
@@ -102,7 +102,7 @@ def uses_onednn(x: Tensor, weight: Tensor) -> bool:
 
 
 def on_plain_cpu(x: Tensor, weight: Tensor) -> bool:
-    """Return whether a custom autograd function can multiply these two.
+    """Return whether an autograd function can multiply `x` and `weight` with `mm` on a CPU.
 
     Args:
         x: left operand.

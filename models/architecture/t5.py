@@ -222,7 +222,7 @@ class T5(nn.Module):
             `[..., V]`.
         """
         if self.head is None:
-            # T5 v1.0 rescales if input and output embedding are tied (arXiv 1910.10683).
+            # T5 v1.0 rescales tied embeddings (mesh_tensorflow/transformer/transformer.py).
             return linear(x * self.config.d_model**-0.5, self.embedding)
         return linear(x, self.head)
 
@@ -233,9 +233,9 @@ class T5(nn.Module):
 
         Args:
             tokens: encoder input ids, int64 `[B, S]`.
-            segments: their segments, 0 for padding, `[B, S]`.
+            segments: segments of the inputs, int64 `[B, S]`, 0 for padding.
             target_tokens: decoder input ids, int64 `[B, L]`.
-            target_segments: their segments, `[B, L]`.
+            target_segments: segments of the targets, int64 `[B, L]`, 0 for padding.
 
         Returns:
             `[B, L, V]`.
@@ -281,7 +281,7 @@ class T5(nn.Module):
         """
         stack = self.decoder
         x = F.embedding(token_B[:, None], self.embedding)
-        # The bias depends on distances only, so the last columns fit a query at any position.
+        # The bias depends on distances only, so its last columns apply to any query position.
         num_keys = state.caches[0].length + 1
         bias = state.bias_Z1S[:, :, -num_keys:]
         valid = torch.ones_like(token_B[:, None], dtype=torch.bool)

@@ -10,7 +10,7 @@ from models.cost import flops
 from models.presets import PRESETS
 
 D_FF_STEP = 64
-"""d_ff of a matched model differs by a multiple of this, because matrix products need it."""
+"""Step in which d_ff is widened: matrix products are fastest at dimensions divisible by 64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def find_dense_matches(name: str, config: ModelConfig) -> list[DenseMatch]:
 
 
 def _widen(config: ModelConfig) -> ModelConfig:
-    """Return the dense model with equal FLOPs per token, which grow linearly with d_ff."""
+    """Widen d_ff to the step closest in FLOPs per token, which are linear in d_ff."""
     dense = config.dense_twin()
     next_wider = dataclasses.replace(dense, d_ff=dense.d_ff + D_FF_STEP)
     base = flops.flops_per_token(dense)

@@ -1,5 +1,7 @@
-"""Memory of training in closed form, without activations, which depend on batch size and
-checkpointing."""
+"""Memory of training in closed form: weights, gradients and optimizer state.
+
+Activations are not included, as they depend on the batch size and activation checkpointing.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ RunBatches = Callable[[Sequence[RequestBatch]], Iterable[tuple[RequestBatch, lis
 
 
 class Seq2SeqLM(LM):  # type: ignore[misc]
-    """`loglikelihood` for multiple choice, `generate_until` for free text.
+    """The predictor as a model of lm-evaluation-harness.
+
+    The harness calls `loglikelihood` for multiple choice, `generate_until` for free text.
 
     Args:
         predictor: counts the tokens of prompts.

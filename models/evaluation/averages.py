@@ -54,9 +54,9 @@ class TaskAverage:
 
 
 def mean_and_standard_error(scores: Sequence[float]) -> tuple[float, float]:
-    """Compute the mean score and its standard error, the sample's deviation over the root of n.
+    """Compute the mean score and its standard error, sample standard deviation / sqrt(n).
 
-    For binary scores the standard error is sqrt(p (1 - p) / (n - 1)).
+    For binary scores the standard error is sqrt(p (1 - p) / (n - 1)); for a single score it is 0.
 
     Raises:
         ValueError: there is no score.

@@ -61,7 +61,9 @@ def make_batches(
     batch_size: int,
     max_batch_tokens: int,
 ) -> list[RequestBatch]:
-    """Group requests of similar prompt length, longest first, so that memory runs out at once.
+    """Group requests of one kind and similar prompt length into batches.
+
+    The longest prompts of each kind come first, so that a lack of memory shows early.
 
     Args:
         requests: equal requests are batched once.

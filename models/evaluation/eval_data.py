@@ -16,7 +16,7 @@ from models.evaluation.suite import Suite, SuiteTask
 
 @dataclass(frozen=True, kw_only=True)
 class TaskItem:
-    """One item or few-shot exemplar, as far as prompts and scores need it."""
+    """One item or few-shot exemplar: the fields that prompts and scores use."""
 
     id: str
     answer: str = ""

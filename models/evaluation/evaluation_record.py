@@ -1,4 +1,4 @@
-"""The evaluation record: what `evaluate` writes to evaluation.json and scores.json.
+"""The evaluation record, which `evaluate` writes to evaluation.json and scores.json.
 
 Accuracies and standard errors are fractions of 1, normalised scores are points of 100.
 """

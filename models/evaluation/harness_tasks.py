@@ -14,7 +14,7 @@ SCORING_VERSION = 2
 """Increased whenever prompts or scoring change; scores of different versions are not compared."""
 
 STOP_STRINGS = ["Q:", "Question:"]
-"""Where an answer after few-shot exemplars ends: a model may continue with another question."""
+"""Strings at which an answer to a few-shot prompt is cut, as a model may add another question."""
 
 
 def task_config(task: PreparedTask) -> dict[str, Any]:

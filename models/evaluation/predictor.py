@@ -175,9 +175,11 @@ class Seq2SeqPredictor:
 
 
 def batch_invariant_config(config: ModelConfig) -> ModelConfig:
-    """Return the configuration for evaluation, under which no answer depends on its batch.
+    """Return the configuration for evaluation, in which a row does not depend on its batch.
 
-    Token-choice routers drop no tokens; expert-choice routing is computed per row.
+    Routing is computed per row. Token-choice routers drop no tokens, except in the decoder of a
+    model with expert choice: `capacity_factor_eval` applies to both stacks, so answers that share a
+    decoder row share its capacity.
     """
     if config.moe is None:
         return config

@@ -60,7 +60,7 @@ class SampleRow:
     empty: bool
     """Whether the generated text is empty."""
     unanswered: bool
-    """Whether a generated text contains no answer."""
+    """Whether the generated text is not empty but contains no answer."""
     without_tokens: bool
     """Whether an option has no tokens, so that its log-probability is -inf."""
     random_score: float

@@ -28,7 +28,7 @@ CONNECT_TIMEOUT_S = 20
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """What a worker process loads a predictor from."""
+    """Paths and settings from which a worker process loads its predictor."""
 
     weights: Path
     tokenizer: Path

@@ -20,7 +20,7 @@ def from_hf_config(hf_config: dict[str, Any], *, separate_head: bool) -> ModelCo
         separate_head: the checkpoint's output layer differs from its embedding.
 
     Raises:
-        ConfigError: another architecture, or a field with an unsupported value.
+        ConfigError: the architecture, or the value of a field, is not supported.
     """
     model_type = hf_config.get("model_type")
     if model_type not in ("t5", "switch_transformers"):

@@ -89,6 +89,8 @@ def export_folder(source: Path, target: Path) -> list[str]:
         A line for each setting that transformers' config.json cannot express.
 
     Raises:
+        UnknownModel: `source` has no weights.
+        CorruptCheckpoint: the weights in `source` cannot be read.
         ConfigError: transformers has no class for the model.
     """
     model = load_weights(source).model

@@ -29,6 +29,11 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
 
     Returns:
         The configuration of the upcycled model.
+
+    Raises:
+        UnknownModel: `source` has no weights.
+        CorruptCheckpoint: the weights in `source` cannot be read.
+        ConfigError: as `upcycle`.
     """
     dense = load_weights(source)
     model = upcycle(dense.model, config, seed)
@@ -39,9 +44,9 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
 def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
     """Build the MoE model of `config` with the vocabulary, dropout and weights of a dense model.
 
-    With normalised gates (gshard) and no dropped token the outputs equal those of `dense`; with
-    other routers the output of an MoE layer is multiplied by the sum of the gates. With
-    `dense_residual` the dense layer parallel to the experts starts with zero output.
+    In evaluation, with normalised gates (gshard) and no dropped token, outputs equal those of
+    `dense`; with other routers the output of an MoE layer is multiplied by the sum of the gates.
+    With `dense_residual` the dense layer parallel to the experts starts with zero output.
 
     Args:
         dense: trained dense model.
@@ -49,7 +54,8 @@ def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
         seed: seed of the router weights.
 
     Raises:
-        ConfigError: `config` is dense, `dense` is not, or their sizes differ.
+        ConfigError: `config` is dense, `dense` is not, their sizes differ, or a router does not
+            support its top_k or its stack.
     """
     moe_config = dataclasses.replace(
         config, vocab_size=dense.config.vocab_size, dropout=dense.config.dropout

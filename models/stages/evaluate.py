@@ -55,7 +55,7 @@ class Stopwatch:
     def measure(
         self, batches: Iterable[tuple[RequestBatch, list[Response]]]
     ) -> Iterator[tuple[RequestBatch, list[Response]]]:
-        """Pass on batches and add up the time that each takes."""
+        """Yield the batches unchanged and add up the time that each takes to arrive."""
         start = time.perf_counter()
         for batch, responses in batches:
             self.seconds += time.perf_counter() - start

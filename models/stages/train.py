@@ -135,7 +135,7 @@ def _prepare(
 
 
 def _fit(trainer: Trainer) -> tuple[TrainResult, dict[str, Tensor]]:
-    """Train, and gather the final weights, which all ranks take part in."""
+    """Train and gather the full final weights; a collective call of all ranks."""
     config, params = trainer.model.config, trainer.params
     with _translate_out_of_memory(config, params, trainer.dist.world_size):
         result = trainer.fit()
@@ -206,7 +206,7 @@ def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRe
 
 
 def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> dict[str, Any]:
-    """Return everything that the trained weights depend on."""
+    """Return the settings and data that the trained weights depend on; see `Checkpointer`."""
     run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
     start = task.workspace / layout.RUNS / task.run.start / "weights" / "model.safetensors"
     return {

@@ -33,7 +33,7 @@ class ShardedAdafactor(torch.optim.Adafactor):
 def _update(
     weight: DTensor, gradient: DTensor, state: dict[str, Any], group: dict[str, Any]
 ) -> None:
-    """Apply algorithm 5 of the paper, with constants named as in torch."""
+    """Apply algorithm 4 (matrices) or 5 (vectors) of the paper; constants have torch's names."""
     if not state:
         state["step"] = torch.zeros((), dtype=torch.float32)
         if weight.dim() > 1:

@@ -1,4 +1,4 @@
-"""Rows of each batch, by arithmetic alone, so that a run resumes at the exact sample.
+"""Batches of a packed corpus. Their rows are computed from the batch index, so resume is exact.
 
 Row i of the endless data stream is row i mod n of epoch i div n; each epoch has its own shuffle.
 
@@ -56,7 +56,17 @@ def row_indices(
 def load_microbatches(
     corpus: PackedCorpus, rows: npt.NDArray[np.int64], number: int, device: torch.device
 ) -> list[Batch]:
-    """Load the rows as `number` batches of equal size."""
+    """Load rows as microbatches of equal size.
+
+    Args:
+        corpus: packed corpus.
+        rows: row indices of this rank, int64 [B].
+        number: number of microbatches; divides B.
+        device: device of the tensors.
+
+    Returns:
+        Batches of B / number rows; see `to_tensors`.
+    """
     return [to_tensors(corpus, part, device) for part in np.split(rows, number)]
 
 

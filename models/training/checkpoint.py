@@ -5,9 +5,9 @@
                      state.json      step, counters, loss history, skipped batches
                      manifest.json   checksums, fingerprint of the run, validation loss
 
-A folder is written as `.partial` and renamed when it is complete, so a process killed at any moment
-leaves the earlier checkpoints intact. With `asynchronous`, a thread writes a copy in memory while
-training continues.
+A checkpoint is written to a folder named `*.partial`, which is renamed when complete, so a process
+killed at any moment leaves the earlier checkpoints intact. With `asynchronous`, a thread writes
+from a copy in memory while training continues.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Checkpointer:
             The values of state.json.
 
         Raises:
-            DataMismatch: the checkpoint has another fingerprint; names what differs.
+            DataMismatch: the checkpoint has another fingerprint; the message names the differences.
             CorruptCheckpoint: a file is missing or does not match its checksum.
         """
         differences = _differences(checkpoint.fingerprint, self.fingerprint)

@@ -29,7 +29,7 @@ _COLLECTIVE_FAILURES = (
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This rank among all that train together; with a world size of 1 every method is local."""
+    """Rank, world size and collectives; with a world size of 1 every method is local."""
 
     rank: int = 0
     world_size: int = 1
@@ -67,7 +67,7 @@ class DistributedContext:
 
     @contextmanager
     def translate_collective_errors(self) -> Iterator[None]:
-        """Name the ranks that are behind when a collective fails.
+        """Raise ProcessLost, naming the late ranks, when a collective fails.
 
         Raises:
             ProcessLost: in place of a RuntimeError about a timeout or a lost connection.

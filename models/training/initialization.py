@@ -16,8 +16,8 @@ from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.weights import LoadedModel, load_weights
 
 VOCABULARY_MULTIPLE = 64
-"""Random weights pad the vocabulary to a multiple of this, which matrix products are faster with;
-the extra rows are never targets."""
+"""Random weights pad the vocabulary to a multiple of this, so that matrix products are fast; the
+padding ids are never targets."""
 
 
 def initialize_model(
@@ -27,12 +27,13 @@ def initialize_model(
 
     Args:
         run: preset, initial weights and seed.
-        params: dropout of this run.
+        params: training settings, of which the dropout rates are used.
         corpus: training corpus, whose tokenizer must match the initial weights.
         workspace: folder with runs/.
 
     Raises:
         UnknownModel: there are no weights of that name.
+        CorruptCheckpoint: the initial weights cannot be read.
         DataMismatch: initial weights, preset and corpus do not match.
     """
     vocab_size = int(corpus.manifest["vocab_size"])
@@ -77,7 +78,8 @@ def _with_run_settings(
 ) -> ModelConfig:
     """Return the config with this run's dropout, and with the MoE settings of `like`.
 
-    Settings that determine tensors stay; capacity and loss weights are taken from `like`.
+    The names in `tensors` stay as they are in `config`; all other MoE settings, e.g. top_k,
+    capacity and loss weights, are those of `like`.
     """
     moe = config.moe
     if moe is not None and like is not None and like.moe is not None:

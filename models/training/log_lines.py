@@ -24,7 +24,7 @@ class _Totals:
 
 
 class LogLineBuilder:
-    """Computes each log line from what came after the previous one."""
+    """Computes each log line over the steps since the previous one."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class LogLineBuilder:
             config: model that is trained.
             params: batch size, schedule and interval of the log lines.
             steps: optimizer steps of the run.
-            encoder_length: tokens of a packed row.
+            encoder_length: input tokens of a packed row.
             decoder_length: target tokens of a packed row.
             peak_flops: peak FLOP/s of all ranks together; 0: MFU is None.
         """
@@ -57,7 +57,7 @@ class LogLineBuilder:
         return completed % self.params.log_every == 0 or completed == self.steps
 
     def reset(self, health: RouterHealth, target_tokens: int) -> None:
-        """Begin a new window: the next line reports what comes after this call."""
+        """Begin a new window: the next line covers the steps after this call."""
         self._previous = _Totals(health, target_tokens, time.perf_counter())
 
     def build(

@@ -1,8 +1,8 @@
 """The training loss: cross-entropy, label smoothing, output z-loss and the losses of the routers.
 
-Each rank scales its part so that the mean over ranks is the loss of the global batch: every term
-weights every token equally, on whichever rank it is. The load-balancing loss needs the
-first-choice counts of all ranks for that (one small all-reduce).
+Each rank scales its part so that the mean over ranks is the loss of the global batch, in which
+every token has the same weight. For that, the load-balancing loss needs the first-choice counts of
+all ranks (one small all-reduce).
 
 Shape suffixes: B rows, L target tokens of a row, V vocabulary, N layers, E experts.
 """
@@ -27,7 +27,7 @@ class TrainingLoss:
     """The loss of one microbatch on one rank; all fields are scalars."""
 
     total: Tensor
-    """The minimised loss, with gradient."""
+    """This rank's part of the loss that is minimised, with gradient."""
     cross_entropy_sum: Tensor
     """Cross-entropy in nats, summed over the targets."""
     num_targets: Tensor
@@ -118,8 +118,8 @@ def _router_losses(model: T5, dist: DistributedContext) -> tuple[Tensor, Tensor]
     """Compute load-balancing loss and z-loss, summed over layers, of the last forward pass.
 
     First-choice shares are taken over all ranks, so the load-balancing loss is that of the global
-    batch (GShard and Switch take each device's own; over the global batch experts can specialise
-    more, Qiu et al., arXiv 2501.11873).
+    batch (GShard and Switch take the shares of each device; over the global batch experts can
+    specialise more, Qiu et al., arXiv 2501.11873).
     """
     routings = [layer.routing for layer in model.moe_layers().values() if layer.routing is not None]
     own_NE = torch.stack([routing.first_choice_counts_E for routing in routings])

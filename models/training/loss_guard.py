@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from models.training.params import GuardParams
 
 WINDOW = 20
-"""Losses whose mean a spike is measured against."""
+"""Number of recent losses whose mean is the reference for a spike."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class LossGuard:
         self.recent_losses = [*self.recent_losses, loss][-WINDOW:]
 
     def skip(self, batch_index: int) -> bool:
-        """Remove a batch from the data stream; return False if the limit is reached already."""
+        """Exclude a batch from the data stream; return False if the limit is already reached."""
         if len(self.skipped_batches) >= self.params.max_skipped_batches:
             return False
         self.skipped_batches = sorted({*self.skipped_batches, batch_index})

@@ -169,8 +169,7 @@ def _build_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Build an optimizer of the shared weights and one of the expert-parallel weights.
 
-    The state of expert-parallel weights is sharded with the experts already, so OSS has no use
-    there.
+    OSS does not apply to expert-parallel weights, whose state is already sharded with the experts.
     """
     expert_ids = set(map(id, expert_weights))
     shared = [w for w in model.parameters() if w.requires_grad and id(w) not in expert_ids]
@@ -197,8 +196,8 @@ def _wrap(
     if data_parallel == "sharded":
         from fairscale.nn.data_parallel import ShardedDataParallel
 
-        # Its default reduce buffer computes wrong gradients. The weights are the same on all
-        # ranks already.
+        # ShardedDataParallel's default reduce buffer computes wrong gradients. The weights are
+        # equal on all ranks already.
         wrapper: nn.Module = ShardedDataParallel(
             model, optimizers[0], reduce_buffer_size=0, sync_models_at_startup=False
         )
@@ -221,10 +220,11 @@ def _apply_fsdp(model: T5, mesh: DeviceMesh, expert_weights: list[nn.Parameter])
             # Along d_model, because expert parallelism shards dimension E already.
             fully_shard(layer.experts, mesh=mesh["replicas"], shard_placement_fn=lambda _: Shard(1))
             sharded: Any = layer.experts
-            # Experts see the tokens of all ranks, of which FSDP knows the replicas only.
+            # An expert's gradient sums over the tokens of all ranks, while FSDP would divide by
+            # the number of replicas only.
             sharded.set_gradient_divide_factor(float(mesh.size()))
             if mesh.device_type == "cpu":
-                sharded.set_force_sum_reduction_for_comms(True)  # gloo supports no other
+                sharded.set_force_sum_reduction_for_comms(True)  # gloo has no average or PREMUL_SUM
     else:
         ignored = set(expert_weights)
     for stack in (model.encoder, model.decoder):

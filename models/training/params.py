@@ -60,7 +60,7 @@ class LossParams:
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelParams:
-    """How several ranks share the work."""
+    """Data parallelism, expert parallelism, and handling of lost ranks."""
 
     data_parallel: DataParallel = "oss"
     """ddp: torch DDP, nothing is sharded; oss: DDP with the optimizer state sharded by fairscale's
@@ -69,7 +69,7 @@ class ParallelParams:
     expert_parallel_size: int = 1
     """Ranks that share the experts of a layer; must divide the world size."""
     timeout_s: float = 600.0
-    """Seconds after which a collective fails with the ranks that are behind."""
+    """Seconds after which a collective fails; the error names the ranks that are behind."""
     max_restarts: int = 3
     """Times torchrun restarts all ranks from the last checkpoint after one of them dies."""
 

@@ -8,11 +8,11 @@ from torch import Tensor
 from models.training.distributed import DistributedContext
 
 RANDOM_STATE = "random."
-"""Prefix of their names in a checkpoint; the rank follows."""
+"""Prefix of the names of random states in a checkpoint; the rank follows."""
 
 
 def get_random_state(dist: DistributedContext) -> dict[str, Tensor]:
-    """Return the states of this rank's random generators, under names of this rank."""
+    """Return the states of this rank's random generators, under names that contain the rank."""
     state = {f"{RANDOM_STATE}{dist.rank}": torch.get_rng_state()}
     if dist.device.type == "cuda":
         state[f"{RANDOM_STATE}cuda.{dist.rank}"] = torch.cuda.get_rng_state(dist.device)

@@ -27,7 +27,7 @@ class LayerHealth:
     """Router statistics of one MoE layer."""
 
     load: list[float]
-    """Share of the tokens that each expert received; sums to 1."""
+    """Share of the assignments, before dropping, that each expert received; sums to 1."""
     drop_share: float
     """Share of the assignments that were dropped."""
     entropy: float

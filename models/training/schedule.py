@@ -10,12 +10,15 @@ from models.training.params import OptimParams
 def learning_rate(step: int, num_steps: int, params: OptimParams) -> float:
     """Compute the learning rate of a step.
 
-    linear: constant, then linear decay to 0 over the last `decay_fraction` of the steps. constant.
-    inverse_sqrt: proportional to 1 / sqrt(step) (Raffel et al., arXiv 1910.10683, section 3.1.2).
+    After a linear warm-up over `warmup_steps`:
+    - linear: lr, then linear decay to 0 over the last `decay_fraction` of the steps;
+    - constant: lr;
+    - inverse_sqrt: lr * sqrt(warmup_steps / (step + 1)) (Raffel et al., arXiv 1910.10683, section
+      3.1.2, where the rate is constant during the warm-up).
 
     Args:
-        step: step to compute the rate of, from 0.
-        num_steps: steps of the run.
+        step: optimizer step, from 0.
+        num_steps: optimizer steps of the run.
         params: schedule and peak rate.
 
     Returns:

@@ -135,7 +135,7 @@ class Trainer:
                     on_step(self.progress.step)
             self._finalize()
         except BaseException:
-            if self.dist.world_size == 1:  # with more ranks, the write may wait for a lost one
+            if self.dist.world_size == 1:  # otherwise the write may wait for a lost rank
                 with suppress(CheckpointFailed):
                     self.checkpointer.close()
             raise
@@ -191,7 +191,7 @@ class Trainer:
         return load_microbatches(self.corpus, rows, number, self.dist.device)
 
     def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
-        """Run forward and backward passes; the gradients are then those of the global batch."""
+        """Run forward and backward passes; reduce the gradients to those of the global batch."""
         own_targets = sum((batch["decoder_segment_ids"] > 0).sum() for batch in microbatches)
         assert isinstance(own_targets, Tensor)
         own_stop = own_targets.new_tensor(int(self.is_stop_requested()))
@@ -243,7 +243,7 @@ class Trainer:
         self.parallel_model.zero_grad()
 
     def _roll_back(self, step: int, batch_index: int, anomaly: str) -> None:
-        """Load the last checkpoint and skip the batch from then on."""
+        """Load the last checkpoint and exclude the batch from the data stream."""
         self.parallel_model.zero_grad()
         if not self.guard.skip(batch_index):
             raise Diverged(

@@ -1,16 +1,16 @@
-"""Expert computation: gather rows, two matrix products per expert, weighted scatter.
+"""Expert computation: gather rows, apply each expert, scatter-add the weighted outputs.
 
 y_t = sum over the assignments a of token t of weight_a * expert_a(x_t)
 
 Two implementations of the same sum:
 - `experts_loop`, on a CPU: a loop over the experts that have rows, in one autograd function.
-  Nothing is padded to a capacity, the hidden rows of an expert stay in the cache between its two
+  Nothing is padded to a capacity, the hidden rows of an expert stay in the cache between its
   products, and gradients are written directly into the stacked tensor.
 - `experts_grouped_mm`, on a GPU: one grouped GEMM over all experts, because a loop would launch too
   many small kernels.
 
 Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff, R rows of
-one expert, P the same rounded up.
+one expert, P R rounded up (`_gather`), M and N columns of two factors.
 """
 
 from __future__ import annotations

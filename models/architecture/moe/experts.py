@@ -1,4 +1,6 @@
-"""The experts of a layer as stacked tensors `[E, D, F]`, the same for any number of ranks.
+"""The experts of an MoE layer as stacked tensors: wi and wg `[E, D, F]`, wo `[E, F, D]`.
+
+Names and global shapes do not depend on the number of ranks.
 
 Shape suffixes: T tokens, A assignments sorted by expert, E experts, D d_model, F d_ff.
 """
@@ -32,7 +34,7 @@ class Experts(nn.Module):
         self.wo_EFD = nn.Parameter(torch.empty(e, f, d))
 
     def reset_parameters(self) -> None:
-        """Initialize as T5 v1.1 does a feed-forward layer: N(0, 1/sqrt(fan in))."""
+        """Draw weights with standard deviation 1 / sqrt(fan-in), as in a dense layer of T5 v1.1."""
         d, f = self.wi_EDF.shape[1:]
         nn.init.normal_(self.wi_EDF, std=1 / math.sqrt(d))
         if self.wg_EDF is not None:
@@ -52,11 +54,11 @@ class Experts(nn.Module):
         Args:
             x_TD: tokens, float `[T, D]`.
             token_A: token of each assignment, int64 `[A]`, sorted by expert.
-            tokens_per_expert_E: assignments of each of this rank's experts, int64.
+            tokens_per_expert_E: assignments of each of this rank's experts, int64 `[E]`.
             weight_A: weight of each assignment, float `[A]`; None: 1.
 
         Returns:
-            `[T, D]`; 0 for tokens without assignments.
+            `[T, D]`, in autocast's dtype if it is enabled; 0 for tokens without assignments.
         """
         device = x_TD.device.type
         autocast = torch.is_autocast_enabled(device)

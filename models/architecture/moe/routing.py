@@ -42,9 +42,9 @@ class Routing:
     expert_A: Tensor
     """Expert of each assignment (int64)."""
     position_in_expert_A: Tensor
-    """Row of the expert that the token takes: 0, 1, ... without gaps (int64)."""
+    """Position of the token among those of its expert: 0, 1, ... without gaps (int64)."""
     weight_A: Tensor
-    """Factor of the expert's output; carries the router's gradient."""
+    """Gate by which the expert's output is multiplied (float); carries the router's gradient."""
     tokens_per_expert_E: Tensor
     """Assignments per expert, after tokens were dropped (int64)."""
     first_choice_counts_E: Tensor
@@ -81,9 +81,15 @@ def expert_capacity(
 
         ceil(capacity_factor * num_tokens * top_k / num_experts)
 
+    Args:
+        num_tokens: valid tokens of the group.
+        num_experts: E.
+        top_k: experts per token.
+        capacity_factor: multiple of the mean load; None: dropless.
+        min_capacity: lower bound, in tokens.
+
     Returns:
-        At least `min_capacity`, at most `num_tokens`. Without a capacity factor (dropless) an
-        expert accepts every token.
+        At least `min_capacity`, at most `num_tokens`; `num_tokens` if dropless.
     """
     if capacity_factor is None:
         return num_tokens
@@ -145,7 +151,7 @@ def build_routing(
         probs_NE: router probabilities of the valid tokens, float `[N, E]`.
         first_choice_N: first choice of each valid token, int64 `[N]`.
         z_loss: router z-loss, scalar.
-        load: statistics from before dropping.
+        load: load statistics of these tokens.
     """
     num_experts = probs_NE.shape[1]
     order_A = torch.argsort(assignments.expert_A, stable=True)

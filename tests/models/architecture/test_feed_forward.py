@@ -21,7 +21,7 @@ def feed_forward(d_model, d_ff, activation, dropout=0.0):
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
-def test_feed_forward_equals_torchs_operations(activation):
+def test_feed_forward_equals_torch_operations(activation):
     layer = feed_forward(16, 40, activation)
     x = torch.randn(2, 5, 16, requires_grad=True)
     h = F.linear(x, layer.wi)

@@ -7,18 +7,18 @@ from tests.models.architecture.factories import assert_equal_with_gradients
 
 
 @pytest.mark.parametrize("shape", [(7, 24), (2, 3, 24), (1, 1, 24), (0, 24)])
-def test_linear_equals_torchs(shape):
+def test_linear_equals_torch_linear(shape):
     x, weight = torch.randn(shape, requires_grad=True), torch.randn(10, 24, requires_grad=True)
     assert_equal_with_gradients(linear(x, weight), F.linear(x, weight), x, weight)
 
 
-def test_linear_of_a_transposed_input_equals_torchs():
+def test_linear_of_a_transposed_input_equals_torch_linear():
     x = torch.randn(24, 5).t().requires_grad_()
     weight = torch.randn(10, 24, requires_grad=True)
     assert_equal_with_gradients(linear(x, weight), F.linear(x, weight), x, weight)
 
 
-def test_linear_under_autocast_is_torchs():
+def test_linear_under_autocast_is_torch_linear():
     x, weight = torch.randn(4, 8), torch.randn(3, 8)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(linear(x, weight), F.linear(x, weight))

@@ -8,7 +8,7 @@ from tests.models.architecture.factories import assert_equal_with_gradients
 
 @pytest.mark.parametrize("shape", [(5, 24), (2, 3, 24), (0, 24)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_norm_equals_torchs(shape, dtype):
+def test_norm_equals_torch_rms_norm(shape, dtype):
     norm = RMSNorm(24)
     torch.nn.init.normal_(norm.weight)
     x = torch.randn(shape, requires_grad=True)

@@ -15,7 +15,8 @@ from models.cost import flops
 from models.presets import PRESETS, preset
 
 # (preset, quantity, computed, published); a difference of 5-6 % is rounding in the papers.
-# st_32b: Zoph et al., arXiv 2202.08906; Switch: arXiv 2101.03961; 32.1: Shen et al., 2305.14705.
+# st_32b: Zoph et al., arXiv 2202.08906, and per token Shen et al., arXiv 2305.14705; Switch: Fedus
+# et al., arXiv 2101.03961.
 PUBLISHED = [
     ("st_32b", "parameters", 269.1e9, 269e9),
     ("st_32b", "sequence", 20.18e12, 20.2e12),
@@ -37,7 +38,7 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("name", "quantity", "computed", "published"), PUBLISHED)
-def test_figures_equal_the_published_ones(name, quantity, computed, published):
+def test_parameters_and_flops_equal_the_published_figures(name, quantity, computed, published):
     config = preset(name)
     value = {
         "parameters": flops.count_parameters(config).total,
@@ -51,7 +52,7 @@ def test_figures_equal_the_published_ones(name, quantity, computed, published):
 @pytest.mark.parametrize(
     ("published", "num_experts"), [(548e6, 16), (1.0e9, 32), (1.9e9, 64), (3.7e9, 128)]
 )
-def test_decoder_only_parameters_equal_the_published_ones(published, num_experts):
+def test_decoder_only_parameters_equal_the_published_counts(published, num_experts):
     """Expert choice, Zhou et al., arXiv 2202.09368, table 1: L12 d768 ff3072, 145 M active."""
     config = ModelConfig(
         vocab_size=32_128, d_model=768, d_ff=3072, num_heads=12, d_kv=64, num_layers=12,
@@ -69,8 +70,8 @@ def test_decoder_only_parameters_equal_the_published_ones(published, num_experts
 @pytest.mark.parametrize("dense_residual", [False, True])
 @pytest.mark.parametrize("router", [None, *SUPPORTED_TOP_K])
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
-def test_forward_flops_equal_torchs_counter(router, activation, dense_residual):
-    """In float64, in which all products are torch's own, which the counter recognises."""
+def test_forward_flops_equal_torch_flop_counter(router, activation, dense_residual):
+    """Use float64, where no product goes through oneDNN, whose operations the counter ignores."""
     moe = router and MoEConfig(
         num_experts=4, capacity_factor_eval=1.0 if router == "expert_choice" else None,
         dense_residual=dense_residual, router=router,

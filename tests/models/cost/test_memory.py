@@ -10,7 +10,7 @@ OPTIMIZER_CLASSES = {"adamw": torch.optim.AdamW, "adafactor": torch.optim.Adafac
 
 @pytest.mark.parametrize("name", ["tiny_dense", "tiny_switch", "tiny_st"])
 @pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
-def test_training_memory_equals_the_state_of_torchs_optimizers(name, optimizer_name):
+def test_training_memory_equals_the_state_of_torch_optimizers(name, optimizer_name):
     model = T5(preset(name)).reset_parameters(0)
     optimizer = OPTIMIZER_CLASSES[optimizer_name](model.parameters(), lr=1e-3)
     for parameter in model.parameters():

@@ -18,7 +18,7 @@ def test_mean_and_standard_error_equals_the_standard_library(values):
     assert standard_error == pytest.approx(deviation / math.sqrt(len(values)))
 
 
-def test_mean_and_standard_error_of_nothing_is_rejected():
+def test_mean_and_standard_error_of_no_scores_is_rejected():
     with pytest.raises(ValueError, match="at least one item"):
         mean_and_standard_error([])
 

@@ -1,4 +1,4 @@
-"""What the modules of models/evaluation import: the predictor runs where the harness is missing."""
+"""Packages that models/evaluation imports: the predictor runs without the harness."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Row indices by arithmetic, and decoder inputs."""
+"""Row indices of batches, and decoder inputs."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ def test_row_indices_epoch_visits_every_row_once(world_size):
     assert sorted(rows) == list(range(20))
 
 
-def test_row_indices_more_ranks_same_rows_in_a_batch():
+def test_row_indices_on_more_ranks_cover_the_same_rows():
     for batch in (0, 3, 7):
         single_rank = sorted(row_indices(10, batch, 4, seed=2))
         two_ranks = [row_indices(10, batch, 4, seed=2, rank=r, world_size=2) for r in (0, 1)]
         assert sorted(np.concatenate(two_ranks)) == single_rank
 
 
-def test_row_indices_other_epoch_or_seed_other_order():
+def test_row_indices_of_another_epoch_or_seed_have_another_order():
     first = [row for b in range(5) for row in row_indices(20, b, 4, seed=1)]
     second = [row for b in range(5, 10) for row in row_indices(20, b, 4, seed=1)]
     other = [row for b in range(5) for row in row_indices(20, b, 4, seed=2)]

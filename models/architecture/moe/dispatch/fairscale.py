@@ -73,7 +73,7 @@ class _FixedGate(nn.Module):
 
 
 class _SingleExpert(nn.Module):
-    """One expert, a view of the stacked weights."""
+    """One expert as a module for MOELayer; its weights are views of the stacked weights."""
 
     def __init__(self, wi: Tensor, wg: Tensor | None, wo: Tensor, dropout: float) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 """Expert-choice routing: each expert takes the tokens with the highest scores for it.
 
 Zhou et al., arXiv 2202.09368, section 3.2, within a group of n tokens:
-    S    = softmax(X W_r)                     n x E, over the experts (float32)
-    c    = n * capacity factor / E            tokens per expert
-    G, I = top-c of each column of S          gates, and the indices of their tokens
+    S    = softmax(X W_r)                          n x E, over the experts (float32)
+    c    = ceil(n * capacity factor * top_k / E)   tokens per expert (`expert_capacity`)
+    G, I = top-c of each column of S               gates, and the indices of their tokens
     y_t  = sum over the experts e that chose t of S_te * E_e(x_t)
 Every expert is full, so the load is balanced by construction; a token may be chosen by any number
 of experts, including none. The choice for a token depends on all other tokens, later ones included,
@@ -65,7 +65,16 @@ class ExpertChoiceRouter(RouterWeights):
     def _choose_tokens(
         self, member_M: Tensor, probs_NE: Tensor, capacity: int
     ) -> tuple[Tensor, Tensor]:
-        """Choose `capacity` tokens of one group per expert: (indices into N, experts)."""
+        """Choose `capacity` tokens of one group per expert.
+
+        Args:
+            member_M: indices into N of the tokens of the group, int64.
+            probs_NE: router probabilities of all valid tokens, float `[N, E]`.
+            capacity: C.
+
+        Returns:
+            Index into N and expert of each assignment, int64 `[E * C]` each.
+        """
         top_EC = probs_NE[member_M].detach().t().topk(capacity, dim=-1, sorted=False).indices
         # In token order within an expert, so that results do not depend on how topk sorts.
         top_EC = top_EC.sort(dim=-1).values

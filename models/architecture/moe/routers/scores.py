@@ -29,9 +29,10 @@ class RouterScores:
     """Tokens that an expert accepts from each group."""
 
     def entropy(self) -> Tensor:
-        """Return the mean entropy of the distributions in nats, without gradient.
+        """Return the mean entropy of the router's distributions.
 
-        0 without tokens.
+        Returns:
+            Scalar in nats, without gradient; 0 without tokens.
         """
         if self.token_N.numel() == 0:
             return torch.zeros((), device=self.token_N.device)
@@ -40,7 +41,7 @@ class RouterScores:
 
 
 class RouterWeights(nn.Module):
-    """Router weights `[E, D]`, drawn from N(0, 0.02), used in float32 (Switch, section 2.4)."""
+    """Router weights `[E, D]`, used in float32 (selective precision, Switch, section 2.4)."""
 
     def __init__(self, d_model: int, config: MoEConfig) -> None:
         super().__init__()

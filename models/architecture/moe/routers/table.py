@@ -1,7 +1,7 @@
 """Router classes by name.
 
-To add a router: a module in this folder, an entry here, and its name in `models/choices.py` and
-`checks.py`.
+To add a router, write a module in this folder, and add its class to `ROUTERS`, its name to
+`RouterName` in `models/choices.py` and its values of top_k to `SUPPORTED_TOP_K` in `checks.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def build_router(d_model: int, config: MoEConfig) -> Router:
     """Build the router of one stack.
 
     Args:
-        d_model: size of a token.
+        d_model: width of a token's hidden state.
         config: MoE configuration of the stack (`ModelConfig.stack_moe_config`), validated by
             `check_routers`.
     """

@@ -47,7 +47,7 @@ def route_token_choice(
     """Assign tokens to their chosen experts, up to the capacity of each expert.
 
     All first choices precede all second choices (GShard, algorithm 1), in token order; with
-    `batch_priority` in descending order of the first gate (V-MoE, algorithm 2).
+    `batch_priority` in descending order of the highest router probability (V-MoE, algorithm 2).
 
     Args:
         scores: scores of the valid tokens.
