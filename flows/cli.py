@@ -1,7 +1,7 @@
 """The `flanmoe` command: root group, logging and error handling.
 
-The commands are in `flows.commands`. Their modules import click only; everything that takes time
-to import waits until a command is called.
+The commands are in `flows.commands`. Their modules import no slow package (torch, prefect, dvc) at
+the top; a command imports what it needs when it is called.
 """
 
 from __future__ import annotations

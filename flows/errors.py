@@ -30,7 +30,7 @@ class StageFailed(FlowError):
 
 
 class StageInterrupted(FlowError):
-    """A stage was stopped by Ctrl-C or a termination signal, or not started after a stop."""
+    """A stage was stopped by SIGINT or SIGTERM, or not started because the run is ending."""
 
 
 class LockRefused(FlowError):

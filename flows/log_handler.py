@@ -10,7 +10,7 @@ PACKAGES = ("data_pipelines", "models", "registry", "dashboard", "flows")
 
 
 class StderrHandler(logging.Handler):
-    """Write a record as `warning: TEXT`, through click, to whatever stderr is at that moment."""
+    """Write a record as `LEVEL: TEXT` to the current `sys.stderr`, through click."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"{record.levelname.lower()}: {self.format(record)}", err=True)

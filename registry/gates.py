@@ -19,7 +19,7 @@ class GateResult:
     name: str
     passed: bool
     detail: str
-    """The values that decided it."""
+    """The values that decide the result."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""

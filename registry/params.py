@@ -26,7 +26,7 @@ class RegistryParams:
     """The registered model, the folder of its artifacts, and its promotion gates."""
 
     model: str = "flan-sample"
-    """Registered model of which the runs become versions."""
+    """Name of the registered model; every run becomes a version of it."""
     artifacts: str = ""
     """Folder of the artifacts of registered versions; empty: beside the SQLite file, or
     .flanmoe/artifacts for a database server."""

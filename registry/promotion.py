@@ -86,7 +86,7 @@ def promote_version(
         number: the version to promote.
         params: the gates' thresholds.
         actor: user or program, for the history.
-        override: reason for a promotion although gates fail; empty: none.
+        override: reason to promote even if gates fail; empty: a failed gate is an error.
 
     Returns:
         The results of all gates.
@@ -123,7 +123,7 @@ def promote_version(
                 evidence=gates,
             )
         )
-        # Before the new champion is written: the index allows only one at any moment.
+        # Write this before the new champion: the index allows only one at any moment.
         session.flush()
     session.add(
         new_transition(

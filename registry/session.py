@@ -30,7 +30,7 @@ def database_url(project: Path) -> str:
 
 
 def open_engine(url: str) -> Engine:
-    """Open a database and migrate it to the newest tables.
+    """Open a database and migrate it to the newest schema.
 
     Args:
         url: SQLAlchemy URL. Error messages omit its password.

@@ -1,4 +1,4 @@
-"""The registry: register, list, show, compare by cost, promote, history."""
+"""The registry: register, list, show and promote versions; their frontier and history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Registry:
 
     @classmethod
     def open(cls, project: Path, artifact_folder: str = "") -> Registry:
-        """Open a project's registry and migrate it to the newest tables.
+        """Open a project's registry and migrate it to the newest schema.
 
         Args:
             project: the project's root.
@@ -43,7 +43,7 @@ class Registry:
         return cls(open_engine(url), artifacts.artifact_store(project, url, artifact_folder))
 
     def register(self, model_name: str, submission: Submission) -> VersionInfo:
-        """Add a run as a version; a run that is registered already returns its version."""
+        """Add a run as a version; if it is registered already, return its existing version."""
         folder = artifacts.store_artifacts(submission, self.artifact_store)
         with transaction(self.engine) as session:
             model = promotion.lock_model(session, model_name, create=True)
@@ -55,7 +55,7 @@ class Registry:
             return VersionInfo.from_row(version or _add(session, model, submission, folder))
 
     def versions(self, model_name: str | None = None) -> list[VersionInfo]:
-        """Return all versions of a model, or of all models, oldest first."""
+        """Return the versions of a model, or of all models by name, oldest version first."""
         query = select(VersionRow).join(ModelRow).order_by(ModelRow.name, VersionRow.number)
         if model_name is not None:
             query = query.where(ModelRow.name == model_name)

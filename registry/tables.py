@@ -82,7 +82,7 @@ class VersionRow(RegistryBase):
 class EvaluationRow(RegistryBase):
     """The scores of a version, and the evaluation record that they are part of.
 
-    Three columns have other names than the record's fields, as release 0.1.0 created them.
+    The columns `error`, `chance` and `items` have the names that release 0.1.0 gave them.
     """
 
     __tablename__ = "evaluations"

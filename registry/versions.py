@@ -1,4 +1,4 @@
-"""A registered version, as the registry's users see it."""
+"""A registered version with its validated records, independent of the database session."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class VersionInfo:
 
     @property
     def items_digest(self) -> str:
-        """Digest of the evaluation items; accuracies compare only where it is equal."""
+        """Digest of the evaluation items; accuracies are comparable only if it is equal."""
         return items_digest(self.evaluation)
 
     def to_dict(self) -> dict[str, Any]:

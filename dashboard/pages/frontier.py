@@ -1,4 +1,4 @@
-"""Pareto frontier of accuracy and cost, and each MoE with its dense counterpart."""
+"""Pareto frontier of accuracy and cost, and the dense version closest in cost to each MoE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from registry.store import Registry
 
 
 def show(registry: Registry, model: str) -> None:
-    """Show the frontier with its uncertainty, and the dense counterparts."""
+    """Show the frontier with its uncertainty, and each MoE's dense version closest in cost."""
     cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name].title)
     pareto = registry.frontier(model, cost)
     for version in pareto.excluded:

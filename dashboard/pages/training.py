@@ -1,4 +1,4 @@
-"""Training: progress of the runs in progress, and training curves."""
+"""Training: the progress of unfinished runs, and training curves."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def compare(
 
 
 def _result_folder(name: str, root: Path) -> Path:
-    """Return the folder of a run of this workspace, of a registered version, or the folder NAME."""
+    """Return the folder of a run in the workspace, of a registered version, or `name` itself."""
     from data_pipelines.suggestions import did_you_mean
     from models.errors import UnknownModel
 

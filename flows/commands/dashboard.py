@@ -1,4 +1,4 @@
-"""`flanmoe dashboard`: Streamlit on the loopback interface."""
+"""`flanmoe dashboard`: Streamlit at `dashboard.address`, by default the loopback interface."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def dashboard(port: int | None) -> None:
     from flows.runtime.workspace import project_of
 
     root, params = load_workspace()
-    # Opened once here, so that an unreachable registry fails now, with one line.
+    # Open the registry once, so that an unreachable database is reported here, in one line.
     open_registry(root, params)
     address, chosen = params.dashboard.address, port or params.dashboard.port
     _check_port(address, chosen)

@@ -143,7 +143,10 @@ def history(model: str | None, as_json: bool) -> None:
 @model_option
 @json_option
 def frontier(model: str | None, cost: str, as_json: bool) -> None:
-    """Show the Pareto frontier of accuracy and cost, and each MoE model's dense counterpart."""
+    """Show the Pareto frontier of accuracy and cost.
+
+    For each MoE version it also shows the dense version of the same tuning that is closest in cost.
+    """
     store, params = _open()
     pareto = store.frontier(model or params.registry.model, cost)
     if as_json:

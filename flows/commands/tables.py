@@ -19,7 +19,7 @@ def plain_table(columns: Iterable[str]) -> Table:
 
     Args:
         columns: names in the header. A name that starts with ">" is right-aligned, as in a format
-            specification; the sign itself is not shown.
+            specification; the header omits the sign.
     """
     from rich.table import Table
 
@@ -49,7 +49,7 @@ def format_count(number: float) -> str:
 
 
 def versions_table(versions: Sequence[VersionInfo]) -> Table:
-    """Return registered versions: parameters, compute, accuracy with its error, stage."""
+    """Return a table of versions: parameters, compute, accuracy with standard error, stage."""
     table = plain_table(
         [">version", "model", ">total params", ">active params", ">GFLOPs/token", ">accuracy",
          ">chance", "stage"]

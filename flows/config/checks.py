@@ -1,4 +1,4 @@
-"""Checks of params.yaml that involve more than one field, or what the fields name."""
+"""Checks of params.yaml across fields, and of the presets, suites and files that fields name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
 
     Args:
         params: parameters whose fields are valid one at a time.
-        root: the project; `runs/NAME/weights` below it are imported weights that runs start from.
+        root: the project; a run may start from imported weights in `runs/NAME/weights` below it.
     """
     from models.architecture.moe.routers.checks import check_routers
     from models.errors import ModelError
@@ -64,7 +64,7 @@ def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) ->
 
 
 def _can_start_from(parent: ModelConfig, config: ModelConfig) -> bool:
-    """Return whether the sizes are equal, or the parent is the dense model to upcycle."""
+    """Return whether `parent` has the same sizes, or is the dense counterpart to upcycle."""
     comparable = dataclasses.replace(parent, dropout=config.dropout, vocab_size=config.vocab_size)
     return comparable == config or comparable == config.dense_twin()
 

@@ -19,7 +19,7 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
 
     Args:
         data: parameters as plain data.
-        schema: type that the data is to have: a dataclass, a dict of dataclasses, or optional.
+        schema: expected type of the data: a dataclass, a dict of dataclasses, or optional.
         path: dotted key of the data; "" at the top.
     """
     schema = _without_none(schema)
@@ -56,7 +56,7 @@ def _without_none(schema: Any) -> Any:
 
 
 def describe(detail: Any, path: str = "") -> str:
-    """Return one line for an error of pydantic.
+    """Describe an error of pydantic in one line.
 
     Args:
         detail: an entry of `ValidationError.errors()`.

@@ -46,7 +46,8 @@ def apply_overrides(data: dict[str, Any], assignments: Iterable[str]) -> dict[st
     """Set each `path.to.key=value` of `--set` in the data and return it; values are YAML.
 
     Raises:
-        InvalidParams: an assignment has no key or value, or leads through a value.
+        InvalidParams: an assignment has no key or no `=`, or its path continues below a value
+            that is not a mapping.
     """
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
@@ -68,7 +69,7 @@ def parse_params(data: dict[str, Any], source: str, root: Path) -> Params:
     Args:
         data: the parameters as plain data.
         source: name of the file, the start of each error line.
-        root: the project; `runs/NAME/weights` below it are imported weights that runs start from.
+        root: the project; a run may start from imported weights in `runs/NAME/weights` below it.
 
     Raises:
         InvalidParams: with all errors, one line each.

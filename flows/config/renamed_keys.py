@@ -1,6 +1,6 @@
 """Parameters and environment variables of earlier releases, and their present names.
 
-An old name is rejected, not translated, so that the code knows one name only.
+An old name is rejected, not translated, so that every parameter has a single name.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _RUN_TRAINING = re.compile(r"models\.runs\.(\w+)\.training\.")
 
 
 def new_name(path: str) -> str | None:
-    """Return the present name of the parameter that was once at `path`; None if there is none.
+    """Return the present name of the parameter whose old name is `path`; None if there is none.
 
     The overrides of a run, `models.runs.NAME.training.KEY`, are renamed like `models.training.KEY`.
     """

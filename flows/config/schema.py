@@ -17,9 +17,9 @@ class FlowsParams:
     """How the pipeline runs the stages (`flows.*`)."""
 
     max_parallel_stages: int = 2
-    """Stages that run in parallel where the graph allows it; DVC's lock supports about 4."""
+    """Maximum number of stages that run in parallel; above about 4, DVC's lock is often busy."""
     retries: int = 3
-    """Retries of a stage when DVC's lock is refused, or when the stage was preempted."""
+    """Retries of a stage that could not acquire DVC's lock, or that was preempted."""
     dask_cluster_class: str = "distributed.LocalCluster"
     """Class of the Dask cluster that a run starts if `data_pipelines.engine` is dask and
     `data_pipelines.scheduler` is empty, e.g. dask_kubernetes.operator.KubeCluster."""

@@ -19,8 +19,8 @@ RETRIES = 3
 def agent(run: str, node_rank: int, folder: str) -> None:
     """Join a training run as one node and take part until the run ends.
 
-    The node works in a child process, so that SIGTERM lets it save a checkpoint. Prefect retries
-    the flow when the child fails.
+    Training runs in a child process, so that SIGTERM lets it save a checkpoint. Prefect retries the
+    flow when the child fails.
 
     Args:
         run: name of the run in params.yaml.

@@ -49,7 +49,7 @@ def base_job_template(fleet: FleetParams) -> dict[str, Any]:
             "generateName": "{{ name }}-",
         },
         "spec": {
-            # Agents restart themselves, and Prefect retries the flow run of a lost pod.
+            # No second pod: within this one torchrun restarts its processes, Prefect the flow.
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": 3600,
             "template": {
@@ -96,7 +96,7 @@ def service(fleet: FleetParams) -> dict[str, Any]:
         "metadata": {"name": host.split(".")[0], "namespace": fleet.namespace},
         "spec": {
             "clusterIP": "None",
-            # Also before the pod is ready: its own processes connect to it.
+            # Resolve the address before the pod is ready: its own processes connect to it.
             "publishNotReadyAddresses": True,
             "selector": {NODE_LABEL: "0"},
             "ports": [{"name": "rendezvous", "port": int(port)}],

@@ -28,13 +28,13 @@ class FleetParams:
     volume_claim: str = ""
     """PersistentVolumeClaim with the project, its data and its runs; mounted at `project_dir`."""
     project_dir: str = "/project"
-    """Path of the project on the nodes of the fleet."""
+    """Path of the project on the nodes of the work pool."""
     gpus: int = 0
     """GPUs per node; `models.training.processes_per_node` should be equal to it."""
     cpus: int = 4
     """CPU cores per node."""
     memory_gb: int = 16
-    """Memory per node in GB."""
+    """Memory per node in GiB."""
     partition: str = ""
     """Slurm partition; empty: Slurm's default."""
     time_limit_hours: float = 24.0

@@ -96,7 +96,7 @@ def run_agent(command: list[str], name: str, training: TrainingParams, workspace
 def run_agent_with_restarts(
     command: list[str], name: str, training: TrainingParams, workspace: Path
 ) -> None:
-    """Run an agent, and again after a failure: a node that lost its network rejoins the others.
+    """Run an agent and restart it after a failure, so that a node that lost its network rejoins.
 
     Args:
         command: from `agent_command`.

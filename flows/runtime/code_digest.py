@@ -35,7 +35,7 @@ class CodeBase:
     _modules: dict[str, Module] = field(default_factory=dict)
 
     def closure(self, entry: str) -> list[str]:
-        """Return the names of all modules that `entry` imports, itself included, sorted."""
+        """Return `entry` and all modules that it imports, directly or indirectly, sorted."""
         names: set[str] = set()
         pending = [entry]
         while pending:

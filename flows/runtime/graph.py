@@ -1,4 +1,4 @@
-"""The stages and their order, read from dvc.yaml by DVC: the graph is written once."""
+"""The stages and their order, read from dvc.yaml by DVC, so that they are defined only there."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ POLL_S = 1.0
 
 
 def end_with_parent() -> None:
-    """Start to watch the process in FLANMOE_PARENT_PID, if set; kill this group when it ends."""
+    """Watch the process in FLANMOE_PARENT_PID, if set; kill this process group when it ends."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent:
         threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()

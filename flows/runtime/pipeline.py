@@ -35,7 +35,7 @@ DRAIN_TIMEOUT_S = 15
 
 @dataclass(frozen=True)
 class PipelineResult:
-    """What a run of the pipeline returns."""
+    """Result of a pipeline run."""
 
     versions: list[VersionInfo]
     """The registered versions of this run's models, and the champion."""
@@ -87,7 +87,7 @@ def run_stage(workspace: Path, stage: str) -> StageStatus:
     """Run one stage with DVC, unless it and everything it depends on is unchanged.
 
     Raises:
-        StageInterrupted: another stage has failed before, or the run was stopped.
+        StageInterrupted: another stage has failed, or the run was stopped.
         StageFailed: with the stage's own error line.
         LockRefused: DVC could not acquire its lock.
         StagePreempted: the stage received SIGTERM and saved its state.
@@ -100,7 +100,7 @@ def run_stage(workspace: Path, stage: str) -> StageStatus:
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def register_run(workspace: Path, run: str) -> int:
-    """Register the model of a run and return its version number; the same files register once."""
+    """Register the model of a run and return its version number; identical files register once."""
     context = active_context(workspace)
     submission = read_submission(workspace / "runs" / run, workspace / "data" / "tokenizer")
     version = context.registry.register(context.params.registry.model, submission)
@@ -167,7 +167,7 @@ def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:
         context.display.end(stage, "cached")
         return "cached"
     if "failed" in statuses.values():
-        # Do not start hours of training when the run already ends with an error.
+        # The run ends with an error in any case, so do not start hours of training.
         raise StageInterrupted(f"{stage} was not started: another stage failed")
     context.display.start(stage)
     status: StageStatus = "failed"

@@ -1,4 +1,4 @@
-"""The Prefect API of a run: the one in PREFECT_API_URL, or a server of the run's own."""
+"""The Prefect API of a run: the one in PREFECT_API_URL, or a server that the run starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 @dataclass
 class PrefectApi:
-    """A Prefect API; `process` is the run's own server, None if the user named one."""
+    """A Prefect API; `process` is the run's own server, None if PREFECT_API_URL names one."""
 
     url: str
     processes: ProcessGroups
@@ -40,7 +40,8 @@ class PrefectApi:
         """Wait until the API answers.
 
         Raises:
-            ServerError: it does not answer, or its own server ended or took too long.
+            ServerError: PREFECT_API_URL does not answer, or the run's own server ended or did not
+                answer within BOOT_TIMEOUT_S.
             StageInterrupted: the run was stopped.
         """
         deadline = time.monotonic() + (BOOT_TIMEOUT_S if self.process else 0)
@@ -67,7 +68,8 @@ class PrefectApi:
 def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     """Yield the API of a run; its own server may still be booting, see `await_healthy`.
 
-    The run's own server is stopped after the block, once everything in the run is recorded.
+    The run's own server is stopped after the block: after a success once every task's final state
+    is recorded, after an exception at once.
 
     Args:
         project: folder whose `.flanmoe/prefect` holds the server's database and log.
@@ -95,7 +97,7 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
 
 
 def _configure_client(state: Path) -> None:
-    """Set what Prefect reads at import: no telemetry, logs to the API instead of the console."""
+    """Set what Prefect reads at import: no telemetry, logs to the API and not to the console."""
     defaults = {
         "PREFECT_HOME": str(state),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

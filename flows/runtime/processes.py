@@ -17,7 +17,7 @@ from flows.runtime.parent_watch import PARENT_VARIABLE
 
 GRACE_S = 10.0
 CHECKPOINT_GRACE_S = 120.0
-"""For stages: training ends its step and writes a checkpoint after SIGTERM."""
+"""Seconds from SIGTERM to SIGKILL for stages, in which training writes a checkpoint."""
 
 
 class ProcessGroups:
@@ -107,7 +107,7 @@ class ProcessGroups:
 def stop_on_signal(processes: ProcessGroups) -> Iterator[None]:
     """Stop the groups on SIGINT or SIGTERM instead of raising.
 
-    The flow then ends because its stages end, and the server can record how.
+    The flow then ends because its stages end, and the server can record their final states.
     """
 
     def handle(_signal: int, _frame: object) -> None:

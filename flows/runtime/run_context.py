@@ -1,4 +1,4 @@
-"""What the tasks of one pipeline run share in its process: graph, display, process groups.
+"""State that the tasks of one pipeline run share in a process: graph, display, process groups.
 
 A Prefect flow takes and records only serialisable parameters, so the flow and its tasks take the
 workspace's path and look up the rest here. The command line activates a context before it calls
@@ -48,7 +48,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def activate(context: RunContext) -> Iterator[RunContext]:
-    """Make a context the one of its workspace for the duration of the block.
+    """Make a context the active one of its workspace for the duration of the block.
 
     Raises:
         FlowError: another context of the workspace is active.

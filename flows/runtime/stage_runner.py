@@ -17,7 +17,7 @@ from flows.runtime.workspace import STATE
 from models.training.preemption import EXIT_RESUMABLE
 
 StageStatus = Literal["ran", "cached", "failed", "stopped", "refused", "preempted"]
-"""How a stage ended. refused: by DVC's lock; preempted: it saved its state after SIGTERM."""
+"""How a stage ended. refused: DVC's lock was busy; preempted: state saved after SIGTERM."""
 
 # The format in which tqdm prints bars inside a stage, set through its environment variable.
 _BAR_FORMAT = "@bar|{desc}|{n_fmt}|{total_fmt}|{postfix}|"
@@ -59,7 +59,7 @@ def run_with_dvc(
         StageFailed: with the stage's own error line.
         StageInterrupted: the run was stopped.
         LockRefused: DVC could not acquire its lock.
-        StagePreempted: only the stage received SIGTERM, and it saved its state.
+        StagePreempted: the stage, but not the run, received SIGTERM and saved its state.
     """
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
     environment = {"TQDM_BAR_FORMAT": _BAR_FORMAT, "TQDM_MININTERVAL": "0.5", "COLUMNS": "200"}
@@ -107,7 +107,7 @@ def log_file(workspace: Path, stage: str) -> Path:
 
 
 def _failure_reason(lines: list[str], code: int) -> str:
-    """Return the line that explains a failure: the first of the stage, of DVC, or the last."""
+    """Return the stage's first error line, else DVC's first error line, else the last line."""
     for prefix in (ERROR, "ERROR: "):
         reasons = [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
         if reasons:

@@ -1,8 +1,8 @@
 """Stage `digest`: write the digest of the code of every stage to data/code_digests.json.
 
 The other stages depend on their own entry of this file (dvc.yaml, `params`), so a stage runs again
-when any module it imports changes, and not for a comment. This stage always runs; it takes less
-than a second.
+when the code of any module it imports changes, but not when only a comment does. This stage always
+runs; it takes less than a second.
 """
 
 from __future__ import annotations

@@ -314,8 +314,8 @@ def _paired_scores(
 def _weights_in_suite(a: EvaluationResult, suite: str, names: Sequence[str]) -> dict[str, float]:
     """Return each task's share of the suite's average.
 
-    If tasks are missing, as every item of theirs is excluded, the other tasks of their unit take
-    over their share; if a unit is missing, all other units do.
+    A task whose items are all excluded has no share: the other tasks of its unit share the unit's
+    weight. If the unit has no task left, the other units share the suite's weight.
     """
     tasks = [task for task in a.evaluation.tasks if task.suite == suite]
     if len(names) == len(tasks):

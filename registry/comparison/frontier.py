@@ -50,7 +50,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class FrontierPoint:
-    """One version of the frontier."""
+    """One version in the plot of accuracy against cost."""
 
     name: str
     version: int
@@ -86,7 +86,7 @@ class DensePartner:
 
 @dataclass(frozen=True, kw_only=True)
 class ExcludedVersion:
-    """A version that cannot be placed, and why."""
+    """A version that is not among the points, and the reason."""
 
     name: str
     reason: str
@@ -205,7 +205,7 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
 def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
     """Return, for each resample and version, whether no other version dominates it, bool [R, V].
 
-    The last axis of the arrays between is the version that may dominate.
+    The last axis of the intermediate arrays is the version that may dominate.
     """
     as_cheap_VV = costs_V[None, :] <= costs_V[:, None]
     cheaper_VV = costs_V[None, :] < costs_V[:, None]

@@ -41,9 +41,9 @@ def resample_means(
 ) -> Floats:
     """Bootstrap the weighted mean scores of several models on the same items.
 
-    Items are resampled within their stratum, and each resample is the same for all models. To
-    draw N items with replacement is to draw how often each distinct column of scores occurs, a
-    multinomial, so the cost of a resample grows with K and not with N.
+    Items are resampled within their stratum, and each resample is the same for all models. Instead
+    of N items with replacement, the number of times that each distinct column of scores occurs is
+    drawn from a multinomial distribution, so the cost of a resample grows with K and not with N.
 
     Args:
         strata: for each task its scores, float [M, N], and its weight in the average.
@@ -91,7 +91,7 @@ def unobserved_loss_bound(differences: Floats, alpha: float) -> float:
 
     Args:
         differences: score of A minus score of B, float [N].
-        alpha: probability of observing no such item if its share equals the bound.
+        alpha: probability of observing no such item if their share equals the bound.
 
     Returns:
         The exact binomial upper bound of the share; 0 if B beat A on some item.

@@ -1,4 +1,4 @@
-"""Identity of evaluation items: accuracies compare only on the same items."""
+"""Identity of evaluation items: accuracies are comparable only on the same items."""
 
 from __future__ import annotations
 

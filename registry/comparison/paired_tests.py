@@ -20,7 +20,7 @@ POWER = 0.8
 
 
 def mcnemar(differences: Floats) -> float:
-    """Compute the exact McNemar test for right and wrong answers (McNemar, 1947).
+    """Compute the p value of the exact McNemar test for right and wrong answers (McNemar, 1947).
 
     Args:
         differences: score of A minus score of B, -1, 0 or 1, float [N].
@@ -78,8 +78,8 @@ def num_items_needed(
 ) -> int | None:
     """Compute how many items decide a difference like the observed one.
 
-    Decided means either shown to be a difference (for right and wrong answers: Connor, Biometrics
-    1987) or shown to be no worse than the margin, whichever needs fewer items.
+    A difference is decided if it is significant (for right and wrong answers: Connor, Biometrics
+    1987) or if A is shown to be not worse by the margin, whichever needs fewer items.
 
     Args:
         differences: score of A minus score of B, float [N].
@@ -88,8 +88,8 @@ def num_items_needed(
         power: probability of a decision.
 
     Returns:
-        The number of items; None if no number decides, as A is worse by exactly the margin or the
-        models never differ.
+        The number of items; None if it cannot be computed: all differences are equal, or both the
+        mean difference and the margin are 0.
     """
     mean, std = float(differences.mean()), float(differences.std())
     if std == 0:

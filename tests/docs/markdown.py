@@ -42,5 +42,5 @@ def _blocks(page: Path) -> Iterator[FencedBlock]:
 
 
 def code_spans(page: Path) -> list[str]:
-    """Return the inline code of a page, fenced blocks left out."""
+    """Return the inline code of a page, without its fenced blocks."""
     return _SPAN.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The generated pages agree with the code, and the written ones name what exists."""
+"""Generated pages agree with the code; all pages name existing commands, parameters and paths."""
 
 import re
 from importlib.machinery import SourceFileLoader
@@ -15,7 +15,7 @@ TOP_LEVEL = ("data_pipelines", "models", "registry", "dashboard", "flows", "benc
              "tests", "docs")  # fmt: skip
 
 SELF_EXPLANATORY = ("| `port`", "| `weight_decay`")
-"""Keys whose name says everything."""
+"""Keys that need no docstring."""
 
 
 @pytest.fixture(scope="module")

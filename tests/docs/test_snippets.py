@@ -13,7 +13,7 @@ from tests.docs.markdown import ROOT, blocks
 
 PARAMS_FILES = ("params.yaml", "params.real.yaml", "params.regimes.yaml")
 EXTERNAL = ("dvc", "prefect", "kubectl", "source", "pre-commit")
-"""Programs of others, whose options are not checked."""
+"""External programs, whose options are not checked."""
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
@@ -54,7 +54,7 @@ def test_shell_line_calls_commands_that_exist(words):
 
 
 def split_pipeline(words):
-    """Return the commands of a line: what `|` and `;` join, without redirections."""
+    """Yield the commands of a line that `|`, `;` or `&&` join, without redirections."""
     command = []
     for word in words:
         if word in ("|", ";", "&&"):

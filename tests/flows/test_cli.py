@@ -1,4 +1,4 @@
-"""The entry point: a command's exit codes in a real process, and a help page without imports."""
+"""The entry point: exit codes in a real process, and `--help` without heavy imports."""
 
 import subprocess
 import sys

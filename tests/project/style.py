@@ -1,9 +1,9 @@
-"""Rules of language that a program can check.
+"""Rules of language that can be checked automatically.
 
-`python -m tests.project.style PATH ...` lists the breaches below the paths.
+`python -m tests.project.style PATH ...` lists the violations below the paths, by default all.
 
-The rules: no private words as parts of names, unique class names, and a docstring that says more
-than one line on every public function that takes a tensor or raises.
+The rules: no banned word in a name, unique class names, and a docstring of more than one line on
+every public function that takes a tensor or raises an exception.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ BANNED = frozenset(
     ]
 )
 STANDARD_TERMS = ("one_hot", "held_out", "left_padding", "tmp_path", "tmp_path_factory")
-"""Terms of the field and of pytest that hold a banned word."""
+"""Terms of the field and of pytest that contain a banned word."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
 
 
 @dataclass(frozen=True)
 class Breach:
-    """One place that breaks a rule."""
+    """One violation of a rule."""
 
     path: Path
     line: int
@@ -65,7 +65,7 @@ class Breach:
 
 
 def python_files(*folders: str) -> list[Path]:
-    """Return the Python files below the folders, those without an ending included."""
+    """Return the Python files below the folders, including scripts without a suffix."""
     files = []
     for folder in folders:
         top = ROOT / folder
@@ -88,9 +88,9 @@ def banned_words(name: str) -> list[str]:
 
 
 def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield every name that a module itself introduces, with its line.
+    """Yield every name that a module defines, with its line.
 
-    Names of libraries, keyword arguments among them, are only used, so they do not count.
+    Names that it only uses do not count, for example keyword arguments of libraries.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -108,7 +108,7 @@ def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def private_words(files: list[Path]) -> list[Breach]:
-    """Return every name that holds a banned word, file names included."""
+    """Return every name that contains a banned word, including file names."""
     breaches = []
     for path in files:
         for word in banned_words(path.stem):
@@ -155,7 +155,7 @@ def short_docstrings(files: list[Path]) -> list[Breach]:
 
 
 def _public_functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Functions of the module and methods of its public classes; no function inside another."""
+    """Yield the public functions of a module and methods of its public classes, not nested ones."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from _public_functions(node)
@@ -172,7 +172,7 @@ def _needs_more(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def _raised(node: ast.AST) -> Iterator[ast.Raise]:
-    """Raise statements of a function itself, except a bare re-raise and abstract methods."""
+    """Yield a function's own raise statements, except bare ones and NotImplementedError."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             continue
@@ -186,7 +186,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def main() -> int:
-    """Print the breaches below the paths named on the command line; all of them by default."""
+    """Print the violations below the paths of the command line, by default all of them."""
     chosen = [Path(argument).resolve() for argument in sys.argv[1:]] or [ROOT]
     breaches = [
         *private_words(python_files(*CHECKED)),

@@ -1,4 +1,4 @@
-"""Conventions of the project: dvc.yaml, the code, the documents and the rules agree."""
+"""Conventions of the project: dvc.yaml, the code and the documentation agree."""
 
 import importlib
 import re
@@ -21,12 +21,12 @@ STAGE_PACKAGES = ("data_pipelines", "models", "flows")
 
 
 def stage_entry(name):
-    """Return a stage of dvc.yaml; of a `foreach` stage what each instance does."""
+    """Return a stage of dvc.yaml; for a `foreach` stage the entry below `do`."""
     return STAGES[name].get("do", STAGES[name])
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_stage_name_is_verb_and_module(name):
+def test_stage_name_is_command_and_module(name):
     assert stage_entry(name)["cmd"].split()[:2] == ["flanmoe", name]
     assert name in cli.commands
     packages = [p for p in STAGE_PACKAGES if (ROOT / p / "stages" / f"{name}.py").exists()]
@@ -41,7 +41,7 @@ def test_stage_depends_on_the_digest_of_its_code(name):
     assert name in digest_by_stage(ROOT)
 
 
-def test_register_and_promote_are_no_stages():
+def test_register_and_promote_are_not_stages():
     assert not {"register", "promote"} & set(STAGES)
 
 
@@ -60,7 +60,7 @@ def test_architecture_page_lists_existing_paths():
         folder_by_depth[depth + 1] = path
 
 
-def test_files_are_small_and_packages_hold_no_logic():
+def test_files_are_small_and_init_files_are_empty():
     for path in (p for package in PACKAGES for p in (ROOT / package).rglob("*.py")):
         lines = path.read_text().splitlines()
         assert len(lines) <= 350, f"{path} holds more than one concept"
@@ -88,7 +88,7 @@ def test_shipped_params_are_valid(name):
 
 
 def test_regimes_differ_from_the_default_in_their_runs_only():
-    """Otherwise runs that both files hold would not come from DVC's cache."""
+    """Otherwise runs that are in both files would not come from DVC's cache."""
     from flows.config.load import read_params
 
     default, regimes = read_params(ROOT / "params.yaml"), read_params(ROOT / "params.regimes.yaml")
@@ -110,7 +110,7 @@ def test_default_runs_compare_equal_flops_with_and_without_tuning():
     assert max(flops) / min(flops) < 1.01
 
 
-def test_names_hold_no_private_words():
+def test_names_contain_no_banned_words():
     assert not style.private_words(style.python_files(*style.CHECKED))
 
 
@@ -158,7 +158,7 @@ def test_style_program_lists_breaches_of_a_file(tmp_path, monkeypatch):
 
 
 def test_documents_and_comments_avoid_retired_words():
-    """Words that named parts of the project once: rooms of a house."""
+    """Packages are called packages, not rooms of a house."""
     listed = subprocess.run(
         ["git", "ls-files", "*.md", "*.py", "*.yaml", "*.toml", "Makefile", "scripts/*"],
         cwd=ROOT, capture_output=True, text=True, check=True,

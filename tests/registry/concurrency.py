@@ -1,4 +1,4 @@
-"""Work of the processes that test_concurrency.py starts."""
+"""Functions that the processes of test_concurrency.py run."""
 
 import multiprocessing
 

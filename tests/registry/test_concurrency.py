@@ -42,12 +42,12 @@ def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit,
         worker.join(60)
         assert worker.exitcode == 0
     assert [v.version for v in registry.versions("m") if v.is_champion] == [12]
-    # Each champion but the last was archived, so no promotion overwrote another one.
+    # Each champion but the last was archived, so no promotion was lost.
     entries = registry.history("m")
     num_promoted = sum(entry.to_stage == "champion" for entry in entries)
     num_archived = sum(entry.to_stage == "archived" for entry in entries)
     assert num_archived == num_promoted - 1
-    assert num_passed >= num_promoted  # to promote the champion again changes nothing
+    assert num_passed >= num_promoted  # promoting the champion again changes nothing
 
 
 @pytest.mark.process

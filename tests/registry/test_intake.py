@@ -1,4 +1,4 @@
-"""Submissions with missing, truncated or changed files are rejected by name."""
+"""Submissions with missing, truncated or changed files are rejected; the error names the file."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`flanmoe models`: presets, dense partners, checkpoints in and out."""
+"""`flanmoe models`: presets, dense matches, import, export and upcycling of checkpoints."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`flanmoe predict` against a decoding loop of the test's own, on a registry of release 0.1.0."""
+"""`flanmoe predict` against an independent decoding loop, on a registry of release 0.1.0."""
 
 import dataclasses
 import json

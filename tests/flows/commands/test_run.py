@@ -1,4 +1,4 @@
-"""`flanmoe run` as its users meet it: the main job, a second one, DVC alone, a workspace, Dask."""
+"""`flanmoe run` end to end: first and unchanged run, DVC without Prefect, a workspace, Dask."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def flow_runs(database):
 
 
 def stages_with(output, word):
-    """Return the stages whose line of a run's output holds the word."""
+    """Return the stages whose line in a run's output contains the word."""
     return {line.split()[0] for line in output.splitlines() if f" {word} " in f"{line} "}
 
 
@@ -195,7 +195,7 @@ def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, fresh_project):
 
 
 def test_run_in_a_workspace_on_a_running_prefect_server(finished, finished_copy, tmp_path):
-    """The project's own params, data and lock stay, and the history is on the server named."""
+    """The project's params, data and lock stay unchanged; the named server has the history."""
     folder = finished_copy.folder
     params = (folder / "params.yaml").read_bytes()
     lock = (folder / "dvc.lock").read_bytes()

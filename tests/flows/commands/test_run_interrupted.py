@@ -65,7 +65,7 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
     assert 0 < interrupted_step < STEPS
     assert not list(folder.rglob("*.partial"))
 
-    # A kill of the run takes its children along, and the workspace's lock with it.
+    # SIGKILL of the run also ends its children and releases the workspace's lock.
     running = start_and_wait_for_checkpoint(project, checkpoints, beyond=interrupted_step)
     assert len(processes_below(folder)) > 2
     running.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Parameters: the error line of each mistake, `--set`, and the parameters that ship."""
+"""Parameters: the error line of each mistake, `--set`, and files that cannot be read."""
 
 from pathlib import Path
 

@@ -53,6 +53,6 @@ def test_base_job_template_and_service_are_valid_manifests():
     assert volumes[1].persistent_volume_claim.claim_name == "flan"
     service = parse_manifest("V1Service", kubernetes.service(fleet))
     assert service.metadata.name == "flanmoe-first"
-    # The service leads to machine 0 only.
+    # The service selects the pod of node 0 only.
     assert service.spec.selector.items() <= job.spec.template.metadata.labels.items()
     assert service.spec.cluster_ip == "None"

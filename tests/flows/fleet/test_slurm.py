@@ -33,7 +33,7 @@ def test_render_script_requests_what_the_params_say(tmp_path):
 @pytest.mark.process
 @pytest.mark.multiprocess
 @pytest.mark.e2e
-def test_train_slurm_job_of_two_machines_writes_the_run(finished_copy, tmp_path):
+def test_train_slurm_job_of_two_nodes_writes_the_run(finished_copy, tmp_path):
     fleet = {"launcher": "slurm", "nodes": 2, "gpus": 0, "cpus": 2, "time_limit_hours": 1.5}
     checkpoints = configure_training(finished_copy, 8, fleet=fleet)
     venv = finished_copy.folder / ".venv" / "bin"

@@ -1,4 +1,4 @@
-"""The torchrun command of a machine, and its restarts."""
+"""The torchrun command of a node, and its restarts."""
 
 import sys
 

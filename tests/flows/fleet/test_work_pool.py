@@ -13,7 +13,7 @@ from tests.flows.fleet.factories import RUN, configure_training, run_record
 pytestmark = [pytest.mark.process, pytest.mark.multiprocess, pytest.mark.e2e]
 
 
-def test_train_work_pool_starts_both_machines_of_a_run(finished_copy, tmp_path):
+def test_train_work_pool_starts_both_nodes_of_a_run(finished_copy, tmp_path):
     port, rendezvous = free_port(), free_port()
     api = f"http://127.0.0.1:{port}/api"
     environment = user_environment(

@@ -1,4 +1,4 @@
-"""Create the file in the first argument, then run on in spite of SIGTERM."""
+"""Ignore SIGTERM, create the file in the first argument, and sleep."""
 
 import signal
 import sys

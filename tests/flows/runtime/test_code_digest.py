@@ -54,7 +54,7 @@ def tree(tmp_path):
 
 
 def changed_stages(root, before):
-    """Return the stages whose digest is not the one before."""
+    """Return the stages whose digest differs from `before`."""
     after = digest_by_stage(root)
     assert after.keys() == before.keys()
     return {stage for stage in after if after[stage] != before[stage]}
@@ -173,7 +173,7 @@ def test_digest_comments_in_every_module_of_the_project_change_nothing(project_c
     assert not changed_stages(project_copy.root, project_copy.digests)
 
 
-def test_closures_hold_what_the_stages_execute():
+def test_closures_contain_the_modules_that_stages_execute():
     code = CodeBase(package_root())
     expected = {
         "models.stages.train": {"models.weights", "models.training.params", "models.cost.flops"},

@@ -1,4 +1,4 @@
-"""The display of a run: bars on a terminal, lines elsewhere."""
+"""The display of a run: bars on a terminal, plain lines without one."""
 
 import io
 import re
@@ -57,7 +57,7 @@ def test_display_on_a_terminal_shows_a_bar_for_each_running_stage():
     assert re.search(r"clean +stopped", recorded)
 
 
-def test_display_elsewhere_prints_lines_at_intervals(monkeypatch):
+def test_display_without_a_terminal_prints_lines_at_intervals(monkeypatch):
     console = Console(file=io.StringIO(), width=100)
     display = Display(console)
     with display.live():
