@@ -194,4 +194,4 @@ def _expect(
     hf_config: dict[str, Any], name: str, allowed: tuple[Any, ...], description: str
 ) -> None:
     if hf_config.get(name) not in allowed:
-        raise ConfigError(f"{name} is {hf_config[name]!r}: only {description} is supported")
+        raise ConfigError(f"{name} is {hf_config.get(name)!r}: only {description} is supported")

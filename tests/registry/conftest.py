@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,19 +29,16 @@ def _postgres_programs():
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres():
     """Start a PostgreSQL cluster on a free loopback port; return its URL."""
     programs = _postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    folder = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's folder, which later pytest processes delete while the server runs.
+    folder = Path(tempfile.mkdtemp(prefix="flanmoe-postgres-"))
     user = None
     if os.geteuid() == 0:  # PostgreSQL does not run as root
         shutil.chown(folder, "postgres")
-        for parent in folder.parents:
-            if parent == Path("/tmp"):
-                break
-            parent.chmod(0o755)
         user = "postgres"
     port = free_port()
 
@@ -56,6 +54,7 @@ def postgres(tmp_path_factory):
     call("pg_ctl", "-D", data, "-o", options, "-w", "-l", f"{folder}/log", "start")
     yield f"postgresql://postgres@127.0.0.1:{port}"
     call("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.process])])
