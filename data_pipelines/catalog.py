@@ -20,11 +20,11 @@ BUILT_IN = Path(__file__).with_name("catalog.yaml")
 BUILT_IN_HASHES = Path(__file__).with_name("catalog.sha256")
 
 RENAMED_FOLDERS = {"benchmarks/": "eval_data/"}
-"""Former first part of source names in the built-in catalog -> present one."""
+"""Former prefix of source names in the built-in catalog -> present prefix."""
 
 
 def resolve_path(configured: str) -> Path:
-    """Return the catalog that `fetch.catalog` names; the built-in one if it is empty."""
+    """Return the path that `fetch.catalog` names; that of the built-in catalog if it is empty."""
     return Path(configured) if configured else BUILT_IN
 
 
@@ -79,6 +79,10 @@ def _describe(name: str, error: ErrorDetails) -> str:
 def select_sources(sources: dict[str, Source], patterns: tuple[str, ...]) -> dict[str, Source]:
     """Return the sources whose names match any of the patterns.
 
+    Args:
+        sources: source by name.
+        patterns: source names or shell patterns, e.g. `cot/*`.
+
     Raises:
         SourceError: A pattern matches no source.
     """
@@ -122,7 +126,7 @@ def load_hashes(path: Path) -> dict[str, str]:
         Hexadecimal SHA-256 by file name relative to `fetch.root`; empty if the file does not exist.
 
     Raises:
-        SourceError: A line is not of the format of `sha256sum`.
+        SourceError: A line is not in the format of `sha256sum`.
     """
     hash_file = BUILT_IN_HASHES if path == BUILT_IN else path.with_suffix(".sha256")
     if not hash_file.is_file():

@@ -15,7 +15,7 @@ def open_database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConn
 
     Args:
         scratch: existing folder for the database file and its spill files.
-        memory_mb: memory limit in MiB.
+        memory_mb: memory limit in MB (10^6 bytes).
     """
     # A database on disk: DuckDB can evict its tables without copying them to the spill folder.
     connection = duckdb.connect(str(scratch / "database.duckdb"))

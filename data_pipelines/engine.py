@@ -1,8 +1,8 @@
 """Run the parts of a stage in worker processes on this machine or on a Dask cluster.
 
-A stage splits its work into tasks, each of which writes its own files by a pure function. Results
-are therefore byte-identical for any engine and number of workers, and a task whose worker died can
-be retried.
+A stage splits its work into tasks. The result of a task and the files that it writes depend only
+on the task. Results are therefore byte-identical for any engine and number of workers, and a task
+whose worker died can be retried.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
 MAX_ATTEMPTS = 3
-"""Attempts of a task whose worker dies."""
+"""Number of worker deaths while one result is awaited after which `LocalEngine` gives up."""
 CONNECT_TIMEOUT_S = 20
 
 
@@ -45,8 +45,8 @@ class Engine(Protocol):
         Args:
             function: an importable function without side effects other than the task's files.
             tasks: arguments of the function; pickled to the workers.
-            min_parallel_tasks: with fewer tasks, running them here is faster than starting
-                worker processes; a Dask cluster ignores it.
+            min_parallel_tasks: smallest number of tasks for which worker processes are started;
+                fewer tasks run in this process. A Dask cluster ignores it.
 
         Raises:
             DataError: a worker died repeatedly.
@@ -77,7 +77,10 @@ def _num_cores() -> int:
 
 
 class LocalEngine:
-    """Worker processes on this machine; one worker or few tasks run in this process."""
+    """Worker processes on this machine.
+
+    With a single worker, or with few tasks, the tasks run in this process.
+    """
 
     def __init__(self, num_workers: int) -> None:
         self.num_workers = num_workers
@@ -92,7 +95,7 @@ class LocalEngine:
         """Yield the result of each task, in order; see `Engine.map`.
 
         Raises:
-            DataError: a worker died MAX_ATTEMPTS times during the same task.
+            DataError: workers died MAX_ATTEMPTS times while the same result was awaited.
         """
         if self.num_workers == 1 or len(tasks) < min_parallel_tasks:
             yield from map(function, tasks)
@@ -133,7 +136,7 @@ class LocalEngine:
         try:
             return self._pool.submit(function, task)
         except BrokenProcessPool as error:
-            # Handled where the result is awaited, like a death during the task.
+            # `map` handles this error where it awaits the result, like a death during the task.
             failed: Future[ResultT] = Future()
             failed.set_exception(error)
             return failed
@@ -146,7 +149,7 @@ class LocalEngine:
 
 
 def _initialize_worker() -> None:
-    """Limit the worker to one thread, and end it when the parent dies, even by SIGKILL."""
+    """Limit the worker to one thread, and end the worker when its parent dies, even by SIGKILL."""
     os.environ["OMP_NUM_THREADS"] = "1"
     parent = multiprocessing.parent_process()
 

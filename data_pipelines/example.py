@@ -1,4 +1,4 @@
-"""The Example schema: one prompt, its answers, and the source row that both come from."""
+"""The Example schema: a prompt, its accepted answers, and the source row of both."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ class Example:
     template: str
     inputs: str
     targets: str
-    """The first of `references`."""
+    """The first of `references`; empty for plain text."""
     references: tuple[str, ...]
-    """All accepted answers."""
+    """All accepted answers; empty for plain text."""
     options: tuple[str, ...] | None
+    """Answer options, `targets` among them; None if the example has no options."""
     source_file: str
     source_row: int
     item: int = 0
@@ -38,9 +39,9 @@ class Example:
     answer: str
     """The answer without template text."""
     num_exemplars: int = 0
-    """Few-shot exemplars that `inputs` already contains."""
+    """Number of few-shot exemplars in `inputs`; 1 if `inputs` has an unknown number."""
     allow_exemplars: bool = True
-    """Whether the mixture may prepend few-shot exemplars."""
+    """Whether the stage `mix` may prepend few-shot exemplars."""
 
     @property
     def uid(self) -> str:
@@ -96,7 +97,7 @@ RECORD_SCHEMA = pa.schema(
         ("answer", pa.string()),
     ]
 )
-"""Output of the stage `read`: every example, before cleaning and sampling."""
+"""Schema of the output of the stage `read`: every example, before cleaning and sampling."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -111,7 +112,7 @@ QUARANTINE_SCHEMA = pa.schema(
 def stable_hash(*parts: object) -> int:
     """Return a 64-bit hash of the parts, equal in every process.
 
-    All random choices derive from it, so a row's choices do not depend on other rows.
+    The random choices for a row derive from this hash, so they do not depend on other rows.
     """
     key = "\0".join(str(part) for part in parts).encode()
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

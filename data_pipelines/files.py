@@ -13,7 +13,7 @@ from typing import Any
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal digest of a file's bytes."""
+    """Return the hexadecimal SHA-256 digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -33,10 +33,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def read_json_lines(path: Path) -> tuple[list[Any], int]:
-    """Read a JSON-lines file up to the first incomplete line, which a killed process may leave.
+    """Read a JSON-lines file up to its first incomplete or invalid line.
+
+    A process that is killed while it writes may leave an incomplete last line.
 
     Returns:
-        The values of the complete lines, and their size in bytes; nothing and 0 without a file.
+        The values of the complete lines, and the size of these lines in bytes; an empty list and 0
+        if the file does not exist.
     """
     values: list[Any] = []
     complete_bytes = 0

@@ -15,8 +15,9 @@ def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
     """Return the fetched sources by name.
 
     Returns:
-        Per source its catalog entry, plus `present_files` (paths below data/raw) and
-        `truncated_files` (those of them that hold only a part of the published file).
+        Catalog entry by source name, plus `present_files` (paths below data/raw of all fetched
+        files) and `truncated_files` (paths of the files that contain only a part of the published
+        file).
 
     Raises:
         SourceError: `fetch` has not run, or an older release wrote the file.
@@ -33,7 +34,14 @@ def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
 
 
 def make_part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:
-    """Return a Part that covers a complete file of a source."""
+    """Return a Part that covers a complete file of a source.
+
+    Args:
+        workspace: folder that contains data/.
+        name: name of the source.
+        source: entry of the source, as `read_sources` returns it.
+        file: path of the file below data/raw.
+    """
     return Part(
         source=name,
         mixture=source["mixture"],

@@ -2,9 +2,9 @@
 
 A corpus is a folder of Arrow IPC files with fixed-length rows, and a manifest. Columns (int32
 lists): `encoder_input_tokens`, `encoder_segment_ids`, `decoder_target_tokens`,
-`decoder_segment_ids`. Segment 0 is padding; segments 1.. are the examples of a row, equally many
-on both sides. The column `tasks` holds the task of each segment, as an index into the manifest's
-`task_names`.
+`decoder_segment_ids`. Segment id 0 marks padding; ids 1, 2, ... number the examples of a row and
+are the same on both sides. The column `tasks` holds the task of each segment, as an index into the
+manifest's `task_names`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ SIDES = (
 """Token column and segment column of the encoder and of the decoder."""
 COLUMNS = tuple(column for side in SIDES for column in side)
 Batch = dict[str, npt.NDArray[np.int32]]
+"""Each of COLUMNS as int32 [num_rows, length]."""
 Shard = dict[str, npt.NDArray[np.int32]]
+"""Array by column name; see `open_shard`."""
 
 
 @dataclass(frozen=True)
 class PackedCorpus:
-    """The rows of a packed corpus by index; only `take` copies data."""
+    """Random access to the rows of a packed corpus; `take` copies rows into a batch."""
 
     manifest: dict[str, Any]
     shards: list[Shard]
@@ -74,7 +76,7 @@ class PackedCorpus:
                 f"{folder} has no rows: the mixture contains no text for it; add a source of text "
                 "to data_pipelines.fetch, or set data_pipelines.mix.text: examples"
             )
-        # A window without any usable pair gives a shard without rows.
+        # A file of the mixture without any usable pair gives a shard without rows.
         entries = [entry for entry in manifest["shards"] if entry["rows"]]
         return cls(manifest, [open_shard(folder, entry) for entry in entries])
 
@@ -128,7 +130,15 @@ class PackedCorpus:
 
 
 def _repack(shards: list[Shard], task_ids: npt.NDArray[np.int64]) -> Shard:
-    """Pack the segments of the tasks into new rows, in order, by next fit."""
+    """Pack the segments of the tasks into new rows, in order, by next fit.
+
+    Args:
+        shards: shards as `open_shard` returns them.
+        task_ids: ids of the selected tasks, int64 [num_tasks].
+
+    Returns:
+        Each of COLUMNS as int32 [num_rows, length], without `tasks` and `task_counts`.
+    """
     lengths = [shards[0][tokens].shape[1] for tokens, _ in SIDES]
     rows: list[list[list[npt.NDArray[np.int32]]]] = []
     free = [0, 0]

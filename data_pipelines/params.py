@@ -11,8 +11,11 @@ Mixture = Literal["muffin", "t0_sf", "niv2", "cot"]
 MIXTURES: tuple[Mixture, ...] = get_args(Mixture)
 
 LicenceTerms = Literal["open", "share-alike", "non-commercial", "unstated"]
-"""Terms of use of a source: any use with attribution; the same, with derived works under the same
-licence; no commercial use; no terms published."""
+"""Terms of use of a source.
+
+`open`: any use with attribution. `share-alike`: any use with attribution, but derived works must
+have the same licence. `non-commercial`: no commercial use. `unstated`: the publisher states none.
+"""
 TERMS: tuple[LicenceTerms, ...] = get_args(LicenceTerms)
 
 CleanAction = Literal["drop", "flag"]
@@ -75,14 +78,16 @@ class ReadParams:
     seed: int = 0
     """Seed of the choice of template and form of each row."""
     cot_rationale_share: float = 0.5
-    """Share of CoT rows whose target contains the rationale; the others have the answer only."""
+    """Share of CoT rows, inverted rows aside, whose target is the rationale and the answer; the
+    target of the others is the answer only."""
     options_share: float = 0.5
-    """Share of rows with answer options whose prompt lists them."""
+    """Share of Muffin rows with answer options, inverted rows aside, whose prompt lists the
+    options."""
     inversion_share: float = 0.3
-    """Share of rows rendered by an input-inversion template (from answer to question), for tasks
-    that have such templates (arXiv 2301.13688, section 3)."""
+    """Share of CoT and Muffin rows rendered by an input-inversion template (from answer to
+    question), for tasks that have such templates (arXiv 2301.13688, section 3)."""
     niv2_examples_share: float = 0.5
-    """Share of NIV2 rows whose definition includes few-shot exemplars."""
+    """Share of NIV2 rows whose prompt contains the task's published examples as exemplars."""
     niv2_split: Literal["official", "all"] = "official"
     """`official`: the tasks of the published test list are held out; `all`: train on all tasks."""
     t0_sets: tuple[Literal["BASE", "GPT_EVAL", "SGLUE"], ...] = ("BASE", "GPT_EVAL", "SGLUE")
@@ -108,16 +113,17 @@ class CleanParams:
     """Deduplication and removal of overlaps with evaluation suites (`data_pipelines.clean`)."""
 
     duplicates: CleanAction = "drop"
-    """`drop` all but one of a set of duplicates, or keep and `flag` them."""
+    """`drop` all but one of a set of duplicates, or keep all and `flag` the others."""
     jaccard_threshold: float = 0.85
-    """Estimated Jaccard similarity (MinHash) from which two rows with the same answer are near
-    duplicates; 1 looks for exact duplicates only."""
+    """Smallest estimated Jaccard similarity (MinHash) at which two rows with the same answer are
+    near duplicates; 1 disables the search for near duplicates."""
     contamination: CleanAction = "drop"
     """`drop` rows that overlap with an evaluation item, or keep and `flag` them."""
     ngram: int = 13
     """Number of consecutive words that count as an overlap (arXiv 2005.14165, appendix C)."""
     max_ngram_items: int = 10
-    """An n-gram that more items of a suite contain is boilerplate and is ignored."""
+    """Largest number of items of a suite that may contain an n-gram; an n-gram in more items is
+    boilerplate and is ignored."""
     exclude_tasks: tuple[str, ...] = ("*mmmlu*",)
     """Shell patterns of tasks to exclude. NIV2's `mmmlu` tasks are MMLU itself; FLAN's published
     task list excludes them too."""
@@ -145,16 +151,18 @@ class MixParams:
         default_factory=lambda: {"muffin": 30000, "t0_sf": 20000, "niv2": 5000, "cot": 100000}
     )
     """Cap of examples-proportional mixing: within a mixture, a task's rate is proportional to
-    min(its number of examples, the cap)."""
+    min(its number of examples, the cap). A mixture without an entry, or with 0, has no cap."""
     temperature: float = 1.0
     """Mixing temperature: rates are raised to 1/temperature, so values above 1 upweight small
     tasks (arXiv 1910.10683, section 3.5.2)."""
     few_shot_share: float = 0.5
-    """Share of examples with few-shot exemplars of the same task and template prepended."""
+    """Share of the examples that allow exemplars to which few-shot exemplars of the same task and
+    template are prepended."""
     max_exemplars: int = 5
     """Largest number of exemplars prepended to an example."""
     max_few_shot_characters: int = 1600
-    """Largest length in characters of inputs with exemplars; further exemplars are omitted."""
+    """Largest length in characters of inputs with prepended exemplars; exemplars that do not fit
+    are omitted."""
     validation_share: float = 0.02
     """Share of examples in the validation split."""
     text: Literal["files", "examples"] = "files"
@@ -202,8 +210,8 @@ class ValidateParams:
     min_english_share: float = 0.8
     """Smallest share of a mixture's examples classified as English; a warning."""
     max_contaminated_share: float = 0.0
-    """Largest share of an evaluation suite's items that overlap with the mixture; a warning here,
-    and a gate at promotion."""
+    """Largest share of an evaluation suite's items that overlap with the mixture; a warning. The
+    promotion gate has its own limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +256,7 @@ class PackParams:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineParams:
-    """Execution of a stage's parts. Results do not depend on it, so it is no DVC dependency."""
+    """Execution of a stage's parts. It does not affect results, so it is not a DVC dependency."""
 
     engine: Literal["local", "dask"] = "local"
     """`local`: worker processes on this machine; `dask`: a Dask cluster."""
@@ -258,7 +266,7 @@ class EngineParams:
     """Address of a running Dask scheduler, e.g. tcp://10.0.0.1:8786. Empty: each run starts its
     own cluster."""
     memory_mb: int = 512
-    """Memory limit of joins and sorts in MiB; beyond it they spill to disk."""
+    """Memory limit of joins and sorts in MB (10^6 bytes); beyond the limit they spill to disk."""
 
     def __post_init__(self) -> None:
         if self.workers < 0:

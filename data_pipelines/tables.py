@@ -22,12 +22,14 @@ class RowWriter:
         self.num_rows = 0
 
     def add(self, row: dict[str, Any]) -> None:
+        """Append a row; write the buffer when it has BATCH_ROWS rows."""
         self._rows.append(row)
         self.num_rows += 1
         if len(self._rows) >= BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
+        """Write the buffered rows."""
         if self._rows:
             self._file.write_table(pa.Table.from_pylist(self._rows, self._schema))
             self._rows = []
@@ -35,7 +37,7 @@ class RowWriter:
 
 @contextmanager
 def open_row_writer(path: Path, schema: pa.Schema) -> Iterator[RowWriter]:
-    """Open a Parquet file for writing row by row; without rows the file has only a schema."""
+    """Open a Parquet file for writing row by row; a file without rows still has the schema."""
     with open_parquet_writer(path, schema) as file:
         writer = RowWriter(file, schema)
         yield writer

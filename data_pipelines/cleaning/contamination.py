@@ -2,7 +2,8 @@
 
 A row overlaps with an item if both contain the same n consecutive words (13, as in GPT-3:
 arXiv 2005.14165, appendix C), or if the row's question equals the item's question. An n-gram that
-many items of a suite contain, or a question that two items share, is boilerplate and is ignored.
+many items of a suite contain, and a question of several items of a suite, are boilerplate and are
+ignored.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MATCH_SCHEMA = pa.schema(
         ("suite", pa.string()),
         ("suite_task", pa.string()),
         ("item", pa.string()),
-        # "question" or "ngram"
+        # "question" or "ngram"; "question" if both match.
         ("match", pa.string()),
     ]
 )
@@ -46,22 +47,23 @@ class ContaminationIndex:
     items: pa.Table
     """Columns `suite, task, id`, one row per item."""
     ngrams: Hashes
-    """Sorted n-gram hashes; an n-gram appears once per item that contains it."""
+    """Sorted n-gram hashes, uint64 [num_entries]; one entry per n-gram and item."""
     ngram_items: npt.NDArray[np.int64]
-    """Item of each entry of `ngrams`, as a row of `items`."""
+    """Index into `items` of the item of each entry of `ngrams`, int64 [num_entries]."""
     ngram_filter: npt.NDArray[np.uint8]
     """1 at the low bits of each n-gram hash, uint8 [2**26]. It rejects most n-grams of the
     training data without a binary search."""
     items_by_question: dict[bytes, list[int]]
-    """Digest of a question -> the item of each suite that asks it."""
+    """Digest of a question -> indices into `items`, at most one per suite."""
 
     def find_matches(self, rows: pa.Table, question: pa.Array, full_text: pa.Array) -> pa.Table:
         """Find the overlaps of training rows with evaluation items.
 
         Args:
             rows: training rows, with columns `uid, mixture, task`.
-            question: normalised question of each row.
-            full_text: normalised context, question and answers of each row.
+            question: normalised question of each row, string [num_rows].
+            full_text: normalised context, question, answer and targets of each row, string
+                [num_rows].
 
         Returns:
             A row of MATCH_SCHEMA per overlapping pair of row and item.
@@ -86,7 +88,7 @@ class ContaminationIndex:
         )  # fmt: skip
 
     def _find_ngram_pairs(self, texts: pa.Array) -> Iterator[tuple[int, int]]:
-        """Yield each (row, item) with a common n-gram."""
+        """Yield the indices of each pair of row and item with a common n-gram."""
         grams = HashedWords.from_texts(texts).ngrams(self.n)
         candidates = np.flatnonzero(self.ngram_filter[_low_bits(grams.hashes)])
         hashes, rows = grams.hashes[candidates], grams.rows[candidates]
@@ -110,7 +112,8 @@ def load_contamination_index(path: Path, n: int, max_items: int) -> Contaminatio
     Args:
         path: eval_items.parquet, columns `suite, task, id, question, text`.
         n: number of words of an n-gram.
-        max_items: n-grams that more items of a suite contain are ignored.
+        max_items: largest number of items of a suite that may contain an n-gram; n-grams in more
+            items are ignored.
     """
     table = pq.read_table(path)
     suites = table["suite"].combine_chunks().dictionary_encode().indices.to_numpy()

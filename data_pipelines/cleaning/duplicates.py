@@ -1,10 +1,10 @@
 """Exact and near duplicates, within and across tasks.
 
-Exact: the same words in context, question and answer. Near: the same answer, and an estimated
-Jaccard similarity above a threshold (MinHash, rensa), both of the 5-gram sets of context and
-question and of the word sets of the question alone: questions about one passage share most
-5-grams. Candidates come from locality-sensitive hashing: 16 bands of 8 minima find a pair of
-similarity 0.85 with probability 0.99.
+Exact duplicates have the same words in context, question and answer. Near duplicates have the same
+answer, and two Jaccard similarities, estimated by MinHash (rensa), that reach a threshold: that of
+the 5-gram sets of context and question, and that of the word sets of the question alone, because
+different questions about a passage share most 5-grams. Candidates come from locality-sensitive
+hashing: 16 bands of 8 minima find a pair of similarity 0.85 with probability 0.99.
 """
 
 from __future__ import annotations
@@ -46,10 +46,17 @@ SIGNATURE_SCHEMA = pa.schema(
 def compute_signatures(
     uids: pa.Array, context: pa.Array, question: pa.Array, answer: pa.Array
 ) -> pa.Table:
-    """Compute the signatures of normalised texts.
+    """Compute the signatures of rows.
+
+    Args:
+        uids: uid of each row, string [num_rows].
+        context: normalised context of each row, string [num_rows].
+        question: normalised question of each row, string [num_rows].
+        answer: normalised answer of each row, string [num_rows].
 
     Returns:
-        A row of SIGNATURE_SCHEMA per text.
+        One row of SIGNATURE_SCHEMA per row; `bands` is empty for texts with fewer than
+        MIN_SHINGLES shingles.
     """
     texts = zip(context.to_pylist(), question.to_pylist(), answer.to_pylist(), strict=True)
     digests = [(digest(c, q, a), digest(a)) for c, q, a in texts]
@@ -124,7 +131,7 @@ def estimate_similarity(
 def find_exact_duplicates(connection: duckdb.DuckDBPyConnection, files: Path) -> None:
     """Create the table `duplicates(uid, duplicate_of, kind)` with the exact duplicates.
 
-    The row with the smallest uid represents the others.
+    The row with the smallest uid is the original; the others are its duplicates.
     """
     connection.execute(
         f"""
@@ -143,7 +150,9 @@ def find_exact_duplicates(connection: duckdb.DuckDBPyConnection, files: Path) ->
 def find_fuzzy_duplicates(
     connection: duckdb.DuckDBPyConnection, files: Path, threshold: float
 ) -> None:
-    """Add near duplicates among the rows that are not exact duplicates to `duplicates`.
+    """Add the near duplicates among the rows that are not exact duplicates to `duplicates`.
+
+    A row with several near duplicates may have several entries.
 
     Args:
         connection: database with the table `duplicates`.

@@ -1,7 +1,7 @@
 """Vectorised word splitting and n-gram hashing over many texts.
 
-Texts are lower-cased and split at everything but letters and digits, so that differences in case,
-punctuation and line breaks do not hide equal texts.
+Texts are lower-cased and split at all characters other than letters and digits. Texts that differ
+only in case, punctuation and line breaks are therefore equal.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class HashedWords:
     """
 
     hashes: Hashes
+    """uint64 [num_hashes]."""
     offsets: npt.NDArray[np.int64]
+    """int64 [num_texts + 1]."""
 
     @classmethod
     def from_texts(cls, texts: pa.Array) -> HashedWords:
-        """Hash the words of normalised texts."""
+        """Hash the words of normalised texts; an empty text counts as one empty word."""
         lists = pc.split_pattern(texts, " ")
         offsets = lists.offsets.to_numpy().astype(np.int64)
         encoded = lists.values.dictionary_encode()
@@ -77,7 +79,7 @@ class HashedWords:
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
-        """Index of the text of each hash."""
+        """Index of the text of each hash, int64 [num_hashes]."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
 

@@ -1,4 +1,4 @@
-"""Expectations on packed shards: token ids in range, and valid, matching segments on both sides."""
+"""Expectations on packed shards: token ids in range, and the same valid segments on both sides."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from data_pipelines.packed import open_shard
 from data_pipelines.packing.vocabulary import EOS
 
 SHARDS_PER_CHECK = 64
-"""A check has a constant cost, so it covers many shards."""
+"""Number of shards per check; each check has a fixed cost."""
 
 
 def validate_corpus(folder: Path, manifest: dict[str, Any]) -> list[Finding]:
     """Validate every shard of a corpus.
 
-    It runs in this process: the checked frames hold only a few numbers per row.
+    The checks run in this process, because the checked frames hold only a few numbers per row.
+
+    Args:
+        folder: folder of the corpus.
+        manifest: content of the corpus's manifest.json.
+
+    Raises:
+        CorruptShard: a shard is missing or does not match its checksum.
     """
     suite = _make_suite(manifest["corpus"], manifest["vocab_size"])
     shards = [entry for entry in manifest["shards"] if entry["rows"]]
@@ -59,7 +66,15 @@ def _make_suite(corpus: str, vocab_size: int) -> gx.ExpectationSuite:
 
 
 def _make_frame(shard: dict[str, npt.NDArray[np.int32]]) -> pd.DataFrame:
-    """Return the checked properties of each packed row."""
+    """Return the checked properties of each packed row.
+
+    Args:
+        shard: columns as `open_shard` returns them, int32 [num_rows, length].
+
+    Returns:
+        One row per packed row: lowest and highest token id, number of segments per side, number of
+        segments per side that end with EOS, and whether the segment ids are in order.
+    """
     tokens = np.concatenate([shard["encoder_input_tokens"], shard["decoder_target_tokens"]], axis=1)
     frame = {"lowest_token": tokens.min(axis=1), "highest_token": tokens.max(axis=1)}
     in_order = np.ones(len(tokens), bool)

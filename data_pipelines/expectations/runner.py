@@ -34,6 +34,7 @@ class Finding:
     elements: int = 0
     """Number of values, for an expectation on each value; else 0."""
     unexpected: int = 0
+    """Number of values that do not meet the expectation."""
     mostly: float = 1.0
     """Smallest share of values that must meet the expectation."""
 
@@ -60,7 +61,7 @@ def check(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> list[Finding]:
 
 
 def merge_findings(parts: Iterable[list[Finding]]) -> list[Finding]:
-    """Merge the findings of a suite that ran on several frames; counts are summed."""
+    """Merge the findings of suites that ran on several frames, and sum their counts."""
     merged: dict[tuple[str, str, str, str], Finding] = {}
     for findings in parts:
         for finding in findings:
@@ -71,7 +72,7 @@ def merge_findings(parts: Iterable[list[Finding]]) -> list[Finding]:
 
 
 def first_failure(findings: list[Finding]) -> Finding | None:
-    """Return the first failed blocking expectation."""
+    """Return the first failed blocking expectation, or None."""
     return next((f for f in findings if f.blocking and not f.success), None)
 
 

@@ -1,7 +1,7 @@
 """Great Expectations suites for the records and the mixture.
 
-Failed `critical` expectations stop the pipeline, failed `warning` expectations are reported. Suites
-on rows run on batches of rows; suites on aggregates run on small tables of statistics.
+A failed `critical` expectation stops the pipeline; a failed `warning` expectation is only reported.
+Row-level suites run on batches of rows; the other suites run on small tables of statistics.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def _valid_encoding() -> Expectation:
 
 
 def make_row_frame(rows: pa.Table) -> pd.DataFrame:
-    """Return the columns that the suites on rows check.
+    """Return the columns that the row-level suites check.
 
-    Texts are replaced by their length and encoding validity, because Great Expectations would
-    fingerprint and copy them.
+    Texts are replaced by their length in characters and by whether their encoding is broken,
+    because Great Expectations would fingerprint and copy the texts.
     """
     columns = {
         name: rows[name]
@@ -96,6 +96,7 @@ def make_row_frame(rows: pa.Table) -> pd.DataFrame:
 
 
 def _target_is_an_option(rows: pa.Table) -> list[bool]:
+    """Return whether the target of each row is among its options; True without options."""
     options, targets = rows["options"].combine_chunks(), rows["targets"]
     indices = np.flatnonzero(options.is_valid().to_numpy(zero_copy_only=False))
     valid = [True] * len(rows)

@@ -1,8 +1,8 @@
-"""Few-shot exemplars in front of an example (arXiv 2301.13688).
+"""Prepend few-shot exemplars to examples (arXiv 2301.13688).
 
 Exemplars have the task and template of the example, so they show the expected output format, and
-come from the training split only. The hash of each example's uid decides whether it gets
-exemplars, how many and which.
+are from the training split only. The hash of an example's uid determines whether exemplars are
+prepended, how many, and which.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def load_pool(path: Path) -> ExemplarPool:
 
 
 def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> pa.Table:
-    """Prepend exemplars to the share `few_shot_share` of the rows that allow them.
+    """Prepend exemplars to the share `few_shot_share` of the rows that allow exemplars.
 
     Args:
         rows: columns `uid, task, template, inputs, num_exemplars, allow_exemplars` and others.
-        pool: candidate exemplars.
+        pool: candidate exemplars by task and template.
         params: share, number and length of exemplars.
 
     Returns:
@@ -84,7 +84,7 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
 def _select_blocks(inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams) -> list[str]:
     """Return the exemplars for one row as text, up to the length limit."""
     others = [exemplar for exemplar in pool if exemplar.uid != uid]
-    # The pool is shuffled: each row starts at its own position in it.
+    # The pool is in random order; each row takes consecutive exemplars from its own start.
     chance = stable_hash(params.seed, "shots", uid)
     num_exemplars = 1 + chance % params.max_exemplars
     blocks, free_characters = [], params.max_few_shot_characters - len(inputs)

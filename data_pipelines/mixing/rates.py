@@ -19,7 +19,7 @@ def compute_quotas(
 ) -> dict[str, dict[str, int]]:
     """Compute how many examples of each task the mixture should contain.
 
-    A task may have fewer examples than its quota. Other tasks do not replace the missing ones, so
+    A task may have fewer examples than its quota. The quotas of other tasks do not grow in return;
     the report shows the shortfall.
 
     Args:

@@ -1,7 +1,8 @@
 """Selection and order of the rows of a mixture, by SQL over Parquet files (DuckDB).
 
 Views: `records` (all examples), `verdicts`, `duplicates`, `contamination` (results of cleaning),
-`eligible` (training examples that cleaning did not drop) and `selected` (those in the mixture).
+`eligible` (training examples and plain text that cleaning did not drop) and `selected` (the
+training examples that are in the mixture, without plain text).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts
     """Create the views over data/records and data/clean.
 
     Returns:
-        The number of eligible examples.
+        The number of eligible examples by mixture and task, without plain text.
     """
     files = workspace / layout.RECORDS / "examples" / "*.parquet"
     clean = workspace / layout.CLEAN
@@ -75,14 +76,15 @@ def select_examples(
 ) -> None:
     """Select random examples up to the quota of each task, and create the view `selected`.
 
-    The split is a hash of context and question (for a duplicate: of the row that it duplicates),
-    so the same question is never in both splits.
+    A hash of context and question determines the split, so the same question is never in both
+    splits. For a duplicate, it is the hash of the row that it duplicates.
 
     Args:
         connection: database with the views of `open_views`.
-        quotas: target number of examples.
+        quotas: target number of examples by mixture and task.
         params: seed and validation share.
-        target: file of the view, with SELECTED_SCHEMA; `sort_key` gives the random order.
+        target: Parquet file to write, with SELECTED_SCHEMA; `sort_key` is the random order of
+            the mixture.
     """
     ordered = connection.sql(
         f"""
@@ -128,7 +130,14 @@ def select_examples(
 
 
 def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Write candidate exemplars: POOL_SIZE of each task and template, from the training split."""
+    """Write up to POOL_SIZE candidate exemplars of each task and template.
+
+    Candidates are from the training split and allow exemplars themselves.
+
+    Args:
+        connection: database with the view `selected`.
+        target: Parquet file to write; columns `uid, task, template, inputs, targets`.
+    """
     connection.execute(
         f"""
         COPY (
@@ -147,7 +156,16 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
 def write_selected_shards(
     connection: duckdb.DuckDBPyConnection, params: MixParams, folder: Path
 ) -> list[Path]:
-    """Write the selected rows in random order and return the files, one per shard."""
+    """Write the selected rows in random order.
+
+    Args:
+        connection: database with the views `selected` and `eligible`.
+        params: number of rows per shard.
+        folder: folder for the files.
+
+    Returns:
+        The files, `SPLIT-NNNNN.parquet`, one per shard.
+    """
     names = [name for name in EXAMPLE_SCHEMA.names if name != "split"]
     columns = ", ".join(f"e.{name}" for name in names)
     files: list[Path] = []
@@ -199,11 +217,11 @@ def _write_shards(
 
 
 def count_contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) -> dict[str, Any]:
-    """Return the evaluation items that overlap with the mixture.
+    """Count the evaluation items that overlap with the mixture or its plain text.
 
     Returns:
         Suite -> `num_items`, `num_contaminated`, and `tasks`, the ids of contaminated items by
-        task.
+        task of the suite.
     """
     totals = connection.execute(
         f"SELECT suite, count(*) FROM read_parquet({quote_literal(workspace / layout.EVAL_ITEMS)}) "

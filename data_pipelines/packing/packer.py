@@ -1,8 +1,9 @@
 """Pack pairs of sequences into rows of two fixed lengths, encoder and decoder together.
 
-Best fit decreasing: each example goes to the open row in which it leaves the least free space.
-Open rows are indexed by the free tokens of both sides, with bit sets, so a search does not scan
-the rows.
+Best fit decreasing: examples are placed in decreasing order of the share of a row that they fill.
+Each example goes to the open row with the fewest free encoder tokens, then the fewest free decoder
+tokens, in which it fits. Bit sets index the open rows by the free tokens of both sides, so a search
+does not scan the rows.
 
     lengths (enc, dec):  (6,2) (3,1) (4,2)        row 10 / 4
     rows:                [(6,2) (4,2)]  [(3,1)]
@@ -32,7 +33,7 @@ def pack(
         decoder_length: decoder tokens per row.
 
     Returns:
-        The indices of the examples of each row.
+        For each row, the indices of its examples.
 
     Raises:
         ValueError: an example is longer than a row.
@@ -68,10 +69,11 @@ def pack(
 def row_lower_bound(
     encoder: Lengths, decoder: Lengths, encoder_length: int, decoder_length: int
 ) -> int:
-    """Return a lower bound on the number of rows of any packing; arguments as in `pack`.
+    """Return a lower bound on the number of rows of any packing.
 
-    Each side needs enough rows for its tokens, and one row per example longer than half a row
-    (Martello & Toth, Discrete Applied Mathematics 28, 1990: the bound L2 at one half).
+    The arguments are those of `pack`. Each side needs enough rows for its tokens, and one row per
+    example longer than half a row (Martello & Toth, Discrete Applied Mathematics 28, 1990: the
+    bound L2 at one half).
     """
     return max(
         bound

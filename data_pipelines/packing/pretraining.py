@@ -1,4 +1,4 @@
-"""Pre-training objectives: plain text to pairs of inputs and targets.
+"""Pre-training objectives: convert plain text to pairs of inputs and targets.
 
 Span corruption: Raffel et al., arXiv 1910.10683, section 3.1.4. Prefix language modelling: the
 same paper, section 3.2.3; the target is the continuation.
@@ -24,13 +24,16 @@ MIN_TOKENS = 4
 def make_pair(
     tokens: list[int], vocabulary: Vocabulary, params: PackParams, index: int
 ) -> Pair | None:
-    """Make a training pair from one text; None if the text has fewer than MIN_TOKENS tokens.
+    """Make a training pair from one text by span corruption or prefix LM, chosen at random.
 
     Args:
         tokens: token ids of the text; truncated to the encoder's length.
         vocabulary: source of the sentinel ids.
         params: objective, lengths and seed.
         index: index of the text in its corpus; seeds the random choices.
+
+    Returns:
+        The pair; None if the text has fewer than MIN_TOKENS tokens.
     """
     tokens = tokens[: params.encoder_length - 1]
     if len(tokens) < MIN_TOKENS:
@@ -42,7 +45,13 @@ def make_pair(
 
 
 def prefix_lm(tokens: list[int], params: PackParams, rng: random.Random) -> Pair:
-    """Split the text at a random point; the target is truncated to the decoder's length."""
+    """Split the text at a random point into input and target.
+
+    Args:
+        tokens: at least two token ids.
+        params: the target is truncated to `decoder_length`, with space for the EOS token.
+        rng: source of the split point.
+    """
     split = rng.randint(1, len(tokens) - 1)
     return tokens[:split], tokens[split : split + params.decoder_length - 1]
 
@@ -52,7 +61,14 @@ def corrupt_spans(
 ) -> Pair:
     """Replace random spans by sentinels; the target lists each sentinel and its span.
 
-    About `noise_density` of the tokens are masked. The target is truncated to the decoder's length.
+    The target does not end with a further sentinel as in T5.
+
+    Args:
+        tokens: at least MIN_TOKENS token ids.
+        vocabulary: source of the sentinel ids; its number of sentinels limits the spans.
+        params: share of masked tokens and mean span length; the target is truncated to
+            `decoder_length`, with space for the EOS token.
+        rng: source of the span positions.
     """
     num_masked = max(1, round(len(tokens) * params.noise_density))
     num_spans = round(num_masked / params.mean_noise_span_length)

@@ -24,10 +24,13 @@ class TokenizedPairs:
     inputs: TokenSequences
     targets: TokenSequences
     tasks: npt.NDArray[np.int32]
-    """Task id of each pair."""
+    """Task id of each pair, int32 [num_pairs]."""
 
     def packed_lengths(self, params: PackParams) -> tuple[Ints, Ints]:
-        """Return the encoder and decoder tokens of each pair after truncation, EOS included."""
+        """Return the number of encoder and decoder tokens of each pair, int64 [num_pairs] each.
+
+        The numbers are after truncation and include the EOS token.
+        """
         return (
             np.minimum(self.inputs.lengths + 1, params.encoder_length),
             np.minimum(self.targets.lengths + 1, params.decoder_length),
@@ -36,18 +39,22 @@ class TokenizedPairs:
 
 @dataclass(frozen=True)
 class _Placement:
-    """Position of each pair in the packed rows."""
+    """Position of each pair in the packed rows. All arrays are int64 [num_pairs]."""
 
     order: Ints
-    """Pairs in row order, and in segment order within a row."""
+    """Indices of the pairs, sorted by row and by segment within a row."""
     row: Ints
-    """Row of each pair, in `order`."""
+    """Row of each pair, sorted as `order`."""
     segment: Ints
-    """Segment id of each pair within its row, in `order`."""
+    """Segment id of each pair within its row, sorted as `order`."""
     num_rows: int
 
     def segment_starts(self, lengths: Ints) -> Ints:
-        """Return the position in its row of each pair's first token, in `order`."""
+        """Return the column of each pair's first token within its row, sorted as `order`.
+
+        Args:
+            lengths: tokens of each pair on one side, int64 [num_pairs], in the original order.
+        """
         ends = np.cumsum(lengths[self.order])
         starts_row = self.segment == 1
         row_offset = np.where(starts_row, ends - lengths[self.order], 0)
@@ -57,8 +64,13 @@ class _Placement:
 def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
     """Pack the pairs and write the rows.
 
-    Packing sorts by length, so rows are written in the order of their first pair: the pairs come
-    in random order, and every training batch should be a random sample.
+    The pairs are in random order, and packing sorts them by length. Rows are therefore written in
+    the order of their smallest pair index, so that consecutive rows are a random sample.
+
+    Args:
+        path: Arrow file to write.
+        pairs: tokenized pairs, in random order.
+        params: row lengths.
 
     Returns:
         The number of rows.
@@ -91,12 +103,19 @@ def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
 def _pack_side(
     sequences: TokenSequences, lengths: Ints, placement: _Placement, row_length: int
 ) -> tuple[pa.FixedSizeListArray, pa.FixedSizeListArray]:
-    """Return the token ids and segment ids of one side, each [num_rows, row_length]."""
+    """Return the token ids and segment ids of one side, int32 [num_rows, row_length] each.
+
+    Args:
+        sequences: token ids of each pair, in the original order.
+        lengths: tokens of each pair after truncation, EOS included, int64 [num_pairs].
+        placement: position of each pair.
+        row_length: tokens per row.
+    """
     sizes = lengths[placement.order]
     starts = placement.row * row_length + placement.segment_starts(lengths)
     offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     cells = np.repeat(starts, sizes) + offset
-    # The cell of the EOS token first receives the token that follows in the source.
+    # The last cell of each pair first receives the next source token; EOS overwrites it below.
     source = np.repeat(sequences.offsets[placement.order], sizes) + offset
     ids = np.full(placement.num_rows * row_length, PAD, np.int32)
     ids[cells] = sequences.ids.take(source, mode="clip") if len(sequences.ids) else EOS

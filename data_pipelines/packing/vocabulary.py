@@ -23,7 +23,9 @@ class TokenSequences:
     """
 
     ids: npt.NDArray[np.int32]
+    """int32 [num_tokens]."""
     offsets: npt.NDArray[np.int64]
+    """int64 [num_texts + 1]."""
 
     @classmethod
     def concatenate(
@@ -38,7 +40,7 @@ class TokenSequences:
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """Number of tokens of each text."""
+        """Number of tokens of each text, int64 [num_texts]."""
         return np.diff(self.offsets)
 
     def __getitem__(self, text: int) -> npt.NDArray[np.int32]:
@@ -90,7 +92,7 @@ class Vocabulary:
     def encode(self, texts: list[str]) -> TokenSequences:
         """Tokenize texts without end-of-sequence tokens.
 
-        It uses one thread, because the stage already runs one process per core.
+        SentencePiece uses one thread, because the stage already runs one process per core.
         """
         return TokenSequences.concatenate(self.processor.EncodeAsNumpy(texts, num_threads=1))
 

@@ -1,4 +1,4 @@
-"""The worker function of the stage `pack`: one file of the mixture to one packed shard."""
+"""The worker function of the stage `pack`: convert one file of the mixture to a packed shard."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PackTask:
 
     source: Path
     first_index: int
-    """Index of the file's first row in its corpus."""
+    """Index of the file's first row in its corpus; seeds the random choices of pre-training."""
     shard: Path
     tokenizer: Path
     params: PackParams
@@ -52,7 +52,10 @@ class PackResult:
 
 
 def pack_shard(task: PackTask) -> PackResult:
-    """Tokenize and pack one file of the mixture; deterministic, so it can be retried."""
+    """Tokenize and pack one file of the mixture, write the shard, and return its counts.
+
+    The output is deterministic, so the task can be retried.
+    """
     vocabulary = _load_vocabulary(task.tokenizer / "tokenizer.json")
     params = task.params
     table = pq.read_table(task.source)
@@ -83,7 +86,7 @@ def pack_shard(task: PackTask) -> PackResult:
 def _make_instruction_pairs(
     table: pa.Table, vocabulary: Vocabulary, task: PackTask
 ) -> tuple[TokenizedPairs, npt.NDArray[np.bool_]]:
-    """Return the pairs of a file of examples, and a mask of the truncated ones."""
+    """Return the pairs of a file of examples, and a mask of truncated pairs, bool [num_pairs]."""
     inputs, targets = (vocabulary.encode(table[name].to_pylist()) for name in ("inputs", "targets"))
     tasks = table["task"].combine_chunks().dictionary_encode()
     task_ids = np.array([task.task_ids[name] for name in tasks.dictionary.to_pylist()], np.int32)
@@ -96,9 +99,10 @@ def _make_instruction_pairs(
 def _make_pretraining_pairs(
     texts: list[str], vocabulary: Vocabulary, task: PackTask
 ) -> tuple[TokenizedPairs, npt.NDArray[np.bool_]]:
-    """Return the pairs of a file of plain text, and a mask of the truncated ones.
+    """Return the pairs of a file of plain text, and a mask of truncated texts, bool [num_pairs].
 
-    Texts that are too short to split are omitted.
+    Texts that are too short for a pair are omitted. The mask marks texts that are truncated to the
+    encoder length; it does not mark truncated targets.
     """
     tokens = vocabulary.encode(texts)
     indexed_pairs = [

@@ -22,7 +22,10 @@ def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]
 
     Args:
         workspace: folder that contains data/.
-        packed: folder of the packed corpora, if it is not yet data/packed.
+        packed: folder of the packed corpora; None for data/packed.
+
+    Returns:
+        The record that page.html.j2 renders.
 
     Raises:
         DataError: a stage has not run, or ran with an older release.
@@ -105,7 +108,7 @@ def _combine(
 
 
 def _clean_counts(clean: dict[str, Any], mixture: str) -> dict[str, dict[str, int]]:
-    """Return task -> number of duplicate, contaminated and dropped rows."""
+    """Return the number of duplicate, contaminated and dropped rows by task of a mixture."""
     return {
         entry["task"]: {field: entry[field] for field in CLEAN_FIELDS}
         for entry in clean["tasks"]
@@ -118,9 +121,14 @@ def _merge_task_counts(
     corpora: dict[str, dict[str, Any]],
     clean_counts: dict[str, dict[str, int]],
 ) -> dict[str, dict[str, int]]:
-    """Add the counts of packing and cleaning to those of the mixture.
+    """Add the counts of packing and cleaning to each task's counts in the mixture.
 
     Tasks that cleaning removed completely are included with zero examples.
+
+    Args:
+        tasks: counts of the stage `mix` by task of one mixture.
+        corpora: packed manifest by corpus.
+        clean_counts: counts of the stage `clean` by task of the mixture.
     """
     zeros = dict.fromkeys(CLEAN_FIELDS, 0)
     removed = {

@@ -1,7 +1,7 @@
 """Download one file from any location that fsspec supports: HTTP, object stores, local folders.
 
-Interrupted downloads resume, also in a later run: the received bytes are in `NAME.part` next to the
-target, and `NAME.version` identifies the version of the remote file that they belong to.
+Interrupted downloads resume, also in a later run: `NAME.part` next to the target has the received
+bytes, and `NAME.version` identifies the version of the remote file.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import fsspec
 from data_pipelines.errors import SourceError
 
 ProgressCallback = Callable[[int, int], object]
-"""Called with the received bytes and the size of the file in bytes."""
+"""Called with the number of received bytes and the size of the file in bytes, 0 if unknown."""
 
 BLOCK_BYTES = 1 << 20
 FIRST_RETRY_DELAY_S = 0.5
 
 
 def download(location: str, target: Path, *, retries: int, on_progress: ProgressCallback) -> None:
-    """Download a file; `target` appears only when it is complete.
+    """Download a file, resuming an interrupted download.
 
-    A complete target of the same version is not downloaded again.
+    `target` is created only when the download is complete. A complete target of the same version
+    is not downloaded again.
 
     Args:
         location: path or URL, as fsspec accepts it.
@@ -44,7 +45,8 @@ def download(location: str, target: Path, *, retries: int, on_progress: Progress
             _transfer(location, target, on_progress)
             return
         except FileNotFoundError as error:
-            # fsspec raises this also if the server does not respond, with that error as the cause.
+            # fsspec also raises FileNotFoundError, with the network error as its cause, if the
+            # server does not respond.
             cause = error.__cause__
             is_missing = getattr(cause, "status", None) in (404, 410)
             if is_missing or not isinstance(cause, aiohttp.ClientError | TimeoutError):
@@ -91,7 +93,10 @@ def _transfer(location: str, target: Path, on_progress: ProgressCallback) -> Non
 def _append(
     filesystem: Any, path: str, partial: Path, block_size: int, on_bytes: Callable[[int], object]
 ) -> None:
-    """Append the missing bytes of a file; with `block_size` 0 stream it from the start instead."""
+    """Append the missing bytes of a remote file to `partial`.
+
+    With `block_size` 0 the file is streamed from its start, for servers without range requests.
+    """
     with filesystem.open(path, "rb", block_size=block_size) as remote, partial.open("ab") as file:
         position = file.tell() if block_size else file.truncate(0)
         if position:
@@ -110,6 +115,6 @@ def _options(location: str) -> dict[str, Any]:
 
 
 def _version(info: dict[str, Any]) -> str:
-    """Return what identifies a version of a remote file, as far as its server reports it."""
+    """Return an identifier of a remote file's version, from the fields that its server reports."""
     values = [info.get(key) for key in ("ETag", "etag", "LastModified", "mtime", "size")]
     return "|".join(str(value) for value in values)

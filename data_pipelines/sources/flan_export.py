@@ -1,7 +1,8 @@
-"""Rendered FLAN rows, as exports of the FLAN Collection publish them: JSON lines or Parquet.
+"""Rendered rows of exports of the FLAN Collection: JSON lines or Parquet.
 
-Columns: `inputs`, `targets`, `task_name`, `template_type`; `task_source` names the mixture.
-Optional: `options` (list of str), `template`.
+Required columns: `inputs`, `targets`, `task_name`. Optional columns: `task_source` (selects the
+mixture if the catalog entry does not), `template_type` (e.g. `zs_opt`), `template`, `options` (list
+of str).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Yield the examples of one file.
 
     Raises:
-        SourceError: A Parquet file is damaged or lacks a required column.
+        SourceError: The file is missing or damaged, or a Parquet file has no required column.
     """
     rows = _read_parquet(part) if part.path.suffix == ".parquet" else part.json_lines()
     return convert_rows(part, rows, lambda row, record: _convert(part, row, record))

@@ -20,7 +20,7 @@ LINES = False
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
-    """Yield the examples of one file of the data set that the catalog names."""
+    """Yield the examples of one file of the data set that the catalog's `options` name."""
     templates = template_group(part.options["templates"])
     for row, item, content in read_rows(part):
         if isinstance(content, RejectedRow):

@@ -2,7 +2,7 @@
 
 Format (allenai/natural-instructions): `Definition` (list of str), `Positive Examples` and
 `Negative Examples` (lists of `{input, output, explanation}`), `Instances` (list of
-`{id, input, output}`). Some re-exports contain a string instead of a list; both are read.
+`{id, input, output}`). Some re-exports contain a string instead of a list of str; both are read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from data_pipelines.templates.instructions import choose_template, template_grou
 
 LINES = False
 NUM_EXEMPLARS = 2
-"""Positive examples before an instance, as in the evaluation of Wang et al. (arXiv 2204.07705)."""
+"""Positive examples per prompt, as in the evaluation of Wang et al. (arXiv 2204.07705)."""
 
 
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Yield the examples of one task file; instances without input or output are rejected.
 
     Raises:
-        SourceError: The file is no task, or the published split is missing.
+        SourceError: The file is not a task file, or the published split is missing.
     """
     task, definitions, instances = read_task(part)
     if not instances:
@@ -76,7 +76,7 @@ def read_task(part: Part) -> tuple[dict[str, Any], list[str], list[Any]]:
         The complete task, its definitions, and its instances.
 
     Raises:
-        SourceError: The file is no task.
+        SourceError: The file is missing, not JSON, or not a task file.
     """
     task = part.read_json()
     definitions = non_empty_texts(task.get("Definition")) if isinstance(task, dict) else []
@@ -121,10 +121,14 @@ def parse_exemplars(value: Any) -> list[dict[str, str]]:
 def _format_exemplars(
     positive: list[dict[str, str]], negative: list[dict[str, str]], key: tuple[object, ...]
 ) -> list[str]:
-    """Format the positive examples of one row.
+    """Format the exemplars of one row.
 
-    A hash of `key` decides for half of the rows to add a negative example, and for half of the rows
-    to add explanations.
+    Half of the rows also have a negative example, and half of the rows have explanations.
+
+    Args:
+        positive: positive examples of the task; the first NUM_EXEMPLARS are used.
+        negative: negative examples of the task; at most one is used.
+        key: values that identify the row, seed included; hashed for both choices.
     """
     with_explanations = stable_hash("explained", *key) % 2 == 0
     chosen = [("Positive", example) for example in positive[:NUM_EXEMPLARS]]
@@ -144,7 +148,7 @@ def _format_exemplars(
 
 
 def _split(part: Part, params: ReadParams) -> str:
-    """Return `test` for a task of the published test list, which is held out from training."""
+    """Return `test` for a task of the published test list (held out), `train` for any other."""
     folder = part.options.get("splits")
     if params.niv2_split == "all" or not folder:
         return "train"

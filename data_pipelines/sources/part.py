@@ -37,7 +37,7 @@ class Part:
     format: str
     path: Path
     name: str
-    """Path relative to data/raw, which examples and rejected rows refer to."""
+    """Path relative to data/raw, the `source_file` of examples and rejected rows."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of the loader, from the catalog."""
     start: int = 0
@@ -49,7 +49,7 @@ class Part:
 
     @property
     def raw_folder(self) -> Path:
-        """The folder that `name` and the names of other files are relative to."""
+        """The folder data/raw, to which `name` and the names of other files are relative."""
         return Path(str(self.path)[: -len(self.name)])
 
     def reject(self, row: int, reason: str, raw: object) -> RejectedRow:
@@ -60,10 +60,13 @@ class Part:
         )
 
     def lines(self) -> Iterator[tuple[int, str | RejectedRow]]:
-        """Yield row number and line.
+        """Yield row number and line; a line that cannot be decoded is a RejectedRow.
 
         Lines end at a line feed only: `str.splitlines` would also split at U+2028 and other line
         separators within a cell.
+
+        Raises:
+            SourceError: The file is missing, or a damaged gzip file.
         """
         encoding = self.options.get("encoding", "utf-8")
         with self._open() as file:
@@ -120,7 +123,7 @@ class Part:
         """Yield row number and item of a file that is one JSON list.
 
         Raises:
-            SourceError: The file is no JSON list.
+            SourceError: The file cannot be read, or is not a JSON list.
         """
         items = self.read_json()
         if not isinstance(items, list):
@@ -143,7 +146,7 @@ class Part:
                 otherwise a list.
 
         Raises:
-            SourceError: Quotes are unbalanced.
+            SourceError: The file cannot be read, or quotes are unbalanced.
         """
         rows = csv.reader(io.StringIO(self.read_text(), newline=""), strict=True)
         names: list[str] = []
@@ -187,7 +190,7 @@ class Part:
             raise SourceError(f"{self.path} is missing; run `flanmoe fetch`") from None
 
     def _read_lines(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Yield lines; raise SourceError naming the file if it is a damaged gzip file."""
+        """Yield lines with their line feeds; raise SourceError for a damaged gzip file."""
         try:
             yield from file
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -201,10 +204,10 @@ def convert_rows(
     records: Iterable[tuple[int, Record | RejectedRow]],
     convert: Callable[[int, Record], Converted],
 ) -> Iterator[Converted | RejectedRow]:
-    """Convert each record; records for which `convert` raises InvalidRow are rejected.
+    """Convert each record; reject the records for which `convert` raises InvalidRow.
 
     Args:
-        part: the file that the records are from.
+        part: the file of the records.
         records: row number and record; rejected rows are passed on.
         convert: called with row number and record.
     """

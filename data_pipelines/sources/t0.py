@@ -1,6 +1,6 @@
 """T0-SF: promptsource's templates applied to raw data sets (Sanh et al., arXiv 2110.08207).
 
-T0's own list, `datasets.csv`, marks the data sets that are trained on: T0 trains on BASE, T0+ also
+T0's list of data sets, `datasets.csv`, names the training set of each: T0 trains on BASE, T0+ also
 on GPT_EVAL, and T0++ also on SGLUE.
 """
 
@@ -26,8 +26,10 @@ LINES = False
 def load(part: Part, params: ReadParams) -> Iterator[Example | RejectedRow]:
     """Yield the examples of one file; none if `params.t0_sets` excludes the data set.
 
-    The templates are ordered by a hash of each row, and the row is rendered with the first one that
-    applies to it.
+    A hash of each row orders the templates; the first template that applies renders the row.
+
+    Raises:
+        SourceError: T0's list or the template file is missing or malformed.
     """
     hub_name = part.options["hub_name"]
     if _training_set(part.raw_folder / part.options["list"], hub_name) not in params.t0_sets:
@@ -78,7 +80,12 @@ def _render(
 
 @cached_by_file(maxsize=256)
 def _training_set(path: Path, hub_name: str) -> str:
-    """Return `do_train` of a data set, e.g. `glue/mrpc`; empty if T0 does not train on it."""
+    """Return the training set of a data set, e.g. of `glue/mrpc`; empty if T0 never trains on it.
+
+    Args:
+        path: T0's list `datasets.csv`.
+        hub_name: name of the data set on the Hugging Face hub.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for entry in csv.DictReader(file):

@@ -1,9 +1,11 @@
-"""Stage `clean`: find duplicates, and overlaps with every evaluation suite.
+"""Stage `clean`: find duplicates, overlaps with every evaluation suite, and excluded tasks.
 
 Writes data/clean:
-- duplicates.parquet: uid of each duplicate, the row that it duplicates, and the kind.
-- contamination.parquet: each pair of a row and an evaluation item that overlap, and the kind.
-- verdicts.parquet: each affected row with the reasons, and whether it is dropped or flagged.
+- duplicates.parquet: uid of each duplicate, uid of the row that it duplicates, and the kind,
+  `exact` or `near`.
+- contamination.parquet: each pair of a row and an evaluation item that overlap, and the match,
+  `question` or `ngram`.
+- verdicts.parquet: uid of each affected row, the reasons, and whether it is dropped or flagged.
 - report.json: counts per suite and task.
 """
 
@@ -41,7 +43,7 @@ TASK_FIELDS = ("mixture", "task", "duplicates", "contaminated", "dropped")
 
 @dataclass(frozen=True, kw_only=True)
 class CleanTask:
-    """One file of records, and the files that its signatures and overlaps are written to."""
+    """One file of records, and the files to which its signatures and overlaps are written."""
 
     records: Path
     eval_items: Path
@@ -54,7 +56,7 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/clean.
 
     Raises:
-        DataError: worker processes died.
+        DataError: a worker died repeatedly.
     """
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
     with (

@@ -1,8 +1,10 @@
 """Stage `eval_data`: convert evaluation files to one format, for scoring and decontamination.
 
-Writes data/eval_data: one JSON-lines file of items per task; index.json, for each task its file,
-checksum, number of items, rejected rows, and whether the source file is known to be truncated;
-eval_items.parquet, every scored item, against which the stage `clean` checks the training data.
+Writes data/eval_data:
+- SUITE/TASK.jsonl: the items of a task.
+- index.json: for each task its file, checksum, number of items, rejected rows, and whether the
+  source file is known to be truncated.
+- eval_items.parquet: every scored item; the stage `clean` compares the training data with these.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def run(workspace: Path) -> None:
     """Write data/eval_data.
 
     Raises:
-        SourceError: no fetched source has scored items, or a file has no valid item.
+        SourceError: no fetched source has scored items, a file has no valid item, or only some
+            items of a task have answer options.
     """
     sources = {n: s for n, s in manifest.read_sources(workspace).items() if s["suite"]}
     if not any(source["format"] in SCORED_READERS for source in sources.values()):
@@ -125,7 +128,11 @@ def _write_task(
     rejected: list[RejectedRow],
     truncated: bool,
 ) -> IndexEntry:
-    """Write the items of a task and return its index entry."""
+    """Write the items of a task and return its index entry.
+
+    Raises:
+        SourceError: only some of the items have answer options.
+    """
     if len({item.options is None for item in items}) > 1:
         raise SourceError(
             f"{suite}/{task}: some items have answer options and some have none; all items of a "

@@ -1,7 +1,7 @@
 """Stage `fetch`: copy or download every source into data/raw and record the hash of each file.
 
-Files have the paths that the catalog gives them. Writes data/raw/manifest.json: the hash and size
-of every file, and every source with its files and licence.
+Each file has the same path below data/raw as in the catalog. Also writes data/raw/manifest.json:
+the hash and size of every file, and every source with its files and licence.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def run(params: FetchParams, workspace: Path) -> None:
     """Write data/raw.
 
     Raises:
-        SourceError: a file is missing, cannot be downloaded, or does not match its hash.
+        SourceError: the catalog is invalid, no source has accepted terms, or a file is missing,
+            empty, cannot be downloaded, or does not match its hash.
     """
     catalog_path = catalog.resolve_path(params.catalog)
     selected = (
@@ -100,12 +101,15 @@ def run(params: FetchParams, workspace: Path) -> None:
 def _present_files(
     source: Source, digests: dict[str, str], hashes: dict[str, str]
 ) -> dict[str, list[str]]:
-    """Return the fetched files of a source, and those of them that are truncated.
+    """Return the fetched files of a source, and which files are truncated.
 
     Args:
         source: the catalog entry.
-        digests: sha256 of every fetched file.
-        hashes: sha256 of the files that the catalog was written for.
+        digests: sha256 of every fetched file, by path below data/raw.
+        hashes: sha256 of the files that the catalog was written for, by path.
+
+    Returns:
+        `present_files` and `truncated_files`, lists of paths below data/raw.
     """
     present = [file for file in digests if catalog.matches_any(file, source.files)]
     truncated = [
@@ -119,9 +123,22 @@ def _present_files(
 def _locate_files(
     name: str, source: Source, params: FetchParams, hashes: dict[str, str]
 ) -> dict[str, str]:
-    """Return the location of each file of a source; empty for a source that is to be skipped."""
+    """Return the path or URL of each file of a source, by its path below data/raw.
+
+    Args:
+        name: name of the source.
+        source: the catalog entry.
+        params: root, verification, and the sources that are selected by name.
+        hashes: sha256 of the files that the catalog was written for, by path.
+
+    Returns:
+        Location by file; empty if the source is to be skipped.
+
+    Raises:
+        SourceError: the source has no published address, or a file is missing.
+    """
     locations: dict[str, str] = {}
-    # A folder with other content, and a source named only by a pattern: files may be missing.
+    # An unverified root may lack the files of sources that only a pattern selects.
     optional = bool(params.root) and not params.verify and name not in params.sources
     for pattern, url in source.url_by_pattern.items():
         hashed = [file for file in hashes if catalog.matches_pattern(file, pattern)]
@@ -142,7 +159,7 @@ def _locate_files(
             files = [pattern]
         if not files and pattern in source.additional_files:
             if optional and "*" in pattern:
-                continue  # the loader reports a file that it needs
+                continue  # the loader raises SourceError if it needs a missing file
             if optional:
                 return {}
             raise SourceError(f"{name}: no file matches {pattern!r} below {params.root}")
@@ -189,14 +206,18 @@ def _fetch_files(
 ) -> None:
     """Copy or download files into `raw` and verify them.
 
-    Downloads wait in `downloads` until all are complete, so an interrupted fetch resumes.
+    Downloads are stored in `downloads` and moved to `raw` when all downloads are complete, so an
+    interrupted fetch resumes.
 
     Args:
-        locations: file below `raw` -> its path or URL.
-        expected: file -> sha256 that it must have.
+        locations: path or URL by file below `raw`.
+        expected: expected sha256 by file.
         raw: folder of the fetched files.
         downloads: folder that outlives an interrupted fetch.
         retries: retries of a failed download.
+
+    Raises:
+        SourceError: a file cannot be downloaded, is empty, or does not match its hash.
     """
     local = {file: location for file, location in locations.items() if _is_local(location)}
     remote = {file: location for file, location in locations.items() if file not in local}
@@ -218,7 +239,7 @@ def _fetch_files(
             try:
                 _verify(downloads / file, location, expected.get(file))
             except SourceError:
-                (downloads / file).unlink()  # otherwise the next run takes it for complete
+                (downloads / file).unlink()  # otherwise the next run treats it as complete
                 raise
     for file in remote:
         (raw / file).parent.mkdir(parents=True, exist_ok=True)

@@ -47,14 +47,14 @@ TEXT_SCHEMA = pa.schema([("text", pa.string())])
 
 @dataclass(frozen=True, kw_only=True)
 class MixTask:
-    """One shard of selected rows, and the files that the finished examples are written to."""
+    """One shard of selected rows, and the files to which its finished examples are written."""
 
     selected: Path
     pool: Path
     params: MixParams
     examples: Path
     text: Path | None
-    """File of the examples as pre-training text; None for no such file."""
+    """File for the examples as pre-training text; None if it is not to be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,8 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/mixture.
 
     Raises:
-        SourceError: cleaning left no example to train on.
+        SourceError: no training example remains after cleaning.
+        DataError: a worker died repeatedly.
     """
     with (
         new_folder(workspace / layout.MIXTURE) as out,
@@ -121,7 +122,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
 
 
 def mix_shard(task: MixTask) -> MixResult:
-    """Prepend exemplars to the rows of one shard and write it."""
+    """Prepend exemplars to the rows of one shard, write the shard, and return its counts."""
     pool = load_pool(task.pool)
     result = MixResult(split=task.examples.name.split("-")[0])
     texts = open_parquet_writer(task.text, TEXT_SCHEMA) if task.text else nullcontext()

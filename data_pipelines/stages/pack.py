@@ -1,9 +1,9 @@
 """Stage `pack`: tokenize the mixture and pack it into fixed-length rows.
 
 Writes three corpora to data/packed: `pretrain` (plain text), `train` and `validation`
-(instructions). Each has a manifest, and one shard per file of the mixture. The shards are
-validated before they replace earlier ones. validation.json has the findings, report.html the
-report on the mixture.
+(instructions). Each corpus has a manifest, and one shard per file of the mixture. The shards are
+validated before they replace the shards of an earlier run. Also writes validation.json, the
+findings; summary.json, the counts per corpus; report.html, the report on the mixture.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/packed.
 
     Raises:
-        DataError: the train or validation corpus would be empty.
+        DataError: the train or validation corpus would be empty, or a worker died repeatedly.
         ExpectationFailed: a packed shard is invalid.
     """
     mixture = workspace / layout.MIXTURE

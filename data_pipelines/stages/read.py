@@ -36,7 +36,7 @@ TaskCounts = Counter[tuple[str, str, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadTask:
-    """One part of a source, and the files that its rows are written to."""
+    """One part of a source, and the files to which its rows are written."""
 
     part: Part
     params: ReadParams
@@ -58,8 +58,9 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/records.
 
     Raises:
-        SourceError: a source is malformed or has too many rejected rows, or a task is in two
-            sources or files.
+        SourceError: no training file is fetched, a source is malformed or has too many rejected
+            rows, two sources contain the same task, or two NIV2 files have the same name.
+        DataError: a worker died repeatedly.
     """
     parts = [
         part
@@ -101,7 +102,10 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
 
 
 def read_part(task: ReadTask) -> ReadResult:
-    """Write the examples and rejected rows of one part; deterministic, so it can be retried."""
+    """Write the examples and rejected rows of one part, and return their counts.
+
+    The output is deterministic, so the task can be retried.
+    """
     counts: TaskCounts = Counter()
     first_rejected = None
     with (
@@ -146,9 +150,9 @@ def _reject_invalid(row: Example | RejectedRow, task: ReadTask) -> Example | Rej
 
 
 def split_part(part: Part, max_bytes: int) -> list[Part]:
-    """Split a line-oriented file into parts of about `max_bytes`, at line ends.
+    """Split a line-oriented file at line ends into parts of about `max_bytes` bytes.
 
-    Compressed and columnar files, and formats that are not line-oriented, stay one part.
+    Compressed files, Parquet files, and files of formats that are not line-oriented stay one part.
     """
     size = part.path.stat().st_size
     splittable = LOADERS[part.format].LINES and part.path.suffix not in (".gz", ".parquet")
@@ -173,7 +177,7 @@ def split_part(part: Part, max_bytes: int) -> list[Part]:
 
 
 def _check_niv2_tasks_are_unique(parts: list[Part]) -> None:
-    """Raise if two NIV2 files have the same name, because the file name is the task name."""
+    """Raise SourceError if two NIV2 files have the same name; the file name is the task name."""
     seen: dict[str, Part] = {}
     for part in parts:
         if part.format != "niv2_json":
@@ -224,6 +228,7 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
 
 
 def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
+    """Raise SourceError if two sources contain the same task of a mixture."""
     source_by_task: dict[tuple[str, str], str] = {}
     for source, counter in sorted(counts.items()):
         for mixture, task, _ in counter:

@@ -21,7 +21,7 @@ from data_pipelines.params import EngineParams, TokenizerParams
 
 
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
-    """Write data/tokenizer/spiece.model, and tokenizer.json with its sizes and hash.
+    """Write data/tokenizer: spiece.model, and tokenizer.json with the model's sizes and hash.
 
     Raises:
         SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids.
@@ -49,7 +49,10 @@ def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
 
 
 def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> list[str]:
-    """Return the texts with the smallest hashes, so the sample does not depend on row order."""
+    """Return up to `max_sentences` inputs, targets and plain texts of the mixture.
+
+    The texts with the smallest hashes are selected, so the sample does not depend on row order.
+    """
     folder = workspace / layout.MIXTURE
     examples = quote_literal(folder / "examples" / "*.parquet")
     plain_text = ""

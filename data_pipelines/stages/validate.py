@@ -1,6 +1,6 @@
 """Stage `validate`: check the records and the mixture with Great Expectations.
 
-Writes data/validation: results.json and report.html, also when an expectation fails. The stage
+Writes results.json and report.html to data/validation, also if an expectation fails. The stage
 `pack` validates the packed shards.
 """
 
@@ -38,10 +38,11 @@ ROWS_PER_CHECK = 250_000
 RECORD_COLUMNS = ("uid", "mixture", "task", "split", "source_file", "inputs", "question")
 MIXTURE_COLUMNS = ("uid", "mixture", "split", "source_file", "inputs", "targets", "options")
 MIN_PARALLEL_TASKS = 13
-"""Each worker imports Great Expectations for seconds; fewer checks are faster in one process."""
+"""Workers need seconds to import Great Expectations; fewer checks are faster in one process."""
 LANGUAGE_SAMPLE_ROWS = 500
+"""Largest number of rows of a mixture whose language is identified."""
 MIN_TASK_EXAMPLES = 20
-"""Tasks with fewer examples are too small to judge their label balance."""
+"""Smallest number of multiple-choice examples of a task whose label balance is checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,8 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
     """Write data/validation.
 
     Raises:
-        ExpectationFailed: a blocking expectation failed; the report is written all the same.
+        ExpectationFailed: a blocking expectation failed; the report is written first.
+        DataError: a worker died repeatedly.
     """
     records = sorted((workspace / layout.RECORDS / "examples").glob("*.parquet"))
     shards = sorted((workspace / layout.MIXTURE / "examples").glob("*.parquet"))
@@ -86,7 +88,7 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
 
 
 def validate_files(task: ValidateTask) -> list[Finding]:
-    """Run the suites on rows over the files of one task."""
+    """Run the row-level suites on the files of one task."""
     columns = RECORD_COLUMNS if task.is_records else MIXTURE_COLUMNS
     frames = []
     for path in task.files:
@@ -102,7 +104,10 @@ def validate_files(task: ValidateTask) -> list[Finding]:
 
 
 def _group_files(files: list[Path]) -> list[list[Path]]:
-    """Group files into checks of at most ROWS_PER_CHECK rows: each check has a constant cost."""
+    """Group files into checks of about ROWS_PER_CHECK rows, because each check has a fixed cost.
+
+    A larger file is checked alone; files without rows are omitted.
+    """
     groups: list[list[Path]] = []
     free_rows = 0
     for path in files:
@@ -120,7 +125,7 @@ def _group_files(files: list[Path]) -> list[list[Path]]:
 def _dataset_findings(
     params: ValidateParams, read: ReadParams, engine: EngineParams, workspace: Path
 ) -> list[Finding]:
-    """Run the suites on statistics of mixtures, tasks, evaluation suites and sources."""
+    """Run the suites on the statistics of mixtures, tasks, evaluation suites and sources."""
     mixture = workspace / layout.MIXTURE
     report = json.loads((mixture / "report.json").read_text(encoding="utf-8"))
     records = json.loads((workspace / layout.RECORDS / "report.json").read_text(encoding="utf-8"))

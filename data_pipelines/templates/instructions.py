@@ -1,8 +1,9 @@
 """Instruction templates for sources that have none, read from the YAML files in this folder.
 
-A group of templates has forms, each a list of `inputs` and `targets` with `{fields}`. A hash of the
-row chooses its template. As in FLAN (arXiv 2301.13688, section 3) each task has several phrasings,
-with and without answer options, and inverted forms whose target is part of the usual input.
+A group of templates has forms; each form is a list of pairs of `inputs` and `targets` with
+`{fields}`. A hash of the row's key selects its template. As in FLAN (arXiv 2301.13688, section 3)
+each task has several phrasings, with and without answer options, and inverted forms whose target is
+part of the usual input.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 
 from data_pipelines.example import stable_hash
 
-# Each file is named in full, so that the digest of this module's code includes the files.
+# Full file names: the digest of this module's code includes the data files that it names.
 FILES = ("cot.yaml", "muffin.yaml", "niv2.yaml")
 FIELD = re.compile(r"\{([a-z_]+)\}")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -31,7 +32,11 @@ class Template:
     targets: str
 
     def fill(self, **fields: str) -> tuple[str, str]:
-        """Return inputs and targets; braces within the value of a field are text."""
+        """Return inputs and targets; braces within the value of a field are not expanded.
+
+        Raises:
+            KeyError: The template refers to a missing field.
+        """
         return _fill(self.inputs, fields).strip(), _fill(self.targets, fields).strip()
 
 
@@ -73,14 +78,25 @@ def _load_groups() -> dict[str, dict[str, tuple[Template, ...]]]:
 def choose_template(
     group: TemplateGroup, form: str, key: tuple[object, ...]
 ) -> tuple[str, Template]:
-    """Return the name and the template that the hash of a row's key selects."""
+    """Return the name and the template that the hash of a row's key selects.
+
+    Args:
+        group: templates by form.
+        form: form of the group, e.g. `forward`.
+        key: values that identify the row, seed included.
+    """
     templates = group[form]
     number = stable_hash("template", form, *key) % len(templates)
     return f"{form}_{number}", templates[number]
 
 
 def format_options(options: Sequence[str], key: tuple[object, ...]) -> str:
-    """Format answer options on lines of their own, in one of three styles of FLAN."""
+    """Format answer options in one of three styles of FLAN, starting with a line break.
+
+    Args:
+        options: the answer options.
+        key: values that identify the row, seed included; their hash selects the style.
+    """
     style = stable_hash("options style", *key) % 3
     if style == 0:
         return "\nOPTIONS:\n" + "\n".join(f"- {option}" for option in options)

@@ -1,4 +1,4 @@
-"""promptsource's template files: YAML with custom tags, prompts in Jinja (arXiv 2202.01279)."""
+"""Reader of promptsource's template files: YAML with Jinja templates (arXiv 2202.01279)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_pipelines.file_cache import cached_by_file
 from data_pipelines.templates.sandbox import TemplateRejected, compile_template, render
 
 SEPARATOR = "|||"
-"""Between input and target, and between answer choices."""
+"""Separates the input from the target, and answer choices from each other."""
 
 
 class _PromptsourceLoader(yaml.SafeLoader):
@@ -34,7 +34,9 @@ class Prompt:
 
     name: str
     jinja: Any
+    """Compiled template of input and target; None if it cannot be compiled."""
     choices: Any | None
+    """Compiled template of the answer choices; None without choices."""
     error: str = ""
     """Why the template cannot be compiled; empty if it can."""
 
@@ -45,7 +47,7 @@ class Prompt:
 
         Args:
             columns: the row, by the column names of the data set on the Hugging Face hub.
-            seed: decides what the filter `choice` returns.
+            seed: seed of the filter `choice`.
 
         Returns:
             Input, target and answer choices (None without choices); None if the template does not

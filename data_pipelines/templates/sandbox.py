@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_STEPS = 20_000
 """Largest number of loop iterations and calls in one rendering."""
 MAX_LENGTH = 1_000_000
-"""Largest number of characters or items that multiplication may produce."""
+"""Largest number of characters or items in the result of a multiplication."""
 
 _remaining_steps: ContextVar[int] = ContextVar("remaining_steps")
 _random: ContextVar[random.Random] = ContextVar("random")
@@ -48,7 +48,7 @@ def _counted(_context: Context, items: Iterable[Any]) -> Iterator[Any]:
 
 @pass_context
 def _choice(_context: Context, items: Any) -> Any:
-    """Return a random item (promptsource's `choice`), from the row's own random generator."""
+    """Return a random item (promptsource's `choice`), drawn with the seed of the rendering."""
     items = list(items)
     return _random.get().choice(items) if items else Undefined(name="choice")
 
@@ -131,7 +131,7 @@ def render(template: Any, fields: dict[str, Any], seed: int) -> str:
     Args:
         template: the return value of `compile_template`.
         fields: variables of the template.
-        seed: decides what the filter `choice` returns.
+        seed: seed of the filter `choice`.
 
     Raises:
         TemplateRejected: The template fails, or exceeds what the sandbox or the limits allow.

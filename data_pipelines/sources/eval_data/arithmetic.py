@@ -18,7 +18,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read GSM8K: JSON lines `{question, answer}`, the number after `####` is the answer."""
+    """Read GSM8K: JSON lines `{question, answer}`; the number after `####` is the answer."""
 
     def convert(row: int, record: dict[str, Any]) -> EvalItem:
         question, solution = record.get("question"), record.get("answer")
@@ -82,7 +82,7 @@ def asdiv(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
 
 def mgsm(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read MGSM: TSV of question and number without a header, test problems of GSM8K translated."""
+    """Read MGSM, translated test problems of GSM8K: TSV of question and number without a header."""
 
     def convert(row: int, line: str) -> EvalItem:
         question, _, answer = line.rpartition("\t")

@@ -1,7 +1,7 @@
 """Published few-shot prompts, parsed into their exemplars.
 
-The preamble, followed by the question and the rationale of each exemplar, is the published text,
-character for character.
+Joined with the published separators, the preamble and the text and rationale of each exemplar
+reproduce the published prompt exactly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CHOICES = re.compile(r"\n(\(A\) .+)$", re.DOTALL)
 
 
 def bbh_prompt(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read a cot-prompt of BIG-Bench Hard: canary, `-----`, task description, `Q: … A: …` blocks.
+    """Read a CoT prompt of BIG-Bench Hard: canary, `-----`, task description, `Q: … A: …` blocks.
 
     Raises:
         SourceError: The line of dashes is missing.

@@ -1,4 +1,4 @@
-"""Super-NaturalInstructions: tasks of the official test split, formatted as its authors do."""
+"""Super-NaturalInstructions: tasks of the official test split, formatted as in arXiv 2204.07705."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NUM_INSTANCES = 100
 
 
 def niv2(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read a task: each instance with the definition and two positive examples.
+    """Read a task file: each instance with the definition and two positive examples.
 
     If the catalog names `splits`, only tasks of the published test list are read.
 
     Raises:
-        SourceError: The file is no task, or the published split is missing.
+        SourceError: The file is not a task file, or the published split is missing.
     """
     if part.options.get("splits") and part.path.stem not in read_test_tasks(part):
         return

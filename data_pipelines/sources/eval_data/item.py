@@ -1,4 +1,4 @@
-"""The common form of evaluation items, whatever format their file has."""
+"""The common schema of evaluation items of all formats."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class EvalItem:
     question: str
     """The question without context and options."""
     context: str = ""
-    """The passage, if any. A training row that contains it overlaps with the item."""
+    """The passage, if any. A training row that shares an n-gram with it overlaps with the item."""
     choices: str = ""
-    """Lettered options on one line, `(A) one (B) two`; empty if only `text` has them."""
+    """Lettered options on one line, `(A) one (B) two`; empty if only `text` has the options."""
     references: tuple[str, ...] = ()
-    """All accepted answers if there are several, `answer` first."""
+    """All accepted answers, `answer` first; if empty, only `answer` is accepted."""
     definition: str = ""
     """Instruction of the item's task, few-shot exemplars included."""
     rationale: str = ""
@@ -35,4 +35,4 @@ class EvalItem:
     task: str = ""
     """Task of the item if a file has several; otherwise the file name is the task."""
     group: str = ""
-    """Category over which the task is averaged, if the file names it."""
+    """Category in which the task's score is averaged; empty if the file names none."""

@@ -1,4 +1,4 @@
-"""Items in the project's own form: those of the generated sample's held-out families."""
+"""Items in this project's own format: the items of the generated sample's held-out families."""
 
 from __future__ import annotations
 

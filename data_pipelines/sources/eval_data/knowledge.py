@@ -16,9 +16,9 @@ LETTERS = ("A", "B", "C", "D")
 def bbh(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """Read BIG-Bench Hard with direct answers: JSON `{examples: [{input, target}]}`.
 
-    The options are the letters, or the words after dashes, below `Options:`. In a task without
-    these, at most two different answers (yes/no, true/false) are the options. Answers of other
-    tasks are free-form.
+    The options of an item are the letters, or the words after dashes, below `Options:`. Without
+    such a list, the options are the different answers of the task if there are at most two (yes/no,
+    true/false). Otherwise the answers are free-form.
 
     Raises:
         SourceError: The file has no examples.

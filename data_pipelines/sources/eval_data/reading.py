@@ -17,7 +17,7 @@ YES_NO = ("yes", "no")
 
 
 def arc(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read ARC or AI2 elementary science: JSON lines, 3 to 5 options with letters or digits."""
+    """Read ARC or AI2 elementary science: JSON lines; options are labelled by letters or digits."""
 
     def convert(row: int, record: dict[str, Any]) -> EvalItem:
         question, options, _, index = parse_choice_question(record)
@@ -54,9 +54,9 @@ def boolq(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
 
 def strategyqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read StrategyQA: JSON, a list of `{question, answer, facts}` or BIG-bench's `{examples}`.
+    """Read StrategyQA: a JSON list of `{question, answer, facts}`, or BIG-bench's `{examples}`.
 
-    The rationale of an item, used if it serves as an exemplar, is its facts followed by the answer.
+    The rationale, for items that serve as exemplars, is the facts followed by the answer.
 
     Raises:
         SourceError: The file has no examples.

@@ -35,7 +35,7 @@ SCORED_READERS: dict[str, Reader] = {
     "tydiqa": reading.tydiqa,
     "niv2_test": instructions.niv2,
 }
-"""Readers of items that are scored; training rows that overlap with these items are removed."""
+"""Readers of scored items; the stage `clean` drops or flags training rows that match them."""
 
 EXEMPLAR_READERS: dict[str, Reader] = {
     "bbh_prompt": exemplars.bbh_prompt,

@@ -9,7 +9,7 @@ CLASSES = ("world", "sports", "business", "science and technology")
 
 
 def ag_news(cells: list[str]) -> RawRow:
-    """Convert a row. A backslash stands for a line break; HTML entities stay as published.
+    """Convert a row. A backslash (a line break in the file) becomes a space; HTML entities remain.
 
     Raises:
         InvalidRow: A cell is missing or empty, or the class is unknown.

@@ -11,7 +11,7 @@ LETTER_BY_DIGIT = {"1": "A", "2": "B", "3": "C", "4": "D", "5": "E"}
 
 
 class ChoiceQuestion(NamedTuple):
-    """A question with labelled options."""
+    """A question with labelled options; `answer_index` is the index of the right option."""
 
     question: str
     options: tuple[str, ...]
@@ -26,7 +26,7 @@ def parse_choice_question(record: dict[str, Any]) -> ChoiceQuestion:
     letter as the answer key; the letter's position in the alphabet then selects the answer.
 
     Raises:
-        InvalidRow: A field is missing, or the answer key is none of the labels.
+        InvalidRow: A field is missing, or the answer key is not one of the labels.
     """
     question = mapping_at(record, "question")
     stem = require_text(question.get("stem"), "question.stem")
@@ -45,7 +45,10 @@ def parse_choice_question(record: dict[str, Any]) -> ChoiceQuestion:
 
 
 def multiple_choice(record: dict[str, Any]) -> RawRow:
-    """Convert `{question: {stem, choices: [{text, label}]}, answerKey}`, and the facts of QASC."""
+    """Convert a record `{question: {stem, choices: [{text, label}]}, answerKey}`.
+
+    The facts of QASC are added to `columns` if present.
+    """
     question, options, labels, index = parse_choice_question(record)
     columns: dict[str, Any] = {
         "id": record.get("id"),

@@ -12,7 +12,7 @@ from data_pipelines.sources.raw.row import RawRow
 
 
 def read_e2e(part: Part) -> Iterator[tuple[int, Any]]:
-    """Yield the rows of E2E's CSV file, each with all texts of its facts under `references`."""
+    """Yield the rows of E2E's CSV file; `references` lists all texts of the same facts."""
     rows = list(part.csv_rows())
     texts_by_facts: dict[str, list[str]] = defaultdict(list)
     for _, record in rows:

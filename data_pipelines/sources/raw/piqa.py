@@ -1,4 +1,4 @@
-"""PIQA (arXiv 1911.11641): `{goal, sol1, sol2}`; a second file has one label per line."""
+"""PIQA (arXiv 1911.11641): JSON lines `{goal, sol1, sol2}`; a second file has a label per line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from data_pipelines.sources.raw.row import RawRow, option_at, require_int
 
 
 def read_piqa(part: Part) -> Iterator[tuple[int, Any]]:
-    """Yield the records of the first file, each with the label from the second.
+    """Yield the records of `NAME.jsonl`, each with its label from `NAME-labels.lst`.
 
     Raises:
-        SourceError: The files differ in their number of lines.
+        SourceError: A file is missing, or the files differ in their number of lines.
     """
     labels_path = part.path.with_name(part.path.stem + "-labels.lst")
     labels = replace(part, path=labels_path, name=part.name).read_text().split()

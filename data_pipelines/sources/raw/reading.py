@@ -29,7 +29,9 @@ def cosmos_qa(record: dict[str, str]) -> RawRow:
 
 
 def dream(record: Any) -> Iterator[RawRow]:
-    """Convert DREAM (arXiv 1902.00164): `[turns, questions, id]`; answers repeat an option's text.
+    """Convert DREAM (arXiv 1902.00164): `[turns, questions, id]`, one row per question.
+
+    The answer is the text of one of the options.
 
     Raises:
         InvalidRow: The record has another structure, or an answer is not among its options.

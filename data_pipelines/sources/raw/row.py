@@ -1,4 +1,4 @@
-"""A row of a raw data set in two views: its content, and the columns its publisher names."""
+"""A row of a raw data set in two forms: its content, and the columns of the published data set."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RawRow:
     context: str = ""
     options: tuple[str, ...] | None = None
     references: tuple[str, ...] = ()
-    """Accepted answers, `answer` among them; `(answer,)` if empty."""
+    """Accepted answers, `answer` among them; set to `(answer,)` if empty."""
     template_fields: dict[str, str] = field(default_factory=dict)
-    """Further fields that templates may refer to."""
+    """Further fields to which this project's templates may refer."""
 
     def __post_init__(self) -> None:
         if not self.references:

@@ -31,9 +31,9 @@ class RawDataset:
     """How to read one raw data set."""
 
     read: Callable[[Part], Iterator[tuple[int, Any]]]
-    """Yields row number and record of a file."""
+    """Yields row number and record (or RejectedRow) of a file."""
     convert: Callable[[Any], RawRow | Iterator[RawRow]]
-    """Makes one or several rows of a record; raises InvalidRow."""
+    """Converts a record to one or several rows; raises InvalidRow."""
 
 
 def _read_headerless_csv(part: Part) -> Iterator[tuple[int, Any]]:

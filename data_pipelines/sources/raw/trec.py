@@ -25,7 +25,8 @@ FINE_LABELS = (
     *("NUM:code", "NUM:count", "NUM:date", "NUM:dist", "NUM:money", "NUM:ord", "NUM:other"),
     *("NUM:period", "NUM:perc", "NUM:speed", "NUM:temp", "NUM:volsize", "NUM:weight"),
 )
-"""The 50 fine labels in the order of the data set on the Hugging Face hub; templates index it."""
+"""The 50 fine labels in the order of the data set on the Hugging Face hub, to which the indices in
+promptsource's templates refer."""
 
 
 def trec(line: str) -> RawRow:

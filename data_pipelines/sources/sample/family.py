@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class SampleItem:
-    """The content of one question.
-
-    `fields` fill a template; `options` is None for free-form answers; `rationale` is empty except
-    in chain-of-thought families.
-    """
+    """The content of one question."""
 
     fields: dict[str, str]
+    """Values of the fields of the family's templates."""
     target: str
     options: tuple[str, ...] | None = None
+    """Answer options; None for free-form answers."""
     rationale: str = ""
+    """Empty except in chain-of-thought families."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class SampleQuestion:
 
 
 def draw_question(family: Family, seed: int, split: str, index: int) -> SampleQuestion:
-    """Generate question `index` of a family; it depends on the arguments only."""
+    """Generate question `index` of a family and split; the result depends on the arguments only."""
     key = f"{seed}/{split}/{family.name}/{index}".encode()
     rng = random.Random(int.from_bytes(hashlib.sha256(key).digest()[:8], "big"))
     item = family.draw(rng)
@@ -74,5 +73,5 @@ def shuffled(rng: random.Random, values: Sequence[str]) -> tuple[str, ...]:
 def sample_others(
     rng: random.Random, pool: Sequence[str], excluded: Sequence[str], n: int
 ) -> list[str]:
-    """Draw `n` different values of the pool, none of them excluded."""
+    """Draw `n` different values of the pool that are not excluded."""
     return rng.sample([value for value in pool if value not in excluded], n)

@@ -1,8 +1,8 @@
 """Generate the sample, each mixture in the format in which FLAN publishes it.
 
-Muffin and T0-SF are rendered JSON lines, NIV2 task files, CoT TSV files; the items of held-out
-families are evaluation files, and a plain-text corpus serves pre-training. The output is
-deterministic: each row depends on its own seed, split, family and index only.
+Muffin and T0-SF are rendered JSON lines, NIV2 is task files, and CoT is TSV files. The items of
+held-out families are evaluation files, and a plain-text corpus is for pre-training. The output is
+deterministic: each row depends on the seed and on its split, family and index only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SOURCES: dict[str, Source] = {
     "sample/text": _generated("text", "text/sample.txt", mixture="text"),
     "sample/eval_data": _generated("items", "eval_data/sample/*.jsonl", suite="sample"),
 }
-"""The generated files as sources, in the form of the catalog."""
+"""Catalog entries of the generated files, by source name."""
 
 
 def generate(folder: Path, params: SampleParams) -> None:

@@ -81,6 +81,6 @@ WRITERS = (_facts, _story, _scene, _opinion, _numbers, _letters, _sums, _order, 
 
 
 def document(seed: int, index: int) -> str:
-    """Generate document `index`; it depends on the seed and the index only."""
+    """Generate document `index`; the result depends on the seed and the index only."""
     rng = random.Random(stable_hash(seed, "text", index))
     return rng.choice(WRITERS)(rng)
