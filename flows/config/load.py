@@ -59,7 +59,11 @@ def apply_overrides(data: dict[str, Any], assignments: Iterable[str]) -> dict[st
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
                 raise InvalidParams(f"--set {assignment!r}: {parent} is a value, it has no keys")
-        section[key] = yaml.safe_load(text)
+        try:
+            section[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InvalidParams(f"--set {assignment!r}: the value is not YAML: {reason}") from None
     return data
 
 

@@ -125,8 +125,7 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
     Raises:
         UnknownCost: `cost` is not a key of COSTS.
     """
-    if cost not in COSTS:
-        raise UnknownCost(f"unknown cost {cost!r}; expected one of {', '.join(COSTS)}")
+    _check_cost(cost)
     value = {
         "token": version.run_record.flops_per_token,
         "item": version.evaluation.flops_per_item,
@@ -134,6 +133,11 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
         "training": version.run_record.training_flops,
     }[cost]
     return None if value is None else float(value) * COSTS[cost].factor
+
+
+def _check_cost(cost: str) -> None:
+    if cost not in COSTS:
+        raise UnknownCost(f"unknown cost {cost!r}; expected one of {', '.join(COSTS)}")
 
 
 def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
@@ -147,8 +151,9 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
         cost: a key of COSTS.
 
     Raises:
-        UnknownCost: `cost` is not a key of COSTS, and there are versions.
+        UnknownCost: `cost` is not a key of COSTS.
     """
+    _check_cost(cost)
     candidates = list({version.name: version for version in versions}.values())
     newest = max(candidates, key=lambda version: version.version, default=None)
     placed: list[tuple[float, VersionInfo]] = []

@@ -156,6 +156,13 @@ def test_apply_overrides_without_key_and_value_is_rejected(assignment):
         apply_overrides({}, (assignment,))
 
 
+@pytest.mark.parametrize("value", ["[", "{a: 1", "'x"])
+def test_apply_overrides_value_that_is_not_yaml_is_rejected(value):
+    with pytest.raises(InvalidParams, match="the value is not YAML") as caught:
+        apply_overrides({}, (f"a={value}",))
+    assert "\n" not in str(caught.value)
+
+
 def test_apply_overrides_below_a_value_is_rejected():
     with pytest.raises(InvalidParams, match="retries is a value, it has no keys"):
         apply_overrides({"flows": {"retries": 1}}, ("flows.retries.x=1",))

@@ -123,6 +123,8 @@ def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
 def test_cost_of_unknown_name_is_rejected(version):
     with pytest.raises(UnknownCost, match="unknown cost 'tokens'; expected one of token, item"):
         cost_of(version("a", 1e9, 0.5), "tokens")
+    with pytest.raises(UnknownCost, match="unknown cost 'tokens'"):
+        compute_frontier([], "tokens")
 
 
 def test_frontier_without_samples_uses_standard_errors(version):
