@@ -9,7 +9,7 @@ from tests.data_pipelines.factories import DataPipeline
 
 @pytest.fixture(scope="session")
 def finished_pipeline(tmp_path_factory):
-    """A pipeline after all its stages; tests must not change its workspace."""
+    """A pipeline after a run of every stage; tests must not change its workspace."""
     return DataPipeline(tmp_path_factory.mktemp("finished_pipeline")).run()
 
 

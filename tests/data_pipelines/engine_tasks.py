@@ -1,4 +1,4 @@
-"""Task functions for the engine's tests; importing them in a worker is cheap."""
+"""Task functions for the engine's tests, in a module that workers can import quickly."""
 
 import os
 import signal
@@ -10,7 +10,11 @@ def square(number):
 
 
 def square_after_crash(task):
-    """Kill the worker at the first attempt of every fourth task, else return the square."""
+    """Kill the worker at the first attempt of every fourth task, otherwise return the square.
+
+    Args:
+        task: folder for the markers of killed attempts, and the number.
+    """
     folder, number = task
     marker = Path(folder) / f"crashed-{number}"
     if number % 4 == 1 and not marker.exists():

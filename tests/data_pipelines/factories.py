@@ -1,4 +1,4 @@
-"""Small runs of the data stages, and their outputs."""
+"""Runs of the data stages with small parameters, and readers of the stages' outputs."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,7 @@ class DataPipeline:
     engine: EngineParams = field(default_factory=lambda: EngineParams(workers=1, memory_mb=256))
 
     def run(self, *stages):
-        """Run the stages, by default all of them."""
+        """Run the named stages in order, by default every stage; return this pipeline."""
         run_by_stage = {
             "fetch": lambda: fetch.run(self.fetch, self.workspace),
             "eval_data": lambda: eval_data.run(self.workspace),
@@ -68,11 +68,11 @@ class DataPipeline:
         return self.workspace / "data" / name
 
     def read_json(self, name):
-        """Return a JSON file below data/."""
+        """Return the content of a JSON file below data/."""
         return json.loads(self.path(name).read_text())
 
     def read_table(self, name="mixture/examples"):
-        """Return a Parquet file or folder below data/."""
+        """Return a Parquet file or folder below data/ as an Arrow table."""
         return pq.read_table(self.path(name))
 
     def read_rows(self, name="mixture/examples"):

@@ -25,7 +25,7 @@ from tests.data_pipelines.factories import DataPipeline, write_json_lines
 
 
 def run_stages(folder, num_rows):
-    """Return the number of examples that a pipeline over `num_rows` exported rows mixes."""
+    """Run all stages over `num_rows` generated rows; return the number of mixed examples."""
     root = folder / "root"
     write_json_lines(
         root / "eval/gsm8k/test.jsonl", [{"question": "what is it", "answer": "#### 1"}]

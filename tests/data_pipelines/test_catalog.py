@@ -1,4 +1,4 @@
-"""The catalog of sources."""
+"""Catalog of sources: content of the built-in catalog, and errors in a user's catalog."""
 
 import re
 
@@ -12,10 +12,10 @@ from data_pipelines.sources.table import LOADERS
 from data_pipelines.templates.instructions import group_names
 
 USER_SOURCES = ("text/plain", "flan/export")
-"""Sources whose files are the user's own."""
+"""Sources whose files the user provides, so they have no hashes and no URL."""
 
 
-def test_built_in_catalog_can_be_read_and_names_every_origin():
+def test_load_built_in_catalog_has_hashes_and_urls_of_every_published_source():
     sources = catalog.load(catalog.BUILT_IN)
     hashes = catalog.load_hashes(catalog.BUILT_IN)
     assert {s.mixture for s in sources.values()} == {"", "cot", "niv2", "muffin", "t0_sf", "text"}

@@ -45,7 +45,7 @@ def test_map_after_killed_workers_yields_every_result(tmp_path):
 
 
 @pytest.mark.process
-def test_map_of_a_task_that_always_kills_its_worker_raises_a_short_error():
+def test_map_of_a_task_that_always_kills_its_worker_raises_a_single_line_error():
     message = r"^a worker process died 3 times during part 1 of 2, possibly out of memory; lower "
     with open_engine(TWO_WORKERS) as engine, pytest.raises(DataError, match=message) as error:
         list(engine.map(crash, range(2)))

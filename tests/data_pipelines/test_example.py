@@ -1,4 +1,4 @@
-"""The Example contract."""
+"""Example: the uid of an example."""
 
 from data_pipelines.example import Example
 

@@ -7,7 +7,7 @@ import pytest
 from data_pipelines.file_cache import cached_by_file
 
 
-def test_cached_by_file_computes_again_only_for_a_changed_file(tmp_path):
+def test_cached_by_file_recomputes_for_a_changed_file_or_another_argument_only(tmp_path):
     calls = []
 
     @cached_by_file(maxsize=2)

@@ -14,7 +14,7 @@ def write_manifest(workspace, sources):
     (folder / "manifest.json").write_text(json.dumps({"files": {}, "sources": sources}))
 
 
-def test_read_sources_returns_the_sources(tmp_path):
+def test_read_sources_of_this_release_returns_the_sources(tmp_path):
     sources = {"cot/flan": {"format": "cot_tsv", "present_files": ["a.tsv"]}}
     write_manifest(tmp_path, sources)
     assert read_sources(tmp_path) == sources

@@ -11,7 +11,11 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def measure(folder, num_rows):
-    """Run the data stages over generated rows in a separate process; return its measurements."""
+    """Run the data stages over generated rows in a separate process.
+
+    Returns:
+        `num_examples`, and `peak_kib`, the peak resident memory in KiB.
+    """
     folder.mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "tests.data_pipelines.memory_probe", str(folder), str(num_rows)],

@@ -29,7 +29,7 @@ def test_take_across_shards_returns_rows_in_the_requested_order(finished_pipelin
             assert (single[column][0] == batch[column][i]).all()
 
 
-def test_filter_tasks_keeps_exactly_the_segments_of_matching_tasks(finished_pipeline):
+def test_filter_tasks_returns_exactly_the_segments_of_matching_tasks(finished_pipeline):
     corpus = PackedCorpus.open(finished_pipeline.path("packed/train"))
     filtered = corpus.filter_tasks(["cot_*"])
     names = corpus.manifest["task_names"]

@@ -1,6 +1,6 @@
-"""The published files, if FLANMOE_FLAN_FILES names the folder that contains them (see README).
+"""Loaders and stages on the published files; skipped unless FLANMOE_FLAN_FILES names their folder.
 
-The expected numbers are those of the files with the catalog's hashes.
+The README describes the folder. The expected numbers hold for files with the catalog's hashes.
 """
 
 import os
@@ -38,7 +38,7 @@ SOURCES = catalog.load(catalog.BUILT_IN)
 
 
 def make_parts(name):
-    """Yield every file of a source."""
+    """Yield every file of a source of the catalog as a Part."""
     source = SOURCES[name]
     for file in sorted(f for pattern in source.files for f in ROOT.glob(pattern)):
         yield Part(
@@ -51,7 +51,7 @@ def load_source(name):
     return [row for part in make_parts(name) for row in load_rows(part)]
 
 
-def test_cot_files_keep_every_row_and_quotation_mark():
+def test_cot_source_preserves_every_row_and_quotation_mark():
     rows = load_source("cot/flan")
     assert all(isinstance(row, Example) for row in rows)
     for part in make_parts("cot/flan"):
@@ -64,7 +64,7 @@ def test_cot_files_keep_every_row_and_quotation_mark():
     assert sum(row.task == "cot_gsm8k" for row in rows) == 7473
 
 
-def test_niv2_files_have_97_tasks_and_few_rejected_rows():
+def test_niv2_source_has_97_tasks_and_few_rejected_rows():
     tasks = {part.path.stem for part in make_parts("niv2/tasks")}
     rows = load_source("niv2/tasks")
     examples = [row for row in rows if isinstance(row, Example)]
@@ -187,11 +187,11 @@ def contaminated_tasks(pipeline, suite):
 
 
 @pytest.mark.process
-def test_clean_detects_the_known_contamination(real_pipeline):
+def test_clean_published_files_detects_the_known_contamination(real_pipeline):
     asdiv = contaminated_tasks(real_pipeline, "asdiv")
     asdiv_tasks = [f"task{n}_asdiv_{kind}_question_answering"
              for n, kind in ((861, "addsub"), (862, "multidiv"), (863, "multiop"))]  # fmt: skip
-    # 1,012 of their 1,499 inputs are verbatim ASDiv problems.
+    # 1,012 of the 1,499 inputs of these tasks are verbatim ASDiv problems.
     assert sum(asdiv[task]["num_rows_same_question"] for task in asdiv_tasks) == 1012
     assert any(task.startswith("task868_mawps") for task in asdiv)
     assert (
@@ -208,14 +208,14 @@ def test_clean_detects_the_known_contamination(real_pipeline):
     )
     assert contaminated_tasks(real_pipeline, "elementary_science")["arc"]["num_rows"] >= 79
     assert contaminated_tasks(real_pipeline, "arc_challenge")["arc"]["num_rows_same_question"] == 6
-    # No question of GSM8K's training split is in its test split; three share 13 words.
+    # No question of GSM8K's training split is in the test split; three share an n-gram of 13 words.
     assert contaminated_tasks(real_pipeline, "gsm8k")["cot_gsm8k"]["num_rows_same_question"] == 0
     assert contaminated_tasks(real_pipeline, "gsm8k")["cot_gsm8k"]["num_rows"] <= 4
     assert "cot_gsm8k" not in contaminated_tasks(real_pipeline, "mgsm")
 
 
 @pytest.mark.process
-def test_mixture_has_no_contamination(real_pipeline):
+def test_mix_published_files_has_no_contamination(real_pipeline):
     contamination = real_pipeline.read_json("mixture/contamination.json")
     assert set(contamination) == set(NUM_ITEMS)
     assert all(entry["num_contaminated"] == 0 for entry in contamination.values())
@@ -229,8 +229,8 @@ def test_exclude_tasks_matches_the_57_mmlu_tasks_of_niv2(real_pipeline):
 
 
 @pytest.mark.process
-def test_clean_detects_the_known_duplicates(real_pipeline):
-    """TREC is in NIV2 and T0, CommonsenseQA in NIV2, half of SST-2 in NIV2."""
+def test_clean_published_files_detects_the_known_duplicates(real_pipeline):
+    """NIV2 repeats TREC, CommonsenseQA and half of SST-2; T0-SF repeats TREC."""
     rows = pq.read_table(real_pipeline.path("records/examples"), columns=["uid", "task"])
     task_of = dict(zip(rows["uid"].to_pylist(), rows["task"].to_pylist(), strict=True))
     duplicates = real_pipeline.read_rows("clean/duplicates.parquet")
@@ -244,7 +244,7 @@ def test_clean_detects_the_known_duplicates(real_pipeline):
 
 
 @pytest.mark.process
-def test_shares_are_as_published_and_rows_are_full(real_pipeline):
+def test_mix_and_pack_published_files_have_the_published_shares_and_full_rows(real_pipeline):
     report = real_pipeline.read_json("mixture/report.json")
     for entry in report["mixtures"].values():
         assert entry["share"] == pytest.approx(entry["target_share"], abs=0.01)
@@ -255,7 +255,7 @@ def test_shares_are_as_published_and_rows_are_full(real_pipeline):
 
 
 @pytest.mark.process
-def test_every_file_of_the_catalog_has_its_hash(real_pipeline):
+def test_fetch_every_file_of_the_catalog_has_its_hash(real_pipeline):
     hashes = catalog.load_hashes(catalog.BUILT_IN)
     files = real_pipeline.read_json("raw/manifest.json")["files"]
     assert all(files[name]["sha256"] == digest for name, digest in hashes.items())

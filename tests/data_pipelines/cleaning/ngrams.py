@@ -1,4 +1,4 @@
-"""Reference implementation of words and n-grams, by a loop over each text."""
+"""Reference implementation of word splitting and n-grams for one text."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The contamination index against the reference implementation."""
+"""Matches of the contamination index are equal to those of a loop over all n-grams."""
 
 import random
 
@@ -73,7 +73,7 @@ def test_find_matches_of_random_texts_equals_the_reference(tmp_path):
 
 
 def test_load_contamination_index_of_a_changed_file_is_not_cached(tmp_path):
-    """Workers of a cluster outlive a run; the next one may bring other items."""
+    """Cluster workers outlive a run, and the next run may write other items to the same path."""
     path = tmp_path / "eval_items.parquet"
     rows = ["what is the first question", "what is the second question"]
     write_items(path, rows[:1])

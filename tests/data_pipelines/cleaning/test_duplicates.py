@@ -1,4 +1,4 @@
-"""Estimated similarities against exact ones."""
+"""Estimated Jaccard similarities are close to the exact similarities."""
 
 import random
 
@@ -15,7 +15,7 @@ from tests.data_pipelines.cleaning.ngrams import split_ngrams
 
 
 def text_minima(texts):
-    """Return the low bits of the texts' minima, [num_texts, NUM_MINIMA]."""
+    """Return the low 8 bits of the texts' minima, uint8 [num_texts, NUM_MINIMA]."""
     empty = pa.array([""] * len(texts))
     uids = pa.array([str(i) for i in range(len(texts))])
     table = compute_signatures(uids, empty, pa.array(texts), empty)

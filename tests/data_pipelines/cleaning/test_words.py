@@ -1,4 +1,4 @@
-"""Vectorised n-grams against the reference implementation."""
+"""Vectorised n-grams are equal to those of the reference implementation."""
 
 import numpy as np
 import pyarrow as pa

@@ -19,7 +19,7 @@ def split_sides(lengths):
 
 
 def optimal_num_rows(lengths, encoder, decoder):
-    """Return the optimum by exhaustive search."""
+    """Return the smallest possible number of rows, by exhaustive search."""
     best = len(lengths)
 
     def place(index, free):

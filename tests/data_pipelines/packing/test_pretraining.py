@@ -1,4 +1,4 @@
-"""Pre-training objectives: span corruption is invertible, pairs fit their rows."""
+"""Pre-training objectives: span corruption can be inverted, and pairs fit into a row."""
 
 import random
 

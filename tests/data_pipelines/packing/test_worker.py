@@ -1,9 +1,9 @@
-"""The pack worker imports only what packing needs."""
+"""The pack worker imports no other stage, so its code digest does not depend on other stages."""
 
 from flows.runtime.code_digest import CodeBase, package_root
 
 
-def test_import_closure_of_the_worker_holds_no_other_stage():
+def test_worker_import_closure_contains_no_other_stage():
     closure = CodeBase(package_root()).closure("data_pipelines.packing.worker")
     assert "data_pipelines.packing.packer" in closure
     other_stages = ("data_pipelines.sources", "data_pipelines.stages", "data_pipelines.catalog")

@@ -1,4 +1,4 @@
-"""The data report: its numbers add up, and it names the stage that has to run."""
+"""The data report: sums of its counts, the HTML page, and errors that name the stage to run."""
 
 import json
 
@@ -8,7 +8,7 @@ from data_pipelines.errors import DataError
 from data_pipelines.report.gather import gather_report
 
 
-def test_counts_of_the_report_add_up(finished_pipeline):
+def test_gather_report_task_counts_add_up_to_the_totals(finished_pipeline):
     report = gather_report(finished_pipeline.workspace)
     packing = report["packing"]
     assert packing["train"]["examples"] + packing["validation"]["examples"] == report["examples"]
@@ -25,7 +25,7 @@ def test_counts_of_the_report_add_up(finished_pipeline):
     assert packing["train"]["row_lower_bound"] <= packing["train"]["rows"]
 
 
-def test_page_shows_the_report_and_loads_no_resources(finished_pipeline):
+def test_render_page_shows_the_report_and_loads_no_resources(finished_pipeline):
     page = finished_pipeline.path("packed/report.html").read_text()
     assert f"{gather_report(finished_pipeline.workspace)['examples']:,}" in page
     assert "http" not in page

@@ -9,5 +9,5 @@ from tests.data_pipelines.sources.factories import write_part
 
 @pytest.fixture
 def make_part(tmp_path):
-    """Return a function that writes a file of a source."""
+    """Return a function that writes a file of a source and returns its Part."""
     return partial(write_part, tmp_path / "raw")

@@ -1,4 +1,4 @@
-"""Files of sources, and the rows that their loaders yield."""
+"""Write files of sources, and read the rows that their loaders yield."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ from data_pipelines.sources.table import LOADERS
 
 
 def write_part(folder, name, content, format="text", mixture="muffin", **options):
-    """Write a file below `folder` and return it as the input of a loader."""
+    """Write a file below `folder` and return it as a Part; a name in `.gz` is compressed."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content if isinstance(content, bytes) else content.encode()

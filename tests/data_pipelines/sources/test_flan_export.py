@@ -56,7 +56,7 @@ def test_export_with_an_unknown_task_source_is_rejected(make_part):
     assert row.reason.startswith("task_source: 'x' is not one of cot, dialog, ")
 
 
-def test_export_gives_the_same_rows_in_json_gzip_and_parquet(make_part):
+def test_export_in_json_gzip_and_parquet_has_the_same_rows(make_part):
     records = [{**ROW, "inputs": f"i {n}", "task_source": "CoT"} for n in range(5000)]
     plain = load_rows(make_export(make_part, "e.jsonl", *records))
     compressed = load_rows(make_export(make_part, "e.jsonl.gz", *records))
@@ -68,12 +68,12 @@ def test_export_gives_the_same_rows_in_json_gzip_and_parquet(make_part):
 
 
 @pytest.mark.parametrize("data", [b"PAR1 truncated", b""])
-def test_damaged_parquet_fails_with_its_name(make_part, data):
+def test_export_damaged_parquet_fails_with_the_file_name(make_part, data):
     with pytest.raises(SourceError, match=r"e\.parquet is not a readable Parquet file"):
         load_rows(make_part("e.parquet", data, "flan_export"))
 
 
-def test_parquet_without_the_required_columns_fails(make_part):
+def test_export_parquet_without_the_required_columns_fails(make_part):
     part = make_part("e.parquet", b"", "flan_export")
     pq.write_table(pa.table({"x": [1]}), part.path)
     with pytest.raises(SourceError, match="has no column inputs, targets, task_name"):

@@ -13,7 +13,7 @@ from tests.data_pipelines.sources.factories import (
 ROW = {"inputs": "i", "targets": "t", "task_name": "rte"}
 
 
-def test_damaged_gzip_fails_with_its_name(make_part):
+def test_lines_of_damaged_gzip_fail_with_the_file_name(make_part):
     part = make_part("e.jsonl.gz", json_lines(*[ROW] * 5000), "flan_export")
     part.path.write_bytes(part.path.read_bytes()[:-20])
     with pytest.raises(SourceError, match=r"e\.jsonl\.gz is a truncated or damaged gzip file"):
@@ -23,7 +23,7 @@ def test_damaged_gzip_fails_with_its_name(make_part):
         load_rows(part)
 
 
-def test_line_of_another_encoding_is_rejected_alone(make_part):
+def test_lines_reject_only_the_line_of_another_encoding(make_part):
     content = json_lines(ROW).encode() + b'{"inputs": "caf\xe9"}\n'
     rows = load_rows(make_part("e.jsonl", content, "flan_export"))
     assert len(examples_in(rows)) == 1
@@ -32,41 +32,41 @@ def test_line_of_another_encoding_is_rejected_alone(make_part):
     assert "caf\\xe9" in row.raw
 
 
-def test_byte_order_mark_is_removed(make_part):
+def test_lines_and_read_json_remove_the_byte_order_mark(make_part):
     content = b"\xef\xbb\xbf" + json_lines(ROW).encode()
     assert len(examples_in(load_rows(make_part("e.jsonl", content, "flan_export")))) == 1
     assert make_part("a.json", b"\xef\xbb\xbf[1, 2]").read_json() == [1, 2]
 
 
 @pytest.mark.parametrize("content", ['[{"a": 1}, {"b"', '{"a": 1', '{"a": "b'])
-def test_truncated_json_fails_with_a_hint(make_part, content):
+def test_read_json_of_truncated_json_fails_with_a_hint(make_part, content):
     with pytest.raises(SourceError, match=r"a\.json is not JSON .*looks truncated"):
         make_part("a.json", content).read_json()
 
 
-def test_invalid_json_fails_with_the_line(make_part):
+def test_read_json_of_invalid_json_fails_with_the_line(make_part):
     with pytest.raises(SourceError, match=r"a\.json is not JSON at line 2"):
         make_part("a.json", '{"a": 1,\n oops\n}').read_json()
 
 
-def test_json_object_instead_of_a_list_fails(make_part):
+def test_json_list_of_an_object_fails(make_part):
     with pytest.raises(SourceError, match=r"a\.json is not a JSON list"):
         list(make_part("a.json", "{}").json_list())
 
 
-def test_file_of_another_encoding_fails_unless_the_catalog_names_it(make_part):
+def test_read_json_of_another_encoding_fails_unless_the_options_name_it(make_part):
     with pytest.raises(SourceError, match=r"is not utf-8 text \(byte 1\); .*options\.encoding"):
         make_part("a.json", b'"\xe9"').read_json()
     assert make_part("a.json", b'"\xe9"', encoding="latin-1").read_json() == "é"
 
 
-def test_missing_file_fails_with_its_name(make_part):
+def test_read_json_of_a_missing_file_fails_with_its_name(make_part):
     part = make_part("missing.json", "")
     part.path.unlink()
     with pytest.raises(SourceError, match=r"missing\.json is missing; run `flanmoe fetch`"):
         part.read_json()
 
 
-def test_csv_with_unbalanced_quotes_fails_with_the_line(make_part):
+def test_csv_rows_with_unbalanced_quotes_fail_with_the_line(make_part):
     with pytest.raises(SourceError, match=r"a\.csv, line"):
         list(make_part("a.csv", 'a,b\n"x,y\n').csv_rows())

@@ -8,7 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FaultyFileServer(ThreadingHTTPServer):
-    """Serves `files` by path; the other attributes configure what fails."""
+    """Serves `files`, content by URL path.
+
+    The first `num_refusals` GET requests are answered with status 503. The connection breaks
+    `num_breaks` times, each time after `break_after_bytes` further bytes. `sent_bytes` is the
+    number of bytes sent since the last break.
+    """
 
     daemon_threads = True
 
@@ -69,7 +74,7 @@ class FaultyFileHandler(BaseHTTPRequestHandler):
         return first, last
 
     def send_bytes(self, chunk):
-        """Send a chunk, or break the connection where the server is configured to."""
+        """Send a chunk, or break the connection after `break_after_bytes` bytes."""
         server = self.server
         if server.break_after_bytes is not None and server.num_breaks:
             remaining = server.break_after_bytes - server.sent_bytes
@@ -86,7 +91,7 @@ class FaultyFileHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serve():
-    """Yield a running server on a free loopback port."""
+    """Yield a running FaultyFileServer on a free loopback port."""
     server = FaultyFileServer()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server

@@ -72,7 +72,7 @@ def mixed_tasks(pipeline):
     return {row["task"] for row in pipeline.read_rows()}
 
 
-def test_contaminated_rows_are_dropped_and_reported(run_stages):
+def test_clean_contaminated_rows_are_dropped_and_reported(run_stages):
     pipeline = run_stages(ROWS)
     matches = pipeline.read_rows("clean/contamination.parquet")
     assert {(row["task"], row["match"], row["item"]) for row in matches} == {
@@ -85,7 +85,7 @@ def test_contaminated_rows_are_dropped_and_reported(run_stages):
     assert pipeline.read_json("mixture/contamination.json")["gsm8k"]["num_contaminated"] == 0
 
 
-def test_contaminated_rows_with_action_flag_stay_and_are_counted(run_stages):
+def test_clean_contaminated_rows_with_action_flag_are_mixed_and_counted(run_stages):
     pipeline = run_stages(ROWS, contamination="flag")
     flags = {row["task"]: row["flags"] for row in pipeline.read_rows()}
     assert set(flags) == set(INPUTS_BY_TASK)
@@ -96,7 +96,7 @@ def test_contaminated_rows_with_action_flag_stay_and_are_counted(run_stages):
     }  # fmt: skip
 
 
-def test_contamination_counts_overlaps_in_the_answer_and_other_ngram_lengths(run_stages):
+def test_clean_drops_overlaps_in_the_answer_and_of_the_configured_ngram_length(run_stages):
     rows = [
         ("say it", INPUTS_BY_TASK["thirteen words"], "in the answer", "flan"),
         (INPUTS_BY_TASK["twelve words"], "yes", "twelve words", "flan"),
@@ -105,7 +105,7 @@ def test_contamination_counts_overlaps_in_the_answer_and_other_ngram_lengths(run
     assert mixed_tasks(run_stages(rows, ngram=12)) == {"other"}
 
 
-def test_contaminated_plain_text_is_dropped(tmp_path):
+def test_clean_contaminated_plain_text_is_dropped(tmp_path):
     pipeline = DataPipeline(tmp_path).run("fetch", "eval_data")
     items = pipeline.path("raw/eval_data/sample/qa_what.jsonl").read_text().splitlines()
     question = json.loads(items[0])["question"].replace("\n", " ")
@@ -118,7 +118,7 @@ def test_contaminated_plain_text_is_dropped(tmp_path):
     assert len(texts) <= len(before.splitlines())
 
 
-def test_excluded_tasks_are_dropped_by_name(run_stages):
+def test_clean_excluded_tasks_are_dropped_by_name(run_stages):
     rows = [("a b", "c", "task685_mmmlu_answer_generation_clinical_knowledge", "niv2"),
             ("d e", "f", "task001", "niv2")]  # fmt: skip
     pipeline = run_stages(rows)
@@ -126,7 +126,7 @@ def test_excluded_tasks_are_dropped_by_name(run_stages):
     assert pipeline.read_json("clean/report.json")["rows_excluded"] == 1
 
 
-def test_duplicates_are_dropped_across_tasks_but_not_with_other_answers(run_stages):
+def test_clean_duplicates_are_dropped_across_tasks_but_not_with_other_answers(run_stages):
     pipeline = run_stages(SIMILAR_ROWS)
     kinds = [row["kind"] for row in pipeline.read_rows("clean/duplicates.parquet")]
     assert sorted(kinds) == ["exact", "near"]
@@ -135,17 +135,17 @@ def test_duplicates_are_dropped_across_tasks_but_not_with_other_answers(run_stag
     assert len(tasks & {"a", "b"}) == len(tasks & {"d", "e"}) == 1
 
 
-def test_jaccard_threshold_of_1_finds_exact_duplicates_only(run_stages):
+def test_clean_jaccard_threshold_of_1_drops_exact_duplicates_only(run_stages):
     assert {"a", "b", "c"} <= mixed_tasks(run_stages(SIMILAR_ROWS, jaccard_threshold=1.0))
 
 
-def test_jaccard_threshold_of_half_still_finds_the_fuzzy_duplicate(run_stages):
+def test_clean_jaccard_threshold_of_half_detects_the_fuzzy_duplicate(run_stages):
     pipeline = run_stages(SIMILAR_ROWS)
     pipeline = pipeline.replace(clean=replace(pipeline.clean, jaccard_threshold=0.5)).run("clean")
     assert pipeline.read_json("clean/report.json")["duplicates"]["near"] >= 1
 
 
-def test_flagged_duplicates_are_in_the_same_split(run_stages):
+def test_mix_flagged_duplicates_are_in_the_same_split(run_stages):
     rows = []
     for i in range(60):
         body = " ".join(f"q{i}w{j}" for j in range(60))
@@ -159,7 +159,7 @@ def test_flagged_duplicates_are_in_the_same_split(run_stages):
     assert {name for names in splits.values() for name in names} == {"train", "validation"}
 
 
-def test_different_questions_about_the_same_passage_are_no_duplicates(tmp_path):
+def test_clean_different_questions_about_the_same_passage_are_not_duplicates(tmp_path):
     root = tmp_path / "root"
     questions = [
         "What did the man eat?",

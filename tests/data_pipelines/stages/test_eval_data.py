@@ -7,7 +7,7 @@ import pytest
 from data_pipelines.errors import SourceError
 
 
-def test_every_scored_item_is_checked_against_training_data(pipeline):
+def test_eval_data_writes_every_scored_item_to_eval_items(pipeline):
     index = pipeline.read_json("eval_data/index.json")
     assert {entry["num_items"] for entry in index} == {12}
     assert len(pipeline.read_table("eval_data/eval_items.parquet")) == 12 * len(index)
@@ -19,7 +19,7 @@ def test_eval_data_twice_gives_the_same_index(pipeline):
     assert pipeline.read_json("eval_data/index.json") == index
 
 
-def test_repeated_ids_get_a_number(pipeline):
+def test_eval_data_repeated_ids_get_a_number(pipeline):
     file = pipeline.path("raw/eval_data/sample/size_of.jsonl")
     first, *others = file.read_text().splitlines()
     file.write_text("\n".join([first, first, *others]) + "\n")

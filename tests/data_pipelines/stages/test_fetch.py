@@ -46,7 +46,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def params(server, tmp_path):
-    """Params with a catalog whose URLs are the server's, and the hashes of its files."""
+    """Params with a catalog whose URLs are those of `server`, and the hashes of its files."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG.replace("URL", server.url))
     server.files = {
@@ -73,7 +73,7 @@ def test_fetch_without_a_root_downloads_from_the_published_urls(params, tmp_path
     assert not (tmp_path / fetch.DOWNLOADS).exists()
 
 
-def test_fetch_root_may_be_a_url(params, server, tmp_path):
+def test_fetch_root_that_is_a_url_is_downloaded(params, server, tmp_path):
     server.files = {f"/mirror/cot/{n}_train.tsv": SMALL for n in "xy"}
     fetch.run(
         replace(params, sources=("cot/a",), root=f"{server.url}/mirror/", verify=False), tmp_path
@@ -81,7 +81,7 @@ def test_fetch_root_may_be_a_url(params, server, tmp_path):
     assert read_raw(tmp_path, "cot/y_train.tsv") == SMALL
 
 
-def test_fetch_root_may_be_any_filesystem_of_fsspec(params, tmp_path):
+def test_fetch_root_of_another_fsspec_filesystem_is_downloaded(params, tmp_path):
     store = fsspec.filesystem("memory")
     for name in "xy":
         store.pipe(f"/bucket/cot/{name}_train.tsv", SMALL)
@@ -168,7 +168,7 @@ def test_fetch_source_without_url_requires_a_root(tmp_path):
 
 @pytest.fixture
 def folder_params(params, tmp_path):
-    """Params whose root is a folder with the same files."""
+    """Params whose root is a folder with the files that `server` serves."""
     root = tmp_path / "files"
     for name, data in {
         "cot/x_train.tsv": LARGE,
@@ -245,7 +245,7 @@ def test_fetch_from_a_damaged_folder_fails(folder_params, tmp_path, damage, mess
 
 
 @pytest.mark.parametrize("missing", ["other", "lists"])
-def test_fetch_unverified_folder_may_lack_files_of_a_pattern(
+def test_fetch_unverified_folder_without_files_of_a_pattern_skips_the_source(
     folder_params, tmp_path, caplog, missing
 ):
     shutil.rmtree(Path(folder_params.root) / missing)

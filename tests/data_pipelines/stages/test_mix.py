@@ -8,7 +8,7 @@ import pytest
 from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 
 
-def test_outputs_have_the_schemas_and_published_shares(finished_pipeline):
+def test_mix_outputs_have_the_schemas_and_published_shares(finished_pipeline):
     assert finished_pipeline.read_table("records/examples").schema.equals(RECORD_SCHEMA)
     assert finished_pipeline.read_table().schema.equals(EXAMPLE_SCHEMA)
     rows = finished_pipeline.read_rows()
@@ -22,13 +22,13 @@ def test_outputs_have_the_schemas_and_published_shares(finished_pipeline):
         assert mixture["share"] == pytest.approx(share / 0.999, abs=0.03)
 
 
-def test_splits_share_no_inputs(finished_pipeline):
+def test_mix_splits_share_no_inputs(finished_pipeline):
     rows = finished_pipeline.read_rows()
     train = {row["inputs"] for row in rows if row["split"] == "train"}
     assert not train & {row["inputs"] for row in rows if row["split"] == "validation"}
 
 
-def test_shards_except_the_last_are_full_and_shuffled(finished_pipeline):
+def test_mix_shards_except_the_last_are_full_and_shuffled(finished_pipeline):
     shards = sorted(finished_pipeline.path("mixture/examples").glob("train-*"))
     sizes = [pq.read_metadata(path).num_rows for path in shards]
     assert len(sizes) > 2
@@ -37,14 +37,14 @@ def test_shards_except_the_last_are_full_and_shuffled(finished_pipeline):
     assert mixtures.count("muffin") == pytest.approx(138, abs=40)
 
 
-def test_exemplars_have_the_same_task_and_template_and_are_from_the_training_split(
+def test_mix_exemplars_have_the_task_and_template_of_their_example_and_are_from_training(
     finished_pipeline,
 ):
     rows = finished_pipeline.read_rows()
     records = {row["uid"]: row for row in finished_pipeline.read_rows("records/examples")}
     few_shot = [r for r in rows if r["num_exemplars"] > records[r["uid"]]["num_exemplars"]]
     num_allowed = sum(records[row["uid"]]["allow_exemplars"] for row in rows)
-    # Half of them, less those whose task and template have no other example.
+    # `few_shot_share` is 0.5; rows whose task and template have no other example get no exemplar.
     assert 0.3 < len(few_shot) / num_allowed < 0.55
     train = {row["uid"] for row in rows if row["split"] == "train"}
     targets_by_exemplar = {
@@ -57,7 +57,7 @@ def test_exemplars_have_the_same_task_and_template_and_are_from_the_training_spl
         assert row["inputs"].endswith("\n\n" + inputs)
         assert len(row["inputs"]) <= finished_pipeline.mix.max_few_shot_characters
         blocks = row["inputs"].removesuffix("\n\n" + inputs)
-        # The text in front of the inputs splits into exemplars with their targets.
+        # The text before the inputs consists of exemplars, each followed by its target.
         count = 0
         while blocks:
             block = next(
@@ -86,7 +86,7 @@ def test_mix_with_another_seed_differs_and_with_the_same_seed_is_reproducible(
     expected = finished_pipeline.read_bytes("mixture")
     pipeline.replace(mix=replace(pipeline.mix, seed=1)).run("mix")
     assert pipeline.read_bytes("mixture") != expected
-    # The exemplar pool of the other seed is not cached.
+    # The exemplar pool of the other seed must not be used from the cache.
     pipeline.run("mix")
     assert pipeline.read_bytes("mixture") == expected
 

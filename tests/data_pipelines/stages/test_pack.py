@@ -1,4 +1,4 @@
-"""Stage pack: packed rows decode to the mixture's examples, and fill their rows well."""
+"""Stage pack: packed rows decode to the mixture's examples and have little padding."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from data_pipelines.packed import PackedCorpus
 
 
 def decode_corpus(pipeline, corpus):
-    """Yield inputs, targets and task of every packed example, and whether a side is full."""
+    """Yield inputs, targets, task, and whether a side has row length, of every packed example."""
     model = pipeline.path("tokenizer/spiece.model")
     processor = spm.SentencePieceProcessor(model_file=str(model))
     folder = pipeline.path(f"packed/{corpus}")
@@ -41,7 +41,7 @@ def decode_corpus(pipeline, corpus):
 
 
 @pytest.mark.parametrize("corpus", ["train", "validation"])
-def test_packed_rows_decode_to_the_examples_of_the_mixture(finished_pipeline, corpus):
+def test_pack_rows_decode_to_the_examples_of_the_mixture(finished_pipeline, corpus):
     """Truncated examples decode to a prefix."""
     rows = [row for row in finished_pipeline.read_rows() if row["split"] == corpus]
     expected = {
@@ -59,21 +59,21 @@ def test_packed_rows_decode_to_the_examples_of_the_mixture(finished_pipeline, co
     assert num_truncated <= manifest["truncated"]
 
 
-def test_packing_is_dense_and_close_to_the_lower_bound(finished_pipeline):
+def test_pack_rows_are_full_and_close_to_the_lower_bound(finished_pipeline):
     manifest = finished_pipeline.read_json("packed/train/manifest.json")
     assert manifest["encoder_fill"] > 0.93  # a few hundred examples per shard, 96 tokens per row
     assert manifest["row_lower_bound"] <= manifest["rows"] < 1.08 * manifest["row_lower_bound"]
     assert len(manifest["shards"]) > 1
 
 
-def test_packed_shards_are_validated(finished_pipeline):
+def test_pack_validates_every_corpus(finished_pipeline):
     findings = finished_pipeline.read_json("packed/validation.json")
     suites = {finding["suite"] for finding in findings}
     assert suites == {"packed train", "packed validation", "packed pretrain"}
     assert all(finding["success"] for finding in findings)
 
 
-def test_pack_with_a_wrong_vocabulary_size_raises_and_leaves_the_former_shards(pipeline):
+def test_pack_with_a_wrong_vocabulary_size_raises_and_preserves_the_earlier_shards(pipeline):
     before = pipeline.read_bytes("packed")
     path = pipeline.path("tokenizer/tokenizer.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 100}))

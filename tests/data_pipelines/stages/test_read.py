@@ -105,6 +105,6 @@ def test_read_task_in_two_sources_fails(tmp_path):
     read_sources(replace(params, sources=("first",)), tmp_path / "workspace")
 
 
-def test_read_without_fetched_files_fails(tmp_path):
+def test_read_without_a_manifest_fails(tmp_path):
     with pytest.raises(SourceError, match=r"manifest\.json is missing; run `flanmoe fetch`"):
         read.run(ReadParams(), EngineParams(workers=1, memory_mb=256), tmp_path)

@@ -10,7 +10,7 @@ from data_pipelines.errors import SourceError
 from data_pipelines.packing.vocabulary import Vocabulary
 
 
-def test_trained_model_has_t5_ids_and_decodes_what_it_encodes(finished_pipeline):
+def test_tokenizer_trained_model_has_t5_ids_and_inverts_its_encoding(finished_pipeline):
     model = finished_pipeline.path("tokenizer/spiece.model")
     processor = spm.SentencePieceProcessor(model_file=str(model))
     assert (processor.pad_id(), processor.eos_id(), processor.unk_id()) == (0, 1, 2)
@@ -19,7 +19,7 @@ def test_trained_model_has_t5_ids_and_decodes_what_it_encodes(finished_pipeline)
         assert processor.DecodeIds(processor.EncodeAsIds(text)) == text
 
 
-def test_description_counts_pieces_and_sentinels(finished_pipeline):
+def test_tokenizer_description_counts_pieces_and_sentinels(finished_pipeline):
     description = finished_pipeline.read_json("tokenizer/tokenizer.json")
     vocabulary = Vocabulary.load(finished_pipeline.path("tokenizer/spiece.model"), 8)
     assert description["num_pieces"] == vocabulary.num_pieces
@@ -31,7 +31,7 @@ def test_description_counts_pieces_and_sentinels(finished_pipeline):
         vocabulary.sentinel_id(8)
 
 
-def test_existing_model_is_copied(pipeline, tmp_path):
+def test_tokenizer_existing_model_is_copied_or_rejected(pipeline, tmp_path):
     trained = pipeline.path("tokenizer/spiece.model")
     existing = tmp_path / "existing.model"
     shutil.copyfile(trained, existing)
@@ -47,7 +47,7 @@ def test_existing_model_is_copied(pipeline, tmp_path):
         pipeline.run("tokenizer")
 
 
-def test_existing_model_with_other_special_ids_raises(pipeline, tmp_path):
+def test_tokenizer_existing_model_with_other_special_ids_raises(pipeline, tmp_path):
     texts = (f"word{i} of a text" for i in range(200))
     spm.SentencePieceTrainer.train(
         sentence_iterator=texts, model_prefix=str(tmp_path / "other"), vocab_size=60,

@@ -1,4 +1,4 @@
-"""Stage validate: blocking failures, warnings, and the pages."""
+"""Stage validate: blocking failures, warnings, and the HTML report."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from data_pipelines.report.gather import gather_report
 
 
 def edit_first_file(pipeline, folder, edit):
-    """Change the rows of the first file of a folder."""
+    """Apply `edit` to the rows of the first Parquet file of a folder, and rewrite the file."""
     path = sorted(pipeline.path(folder).glob("*.parquet"))[0]
     table = pq.read_table(path)
     rows = table.to_pylist()
@@ -37,7 +37,7 @@ def set_binary_inputs(rows):
         row["inputs"] = "\x00\ufffd"
 
 
-def test_validate_of_valid_data_passes_and_writes_a_page(finished_pipeline):
+def test_validate_of_valid_data_passes_and_writes_the_report(finished_pipeline):
     page = finished_pipeline.path("validation/report.html").read_text()
     assert "0 blocking failed" in page
     assert "http" not in page.replace("http-equiv", "")  # the page loads no resources
@@ -89,7 +89,7 @@ def test_validate_with_exceeded_warning_limits_continues_and_reports_them(pipeli
         "min_english_share": "english_share",
         "max_contaminated_share": "contaminated_share",
     }
-    # Distinct values, so each limit is recognised in the finding of its column.
+    # Distinct values show that each limit is in the finding of its own column.
     limits = {
         "max_duplicate_share": -1.0,
         "share_tolerance": -2.0,

@@ -1,4 +1,4 @@
-"""The project's own instruction templates."""
+"""This project's instruction templates: coverage of the data sets, and filling of each template."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ GROUP_BY_DATASET = {
 }
 
 
-def test_every_yaml_file_is_named_by_the_module():
+def test_files_constant_names_every_yaml_file():
     """The digest of the module's code includes only data files that the module names."""
     folder = Path(instructions.__file__).parent
     assert sorted(path.name for path in folder.glob("*.y*ml")) == sorted(FILES)

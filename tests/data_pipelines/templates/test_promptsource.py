@@ -1,4 +1,4 @@
-"""promptsource's template files."""
+"""Loading promptsource's template files: files of other formats and missing files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Published few-shot prompts."""
+"""Readers of published few-shot prompts: BBH, MMLU, GSM8K."""
 
 import json
 

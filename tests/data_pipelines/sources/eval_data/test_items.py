@@ -1,4 +1,4 @@
-"""Items in the project's own form."""
+"""Evaluation items in this project's own format."""
 
 from data_pipelines.sources.eval_data.items import items
 from tests.data_pipelines.sources.factories import json_lines

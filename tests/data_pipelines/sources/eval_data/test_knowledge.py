@@ -1,4 +1,4 @@
-"""BIG-Bench Hard and MMLU."""
+"""Readers of BIG-Bench Hard and MMLU."""
 
 import json
 

@@ -58,6 +58,6 @@ def test_tydiqa_equal_references_count_once(make_part):
         (tydiqa, "is not in SQuAD's format: data is missing"),
     ],
 )
-def test_file_of_another_format_fails(make_part, reader, message):
+def test_reader_of_a_file_of_another_format_fails(make_part, reader, message):
     with pytest.raises(SourceError, match=message):
         list(reader(make_part("file.json", "{}")))

@@ -1,4 +1,4 @@
-"""One published row of each raw data set, with the question and the answer that it contains."""
+"""A row in the published format of each raw data set, with its expected question and answer."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ARC = {
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """Content of a file, and the first example in it."""
+    """Content of a file, and the question and answer of its first example."""
 
     content: str | bytes
     question: str
@@ -159,7 +159,7 @@ PUBLISHED_ROWS = {
 
 
 def make_raw_part(make_part, dataset, content=None, **options):
-    """Write a file of a raw data set; its published row if no content is passed."""
+    """Write a file of a raw data set and return its Part; without content, its published row."""
     published = PUBLISHED_ROWS[dataset]
     if dataset == "piqa":
         make_part("valid-labels.lst", "1\n")

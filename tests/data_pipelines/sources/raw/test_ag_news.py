@@ -1,4 +1,4 @@
-"""AG News."""
+"""Conversion and rejection of rows of AG News."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""MRPC."""
+"""Conversion and rejection of rows of MRPC."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PIQA."""
+"""Conversion and rejection of rows of PIQA."""
 
 import pytest
 

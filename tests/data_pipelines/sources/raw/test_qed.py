@@ -1,4 +1,4 @@
-"""QED."""
+"""Conversion and rejection of rows of QED."""
 
 from tests.data_pipelines.sources.factories import json_lines
 from tests.data_pipelines.sources.raw.factories import contents_of, reason_of

@@ -1,4 +1,4 @@
-"""SST-2 and Rotten Tomatoes."""
+"""Conversion and rejection of rows of SST-2 and Rotten Tomatoes."""
 
 import pytest
 

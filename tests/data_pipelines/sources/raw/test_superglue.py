@@ -1,4 +1,4 @@
-"""SuperGLUE."""
+"""Conversion and rejection of rows of SuperGLUE."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The table of raw data sets: every data set reads the row that its publisher gives."""
+"""Table of raw data sets: every data set is read from its published format."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def test_every_data_set_has_a_published_row():
 
 
 @pytest.mark.parametrize("dataset", PUBLISHED_ROWS)
-def test_read_rows_published_row_gives_its_content(make_part, dataset):
+def test_read_rows_of_the_published_row_returns_its_content(make_part, dataset):
     published = PUBLISHED_ROWS[dataset]
     contents = [content for _, _, content in read_rows(make_raw_part(make_part, dataset))]
     assert not any(isinstance(content, RejectedRow) for content in contents)

@@ -1,4 +1,4 @@
-"""TREC."""
+"""Conversion and rejection of rows of TREC."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The generated sample: diverse, deterministic, answerable, and without leaks."""
+"""The generated sample: variety, determinism, right answers, and separate held-out families."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from data_pipelines.sources.sample.generate import FAMILIES, generate
 ALL_FAMILIES = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
 
 
-def test_every_mixture_has_training_and_held_out_families():
+def test_families_of_every_mixture_include_training_and_held_out_families():
     assert set(FAMILIES) == {"muffin", "t0_sf", "niv2", "cot"}
     assert len([f for _, f in ALL_FAMILIES if not f.held_out]) >= 24
     assert len([f for _, f in ALL_FAMILIES if f.held_out]) >= 6
@@ -35,7 +35,7 @@ def test_draw_question_gives_well_formed_questions(mixture, family):
             assert q.item.fields["input"]
         if mixture == "cot":
             assert q.item.rationale
-    # The position of an option does not reveal whether it is right.
+    # The right option is in the first position as often as in any other.
     if questions[0].item.options:
         first = sum(q.item.options[0] == q.item.target for q in questions) / len(questions)
         assert first == pytest.approx(1 / len(questions[0].item.options), abs=0.12)
@@ -91,7 +91,7 @@ def digests(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_generate_is_deterministic_and_keeps_held_out_families_out_of_training(tmp_path):
+def test_generate_is_deterministic_and_excludes_held_out_families_from_training(tmp_path):
     params = SampleParams(examples_per_family=20, held_out_items=10, text_documents=50)
     generate(tmp_path / "a", params)
     generate(tmp_path / "b", params)
