@@ -6,7 +6,7 @@ import logging
 
 import click
 
-PACKAGES = ("data_pipelines", "models", "registry", "dashboard", "flows")
+from flows.packages import PACKAGES
 
 
 class StderrHandler(logging.Handler):

@@ -16,7 +16,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("data_pipelines", "models", "registry", "dashboard", "flows")
+from flows.packages import PACKAGES
 
 
 def package_root() -> Path:

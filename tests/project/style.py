@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.packages import PACKAGES
+
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("data_pipelines", "models", "registry", "dashboard", "flows")
 CHECKED = (*PACKAGES, "benchmarks", "scripts", "tests")
 
 BANNED = frozenset(

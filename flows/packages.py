@@ -1,0 +1,3 @@
+"""The project's own packages."""
+
+PACKAGES = ("data_pipelines", "models", "registry", "dashboard", "flows")
