@@ -7,6 +7,7 @@ Shape suffixes: B rows of the batch, L tokens of a row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -68,6 +69,19 @@ def load_microbatches(
         Batches of B / number rows; see `to_tensors`.
     """
     return [to_tensors(corpus, part, device) for part in np.split(rows, number)]
+
+
+def count_tokens(batches: Sequence[Batch], segments: str) -> Tensor:
+    """Count the tokens that are not padding.
+
+    Args:
+        batches: at least one batch.
+        segments: column of their segment ids.
+
+    Returns:
+        The number of tokens, int64 scalar.
+    """
+    return torch.stack([(batch[segments] > 0).sum() for batch in batches]).sum()
 
 
 def to_tensors(

@@ -1,8 +1,9 @@
 """The training loss: cross-entropy, label smoothing, output z-loss and the losses of the routers.
 
-Each rank scales its part so that the mean over ranks is the loss of the global batch, in which
-every token has the same weight. For that, the load-balancing loss needs the first-choice counts of
-all ranks (one small all-reduce).
+Each rank scales its part so that the sum over microbatches, averaged over ranks, is the loss of the
+global batch, in which every token has the same weight. The load-balancing loss is a product of two
+means over tokens: one of them, the first-choice shares, is taken over the microbatch on all ranks
+(one small all-reduce), because the next microbatch is not yet known.
 
 Shape suffixes: B rows, L target tokens of a row, V vocabulary, N layers, E experts.
 """
@@ -33,7 +34,8 @@ class TrainingLoss:
     num_targets: Tensor
     """Target tokens (int64)."""
     load_balance_loss: Tensor
-    """Load-balancing loss, unweighted, summed over layers; 0 without MoE layers."""
+    """This rank's part of the load-balancing loss, without its weight in the loss, summed over
+    layers; 0 without MoE layers."""
 
 
 def compute_loss(
@@ -44,7 +46,7 @@ def compute_loss(
     params: LossParams | None = None,
     dist: DistributedContext | None = None,
     num_targets: Tensor | None = None,
-    num_microbatches: int = 1,
+    num_inputs: Tensor | None = None,
 ) -> TrainingLoss:
     """Run a forward pass and compute its loss.
 
@@ -56,7 +58,7 @@ def compute_loss(
         dist: ranks that share the global batch; this process alone by default.
         num_targets: targets of the step over all ranks and microbatches, int64 scalar; those of
             this microbatch by default.
-        num_microbatches: microbatches of the step, over which router losses are averaged.
+        num_inputs: encoder tokens of the step, as `num_targets`; both weigh the router losses.
 
     Returns:
         The loss and its parts.
@@ -80,9 +82,8 @@ def compute_loss(
     balance = torch.zeros((), device=logits_BLV.device)
     moe = unwrapped_model.config.moe
     if moe is not None:
-        balance, z_loss = _router_losses(unwrapped_model, dist)
-        router_loss = moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss
-        total = total + router_loss / num_microbatches
+        balance, z_loss = _router_losses(unwrapped_model, dist, num_inputs, num_targets)
+        total = total + moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss
     return TrainingLoss(
         total=total,
         cross_entropy_sum=cross_entropy_sum.detach(),
@@ -114,17 +115,41 @@ def _cross_entropy(
     return cross_entropy_sum, regularisation
 
 
-def _router_losses(model: T5, dist: DistributedContext) -> tuple[Tensor, Tensor]:
-    """Compute load-balancing loss and z-loss, summed over layers, of the last forward pass.
+def _router_losses(
+    model: T5, dist: DistributedContext, num_inputs: Tensor | None, num_targets: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Compute load-balancing loss and z-loss of the last forward pass, summed over layers.
 
     First-choice shares are taken over all ranks, so the load-balancing loss is that of the global
     batch (GShard and Switch take the shares of each device; over the global batch experts can
     specialise more, Qiu et al., arXiv 2501.11873).
+
+    Args:
+        model: model whose MoE layers hold the routings.
+        dist: ranks that share the global batch.
+        num_inputs: encoder tokens of the step; None: those of this forward pass on all ranks.
+        num_targets: decoder tokens of the step, as `num_inputs`.
+
+    Returns:
+        Both losses, each layer's scaled by its share of the step's tokens and by the world size.
     """
-    routings = [layer.routing for layer in model.moe_layers().values() if layer.routing is not None]
+    routing_by_layer = {
+        name: layer.routing
+        for name, layer in model.moe_layers().items()
+        if layer.routing is not None
+    }
+    routings = list(routing_by_layer.values())
     own_NE = torch.stack([routing.first_choice_counts_E for routing in routings])
     all_NE = dist.all_reduce_sum(own_NE)
-    share_N = own_NE.sum(1) * dist.world_size / all_NE.sum(1).clamp(min=1)
+    step_tokens_N = all_NE.sum(1)
+    if num_inputs is not None and num_targets is not None:
+        step_tokens_N = torch.stack(
+            [
+                num_inputs if name.startswith("encoder.") else num_targets
+                for name in routing_by_layer
+            ]
+        )
+    share_N = own_NE.sum(1) * dist.world_size / step_tokens_N.clamp(min=1)
     balance_N = torch.stack(
         [
             load_balance_loss(all_E, routing.mean_probs_E)

@@ -30,7 +30,7 @@ class StepResult:
     loss: float
     """Mean cross-entropy per target token, in nats."""
     load_balance_loss: float
-    """Unweighted, summed over layers, averaged over microbatches and ranks."""
+    """Without its weight in the loss; a mean over tokens, summed over layers."""
     grad_norm: float
     """Global gradient norm before clipping."""
     num_targets: int

@@ -16,7 +16,7 @@ from torch import Tensor
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import CheckpointFailed, Diverged, Preempted
-from models.training.batches import Batch, load_microbatches, row_indices
+from models.training.batches import Batch, count_tokens, load_microbatches, row_indices
 from models.training.checkpoint import Checkpointer, CheckpointInfo
 from models.training.distributed import DistributedContext
 from models.training.final_weights import load_final_weights
@@ -192,11 +192,13 @@ class Trainer:
 
     def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
         """Run forward and backward passes; reduce the gradients to those of the global batch."""
-        own_targets = sum((batch["decoder_segment_ids"] > 0).sum() for batch in microbatches)
-        assert isinstance(own_targets, Tensor)
+        own_inputs = count_tokens(microbatches, "encoder_segment_ids")
+        own_targets = count_tokens(microbatches, "decoder_segment_ids")
         own_stop = own_targets.new_tensor(int(self.is_stop_requested()))
-        # One all-reduce for both, so that all ranks stop at the same step.
-        num_targets, stop_requested = self.dist.all_reduce_sum(torch.stack([own_targets, own_stop]))
+        # One all-reduce for all, so that all ranks stop at the same step.
+        num_inputs, num_targets, stop_requested = self.dist.all_reduce_sum(
+            torch.stack([own_inputs, own_targets, own_stop])
+        )
         if int(stop_requested):
             self._save_and_stop(step)
         cross_entropy_sum = load_balance_loss = torch.zeros((), device=self.dist.device)
@@ -214,11 +216,11 @@ class Trainer:
                     params=self.params.loss,
                     dist=self.dist,
                     num_targets=num_targets,
-                    num_microbatches=len(microbatches),
+                    num_inputs=num_inputs,
                 )
                 loss.total.backward()
             cross_entropy_sum = cross_entropy_sum + loss.cross_entropy_sum
-            load_balance_loss = load_balance_loss + loss.load_balance_loss / len(microbatches)
+            load_balance_loss = load_balance_loss + loss.load_balance_loss
             self.health.update(self.model)
         self.parallel_model.reduce_expert_gradients()
         own_sums = [cross_entropy_sum, load_balance_loss, self.parallel_model.squared_grad_norm()]

@@ -37,15 +37,16 @@ TOP2 = {"moe": {"router": "st_moe", "top_k": 2, "dense_residual": True}}
 RECOMPUTED = {"training": {"activation_checkpointing": True}}
 ACCUMULATED = {"training": {"gradient_accumulation_steps": 2}}
 FROZEN = {"training": {"freeze": "all_but_moe"}}
-# Router losses are averaged over microbatches, so they differ from those of the full batch.
-WITHOUT_ROUTER_LOSSES = {"moe": {"load_balance_loss_weight": 0.0, "z_loss_weight": 0.0}}
+# First-choice shares are those of a microbatch, so the load-balancing loss differs from that of the
+# full batch.
+WITHOUT_BALANCE = {"moe": {"load_balance_loss_weight": 0.0}}
 REFERENCES = {
     "dense": ParallelCase(**DENSE),
     "moe": ParallelCase(),
     "adafactor": ParallelCase(optimizer="adafactor"),
     "top2": ParallelCase(**TOP2),
     "frozen": ParallelCase(**FROZEN),
-    "without_router_losses": ParallelCase(**WITHOUT_ROUTER_LOSSES),
+    "without_balance": ParallelCase(**WITHOUT_BALANCE),
 }
 
 
@@ -72,7 +73,7 @@ def _cases_of_two_ranks():
     for kind in ("sharded", "fsdp"):
         cases[f"{kind}_recomputed"] = _case("top2", kind, **TOP2, **RECOMPUTED)
         cases[f"{kind}_accumulated"] = _case(
-            "without_router_losses", kind, **WITHOUT_ROUTER_LOSSES, **ACCUMULATED
+            "without_balance", kind, **WITHOUT_BALANCE, **ACCUMULATED
         )
     for kind in ("ddp", "sharded"):
         cases[f"{kind}_frozen"] = _case("frozen", kind, **FROZEN)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.training.batches import to_tensors
+from models.training.batches import count_tokens, to_tensors
 from models.training.loss import compute_loss
 from models.training.params import LossParams
-from tests.models.training.factories import build_corpus, build_model
+from tests.models.training.factories import build_corpus, build_model, moe_config
 
 
 def forward(model, batch):
@@ -54,3 +54,58 @@ def test_compute_loss_label_smoothing_and_z_loss_match_torch_and_a_loop():
     assert loss.total.item() == pytest.approx(expected, rel=1e-5)
     plain = F.cross_entropy(logits, targets, reduction="sum")
     assert float(loss.cross_entropy_sum) == pytest.approx(float(plain), rel=1e-6)
+
+
+def uneven_batch(num_rows=6):
+    """Rows of 2 to 7 encoder and 1 to 5 decoder tokens."""
+    batch = to_tensors(build_corpus(num_rows, uneven=True), np.arange(num_rows))
+    for row in range(num_rows):
+        batch["encoder_segment_ids"][row, 2 + row :] = 0
+    return batch
+
+
+def split_batch(batch, *sizes):
+    parts = {name: tensor.split(sizes) for name, tensor in batch.items()}
+    return [{name: part[i] for name, part in parts.items()} for i in range(len(sizes))]
+
+
+def accumulate(model, parts):
+    """Return the sums over the parts of total and load-balancing loss, and the gradients."""
+    num_inputs, num_targets = (
+        count_tokens(parts, column) for column in ("encoder_segment_ids", "decoder_segment_ids")
+    )
+    model.zero_grad()
+    total = balance = 0.0
+    for part in parts:
+        loss = compute_loss(model, model, part, num_inputs=num_inputs, num_targets=num_targets)
+        loss.total.backward()
+        total, balance = total + loss.total.item(), balance + loss.load_balance_loss.item()
+    return total, balance, {name: w.grad.clone() for name, w in model.named_parameters()}
+
+
+@pytest.mark.parametrize("sizes", [(1, 5), (4, 2), (3, 1, 2)])
+def test_accumulated_unequal_parts_have_the_loss_and_gradients_of_the_undivided_batch(sizes):
+    moe = moe_config(z_loss_weight=0.5, load_balance_loss_weight=0.0, capacity_factor_train=None)
+    model = build_model(moe, dropout=0.0).eval()
+    batch = uneven_batch()
+    total, _, gradients = accumulate(model, split_batch(batch, *sizes))
+    expected, _, expected_gradients = accumulate(model, [batch])
+    assert total == pytest.approx(expected, rel=1e-5)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected_gradients[name], rtol=1e-4, atol=1e-6)
+
+
+def test_accumulated_parts_weigh_the_load_balancing_loss_by_their_tokens():
+    model = build_model(moe_config(capacity_factor_train=None), dropout=0.0).eval()
+    parts = split_batch(uneven_batch(), 1, 5)
+    _, balance, _ = accumulate(model, parts)
+    expected = 0.0
+    for part in parts:
+        forward(model, part)
+        for name, layer in model.moe_layers().items():
+            column = f"{name.split('.')[0]}_segment_ids"
+            share = int((part[column] > 0).sum()) / int(count_tokens(parts, column))
+            expected += share * layer.routing.load_balance_loss.item()
+    assert balance == pytest.approx(expected, rel=1e-5)
+    unweighted = sum(accumulate(model, [part])[1] for part in parts) / 2
+    assert balance != pytest.approx(unweighted, rel=1e-3)
