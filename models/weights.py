@@ -24,11 +24,18 @@ class LoadedModel:
 
     model: T5
     tokenizer_sha256: str
-    """Empty for a checkpoint that was imported without a tokenizer."""
+    """Empty for a checkpoint that an earlier release imported without a tokenizer."""
+    max_input_tokens: int | None
+    """Encoder length of its training, or the own limit of an imported model; None if unknown."""
 
 
 def save_weights(
-    folder: Path, model: T5, tokenizer_sha256: str, state: dict[str, Tensor] | None = None
+    folder: Path,
+    model: T5,
+    tokenizer_sha256: str,
+    state: dict[str, Tensor] | None = None,
+    *,
+    max_input_tokens: int | None = None,
 ) -> None:
     """Write the weights, then the configuration, which marks the folder as complete.
 
@@ -37,6 +44,7 @@ def save_weights(
         model: model whose configuration is written.
         tokenizer_sha256: hash of the tokenizer file; empty without one.
         state: full state dict of a sharded model; None: that of `model`.
+        max_input_tokens: longest input, in tokens; None if unknown.
     """
     full_state = model.state_dict() if state is None else state
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in full_state.items()}
@@ -46,6 +54,7 @@ def save_weights(
         {
             "model": model.config.to_dict(),
             "tokenizer_sha256": tokenizer_sha256,
+            "max_input_tokens": max_input_tokens,
             "weights_sha256": sha256(folder / "model.safetensors"),
         },
     )
@@ -71,6 +80,7 @@ def load_weights(
         description = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         config = adapt(ModelConfig.from_dict(description["model"]))
         tokenizer_sha256 = str(description["tokenizer_sha256"])
+        max_input_tokens = description.get("max_input_tokens")
     except (ValueError, KeyError) as error:
         raise CorruptCheckpoint(f"{folder / 'config.json'} cannot be read: {error}") from None
     path = folder / "model.safetensors"
@@ -94,4 +104,6 @@ def load_weights(
     if not_finite:
         raise CorruptCheckpoint(f"{path}: {not_finite[0]} has values that are not finite")
     model.load_state_dict(state)
-    return LoadedModel(model=model, tokenizer_sha256=tokenizer_sha256)
+    return LoadedModel(
+        model=model, tokenizer_sha256=tokenizer_sha256, max_input_tokens=max_input_tokens
+    )

@@ -148,7 +148,8 @@ def match(preset_name: str, as_json: bool) -> None:
 def import_checkpoint(source: Path, target: Path) -> None:
     """Import a Hugging Face checkpoint from folder SOURCE into folder TARGET.
 
-    Supported: T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (also sharded).
+    Supported: T5, T5 v1.1, Flan-T5 and SwitchTransformers, in safetensors (also sharded), with
+    spiece.model or tokenizer.json.
     """
     from models.interchange.hugging_face import import_folder
 
@@ -160,7 +161,7 @@ def import_checkpoint(source: Path, target: Path) -> None:
 @click.argument("source", type=FOLDER)
 @click.argument("target", type=FOLDER)
 def export_checkpoint(source: Path, target: Path) -> None:
-    """Export the weights in folder SOURCE to folder TARGET, for transformers.
+    """Export the weights in folder SOURCE and their tokenizer to folder TARGET, for transformers.
 
     SOURCE is a weights folder, e.g. runs/NAME/weights. Supported: dense models and Switch models
     with ReLU. Other routers are rejected, because transformers has no class for them.

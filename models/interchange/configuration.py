@@ -30,6 +30,8 @@ def from_hf_config(hf_config: dict[str, Any], *, separate_head: bool) -> ModelCo
     num_layers = _required_int(hf_config, "num_layers")
     _expect(hf_config, "num_decoder_layers", (None, num_layers), f"num_layers, {num_layers}")
     _expect(hf_config, "layer_norm_epsilon", (None, 1e-6), "1e-6")
+    for name, index in (("pad_token_id", 0), ("eos_token_id", 1), ("decoder_start_token_id", 0)):
+        _expect(hf_config, name, (None, index), str(index))
     activations: dict[str, Activation] = {"relu": "relu"}
     moe = None
     if model_type == "t5":

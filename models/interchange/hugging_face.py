@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +17,40 @@ from models.config import ModelConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
 from models.interchange.configuration import from_hf_config, scales_output, to_hf_config
 from models.interchange.tensor_names import EMBEDDING_COPIES, UNUSED, tensor_mappings
+from models.interchange.tokenizer import (
+    MODEL_FILE,
+    find_tokenizer,
+    read_hf_tokenizer,
+    read_max_input_tokens,
+    write_hf_tokenizer,
+)
 from models.weights import load_weights, save_weights
 
 HF_HEAD, HF_EMBEDDING = "lm_head.weight", "shared.weight"
 
 
 def import_folder(source: Path, target: Path) -> ModelConfig:
-    """Convert a Hugging Face folder to a weights folder, with its spiece.model if there is one.
+    """Convert a Hugging Face folder to a weights folder with the checkpoint's own tokenizer.
 
     Args:
-        source: folder with config.json and safetensors, sharded or not.
+        source: folder with config.json, safetensors (sharded or not), and the tokenizer.
         target: weights folder; not created if an error is raised.
 
     Returns:
         The configuration of the model.
 
     Raises:
-        UnknownModel: config.json or a safetensors file is missing.
-        ConfigError: the architecture is not supported.
-        CorruptCheckpoint: a file is unreadable, or a tensor is missing, unexpected, of another
-            shape or not finite.
+        UnknownModel: config.json, a safetensors file or the tokenizer is missing.
+        ConfigError: the architecture or the kind of tokenizer is not supported.
+        CorruptCheckpoint: a file is unreadable; a tensor is missing, unexpected, of another shape
+            or not finite; or the tokenizer does not fit the model.
     """
-    model = read_folder(source)
-    tokenizer = source / "spiece.model"
-    tokenizer_sha256 = ""
-    if tokenizer.is_file():
-        tokenizer_sha256 = sha256(tokenizer)
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(tokenizer, target / "spiece.model")
-    save_weights(target, model, tokenizer_sha256)
+    hf_config = _read_config(source)
+    model = _build_model(source, hf_config)
+    tokenizer = read_hf_tokenizer(source, model.config.vocab_size)
+    max_input_tokens = read_max_input_tokens(source, hf_config)
+    write_bytes(target / MODEL_FILE, tokenizer)
+    save_weights(target, model, sha256(target / MODEL_FILE), max_input_tokens=max_input_tokens)
     return model.config
 
 
@@ -58,15 +62,31 @@ def read_folder(source: Path) -> T5:
         ConfigError: as `import_folder`.
         CorruptCheckpoint: as `import_folder`.
     """
-    if not (source / "config.json").is_file():
+    return _build_model(source, _read_config(source))
+
+
+def _read_config(source: Path) -> dict[str, Any]:
+    file = source / "config.json"
+    if not file.is_file():
         raise UnknownModel(f"{source} has no config.json; expected a Hugging Face checkpoint")
     try:
-        hf_config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+        hf_config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CorruptCheckpoint(f"{source / 'config.json'} cannot be read: {error}") from None
+        raise CorruptCheckpoint(f"{file} cannot be read: {error}") from None
+    if not isinstance(hf_config, dict):
+        raise CorruptCheckpoint(f"{file} is not a JSON object")
+    return hf_config
+
+
+def _build_model(source: Path, hf_config: dict[str, Any]) -> T5:
     hf_state = _read_tensors(source)
-    _normalise_names(hf_state)
+    _normalise_names(hf_state, source)
     head = hf_state.pop(HF_HEAD, None)
+    if head is None and hf_config.get("tie_word_embeddings") is False:
+        raise CorruptCheckpoint(
+            f"{source}: {HF_HEAD} is missing, but tie_word_embeddings is false in config.json, so "
+            "the output layer is not the embedding; download the complete checkpoint"
+        )
     separate_head = head is not None and not torch.equal(head, hf_state.get(HF_EMBEDDING, head[:0]))
     try:
         config = from_hf_config(hf_config, separate_head=separate_head)
@@ -83,7 +103,7 @@ def read_folder(source: Path) -> T5:
 
 
 def export_folder(source: Path, target: Path) -> list[str]:
-    """Convert a weights folder to a folder for transformers' `from_pretrained`.
+    """Convert a weights folder to a folder for transformers' `from_pretrained`, with its tokenizer.
 
     Returns:
         A line for each setting that transformers' config.json cannot express.
@@ -92,9 +112,12 @@ def export_folder(source: Path, target: Path) -> list[str]:
         UnknownModel: `source` has no weights.
         CorruptCheckpoint: the weights in `source` cannot be read.
         ConfigError: transformers has no class for the model.
+        DataMismatch: the tokenizer that the model was trained with is not where it should be.
     """
-    model = load_weights(source).model
+    loaded = load_weights(source)
+    model = loaded.model
     hf_config, warnings = to_hf_config(model.config)
+    tokenizer = find_tokenizer(source, loaded.tokenizer_sha256)
     state = model.state_dict()
     hf_state: dict[str, Tensor] = {}
     for mapping in tensor_mappings(model.config):
@@ -102,9 +125,12 @@ def export_folder(source: Path, target: Path) -> list[str]:
     if not model.config.tie_word_embeddings:
         hf_state[HF_HEAD] = state["head"].contiguous()
     write_bytes(target / "model.safetensors", save(hf_state, metadata={"format": "pt"}))
-    tokenizer = source / "spiece.model"
-    if tokenizer.is_file():
-        shutil.copyfile(tokenizer, target / "spiece.model")
+    write_hf_tokenizer(
+        tokenizer,
+        target,
+        vocab_size=model.config.vocab_size,
+        max_input_tokens=loaded.max_input_tokens,
+    )
     write_json(target / "config.json", hf_config)
     return warnings
 
@@ -129,7 +155,9 @@ def _read_tensors(source: Path) -> dict[str, Tensor]:
             hf_state |= _load_safetensors(file)
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpoint(f"{index} cannot be read: {error}") from None
-    missing = sorted(set(file_by_tensor) - set(hf_state))
+    # Indexes of Flan-T5 name tied copies of the embedding, which no shard stores.
+    tied = {*EMBEDDING_COPIES, HF_HEAD} if HF_EMBEDDING in hf_state else set()
+    missing = sorted(set(file_by_tensor) - set(hf_state) - tied)
     if missing:
         raise CorruptCheckpoint(f"{index} lists {missing[0]}, which is in no shard")
     return hf_state
@@ -145,12 +173,16 @@ def _load_safetensors(file: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _normalise_names(hf_state: dict[str, Tensor]) -> None:
+def _normalise_names(hf_state: dict[str, Tensor], source: Path) -> None:
     """Give the embedding a single name and remove unused tensors."""
     for name in EMBEDDING_COPIES:
         tensor = hf_state.pop(name, None)
-        if tensor is not None:
-            hf_state.setdefault(HF_EMBEDDING, tensor)
+        if tensor is not None and not torch.equal(
+            hf_state.setdefault(HF_EMBEDDING, tensor), tensor
+        ):
+            raise CorruptCheckpoint(
+                f"{source}: {name} differs from {HF_EMBEDDING}; only one embedding is supported"
+            )
     for name in UNUSED:
         hf_state.pop(name, None)
 

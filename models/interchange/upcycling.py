@@ -11,15 +11,17 @@ from pathlib import Path
 
 from torch import Tensor
 
+from data_pipelines.files import write_bytes
 from models.architecture.moe.routers.checks import check_routers
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError
+from models.interchange.tokenizer import MODEL_FILE
 from models.weights import load_weights, save_weights
 
 
 def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -> ModelConfig:
-    """Upcycle the dense weights in one folder to an MoE model in another.
+    """Upcycle the dense weights in one folder to an MoE model in another, with its tokenizer.
 
     Args:
         source: weights folder of a dense model.
@@ -37,7 +39,9 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
     """
     dense = load_weights(source)
     model = upcycle(dense.model, config, seed)
-    save_weights(target, model, dense.tokenizer_sha256)
+    if (source / MODEL_FILE).is_file():
+        write_bytes(target / MODEL_FILE, (source / MODEL_FILE).read_bytes())
+    save_weights(target, model, dense.tokenizer_sha256, max_input_tokens=dense.max_input_tokens)
     return model.config
 
 

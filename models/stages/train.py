@@ -147,7 +147,13 @@ def _write(
 ) -> None:
     """Write weights, metrics, log and run record."""
     manifest = trainer.corpus.manifest
-    save_weights(task.output / "weights", trainer.model, manifest["tokenizer_sha256"], weights)
+    save_weights(
+        task.output / "weights",
+        trainer.model,
+        manifest["tokenizer_sha256"],
+        weights,
+        max_input_tokens=manifest["encoder_length"],
+    )
     write_json(task.output / "metrics.json", _losses(result))
     shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
     write_json(task.output / "run.json", _run_record(task, trainer, result).to_dict())

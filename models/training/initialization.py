@@ -95,7 +95,12 @@ def _check_tokenizer(
 ) -> None:
     weights_tokenizer = start.tokenizer_sha256
     corpus_tokenizer = str(corpus.manifest["tokenizer_sha256"])
-    if weights_tokenizer and weights_tokenizer != corpus_tokenizer:
+    if not weights_tokenizer:
+        raise DataMismatch(
+            f"run {run.start!r} was imported without its tokenizer, and another vocabulary gives "
+            "wrong scores; import it again from a folder with its spiece.model or tokenizer.json"
+        )
+    if weights_tokenizer != corpus_tokenizer:
         raise DataMismatch(
             f"run {run.start!r} was trained with tokenizer {weights_tokenizer[:12]}, the corpus is "
             f"packed with {corpus_tokenizer[:12]}; retrain the run, or pack the corpus with the "

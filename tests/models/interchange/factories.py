@@ -1,7 +1,12 @@
 """Small checkpoints of transformers and models of the same sizes."""
 
+import hashlib
+import io
 import json
+import random
+from functools import cache
 
+import sentencepiece as spm
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
@@ -14,13 +19,31 @@ from transformers import (
 
 from models.architecture.t5 import T5
 from models.config import ModelConfig
+from models.weights import save_weights
 
 SIZES = {"vocab_size": 96, "d_model": 32, "d_ff": 64, "num_heads": 4, "d_kv": 8, "num_layers": 4}
 HF_KINDS = ["t5_v1_0", "t5_v1_1", "t5_v1_1_tied", "switch", "switch_every"]
 
 
+@cache
+def spiece_bytes(num_pieces=90, seed=0):
+    """Train a SentencePiece model with T5's special ids; the seed changes its pieces."""
+    generator = random.Random(seed)
+    words = ["the", "quick", "fox", "jumps", "Answer:", "(A)", "why?", "dogs", "\u00e9mile", "42"]
+    texts = [" ".join(generator.choices(words, k=9)) for _ in range(300)]
+    model = io.BytesIO()
+    spm.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, vocab_size=num_pieces,
+        hard_vocab_limit=False, character_coverage=1.0, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        minloglevel=2,
+    )  # fmt: skip
+    return model.getvalue()
+
+
 def save_hf_model(kind, folder, **save_options):
     """Save a small random model of transformers, and return it as it is loaded again.
+
+    A SentencePiece model lies beside it.
 
     Its weights are large enough for logits of different models to differ.
     """
@@ -48,6 +71,7 @@ def save_hf_model(kind, folder, **save_options):
         if "router" in name:
             torch.nn.init.normal_(weight, std=1.0)
     model.save_pretrained(folder, **save_options)
+    (folder / "spiece.model").write_bytes(spiece_bytes())
     if kind == "t5_v1_1":
         # Like a released v1.1 or Flan-T5 checkpoint: a separate output layer, and only the flag
         # that transformers had at that time.
@@ -69,6 +93,13 @@ def random_model(tied=False, activation="gated_gelu", moe=None):
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3 if weight.dim() > 1 else 1.0)
     return model
+
+
+def save_model(folder, model):
+    """Save weights with a tokenizer."""
+    folder.mkdir(parents=True)
+    (folder / "spiece.model").write_bytes(spiece_bytes())
+    save_weights(folder, model, hashlib.sha256(spiece_bytes()).hexdigest())
 
 
 def random_batch():

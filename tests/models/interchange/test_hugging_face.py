@@ -11,13 +11,14 @@ from models.architecture.generation import greedy_decode
 from models.config import MoEConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
 from models.interchange.hugging_face import export_folder, import_folder, read_folder
-from models.weights import load_weights, save_weights
+from models.weights import load_weights
 from tests.models.interchange.factories import (
     HF_KINDS,
     assert_equal_logits,
     random_batch,
     random_model,
     save_hf_model,
+    save_model,
 )
 
 SWITCH = MoEConfig(
@@ -48,7 +49,7 @@ def test_sharded_checkpoint_has_the_same_logits(kind, tmp_path):
 )
 def test_exported_model_generates_the_same_tokens(tied, activation, moe, tmp_path):
     model = random_model(tied, activation, moe)
-    save_weights(tmp_path / "weights", model, "")
+    save_model(tmp_path / "weights", model)
     assert export_folder(tmp_path / "weights", tmp_path / "hf") == []
     hf_model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "hf").eval()
     assert_equal_logits(model, hf_model)
@@ -68,7 +69,7 @@ def test_exported_model_generates_the_same_tokens(tied, activation, moe, tmp_pat
 
 def test_export_returns_a_warning_for_each_unsupported_setting(tmp_path):
     lossy = MoEConfig(num_experts=4, capacity_factor_train=1.25, expert_dropout=0.2)
-    save_weights(tmp_path / "weights", random_model(True, "relu", lossy), "")
+    save_model(tmp_path / "weights", random_model(True, "relu", lossy))
     warnings = export_folder(tmp_path / "weights", tmp_path / "hf")
     assert [line.split(":")[0] for line in warnings] == ["expert_dropout", "capacity factors"]
 
@@ -86,7 +87,7 @@ def test_export_rejects_a_model_without_a_class_in_transformers(
     moe_fields, activation, message, tmp_path
 ):
     model = random_model(True, activation, MoEConfig(num_experts=4, **moe_fields))
-    save_weights(tmp_path / "weights", model, "")
+    save_model(tmp_path / "weights", model)
     with pytest.raises(ConfigError, match=message):
         export_folder(tmp_path / "weights", tmp_path / "hf")
     assert not (tmp_path / "hf").exists()
@@ -113,6 +114,7 @@ def insert_nan(state):
     state["shared.weight"][3, 3] = float("nan")
 
 
+COPY = "decoder.embed_tokens.weight"
 NORM = "encoder.final_layer_norm.weight"
 
 
@@ -139,6 +141,18 @@ NORM = "encoder.final_layer_norm.weight"
             "do not belong to this architecture, first other",
         ),
         (lambda f: change_tensors(f, insert_nan), CorruptCheckpoint, "embedding has values that"),
+        (
+            lambda f: change_tensors(f, lambda s: s.update({COPY: s["shared.weight"] + 1})),
+            CorruptCheckpoint,
+            f"{COPY} differs from shared.weight",
+        ),
+        (
+            lambda f: change_config(f, tie_word_embeddings=False),
+            CorruptCheckpoint,
+            "lm_head.weight is missing, but tie_word_embeddings is false",
+        ),
+        (lambda f: change_config(f, eos_token_id=2), ConfigError, "eos_token_id is 2"),
+        (lambda f: (f / "spiece.model").unlink(), UnknownModel, "has no tokenizer"),
     ],
 )
 def test_import_rejects_a_damaged_checkpoint_by_name(checkpoint, damage, error, message):
@@ -160,4 +174,32 @@ def test_read_folder_rejects_switch_with_experts_in_other_layers(tmp_path):
     save_hf_model("switch", tmp_path)
     change_config(tmp_path, num_sparse_encoder_layers=1, num_sparse_decoder_layers=1)
     with pytest.raises(ConfigError, match="num_sparse_encoder_layers is 1 of 4"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["t5_v1_0", "t5_v1_1"])
+def test_index_that_names_tied_copies_which_no_shard_holds_is_accepted(kind, tmp_path):
+    """As in the index of Flan-T5 XL."""
+    save_hf_model(kind, tmp_path)
+    expected = read_folder(tmp_path).state_dict()
+    shard = tmp_path / "model-00001-of-00001.safetensors"
+    (tmp_path / "model.safetensors").rename(shard)
+    names = [*load_file(shard)]
+    index = tmp_path / "model.safetensors.index.json"
+
+    def write_index(*copies):
+        weight_map = dict.fromkeys([*names, *copies], shard.name)
+        index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+    write_index("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+    state = read_folder(tmp_path).state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
+    write_index("encoder.block.9.weight")
+    with pytest.raises(CorruptCheckpoint, match=r"lists encoder\.block\.9\.weight, which"):
+        read_folder(tmp_path)
+    state = load_file(shard)
+    del state["shared.weight"]
+    save_file(state, shard)
+    write_index("encoder.embed_tokens.weight")
+    with pytest.raises(CorruptCheckpoint, match=r"lists encoder\.embed_tokens\.weight, which"):
         read_folder(tmp_path)

@@ -4,8 +4,14 @@ import torch
 from models.config import ModelConfig, MoEConfig
 from models.errors import ConfigError
 from models.interchange.upcycling import upcycle, upcycle_folder
-from models.weights import load_weights, save_weights
-from tests.models.interchange.factories import SIZES, random_batch, random_model
+from models.weights import load_weights
+from tests.models.interchange.factories import (
+    SIZES,
+    random_batch,
+    random_model,
+    save_model,
+    spiece_bytes,
+)
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
@@ -22,10 +28,11 @@ def test_upcycled_model_with_normalised_gates_has_the_same_logits(
         dense_residual=dense_residual,
     )
     config = ModelConfig(**{**SIZES, "vocab_size": 7}, activation=activation, moe=moe)
-    save_weights(tmp_path / "dense", dense, "abc")
+    save_model(tmp_path / "dense", dense)
     upcycle_folder(tmp_path / "dense", config, tmp_path / "moe", seed=3)
     upcycled = load_weights(tmp_path / "moe")
-    assert upcycled.tokenizer_sha256 == "abc"
+    assert upcycled.tokenizer_sha256 == load_weights(tmp_path / "dense").tokenizer_sha256
+    assert (tmp_path / "moe/spiece.model").read_bytes() == spiece_bytes()
     assert upcycled.model.config.moe == moe
     tokens, target = random_batch()
     inputs = (tokens, (tokens > 0).long(), target, torch.ones_like(target))

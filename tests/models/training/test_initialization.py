@@ -1,6 +1,7 @@
 """Initial weights of a run: random, of another run, imported, upcycled."""
 
 import dataclasses
+import hashlib
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from models.presets import preset
 from models.training.initialization import initialize_model
 from models.training.params import RunParams, TrainingParams
 from models.weights import save_weights
+from tests.models.interchange.factories import spiece_bytes
 
 PARAMS = TrainingParams(dropout=0.1)
 
@@ -60,9 +62,11 @@ def test_initialize_model_import_from_transformers_has_its_logits(tmp_path):
         )
     ).eval()  # fmt: skip
     hf_model.save_pretrained(tmp_path / "hf")
+    (tmp_path / "hf/spiece.model").write_bytes(spiece_bytes())
     import_folder(tmp_path / "hf", tmp_path / "runs" / "imported" / "weights")
     run = RunParams(preset="tiny_dense", start="imported", steps=0)
-    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path).eval()
+    corpus = empty_corpus(tokenizer=hashlib.sha256(spiece_bytes()).hexdigest())
+    model = initialize_model(run, PARAMS, corpus, tmp_path).eval()
     tokens, target = torch.randint(2, 900, (2, 7)), torch.randint(2, 900, (2, 5))
     with torch.no_grad():
         expected = hf_model(input_ids=tokens, decoder_input_ids=target).logits
@@ -106,3 +110,11 @@ def test_initialize_model_missing_weights_names_the_import_command(tmp_path):
     run = RunParams(preset="tiny_dense", start="none")
     with pytest.raises(UnknownModel, match="flanmoe models import FOLDER runs/none/weights"):
         initialize_model(run, PARAMS, empty_corpus(), tmp_path)
+
+
+def test_initialize_model_weights_without_a_tokenizer_are_rejected(tmp_path):
+    save_run(tmp_path, "base", "tiny_dense", tokenizer="")
+    with pytest.raises(DataMismatch, match="'base' was imported without its tokenizer"):
+        initialize_model(
+            RunParams(preset="tiny_dense", start="base"), PARAMS, empty_corpus(), tmp_path
+        )
