@@ -33,6 +33,8 @@ class Response:
     """Generated text."""
     num_input_tokens: int
     """Tokens of the prompt that the model read."""
+    num_unknown_pieces: int
+    """Unknown pieces among them: characters that the tokenizer does not know."""
     truncated: bool
     """Whether the start of the prompt was cut off."""
     num_output_tokens: tuple[int, ...]
@@ -136,6 +138,7 @@ def _score(batch: RequestBatch, predictor: Seq2SeqPredictor) -> list[Response]:
 
 class _InputSize(TypedDict):
     num_input_tokens: int
+    num_unknown_pieces: int
     truncated: bool
 
 
@@ -143,5 +146,6 @@ def _input_size(request: Request, predictor: Seq2SeqPredictor) -> _InputSize:
     num_tokens = predictor.num_tokens(request.prompt)
     return {
         "num_input_tokens": min(num_tokens, predictor.max_input_tokens),
+        "num_unknown_pieces": predictor.num_unknown_pieces(request.prompt),
         "truncated": num_tokens > predictor.max_input_tokens,
     }

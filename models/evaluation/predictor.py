@@ -85,6 +85,10 @@ class Seq2SeqPredictor:
         """Count the tokens of a text before truncation, the end-of-sequence token included."""
         return len(self.tokenizer.encode(text)) + 1
 
+    def num_unknown_pieces(self, text: str) -> int:
+        """Count the pieces of a prompt that the tokenizer does not know, as the model reads it."""
+        return self.encode(text).count(self.tokenizer.unknown_id)
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a prompt with the end-of-sequence token.
 

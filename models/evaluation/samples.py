@@ -49,6 +49,8 @@ class SampleRow:
     suite: str
     task: str
     id: str
+    prompt: str
+    """Text that the model received, before its start was cut off if it is too long."""
     prompt_sha256: str
     expected: str
     answer: str
@@ -70,6 +72,8 @@ class SampleRow:
     num_exemplars_dropped: int
     truncated: bool
     """Whether the start of the prompt was cut off."""
+    unknown_pieces: bool
+    """Whether the prompt has characters that the tokenizer does not know."""
     unfinished: bool
     """Whether generation stopped at the maximum length."""
     input_tokens: int
@@ -110,6 +114,7 @@ def sample_rows(
                 suite=task.suite.name,
                 task=task.name,
                 id=prompt.id,
+                prompt=prompt.prompt,
                 prompt_sha256=prompt.prompt_sha256,
                 expected=prompt.answer,
                 **result,
@@ -118,6 +123,7 @@ def sample_rows(
                 num_exemplars=prompt.num_exemplars,
                 num_exemplars_dropped=prompt.num_exemplars_dropped,
                 truncated=response.truncated,
+                unknown_pieces=response.num_unknown_pieces > 0,
                 unfinished=not response.finished,
                 input_tokens=response.num_input_tokens,
                 output_tokens=sum(response.num_output_tokens),

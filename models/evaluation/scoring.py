@@ -23,6 +23,7 @@ MAXIMUM = 1.0
 
 PROBLEMS = {
     "truncated": "prompts exceed the model's input and lost their start",
+    "unknown_pieces": "prompts have characters that the tokenizer does not know",
     "unfinished": "answers reached the maximum length without ending",
     "empty": "answers are empty",
     "unanswered": "generated texts contain no answer of the expected form",

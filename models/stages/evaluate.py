@@ -193,7 +193,8 @@ def _response_key(weights_sha256: str, spec: PredictorSpec, predictor: Seq2SeqPr
 def _write_samples(path: Path, rows: list[SampleRow]) -> None:
     buffer = pa.BufferOutputStream()
     table = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows])
-    pq.write_table(table, buffer)
+    # Prompts of a task repeat their exemplars, which zstd stores once.
+    pq.write_table(table, buffer, compression="zstd")
     write_bytes(path, buffer.getvalue().to_pybytes())
 
 

@@ -285,11 +285,12 @@ def _read_scores(artifact: Path) -> dict[str, Floats] | None:
     file = artifact / "samples.parquet"
     if not file.is_file():
         return None
-    table = pq.read_table(file)
-    if not {"task", "id", "score"} <= set(table.column_names):
+    names = ["task", "id", "score"]
+    if not set(names) <= set(pq.read_schema(file).names):
         return None
+    table = pq.read_table(file, columns=names)
     scores_by_task: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in ("task", "id", "score"))
+    columns = (table[name].to_pylist() for name in names)
     for task, item, score in zip(*columns, strict=True):
         scores_by_task[task].append((item, score))
     return {

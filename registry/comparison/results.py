@@ -89,13 +89,13 @@ def read_result(label: str, folder: Path) -> EvaluationResult:
 
 
 def _read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
-    table: pa.Table = pq.read_table(file)
-    missing = sorted(set(COLUMNS) - set(table.column_names))
+    missing = sorted(set(COLUMNS) - set(pq.read_schema(file).names))
     if missing:
         raise NotComparable(
             f"{file} has no column {missing[0]!r}, so an older version of flanmoe wrote it; "
             f"evaluate {label} again"
         )
+    table: pa.Table = pq.read_table(file, columns=list(COLUMNS))
     rows_by_task: dict[str, list[tuple[str, str, float, bool]]] = defaultdict(list)
     columns = (table[name].to_pylist() for name in COLUMNS)
     for task, *values in zip(*columns, strict=True):

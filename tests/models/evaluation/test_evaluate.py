@@ -1,6 +1,7 @@
 """The stage `evaluate`: identical files for any batch size and after any interruption."""
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+import sentencepiece as spm
 import torch
 
 from models.errors import DataMismatch, UnknownModel
@@ -16,6 +18,7 @@ from models.evaluation.response_cache import ResponseCache
 from models.evaluation.workers import BatchRunner
 from models.stages import evaluate
 from models.weights import load_weights, save_weights
+from tests.models.evaluation.factories import write_index
 
 OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")
 
@@ -60,6 +63,36 @@ def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many
     assert record["normalised_suites"] == ["mmlu_direct", "reasoning_cot", "qa_direct"]
     assert record["schema_version"] == 2
     assert record["num_items"] == sum(task["num_items"] for task in record["tasks"])
+
+
+def test_samples_have_the_text_of_every_prompt(evaluated):
+    rows = pq.read_table(evaluated / "runs/moe/samples.parquet").to_pylist()
+    assert all(hashlib.sha256(r["prompt"].encode()).hexdigest() == r["prompt_sha256"] for r in rows)
+    items = (evaluated / "data/eval_data/sample/topic.jsonl").read_text().splitlines()
+    prompts = {row["id"]: row["prompt"] for row in rows if row["task"] == "sample/topic"}
+    assert all(item["text"] in prompts[item["id"]] for item in map(json.loads, items))
+
+
+def test_evaluate_counts_prompts_with_unknown_pieces(workspace, params, caplog):
+    path = workspace / "data/eval_data/sample/topic.jsonl"
+    items = [json.loads(line) for line in path.read_text().splitlines()]
+    for item in items:
+        item["text"] = item["text"].replace(".", "")
+    items[3]["text"] = "\u6f22 " + items[3]["text"]
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    write_index(workspace / "data/eval_data")
+    run(workspace, params, "dense")
+    processor = spm.SentencePieceProcessor(
+        model_file=str(workspace / "data/tokenizer/spiece.model")
+    )
+    for task in ("sample/topic", "sample/size_of"):
+        rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
+        expected = {r["id"]: 2 in processor.encode(r["prompt"]) for r in rows if r["task"] == task}
+        assert {r["id"]: r["unknown_pieces"] for r in rows if r["task"] == task} == expected
+        counts = read_task(workspace, "dense", task)["counts"]
+        assert counts["unknown_pieces"] == sum(expected.values())
+    assert read_task(workspace, "dense", "sample/topic")["counts"]["unknown_pieces"] == 1
+    assert "of 20 prompts have characters that the tokenizer does not know" in caplog.text
 
 
 def test_evaluation_record_stores_the_weights_of_its_averages(evaluated):

@@ -9,10 +9,10 @@ BATCH = RequestBatch((Request(prompt="a", answers=("x", "y")), Request(prompt="b
 RESPONSES = [
     Response(
         log_probs=(-1.5, -float("inf")), is_greedy=(True, False), num_input_tokens=3,
-        truncated=False, num_output_tokens=(1, 0),
+        num_unknown_pieces=0, truncated=False, num_output_tokens=(1, 0),
     ),
     Response(
-        log_probs=(-0.25,), is_greedy=(False,), num_input_tokens=2, truncated=True,
+        log_probs=(-0.25,), is_greedy=(False,), num_input_tokens=2, num_unknown_pieces=0, truncated=True,
         num_output_tokens=(4,),
     ),
 ]  # fmt: skip
@@ -30,7 +30,9 @@ def test_cache_with_an_incomplete_line_appends_after_the_complete_ones(tmp_path)
     complete = path.read_bytes()
     path.write_bytes(complete + complete[:40])
     other = RequestBatch((Request(prompt="c", max_new_tokens=2),))
-    response = Response(text="t", num_input_tokens=1, truncated=False, num_output_tokens=(1,))
+    response = Response(
+        text="t", num_input_tokens=1, num_unknown_pieces=0, truncated=False, num_output_tokens=(1,)
+    )
     ResponseCache(path).add(other, [response])
     restored = ResponseCache(path).by_digest
     assert restored == {BATCH.digest: RESPONSES, other.digest: [response]}
