@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from registry.comparison.frontier import cost_of
+from registry.comparison.precision import describe_precision
 from registry.params import RegistryParams
 from registry.store import Registry
 from registry.versions import VersionInfo
@@ -92,6 +94,8 @@ def _version_row(version: VersionInfo) -> dict[str, Any]:
         "total_millions": run.total_parameters / 1e6,
         "active_millions": run.active_parameters / 1e6,
         "training_seconds": run.training_seconds,
+        "precision": describe_precision(scores),
+        "milliseconds_per_item": cost_of(version, "time"),
         "registered": f"{version.created_at:%Y-%m-%d %H:%M:%S}",
     }
 

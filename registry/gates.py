@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from registry.comparison.item_set import item_set
+from registry.comparison.precision import describe_precision, rounding_error
 from registry.params import GateParams
 from registry.schemas import EvaluationRecordSchema
 from registry.versions import VersionInfo
@@ -103,6 +104,7 @@ def _compare_with_champion(
             detail=f"champion version {champion.version} was evaluated on "
             + ("the same items" if is_same else "other items, so accuracies are not comparable"),
         ),
+        _check_precision(scores, champion, params),
         GateResult(
             name="better_than_champion",
             passed=scores.accuracy > champion.evaluation.accuracy + params.min_gain,
@@ -110,3 +112,16 @@ def _compare_with_champion(
             f"{champion.evaluation.accuracy:.4f}, gain must be above {params.min_gain}",
         ),
     ]
+
+
+def _check_precision(
+    scores: EvaluationRecordSchema, champion: VersionInfo, params: GateParams
+) -> GateResult:
+    error = rounding_error(scores, champion.evaluation)
+    own, other = describe_precision(scores), describe_precision(champion.evaluation)
+    return GateResult(
+        name="same_precision_as_champion",
+        passed=error <= params.max_rounding_error,
+        detail=f"evaluated in {own}, champion version {champion.version} in {other}; rounding "
+        f"error {error:.1g}, maximum {params.max_rounding_error:.1g}",
+    )

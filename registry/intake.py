@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from registry.errors import InvalidRecord
 from registry.files import sha256
-from registry.records import read_evaluation_record, read_run_record
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.records import read_evaluation_record, read_run_record, read_speed_record
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +18,8 @@ class Submission:
 
     run: RunRecordSchema
     evaluation: EvaluationRecordSchema
-    seconds_per_item: float | None
-    """Measured evaluation time per item; None if it was not measured."""
+    speed: SpeedSchema | None
+    """Measured evaluation time per item; None without a measurement of this release."""
     folder: Path
     tokenizer: Path
 
@@ -63,18 +62,7 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
     return Submission(
         run=run,
         evaluation=evaluation,
-        seconds_per_item=_read_seconds_per_item(folder / "speed.json"),
+        speed=read_speed_record(folder / "speed.json"),
         folder=folder,
         tokenizer=tokenizer,
     )
-
-
-def _read_seconds_per_item(path: Path) -> float | None:
-    """Read the measured time; it is in a file of its own, as evaluation.json is deterministic."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))["seconds_per_item"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidRecord(f"{path} cannot be read ({error}); run `flanmoe run`") from None
-    return None if value is None else float(value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from registry.comparison.precision import MAX_ROUNDING_ERROR
+
 
 @dataclass(frozen=True, kw_only=True)
 class GateParams:
@@ -19,6 +21,9 @@ class GateParams:
     """Whether an evaluation on a part of the items is sufficient."""
     max_contaminated_share: float = 0.0
     """Maximum share of a suite's items that may overlap with the training mixture."""
+    max_rounding_error: float = MAX_ROUNDING_ERROR
+    """Maximum relative rounding error of an evaluation on another device or in another precision
+    than the champion's. 1e-6 accepts float32 (6e-8), and rejects bfloat16 (4e-3)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,10 @@ def upgrade_evaluation_record(record: Json) -> Json:
     suites = [_upgrade_suite(suite) for suite in record["suites"]]
     return {
         "num_contaminated": None,
+        # Release 0.1.0 evaluated on a CPU in float32 only.
+        "device": "cpu",
+        "precision": "float32",
+        "torch_version": "",
         **_rename(record, _EVALUATION),
         "contamination": {
             suite: _rename(counts, _COMMON) for suite, counts in record["contamination"].items()

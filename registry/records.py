@@ -11,7 +11,13 @@ from pydantic import ValidationError
 
 from registry.errors import InvalidRecord
 from registry.record_upgrades import upgrade_evaluation_record, upgrade_run_record
-from registry.schemas import SCHEMA_VERSION, EvaluationRecordSchema, RecordSchema, RunRecordSchema
+from registry.schemas import (
+    SCHEMA_VERSION,
+    EvaluationRecordSchema,
+    RecordSchema,
+    RunRecordSchema,
+    SpeedSchema,
+)
 
 AnyRecord = TypeVar("AnyRecord", bound=RecordSchema)
 
@@ -32,6 +38,36 @@ def read_evaluation_record(path: Path) -> EvaluationRecordSchema:
         InvalidRecord: the file is missing, malformed, or of a newer schema version.
     """
     return parse_evaluation_record(_read_json(path), str(path))
+
+
+def read_speed_record(path: Path) -> SpeedSchema | None:
+    """Read a speed.json; it is in a file of its own, as evaluation.json is deterministic.
+
+    Returns:
+        The measurement; None without a file, or if release 0.1.0 wrote it, which timed one pass
+        while other stages ran.
+
+    Raises:
+        InvalidRecord: the file is malformed.
+    """
+    if not path.is_file():
+        return None
+    return parse_speed_record(_read_json(path), str(path))
+
+
+def parse_speed_record(data: Any, source: str) -> SpeedSchema | None:
+    """Validate a measurement of speed; None for one of release 0.1.0.
+
+    Args:
+        data: the JSON value.
+        source: where it was read from, for error messages.
+
+    Raises:
+        InvalidRecord: the record is malformed.
+    """
+    if isinstance(data, dict) and "num_passes" not in data and "seconds" in data:
+        return None
+    return _parse(data, source, SpeedSchema, lambda record: record)
 
 
 def parse_run_record(data: Any, source: str) -> RunRecordSchema:

@@ -43,7 +43,10 @@ class Registry:
         return cls(open_engine(url), artifacts.artifact_store(project, url, artifact_folder))
 
     def register(self, model_name: str, submission: Submission) -> VersionInfo:
-        """Add a run as a version; if it is registered already, return its existing version."""
+        """Add a run as a version; if it is registered already, return its existing version.
+
+        A time per item that was measured since then is added to the existing version.
+        """
         folder = artifacts.store_artifacts(submission, self.artifact_store)
         with transaction(self.engine) as session:
             model = promotion.lock_model(session, model_name, create=True)
@@ -52,7 +55,12 @@ class Registry:
                     VersionRow.model_id == model.id, VersionRow.digest == submission.digest
                 )
             )
-            return VersionInfo.from_row(version or _add(session, model, submission, folder))
+            if version is None:
+                version = _add(session, model, submission, folder)
+            elif submission.speed is not None and submission.speed.seconds_per_item is not None:
+                record, speed = version.evaluation.record, submission.speed.model_dump(mode="json")
+                version.evaluation.record = {**record, "speed": speed}
+            return VersionInfo.from_row(version)
 
     def versions(self, model_name: str | None = None) -> list[VersionInfo]:
         """Return the versions of a model, or of all models by name, oldest version first."""
@@ -141,7 +149,7 @@ def _add(session: Session, model: ModelRow, submission: Submission, folder: Path
             num_items=evaluation.num_items,
             record={
                 **evaluation.model_dump(mode="json"),
-                "seconds_per_item": submission.seconds_per_item,
+                "speed": submission.speed and submission.speed.model_dump(mode="json"),
             },
         ),
     )

@@ -96,7 +96,7 @@ class EvaluationRow(RegistryBase):
     partial: Mapped[bool]
     num_items: Mapped[int] = mapped_column("items")
     record: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """The evaluation record, with the measured `seconds_per_item`."""
+    """The evaluation record, with the measured `speed`."""
     version: Mapped[VersionRow] = relationship(back_populates="evaluation")
 
 

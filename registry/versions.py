@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from registry.comparison.item_set import items_digest
-from registry.records import parse_evaluation_record, parse_run_record
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 from registry.tables import VersionRow, VersionStage
 
 ModelKind = Literal["MoE", "dense"]
@@ -28,8 +28,8 @@ class VersionInfo:
     """Folder with weights/, tokenizer/ and the records."""
     run_record: RunRecordSchema
     evaluation: EvaluationRecordSchema
-    seconds_per_item: float | None
-    """Measured evaluation time per item; None if it was not measured."""
+    speed: SpeedSchema | None
+    """Measured evaluation time per item; None without a measurement of this release."""
 
     @classmethod
     def from_row(cls, row: VersionRow) -> VersionInfo:
@@ -40,7 +40,8 @@ class VersionInfo:
         """
         source = f"version {row.number} of {row.model.name!r}"
         evaluation = dict(row.evaluation.record)
-        seconds_per_item = evaluation.pop("seconds_per_item", None)
+        evaluation.pop("seconds_per_item", None)  # of release 0.1.0: one pass, beside other stages
+        speed = evaluation.pop("speed", None)
         return cls(
             model=row.model.name,
             version=row.number,
@@ -49,7 +50,7 @@ class VersionInfo:
             artifact=Path(row.artifact),
             run_record=parse_run_record(row.run_record, f"{source}, run record"),
             evaluation=parse_evaluation_record(evaluation, f"{source}, evaluation record"),
-            seconds_per_item=seconds_per_item,
+            speed=speed and parse_speed_record(speed, f"{source}, speed"),
         )
 
     @property
@@ -95,7 +96,9 @@ class VersionInfo:
             "num_contaminated": evaluation.num_contaminated,
             "items_digest": self.items_digest,
             "flops_per_item": evaluation.flops_per_item,
-            "seconds_per_item": self.seconds_per_item,
+            "device": evaluation.device,
+            "precision": evaluation.precision,
+            "speed": self.speed and self.speed.model_dump(mode="json"),
             "tasks": [
                 {"task": task.task, "suite": task.suite, "unit": task.unit, "weight": task.weight}
                 for task in evaluation.tasks

@@ -79,7 +79,8 @@ def _show_versions(frame: pd.DataFrame) -> None:
         column_order=(
             "version", "run", "stage", "kind", "tuning", "accuracy", "standard_error",
             "random_score", "normalised", "gflops_per_token", "total_millions", "active_millions",
-            "num_items", "partial", "num_contaminated", "training_seconds", "registered",
+            "num_items", "partial", "num_contaminated", "precision", "milliseconds_per_item",
+            "training_seconds", "registered",
         ),
         column_config={
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
@@ -95,6 +96,12 @@ def _show_versions(frame: pd.DataFrame) -> None:
             "num_contaminated": st.column_config.NumberColumn(
                 "contaminated items",
                 help="Evaluation items that overlap with the training mixture.",
+            ),
+            "precision": st.column_config.TextColumn(
+                help="Precision and device of the evaluation; rounding can change answers."
+            ),
+            "milliseconds_per_item": st.column_config.NumberColumn(
+                "ms/item", format="%.1f", help="Measured while nothing else ran; else empty."
             ),
             "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),
         },

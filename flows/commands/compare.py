@@ -68,6 +68,8 @@ def compare(
     console.print()
     console.print(_scores_table("task", compared.tasks, compared))
     console.print(_legend(compared), highlight=False)
+    for warning in compared.warnings:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
 
 
 def _result_folder(name: str, root: Path) -> Path:

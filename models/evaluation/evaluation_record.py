@@ -152,6 +152,11 @@ class EvaluationRecord:
     data_warnings: list[str]
     """Data expectations that fail without blocking."""
     max_input_tokens: int
+    device: str
+    """Type of the device that computed the scores: cpu or cuda."""
+    precision: str
+    """Precision of the matrix products, e.g. float32 or bfloat16."""
+    torch_version: str
     weights_sha256: str
     samples_sha256: str
     params: EvaluationParams

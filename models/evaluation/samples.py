@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from models.config import ModelConfig
 from models.cost import flops
-from models.evaluation.batches import Response
+from models.evaluation.batches import Request, Response
 from models.evaluation.eval_data import EvalTask
 from models.evaluation.metrics import AnswerScore, score_answer
 from models.evaluation.prompts import EvalPrompt
@@ -29,6 +30,15 @@ class PreparedTask:
     @property
     def name(self) -> str:
         return self.task.name
+
+    def requests(self) -> Iterator[Request]:
+        """Yield the model request of each item, as the harness makes it."""
+        for prompt in self.prompts:
+            if prompt.multiple_choice and prompt.options is not None:
+                answers = tuple(dict.fromkeys(option.strip() for option in prompt.options))
+                yield Request(prompt=prompt.prompt, answers=answers)
+            else:
+                yield Request(prompt=prompt.prompt, max_new_tokens=self.max_new_tokens)
 
     def process_results(self, doc: dict[str, Any], results: list[str]) -> dict[str, float]:
         """Score a generated answer; the harness calls this for each item."""

@@ -1,8 +1,8 @@
 """Stage `evaluate`: score one run on evaluation suites, through lm-evaluation-harness.
 
 Writes into runs/NAME: evaluation.json (the evaluation record), scores.json (DVC metrics),
-samples.parquet (one row per item), and speed.json (time per item; the only file that differs when
-the stage runs again).
+samples.parquet (one row per item), and speed.json (measured time per item, if nothing else ran; the
+only file that differs when the stage runs again).
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ import hashlib
 import json
 import logging
 import shutil
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from data_pipelines.files import sha256, write_bytes, write_json
 from models import layout
 from models.allocation import keep_freed_memory
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
-from models.evaluation.batches import RequestBatch, Response
+from models.evaluation.device import model_device, model_precision
 from models.evaluation.eval_data import EvalData
 from models.evaluation.evaluation_record import ContaminationCount, EvaluationRecord
 from models.evaluation.harness_tasks import SCORING_VERSION, run_tasks, task_config
@@ -36,6 +34,7 @@ from models.evaluation.prompts import build_prompts
 from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask, SampleRow, sample_rows
 from models.evaluation.scoring import problem_warnings, score_evaluation
+from models.evaluation.speed import measure_speed
 from models.evaluation.suite import Suite, load_suite
 from models.evaluation.workers import BatchRunner, PredictorSpec
 
@@ -43,25 +42,6 @@ logger = logging.getLogger(__name__)
 
 Contamination = dict[str, dict[str, Any]]
 """Suite -> the counts and item ids of data/mixture/contamination.json."""
-
-
-@dataclass
-class Stopwatch:
-    """Time and items of the batches that this process ran; cached ones are not counted."""
-
-    seconds: float = 0.0
-    num_items: int = 0
-
-    def measure(
-        self, batches: Iterable[tuple[RequestBatch, list[Response]]]
-    ) -> Iterator[tuple[RequestBatch, list[Response]]]:
-        """Yield the batches unchanged and add up the time that each takes to arrive."""
-        start = time.perf_counter()
-        for batch, responses in batches:
-            self.seconds += time.perf_counter() - start
-            self.num_items += len(responses)
-            yield batch, responses
-            start = time.perf_counter()
 
 
 def run(name: str, params: EvaluationParams, workspace: Path) -> None:
@@ -94,8 +74,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     tasks, missing = _prepare_tasks(suites, eval_data, predictor, params)
     cache_name = f"{_response_key(weights_sha256, spec, predictor)}.jsonl"
     cache = ResponseCache(workspace / layout.RESPONSES / name / cache_name)
-    stopwatch = Stopwatch()
-    rows = _run_tasks(tasks, predictor, cache, spec, params, stopwatch, contamination)
+    rows = _run_tasks(tasks, predictor, cache, spec, params, contamination)
     overall, suite_scores, task_scores = score_evaluation(suites, tasks, rows, missing)
     for line in problem_warnings(task_scores):
         logger.warning("%s, %s", name, line)
@@ -113,12 +92,18 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
         },
         data_warnings=_data_warnings(workspace),
         max_input_tokens=spec.max_input_tokens,
+        device=model_device(predictor.model).type,
+        precision=model_precision(predictor.model),
+        torch_version=torch.__version__,
         weights_sha256=weights_sha256,
         samples_sha256=sha256(folder / "samples.parquet"),
         params=params,
     )
     write_json(folder / "scores.json", record.metrics())
-    _write_speed(folder / "speed.json", stopwatch, params)
+    speed = measure_speed(predictor, [r for task in tasks for r in task.requests()], params)
+    if speed.reason:
+        logger.info("%s: the time per item is not recorded: %s", name, speed.reason)
+    write_json(folder / "speed.json", speed.to_dict())
     write_json(folder / "evaluation.json", record.to_dict())
     shutil.rmtree(cache.path.parent)
 
@@ -154,7 +139,6 @@ def _run_tasks(
     cache: ResponseCache,
     spec: PredictorSpec,
     params: EvaluationParams,
-    stopwatch: Stopwatch,
     contamination: Contamination,
 ) -> list[list[SampleRow]]:
     """Return the rows of each task's items."""
@@ -163,7 +147,7 @@ def _run_tasks(
     with BatchRunner(spec, predictor, params) as runner:
         model = Seq2SeqLM(
             predictor,
-            lambda batches: stopwatch.measure(runner.run_batches(batches)),
+            runner.run_batches,
             cache,
             batch_size=params.batch_size,
             max_batch_tokens=params.max_batch_tokens,
@@ -196,20 +180,6 @@ def _write_samples(path: Path, rows: list[SampleRow]) -> None:
     # Prompts of a task repeat their exemplars, which zstd stores once.
     pq.write_table(table, buffer, compression="zstd")
     write_bytes(path, buffer.getvalue().to_pybytes())
-
-
-def _write_speed(path: Path, stopwatch: Stopwatch, params: EvaluationParams) -> None:
-    seconds, num_items = stopwatch.seconds, stopwatch.num_items
-    write_json(
-        path,
-        {
-            "items": num_items,
-            "seconds": round(seconds, 3),
-            "seconds_per_item": round(seconds / num_items, 6) if num_items else None,
-            "workers": params.workers,
-            "threads": params.threads,
-        },
-    )
 
 
 def _read_json(path: Path, stage: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from registry.comparison.intervals import Floats, Stratum
+from registry.comparison.precision import precision_warnings
 from registry.comparison.results import EvaluationResult
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge
 from registry.errors import NotComparable
@@ -132,6 +133,8 @@ class Comparison:
     costs: dict[str, CostComparison]
     """`per_token`, `per_item` and `training`."""
     config: ComparisonConfig
+    warnings: tuple[str, ...]
+    """Differences between the two evaluations that can explain a part of the result."""
     suites: tuple[SuiteComparison, ...]
     tasks: tuple[TaskComparison, ...]
 
@@ -144,6 +147,7 @@ class Comparison:
             "margin": self.config.margin,
             "alpha": self.config.alpha,
             "clean": self.config.clean,
+            "warnings": list(self.warnings),
             "suites": [suite.to_dict() for suite in self.suites],
             "tasks": [task.to_dict() for task in self.tasks],
         }
@@ -188,6 +192,7 @@ def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) 
         b=ComparedModel.from_result(b),
         costs=_compare_costs(a, b),
         config=config,
+        warnings=precision_warnings((a.label, a.evaluation), (b.label, b.evaluation)),
         suites=_compare_suites(a, tasks_by_suite, scores, config),
         tasks=_compare_tasks(a, names, scores, config),
     )

@@ -17,6 +17,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from registry.comparison.intervals import Floats, percentile_interval, resample_means
+from registry.comparison.precision import (
+    MAX_ROUNDING_ERROR,
+    describe_precision,
+    rounding_error,
+)
 from registry.errors import UnknownCost
 from registry.schemas import TaskScoreSchema
 
@@ -129,7 +134,7 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
     value = {
         "token": version.run_record.flops_per_token,
         "item": version.evaluation.flops_per_item,
-        "time": version.seconds_per_item,
+        "time": version.speed.seconds_per_item if version.speed else None,
         "training": version.run_record.training_flops,
     }[cost]
     return None if value is None else float(value) * COSTS[cost].factor
@@ -143,8 +148,8 @@ def _check_cost(cost: str) -> None:
 def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
     """Compute the Pareto frontier of the newest version of each run.
 
-    Versions that were not evaluated on the items of the newest version, or whose cost is unknown,
-    are excluded.
+    Versions that were not evaluated on the items of the newest version or in its precision, and
+    those whose cost is unknown, are excluded.
 
     Args:
         versions: versions of one registered model, oldest first.
@@ -155,15 +160,12 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
     """
     _check_cost(cost)
     candidates = list({version.name: version for version in versions}.values())
-    newest = max(candidates, key=lambda version: version.version, default=None)
     placed: list[tuple[float, VersionInfo]] = []
     excluded = []
     for version in candidates:
+        reason = _exclusion_reason(version, candidates, cost)
         value = cost_of(version, cost)
-        if newest is not None and version.items_digest != newest.items_digest:
-            excluded.append(ExcludedVersion(name=version.name, reason="evaluated on other items"))
-        elif value is None:
-            reason = f"{COSTS[cost].title} not measured"
+        if reason or value is None:
             excluded.append(ExcludedVersion(name=version.name, reason=reason))
         else:
             placed.append((value, version))
@@ -205,6 +207,24 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
         points=points,
         dense_partners=_find_dense_partners(points, resampled_RV),
     )
+
+
+def _exclusion_reason(version: VersionInfo, candidates: Sequence[VersionInfo], cost: str) -> str:
+    """Return why a version cannot be compared with the newest one; empty if it can."""
+    newest = max(candidates, key=lambda candidate: candidate.version)
+    if version.items_digest != newest.items_digest:
+        return "evaluated on other items"
+    if rounding_error(version.evaluation, newest.evaluation) > MAX_ROUNDING_ERROR:
+        return f"evaluated in {describe_precision(version.evaluation)}"
+    if cost_of(version, cost) is None:
+        detail = f": {version.speed.reason}" if cost == "time" and version.speed else ""
+        return f"{COSTS[cost].title} not measured{detail}"
+    timed = [other for other in candidates if other.speed and other.speed.seconds_per_item]
+    if cost == "time" and version.speed and timed:
+        newest_timed = max(timed, key=lambda candidate: candidate.version)
+        if newest_timed.speed and version.speed.conditions != newest_timed.speed.conditions:
+            return "timed on another device, or with another precision, batch size or threads"
+    return ""
 
 
 def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:

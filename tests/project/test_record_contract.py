@@ -17,9 +17,10 @@ from models.evaluation.evaluation_record import (
     TaskScore,
 )
 from models.evaluation.params import EvaluationParams
+from models.evaluation.speed import SpeedRecord
 from models.training.router_health import LayerHealth
 from models.training.run_record import RunRecord, SequenceLengths
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 
 RUN = RunRecord(
     name="moe",
@@ -128,14 +129,32 @@ EVALUATION = EvaluationRecord(
     contamination={"sample": ContaminationCount(num_items=20, num_contaminated=20)},
     data_warnings=["mixture: share of cot"],
     max_input_tokens=64,
+    device="cpu",
+    precision="float32",
+    torch_version="2.13.0",
     weights_sha256="1" * 64,
     samples_sha256="3" * 64,
     params=EvaluationParams(),
 )
+SPEED = SpeedRecord(
+    seconds_per_item=0.02,
+    fastest=0.01,
+    slowest=0.03,
+    reason="",
+    num_items=32,
+    num_passes=5,
+    other_load=0.1,
+    device="cpu",
+    processor="AMD EPYC",
+    precision="float32",
+    threads=1,
+    batch_size=64,
+    torch_version="2.13.0",
+)
 CONTRACTS = pytest.mark.parametrize(
     ("record", "schema"),
-    [(RUN, RunRecordSchema), (EVALUATION, EvaluationRecordSchema)],
-    ids=["run", "evaluation"],
+    [(RUN, RunRecordSchema), (EVALUATION, EvaluationRecordSchema), (SPEED, SpeedSchema)],
+    ids=["run", "evaluation", "speed"],
 )
 
 

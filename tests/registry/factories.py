@@ -93,8 +93,19 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
             suite_score(suite, members, weight=weight, partial=partial)
             for suite, members in tasks_by_suite.items()
         ],
-        "tasks": tasks, "max_input_tokens": 64, "weights_sha256": "1" * 64,
+        "tasks": tasks, "max_input_tokens": 64, "device": "cpu", "precision": "float32",
+        "torch_version": "2.13.0", "weights_sha256": "1" * 64,
         "samples_sha256": "2" * 64, "params": {}, **changes,
+    }  # fmt: skip
+
+
+def speed_record(seconds_per_item=0.01, **changes):
+    """Return a measured time per item."""
+    return {
+        "seconds_per_item": seconds_per_item, "fastest": seconds_per_item,
+        "slowest": seconds_per_item, "reason": "", "num_items": 32, "num_passes": 5,
+        "other_load": 0.02, "device": "cpu", "processor": "AMD EPYC", "precision": "float32",
+        "threads": 1, "batch_size": 64, "torch_version": "2.13.0", **changes,
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from registry.errors import InvalidRecord
 from registry.intake import read_submission
-from tests.registry.factories import edit_json
+from tests.registry.factories import edit_json, speed_record
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,9 @@ from tests.registry.factories import edit_json
         ("weights/model.safetensors", lambda p: p.write_bytes(b"r"), "does not match the checksum"),
         ("weights/model.safetensors", lambda p: p.unlink(), "model.safetensors is missing"),
         ("samples.parquet", lambda p: p.write_bytes(b""), "does not match the checksum"),
-        ("speed.json", lambda p: p.write_text("{"), "speed.json cannot be read"),
+        ("speed.json", lambda p: p.write_text("{"), "speed.json is not JSON"),
+        ("speed.json", lambda p: p.write_text(json.dumps(speed_record(threads=0))),
+         "speed.json: threads:"),
     ],
 )  # fmt: skip
 def test_read_submission_damaged_file_is_rejected(submit, file, change, message):
@@ -40,6 +42,15 @@ def test_read_submission_damaged_file_is_rejected(submit, file, change, message)
 
 def test_read_submission_measured_speed_is_optional(submit):
     submission = submit()
-    assert submission.seconds_per_item is None
-    (submission.folder / "speed.json").write_text(json.dumps({"seconds_per_item": 0.25}))
-    assert read_submission(submission.folder, submission.tokenizer).seconds_per_item == 0.25
+    assert submission.speed is None
+    (submission.folder / "speed.json").write_text(json.dumps(speed_record(0.25)))
+    measured = read_submission(submission.folder, submission.tokenizer)
+    assert measured.speed.seconds_per_item == 0.25
+
+
+def test_read_submission_speed_of_release_0_1_0_is_ignored(submit):
+    """It timed one pass, whatever else ran."""
+    submission = submit()
+    old = {"items": 20, "seconds": 5.0, "seconds_per_item": 0.25, "workers": 2, "threads": 1}
+    (submission.folder / "speed.json").write_text(json.dumps(old))
+    assert read_submission(submission.folder, submission.tokenizer).speed is None

@@ -1,5 +1,6 @@
 """Registering, promoting and history, on SQLite and on PostgreSQL."""
 
+import dataclasses
 import re
 import shutil
 
@@ -9,7 +10,9 @@ from alembic.migration import MigrationContext
 
 from registry.errors import GateFailed, UnknownVersion
 from registry.params import GateParams
+from registry.schemas import SpeedSchema
 from registry.tables import RegistryBase, VersionStage
+from tests.registry.factories import speed_record
 
 GATES = GateParams()
 
@@ -128,6 +131,44 @@ def test_promote_version_evaluated_on_other_items_fails(registry, submit):
     registry.register("m", submit(accuracy=0.9, file_sha256="c" * 64))
     with pytest.raises(GateFailed, match="other items"):
         registry.promote("m", 2, GATES, actor="test")
+
+
+@pytest.mark.parametrize(
+    ("numerics", "detail"),
+    [
+        ({"device": "cuda", "precision": "bfloat16"}, "in bfloat16 on cuda, champion version 1 in"),
+        ({"precision": "bfloat16"}, "rounding error 0.004, maximum 1e-06"),
+        ({"device": "cuda", "precision": "tfloat32"}, "rounding error 0.0005"),
+        ({"precision": "int4"}, "rounding error inf"),
+    ],
+)
+def test_promote_version_evaluated_in_another_precision_fails(registry, submit, numerics, detail):
+    registry.register("m", submit(accuracy=0.5))
+    registry.promote("m", 1, GATES, actor="test")
+    registry.register("m", submit(accuracy=0.9, evaluation=numerics))
+    with pytest.raises(GateFailed, match=f"same_precision_as_champion: .*{detail}"):
+        registry.promote("m", 2, GATES, actor="test")
+
+
+def test_promote_version_evaluated_in_float32_on_another_device_passes(registry, submit):
+    registry.register("m", submit(accuracy=0.5))
+    registry.promote("m", 1, GATES, actor="test")
+    registry.register("m", submit(accuracy=0.9, evaluation={"device": "cuda"}))
+    gates = {gate.name: gate for gate in registry.promote("m", 2, GATES, actor="test")}
+    assert gates["same_precision_as_champion"].passed
+    registry.register("m", submit(accuracy=0.95, evaluation={"precision": "bfloat16"}))
+    lenient = GateParams(max_rounding_error=0.01)
+    assert registry.promote_best("m", [3], lenient, actor="test").champion_version == 3
+
+
+def test_register_again_adds_a_time_that_was_measured_since(registry, submit):
+    submission = submit()
+    registry.register("m", submission)
+    assert registry.show("m", 1).speed is None
+    measured = dataclasses.replace(submission, speed=SpeedSchema(**speed_record(0.25)))
+    assert registry.register("m", measured).speed.seconds_per_item == 0.25
+    registry.register("m", submission)
+    assert registry.show("m", 1).speed.seconds_per_item == 0.25
 
 
 def test_promote_version_without_gain_fails(registry, submit):

@@ -12,8 +12,8 @@ RESPONSES = [
         num_unknown_pieces=0, truncated=False, num_output_tokens=(1, 0),
     ),
     Response(
-        log_probs=(-0.25,), is_greedy=(False,), num_input_tokens=2, num_unknown_pieces=0, truncated=True,
-        num_output_tokens=(4,),
+        log_probs=(-0.25,), is_greedy=(False,), num_input_tokens=2, num_unknown_pieces=0,
+        truncated=True, num_output_tokens=(4,),
     ),
 ]  # fmt: skip
 

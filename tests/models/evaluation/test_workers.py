@@ -1,7 +1,6 @@
 """Batches in worker processes and on a Dask cluster."""
 
 import dataclasses
-import json
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,8 +23,6 @@ def test_evaluate_with_two_workers_gives_the_same_rows(evaluated, workspace, man
     params = dataclasses.replace(many_suites, suites=suites, workers=2, engine=engine)
     evaluate.run("moe", params, workspace)
     assert read_rows(workspace, suites) == read_rows(evaluated, suites)
-    speed = json.loads((workspace / "runs/moe/speed.json").read_text())
-    assert (speed["items"], speed["workers"]) == (20, 2)
 
 
 def test_run_batches_with_an_unreachable_scheduler_names_it(workspace, params, monkeypatch):

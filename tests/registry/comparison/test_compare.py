@@ -51,6 +51,17 @@ def test_compare_task_values_follow_from_the_samples(pair):
         assert row.outcome.test == "mcnemar"
 
 
+def test_compare_names_another_device_or_precision(pair):
+    assert compare_pair(pair).warnings == ()
+    edit_json(pair / "moe/evaluation.json", lambda r: r.update(device="cuda", precision="bfloat16"))
+    (warning,) = compare_pair(pair).to_dict()["warnings"]
+    assert warning.startswith("moe was evaluated in bfloat16 on cuda, dense in float32 on cpu:")
+    edit_json(pair / "dense/evaluation.json", lambda r: r.update(device="cuda"))
+    assert len(compare_pair(pair).warnings) == 1
+    edit_json(pair / "dense/evaluation.json", lambda r: r.update(precision="bfloat16"))
+    assert compare_pair(pair).warnings == ()
+
+
 def test_compare_suite_is_the_average_of_its_tasks(pair):
     compared = compare_pair(pair)
     suite = next(row for row in compared.suites if row.suite == "sample")

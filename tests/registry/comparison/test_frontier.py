@@ -10,9 +10,16 @@ from scipy.stats import norm
 from registry.comparison.frontier import compute_frontier, cost_of
 from registry.errors import UnknownCost
 from registry.records import parse_evaluation_record, parse_run_record
+from registry.schemas import SpeedSchema
 from registry.tables import VersionStage
 from registry.versions import VersionInfo
-from tests.registry.factories import evaluation_record, run_record, task_score, write_samples
+from tests.registry.factories import (
+    evaluation_record,
+    run_record,
+    speed_record,
+    task_score,
+    write_samples,
+)
 
 NUM_ITEMS = 200
 
@@ -22,8 +29,8 @@ def version(tmp_path):
     """Return a factory of versions whose answers are right with a chosen probability."""
     number = 0
 
-    def create(name, flops, share, *, is_moe=False, file_sha256="b" * 64, seconds=None,
-               has_samples=True, seed=0):  # fmt: skip
+    def create(name, flops, share, *, is_moe=False, file_sha256="b" * 64, speed=None,
+               has_samples=True, seed=0, **evaluation_changes):  # fmt: skip
         nonlocal number
         number += 1
         generator = np.random.default_rng(seed + number)
@@ -42,7 +49,9 @@ def version(tmp_path):
             for task, scores in scores_by_task.items()
         ]
         run = run_record(name, is_moe=is_moe, flops_per_token=flops, training_flops=1e12)
-        evaluation = evaluation_record(name, tasks, standard_error=0.02, flops_per_item=50 * flops)
+        evaluation = evaluation_record(
+            name, tasks, standard_error=0.02, flops_per_item=50 * flops, **evaluation_changes
+        )
         return VersionInfo(
             model="m",
             version=number,
@@ -51,7 +60,7 @@ def version(tmp_path):
             artifact=folder,
             run_record=parse_run_record(run, name),
             evaluation=parse_evaluation_record(evaluation, name),
-            seconds_per_item=seconds,
+            speed=speed and SpeedSchema.model_validate(speed),
         )
 
     return create
@@ -107,7 +116,7 @@ def test_dense_partner_is_the_closest_in_cost(version):
 
 def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
     old = version("old", 1e9, 0.9, file_sha256="c" * 64)
-    new = version("new", 1e9, 0.5, seconds=0.25)
+    new = version("new", 1e9, 0.5, speed=speed_record(0.25))
     frontier = compute_frontier([old, new], "time")
     assert [point.name for point in frontier.points] == ["new"]
     assert frontier.points[0].cost == 250
@@ -118,6 +127,38 @@ def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
     (excluded,) = compute_frontier([new, unmeasured], "time").excluded
     assert excluded.reason == "milliseconds per answered item not measured"
     assert compute_frontier([], "token").points == ()
+
+
+def test_frontier_of_time_excludes_versions_that_were_not_timed_alike(version):
+    new = version("new", 1e9, 0.5, speed=speed_record(0.25))
+    busy = speed_record(
+        None, fastest=None, slowest=None, num_passes=0, reason="other processes used 1.4 CPUs"
+    )
+    versions = [
+        version("busy", 1e9, 0.5, speed=busy),
+        version("threads", 1e9, 0.5, speed=speed_record(0.1, threads=2)),
+        version("gpu", 1e9, 0.5, speed=speed_record(0.1, device="cuda", processor="H100")),
+        dataclasses.replace(new, version=9),
+    ]
+    frontier = compute_frontier(versions, "time")
+    assert [point.name for point in frontier.points] == ["new"]
+    reasons = {excluded.name: excluded.reason for excluded in frontier.excluded}
+    assert reasons["busy"].endswith("not measured: other processes used 1.4 CPUs")
+    assert reasons["threads"] == reasons["gpu"]
+    assert reasons["gpu"].startswith("timed on another device")
+
+
+def test_frontier_excludes_versions_that_were_evaluated_in_another_precision(version):
+    versions = [
+        version("float32_gpu", 1e9, 0.5, device="cuda"),
+        version("bfloat16", 1e9, 0.9, device="cuda", precision="bfloat16"),
+        version("new", 1e9, 0.4),
+    ]
+    frontier = compute_frontier(versions, "token")
+    assert {point.name for point in frontier.points} == {"float32_gpu", "new"}
+    assert frontier.to_dict()["excluded"] == (
+        {"name": "bfloat16", "reason": "evaluated in bfloat16 on cuda"},
+    )
 
 
 def test_cost_of_unknown_name_is_rejected(version):
