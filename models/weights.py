@@ -17,6 +17,9 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
 
+DEFAULT_INPUT_TOKENS = 512
+"""Longest input of weights that do not say it: T5's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
@@ -58,6 +61,15 @@ def save_weights(
             "weights_sha256": sha256(folder / "model.safetensors"),
         },
     )
+
+
+def is_imported(folder: Path) -> bool:
+    """Return whether the weights in a folder bring their own tokenizer.
+
+    They were imported, or derive from imported ones without training: nothing of this workspace's
+    training data is in them.
+    """
+    return (folder / "spiece.model").is_file()
 
 
 def load_weights(

@@ -37,7 +37,10 @@ def store_artifacts(submission: Submission, store: Path) -> Path:
     store.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=store))
     shutil.copytree(submission.folder / "weights", partial / "weights")
-    shutil.copytree(submission.tokenizer, partial / "tokenizer")
+    (partial / "tokenizer").mkdir()
+    for name in ("spiece.model", "tokenizer.json"):
+        if (submission.tokenizer / name).is_file():
+            shutil.copyfile(submission.tokenizer / name, partial / "tokenizer" / name)
     for name in ("run.json", "evaluation.json", "samples.parquet"):
         shutil.copyfile(submission.folder / name, partial / name)
     try:

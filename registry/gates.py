@@ -79,7 +79,8 @@ def _check_contamination(scores: EvaluationRecordSchema, params: GateParams) -> 
             return GateResult(
                 name="uncontaminated",
                 passed=False,
-                detail="the evaluation record does not count contaminated items; evaluate again",
+                detail="the evaluation record does not count contaminated items: the training data "
+                "of an imported model is unknown; other models are evaluated again",
             )
         num_items[task.suite] += task.num_items
         num_contaminated[task.suite] += task.num_contaminated

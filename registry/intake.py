@@ -36,11 +36,13 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
 
     Args:
         folder: runs/NAME, with run.json, evaluation.json, samples.parquet and weights/.
-        tokenizer: folder of spiece.model.
+        tokenizer: folder of the workspace's spiece.model; imported weights bring their own.
 
     Raises:
         InvalidRecord: a record or file is missing, malformed or changed.
     """
+    if (folder / "weights" / "spiece.model").is_file():
+        tokenizer = folder / "weights"
     run = read_run_record(folder / "run.json")
     evaluation = read_evaluation_record(folder / "evaluation.json")
     if run.weights_sha256 != evaluation.weights_sha256:

@@ -70,7 +70,7 @@ class MixResult:
 
 
 def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
-    """Write data/mixture.
+    """Write data/mixture; without training sources, an empty one.
 
     Raises:
         SourceError: no training example remains after cleaning.
@@ -84,7 +84,8 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         (out / "text").mkdir()
         with open_database(scratch, engine.memory_mb) as connection:
             available = open_views(connection, workspace)
-            if not any(available.values()):
+            has_records = connection.execute("SELECT 1 FROM records LIMIT 1").fetchall()
+            if has_records and not any(available.values()):
                 raise SourceError(
                     f"{workspace / layout.RECORDS} contains no example to train on; see "
                     f"{workspace / layout.CLEAN / 'report.json'} for the rows that cleaning removed"

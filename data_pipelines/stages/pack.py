@@ -57,6 +57,10 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
         for corpus, files in files_by_corpus.items():
             tasks = _make_tasks(files, out / corpus, tokenizer_folder, params, task_ids)
             results = _pack_corpus(workers, tasks, corpus)
+            # A mixture may have no plain text, and a job without training sources no tasks: then
+            # only a run that trains on them fails, with its own message.
+            if task_ids != {TEXT_TASK: 0} and corpus != "pretrain":
+                _check_not_empty(results, corpus)
             manifest = _make_manifest(corpus, results, tasks, params, tokenizer, list(task_ids))
             write_json(out / corpus / "manifest.json", manifest)
             findings += validate_corpus(out / corpus, manifest)
@@ -101,14 +105,15 @@ def _make_tasks(
 
 def _pack_corpus(workers: Engine, tasks: list[PackTask], corpus: str) -> list[PackResult]:
     packed = workers.map(pack_shard, tasks)
-    results = list(tqdm(packed, desc=corpus, total=len(tasks), unit="shard"))
-    # A mixture may have no plain text: then only a pre-training run fails, with its own message.
-    if corpus != "pretrain" and not any(result.rows for result in results):
+    return list(tqdm(packed, desc=corpus, total=len(tasks), unit="shard"))
+
+
+def _check_not_empty(results: list[PackResult], corpus: str) -> None:
+    if not any(result.rows for result in results):
         raise DataError(
             f"the {corpus} corpus would be empty; raise data_pipelines.mix.num_examples or "
             "data_pipelines.mix.validation_share"
         )
-    return results
 
 
 def _make_manifest(

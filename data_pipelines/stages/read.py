@@ -55,10 +55,10 @@ class ReadResult:
 
 
 def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
-    """Write data/records.
+    """Write data/records; without training sources, a table without rows.
 
     Raises:
-        SourceError: no training file is fetched, a source is malformed or has too many rejected
+        SourceError: a source is malformed or has too many rejected
             rows, two sources contain the same task, or two NIV2 files have the same name.
         DataError: a worker died repeatedly.
     """
@@ -71,10 +71,6 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
             manifest.make_part(workspace, name, source, file), params.part_mb << 20
         )
     ]
-    if not parts:
-        raise SourceError(
-            f"{workspace / layout.RAW} contains no training file; run `flanmoe fetch`"
-        )
     _check_niv2_tasks_are_unique(parts)
     with new_folder(workspace / layout.RECORDS) as out:
         (out / "examples").mkdir()
@@ -95,6 +91,9 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
         report = _make_report(results, params)
         quarantines = (task.quarantine for task in tasks)
         concatenate(quarantines, out / "quarantine.parquet", QUARANTINE_SCHEMA)
+        if not tasks:
+            # The next stages read the folder as one table.
+            concatenate((), out / "examples" / "00000.parquet", RECORD_SCHEMA)
         for task in tasks:
             task.quarantine.unlink()
         (out / "rejected").rmdir()

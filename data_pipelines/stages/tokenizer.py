@@ -23,6 +23,8 @@ from data_pipelines.params import EngineParams, TokenizerParams
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/tokenizer: spiece.model, and tokenizer.json with the model's sizes and hash.
 
+    Without training sources there is no text to train on: tokenizer.json says so, with 0 pieces.
+
     Raises:
         SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids.
     """
@@ -37,13 +39,15 @@ def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
             shutil.copyfile(params.model_file, target)
         else:
             texts = _sample_texts(workspace, params, engine.memory_mb)
-            target.write_bytes(_train(texts, params))
-        vocabulary = Vocabulary.load(target, params.num_sentinels)
+            if texts:
+                target.write_bytes(_train(texts, params))
+        has_model = target.is_file()
+        num_pieces = Vocabulary.load(target, params.num_sentinels).num_pieces if has_model else 0
         description = {
-            "num_pieces": vocabulary.num_pieces,
+            "num_pieces": num_pieces,
             "num_sentinels": params.num_sentinels,
-            "vocab_size": vocabulary.size,
-            "sha256": sha256(target),
+            "vocab_size": num_pieces + params.num_sentinels,
+            "sha256": sha256(target) if has_model else "",
         }
         write_json(out / "tokenizer.json", description)
 
@@ -53,22 +57,22 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
 
     The texts with the smallest hashes are selected, so the sample does not depend on row order.
     """
-    folder = workspace / layout.MIXTURE
-    examples = quote_literal(folder / "examples" / "*.parquet")
-    plain_text = ""
-    if any((folder / "text").glob("*.parquet")):
-        texts = quote_literal(folder / "text" / "*.parquet")
-        plain_text = f"UNION ALL SELECT text FROM read_parquet({texts})"
+    selections = []
+    for name, column in (("examples", "unnest([inputs, targets])"), ("text", "text")):
+        folder = workspace / layout.MIXTURE / name
+        if any(folder.glob("*.parquet")):
+            files = quote_literal(folder / "*.parquet")
+            selections.append(f"SELECT {column} AS text FROM read_parquet({files})")
+    if not selections:
+        return []
     with (
         scratch_folder(workspace / layout.TOKENIZER) as scratch,
         open_database(scratch, memory_mb) as connection,
     ):
         rows = connection.execute(
             f"""
-            SELECT text FROM (
-                SELECT unnest([inputs, targets]) AS text FROM read_parquet({examples})
-                {plain_text}
-            ) ORDER BY md5(text), text LIMIT {params.max_sentences}
+            SELECT text FROM ({" UNION ALL ".join(selections)})
+            ORDER BY md5(text), text LIMIT {params.max_sentences}
             """
         ).fetchall()
     return [text for (text,) in rows]

@@ -56,7 +56,7 @@ class ValidateTask:
 
 
 def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspace: Path) -> None:
-    """Write data/validation.
+    """Write data/validation; without training sources, without findings.
 
     Raises:
         ExpectationFailed: a blocking expectation failed; the report is written first.
@@ -72,7 +72,8 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
     with open_engine(engine) as workers:
         checked = workers.map(validate_files, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
         findings = merge_findings(tqdm(checked, desc="expectations", total=len(tasks)))
-    findings += _dataset_findings(params, read, engine, workspace)
+    if tasks:  # without training sources there is nothing to validate
+        findings += _dataset_findings(params, read, engine, workspace)
     findings.sort(key=lambda finding: finding.suite)
     target = workspace / layout.VALIDATION
     with new_folder(target) as out:

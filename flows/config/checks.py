@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 from data_pipelines.suggestions import did_you_mean
@@ -10,7 +11,7 @@ from flows.config.run_training import training_params
 from flows.config.schema import Params
 from flows.errors import InvalidParams
 from models.config import ModelConfig
-from models.training.params import SCRATCH
+from models.training.params import IMPORTED, SCRATCH
 
 
 def cross_field_errors(params: Params, root: Path) -> list[str]:
@@ -26,8 +27,14 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
 
     errors: list[str] = []
     for name, run in params.models.runs.items():
+        if run.preset == IMPORTED and not _imported_config(params, name, root):
+            errors.append(
+                f"models.runs.{name}.start: runs/{run.start}/weights is missing; preset: imported "
+                "takes its architecture. `flanmoe models import` makes it"
+            )
+            continue
         try:
-            config = preset(run.preset)
+            config = _imported_config(params, name, root) or preset(run.preset)
             check_routers(config)
         except ModelError as error:
             errors.append(f"models.runs.{name}.preset: {error}")
@@ -53,14 +60,31 @@ def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) ->
             f"{where}: there is no run {run.start!r}, and no folder runs/{run.start}/weights; "
             f"{hint}`flanmoe models import` makes one"
         ]
-    if parent.preset not in PRESETS:  # reported as an error of the parent
+    parent_config = _imported_config(params, run.start, root)
+    if parent_config is None and parent.preset not in PRESETS:  # an error of the parent
         return []
-    if _can_start_from(preset(parent.preset), config):
+    if _can_start_from(parent_config or preset(parent.preset), config):
         return []
     return [
         f"{where}: run {run.start!r} is of preset {parent.preset!r}, this one of "
         f"{run.preset!r}: it must be the same, or the dense model of the same sizes"
     ]
+
+
+def _imported_config(params: Params, name: str, root: Path) -> ModelConfig | None:
+    """Return the configuration of the imported weights that a run's preset refers to.
+
+    None if the preset is another one, or the weights are missing.
+    """
+    run = params.models.runs[name]
+    if run.preset != IMPORTED:
+        return None
+    if run.start in params.models.runs:
+        return _imported_config(params, run.start, root)
+    file = root / "runs" / run.start / "weights" / "config.json"
+    if not file.is_file():
+        return None
+    return ModelConfig.from_dict(json.loads(file.read_text(encoding="utf-8"))["model"])
 
 
 def _can_start_from(parent: ModelConfig, config: ModelConfig) -> bool:

@@ -6,12 +6,23 @@ Accuracies and standard errors are fractions of 1, normalised scores are points 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from models.evaluation.params import EvaluationParams
 
 SCHEMA_VERSION = 2
+
+
+def sum_or_none(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of counts; None if one of them is unknown."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +68,8 @@ class TaskScore:
     """Few-shot exemplars that did not fit, over all prompts."""
     max_new_tokens: int
     num_items: int
-    num_contaminated: int
+    num_contaminated: int | None
+    """None if the training data is unknown."""
     partial: bool
     partial_reason: str
     accuracy: float
@@ -103,7 +115,8 @@ class SuiteScore:
     missing: list[str]
     """Tasks whose files are missing."""
     num_items: int
-    num_contaminated: int
+    num_contaminated: int | None
+    """None if the training data is unknown."""
     partial: bool
     partial_reason: str
     accuracy: float
@@ -169,7 +182,7 @@ class EvaluationRecord:
             **fields.pop("overall"),
             **fields,
             "num_items": sum(task.num_items for task in self.tasks),
-            "num_contaminated": sum(task.num_contaminated for task in self.tasks),
+            "num_contaminated": sum_or_none(task.num_contaminated for task in self.tasks),
         }
 
     def metrics(self) -> dict[str, Any]:

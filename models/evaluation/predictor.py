@@ -6,7 +6,6 @@ Shape suffixes: N inputs, L length, V vocabulary.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,21 +50,24 @@ class Seq2SeqPredictor:
     max_input_tokens: int
 
     @classmethod
-    def load(cls, weights: Path, tokenizer: Path, max_input_tokens: int = 512) -> Seq2SeqPredictor:
+    def load(
+        cls, weights: Path, tokenizer: Path, max_input_tokens: int | None = None
+    ) -> Seq2SeqPredictor:
         """Load weights and tokenizer.
 
         Args:
             weights: folder of the weights; a `spiece.model` in it takes precedence over
                 `tokenizer`.
             tokenizer: folder of the run's tokenizer.
-            max_input_tokens: longest prompt, in tokens.
+            max_input_tokens: longest prompt, in tokens; None: what the weights were trained at, or
+                the own limit of imported ones.
 
         Raises:
             UnknownModel: the weights or the tokenizer are missing.
             CorruptCheckpoint: the weights cannot be read.
             DataMismatch: the weights were trained with another tokenizer.
         """
-        from models.weights import load_weights
+        from models.weights import DEFAULT_INPUT_TOKENS, load_weights
 
         loaded = load_weights(weights, batch_invariant_config)
         model_file = tokenizer / "spiece.model"
@@ -79,7 +81,8 @@ class Seq2SeqPredictor:
             )
         processor = spm.SentencePieceProcessor(model_file=str(model_file))
         loaded.model.eval()
-        return cls(loaded.model, PromptTokenizer(processor), max_input_tokens)
+        limit = max_input_tokens or loaded.max_input_tokens or DEFAULT_INPUT_TOKENS
+        return cls(loaded.model, PromptTokenizer(processor), limit)
 
     def num_tokens(self, text: str) -> int:
         """Count the tokens of a text before truncation, the end-of-sequence token included."""
@@ -191,12 +194,6 @@ def batch_invariant_config(config: ModelConfig) -> ModelConfig:
     factor = config.moe.capacity_factor_eval if is_expert_choice else None
     moe = dataclasses.replace(config.moe, capacity_factor_eval=factor, group_rows=1)
     return dataclasses.replace(config, moe=moe)
-
-
-def trained_input_length(packed: Path) -> int:
-    """Return the encoder length, in tokens, of the packed data that the model was trained on."""
-    manifest = json.loads((packed / "manifest.json").read_text(encoding="utf-8"))
-    return int(manifest["encoder_length"])
 
 
 def _padded(rows: list[list[int]], length: int = 0) -> Tensor:

@@ -76,8 +76,9 @@ class SampleRow:
     without_tokens: bool
     """Whether an option has no tokens, so that its log-probability is -inf."""
     random_score: float
-    contaminated: bool
-    """Whether the training mixture overlaps with the item."""
+    contaminated: bool | None
+    """Whether the training mixture overlaps with the item; None for an imported model, whose
+    training data is unknown."""
     num_exemplars: int
     num_exemplars_dropped: int
     truncated: bool
@@ -96,7 +97,7 @@ def sample_rows(
     harness_log: list[dict[str, Any]],
     responses: dict[tuple[str, int], Response],
     config: ModelConfig,
-    contaminated: set[str],
+    contaminated: set[str] | None,
 ) -> list[SampleRow]:
     """Build the rows of a task.
 
@@ -105,7 +106,7 @@ def sample_rows(
         harness_log: the harness's log of each item, in the order of the prompts.
         responses: (prompt, max_new_tokens; 0 for multiple choice) -> response.
         config: the model's configuration, for its FLOPs.
-        contaminated: ids of the items that overlap with the training mixture.
+        contaminated: ids of the items that overlap with the training mixture; None if unknown.
 
     Returns:
         One row per item, in the order of the prompts.
@@ -129,7 +130,7 @@ def sample_rows(
                 expected=prompt.answer,
                 **result,
                 random_score=prompt.random_score,
-                contaminated=prompt.id in contaminated,
+                contaminated=None if contaminated is None else prompt.id in contaminated,
                 num_exemplars=prompt.num_exemplars,
                 num_exemplars_dropped=prompt.num_exemplars_dropped,
                 truncated=response.truncated,

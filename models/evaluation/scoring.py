@@ -13,6 +13,7 @@ from models.evaluation.evaluation_record import (
     OverallScore,
     SuiteScore,
     TaskScore,
+    sum_or_none,
 )
 from models.evaluation.harness_tasks import SCORING_VERSION
 from models.evaluation.samples import PreparedTask, SampleRow
@@ -91,7 +92,8 @@ def score_task(
     suite, task = prepared.suite, prepared.task
     accuracy, standard_error = mean_and_standard_error([row.score for row in rows])
     random_score = sum(row.random_score for row in rows) / len(rows)
-    clean_scores = [row.score for row in rows if not row.contaminated]
+    is_known = all(row.contaminated is not None for row in rows)
+    clean_scores = [row.score for row in rows if row.contaminated is False]
     return TaskScore(
         task=task.name,
         suite=suite.name,
@@ -106,7 +108,7 @@ def score_task(
         num_exemplars_dropped=sum(row.num_exemplars_dropped for row in rows),
         max_new_tokens=prepared.max_new_tokens,
         num_items=len(rows),
-        num_contaminated=len(rows) - len(clean_scores),
+        num_contaminated=len(rows) - len(clean_scores) if is_known else None,
         partial=bool(task.partial_reason),
         partial_reason=task.partial_reason,
         accuracy=round(accuracy, 6),
@@ -154,7 +156,7 @@ def score_suite(
         num_tasks=len(tasks),
         missing=missing,
         num_items=sum(task.num_items for task in tasks),
-        num_contaminated=sum(task.num_contaminated for task in tasks),
+        num_contaminated=sum_or_none(task.num_contaminated for task in tasks),
         partial=bool(reasons),
         partial_reason="; ".join(sorted(reasons)),
         accuracy=round(average.mean([task.accuracy for task in tasks]), 6),

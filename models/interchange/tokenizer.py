@@ -21,6 +21,7 @@ from models.interchange.tokenizer_json import (
     from_sentencepiece,
     to_sentencepiece,
 )
+from models.weights import DEFAULT_INPUT_TOKENS
 
 MODEL_FILE, JSON_FILE, CONFIG_FILE = "spiece.model", "tokenizer.json", "tokenizer_config.json"
 DEFAULT_SENTINELS = 100
@@ -85,7 +86,7 @@ def read_max_input_tokens(source: Path, hf_config: dict[str, Any]) -> int:
     limit = _read_json(config_file).get("model_max_length") if config_file.is_file() else None
     if isinstance(limit, int) and 0 < limit < 10**9:
         return limit
-    return int(hf_config.get("n_positions") or 512)
+    return int(hf_config.get("n_positions") or DEFAULT_INPUT_TOKENS)
 
 
 def find_tokenizer(weights: Path, tokenizer_sha256: str) -> Path:

@@ -29,7 +29,7 @@ from models.evaluation.eval_data import EvalData
 from models.evaluation.evaluation_record import ContaminationCount, EvaluationRecord
 from models.evaluation.harness_tasks import SCORING_VERSION, run_tasks, task_config
 from models.evaluation.params import EvaluationParams
-from models.evaluation.predictor import Seq2SeqPredictor, trained_input_length
+from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.prompts import build_prompts
 from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask, SampleRow, sample_rows
@@ -37,6 +37,7 @@ from models.evaluation.scoring import problem_warnings, score_evaluation
 from models.evaluation.speed import measure_speed
 from models.evaluation.suite import Suite, load_suite
 from models.evaluation.workers import BatchRunner, PredictorSpec
+from models.weights import is_imported
 
 logger = logging.getLogger(__name__)
 
@@ -59,16 +60,17 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     keep_freed_memory()
     folder = workspace / layout.RUNS / name
     suites = [load_suite(suite) for suite in params.suites]
-    contamination = _read_json(workspace / layout.CONTAMINATION, "mix")
+    weights, tokenizer = folder / "weights", workspace / layout.TOKENIZER
+    contamination: Contamination | None = None
+    if not is_imported(weights):
+        contamination = _read_json(workspace / layout.CONTAMINATION, "mix")
+    predictor = Seq2SeqPredictor.load(weights, tokenizer, params.max_input_tokens)
     spec = PredictorSpec(
-        weights=folder / "weights",
-        tokenizer=workspace / layout.TOKENIZER,
-        max_input_tokens=(
-            params.max_input_tokens or trained_input_length(workspace / layout.PACKED / "train")
-        ),
+        weights=weights,
+        tokenizer=tokenizer,
+        max_input_tokens=predictor.max_input_tokens,
         threads=params.threads,
     )
-    predictor = Seq2SeqPredictor.load(spec.weights, spec.tokenizer, spec.max_input_tokens)
     weights_sha256 = sha256(spec.weights / "model.safetensors")
     eval_data = EvalData.open(workspace / layout.EVAL_DATA)
     tasks, missing = _prepare_tasks(suites, eval_data, predictor, params)
@@ -88,9 +90,9 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
             suite: ContaminationCount(
                 num_items=counts["num_items"], num_contaminated=counts["num_contaminated"]
             )
-            for suite, counts in contamination.items()
+            for suite, counts in (contamination or {}).items()
         },
-        data_warnings=_data_warnings(workspace),
+        data_warnings=[] if contamination is None else _data_warnings(workspace),
         max_input_tokens=spec.max_input_tokens,
         device=model_device(predictor.model).type,
         precision=model_precision(predictor.model),
@@ -139,7 +141,7 @@ def _run_tasks(
     cache: ResponseCache,
     spec: PredictorSpec,
     params: EvaluationParams,
-    contamination: Contamination,
+    contamination: Contamination | None,
 ) -> list[list[SampleRow]]:
     """Return the rows of each task's items."""
     from models.evaluation.adapter import Seq2SeqLM
@@ -160,8 +162,10 @@ def _run_tasks(
             raise DataMismatch(
                 f"{task.name}: the items that the harness scored are not the task's items"
             )
-        suite_contamination = contamination.get(task.task.dataset, {"tasks": {}})
-        contaminated = set(suite_contamination["tasks"].get(task.task.file, ()))
+        contaminated: set[str] | None = None
+        if contamination is not None:
+            suite_contamination = contamination.get(task.task.dataset, {"tasks": {}})
+            contaminated = set(suite_contamination["tasks"].get(task.task.file, ()))
         rows.append(sample_rows(task, log, model.responses, predictor.model.config, contaminated))
     return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from data_pipelines.files import sha256, write_json
+from data_pipelines.files import sha256, write_bytes, write_json
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
@@ -27,7 +28,7 @@ from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
-from models.training.initialization import initialize_model
+from models.training.initialization import initialize_model, start_folder
 from models.training.oom import is_out_of_memory, out_of_memory_error
 from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measure_peak_flops
@@ -35,7 +36,7 @@ from models.training.preemption import catch_sigterm
 from models.training.result import TrainResult
 from models.training.run_record import RunRecord, SequenceLengths, data_hashes, git_commit
 from models.training.trainer import Trainer
-from models.weights import save_weights
+from models.weights import DEFAULT_INPUT_TOKENS, is_imported, load_weights, save_weights
 
 RESULT_AFFECTING_FIELDS = (
     "optim",
@@ -87,6 +88,9 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
     keep_freed_memory()
     commit = git_commit(Path(__file__).parent)
     task = TrainTask(name=name, run=run_params, training=params, workspace=workspace, commit=commit)
+    if run_params.steps == 0 and is_imported(start_folder(run_params, workspace)):
+        _write_imported(task)
+        return
     with (
         catch_sigterm() as is_stop_requested,
         init_distributed(params.parallel.timeout_s) as dist,
@@ -97,6 +101,60 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
         if dist.is_main:
             _write(task, trainer, result, weights)
         trainer.checkpointer.close(delete=True)
+
+
+def _write_imported(task: TrainTask) -> None:
+    """Write the files of a run that evaluates imported weights unchanged, without training data."""
+    start = start_folder(task.run, task.workspace)
+    loaded = load_weights(start)
+    model = initialize_model(task.run, task.training, None, task.workspace)
+    target = task.output / "weights"
+    write_bytes(target / "spiece.model", (start / "spiece.model").read_bytes())
+    save_weights(target, model, loaded.tokenizer_sha256, max_input_tokens=loaded.max_input_tokens)
+    write_json(task.output / "metrics.json", {"train_loss": None, "validation_loss": None})
+    write_bytes(task.output / "log.jsonl", b"")
+    DvcLiveSink(task.output / "live").close()
+    length = loaded.max_input_tokens or DEFAULT_INPUT_TOKENS
+    lengths = SequenceLengths(encoder_length=length, decoder_length=length)
+    parameters = count_parameters(model.config)
+    record = RunRecord(
+        name=task.name,
+        preset=task.run.preset,
+        start=task.run.start,
+        data="none",
+        tasks=[],
+        tuned=task.run.tuned,
+        seed=task.run.seed,
+        steps=0,
+        params={
+            "run": dataclasses.asdict(task.run),
+            "training": dataclasses.asdict(task.training),
+        },
+        model=model.config.to_dict(),
+        total_parameters=parameters.total,
+        active_parameters=parameters.active,
+        flops_per_token=flops_per_token(model.config),
+        training_flops=0.0,
+        training_seconds=0.0,
+        flops_per_second=0.0,
+        mfu=0.0,
+        peak_flops=0.0,
+        target_tokens=0,
+        losses={},
+        skipped_batches=[],
+        router_health={},
+        finished_at=round(time.time(), 1),
+        git_commit=task.commit,
+        data_version="none",
+        data_hashes={},
+        sequence=lengths,
+        tokenizer_sha256=loaded.tokenizer_sha256,
+        weights="weights/model.safetensors",
+        weights_sha256=sha256(target / "model.safetensors"),
+        world_size=1,
+        resumed_from_step=0,
+    )
+    write_json(task.output / "run.json", record.to_dict())
 
 
 def _prepare(

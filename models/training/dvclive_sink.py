@@ -7,6 +7,8 @@ from typing import Any
 
 from dvclive import Live
 
+from data_pipelines.files import write_json
+
 PLOTTED = (
     "loss",
     "validation_loss",
@@ -40,6 +42,9 @@ class DvcLiveSink:
         self._live.make_summary()
 
     def close(self) -> None:
-        """Flush pending output."""
+        """Flush pending output; a run without log lines gets the empty files that DVC expects."""
         if self._live is not None:
             self._live.end()
+        (self.folder / "plots" / "metrics").mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "metrics.json").is_file():
+            write_json(self.folder / "metrics.json", {})

@@ -12,7 +12,7 @@ from models.config import ModelConfig
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
-from models.training.params import SCRATCH, RunParams, TrainingParams
+from models.training.params import IMPORTED, SCRATCH, RunParams, TrainingParams
 from models.weights import LoadedModel, load_weights
 
 VOCABULARY_MULTIPLE = 64
@@ -20,15 +20,21 @@ VOCABULARY_MULTIPLE = 64
 padding ids are never targets."""
 
 
+def start_folder(run: RunParams, workspace: Path) -> Path:
+    """Return the folder of a run's initial weights, for a run that does not start from scratch."""
+    return workspace / layout.RUNS / run.start / "weights"
+
+
 def initialize_model(
-    run: RunParams, params: TrainingParams, corpus: PackedCorpus, workspace: Path
+    run: RunParams, params: TrainingParams, corpus: PackedCorpus | None, workspace: Path
 ) -> T5:
     """Return the model of a run before its first step.
 
     Args:
         run: preset, initial weights and seed.
         params: training settings, of which the dropout rates are used.
-        corpus: training corpus, whose tokenizer must match the initial weights.
+        corpus: training corpus, whose tokenizer must match the initial weights; None for imported
+            weights that are not trained.
         workspace: folder with runs/.
 
     Raises:
@@ -36,23 +42,28 @@ def initialize_model(
         CorruptCheckpoint: the initial weights cannot be read.
         DataMismatch: initial weights, preset and corpus do not match.
     """
-    vocab_size = int(corpus.manifest["vocab_size"])
-    preset_config = _with_run_settings(preset(run.preset), params)
-    if run.start == SCRATCH:
+    if run.start == SCRATCH and corpus is not None:
+        vocab_size = int(corpus.manifest["vocab_size"])
         padded = -(-vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
-        config = dataclasses.replace(preset_config, vocab_size=padded)
-        return T5(config).reset_parameters(run.seed)
-    folder = workspace / layout.RUNS / run.start / "weights"
+        config = _with_run_settings(preset(run.preset), params)
+        return T5(dataclasses.replace(config, vocab_size=padded)).reset_parameters(run.seed)
+    folder = start_folder(run, workspace)
     if not (folder / "config.json").is_file():
         raise UnknownModel(
             f"{folder} holds no weights: start is {run.start!r}, expected a trained run or an "
             f"imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
         )
+    preset_config = None
+    if run.preset != IMPORTED:
+        preset_config = _with_run_settings(preset(run.preset), params)
     start = load_weights(
         folder, adapt=lambda config: _with_run_settings(config, params, preset_config)
     )
+    if corpus is not None:
+        _check_tokenizer(run, start, corpus)
+    if preset_config is None:
+        return start.model
     config = dataclasses.replace(preset_config, vocab_size=start.model.config.vocab_size)
-    _check_tokenizer(run, start, corpus, vocab_size)
     if start.model.config == config:
         return start.model
     if start.model.config.moe is None and config.moe is not None:
@@ -90,9 +101,7 @@ def _with_run_settings(
     return dataclasses.replace(config, dropout=params.dropout, moe=moe)
 
 
-def _check_tokenizer(
-    run: RunParams, start: LoadedModel, corpus: PackedCorpus, vocab_size: int
-) -> None:
+def _check_tokenizer(run: RunParams, start: LoadedModel, corpus: PackedCorpus) -> None:
     weights_tokenizer = start.tokenizer_sha256
     corpus_tokenizer = str(corpus.manifest["tokenizer_sha256"])
     if not weights_tokenizer:
@@ -106,6 +115,7 @@ def _check_tokenizer(
             f"packed with {corpus_tokenizer[:12]}; retrain the run, or pack the corpus with the "
             "run's spiece.model (data_pipelines.tokenizer.model_file)"
         )
+    vocab_size = int(corpus.manifest["vocab_size"])
     if start.model.config.vocab_size < vocab_size:
         raise DataMismatch(
             f"run {run.start!r} has a vocabulary of {start.model.config.vocab_size}, the corpus "

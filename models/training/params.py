@@ -194,6 +194,7 @@ class TrainingParams:
 
 
 SCRATCH = "scratch"
+IMPORTED = "imported"
 NAME = "[A-Za-z0-9_]+"
 
 
@@ -202,7 +203,8 @@ class RunParams:
     """One trained model (`models.runs.NAME`)."""
 
     preset: str
-    """Architecture: a name listed by `flanmoe models`."""
+    """Architecture: a name listed by `flanmoe models`, or `imported`: that of the imported weights
+    in `runs/START/weights`."""
     start: str
     """Initial weights: `scratch` for random ones; the name of another run; or the NAME of a folder
     `runs/NAME` with weights, e.g. imported ones. Weights of a dense model initialize an MoE preset
@@ -212,7 +214,8 @@ class RunParams:
     tasks: tuple[str, ...] = ()
     """Fine-tune on these tasks only: names or patterns such as `cot_*`. Empty: the full mixture."""
     steps: int = 1000
-    """Optimizer steps; 0 evaluates the initial weights unchanged."""
+    """Optimizer steps; 0 evaluates the initial weights unchanged. Imported weights then need no
+    training data, and are evaluated with their own tokenizer and maximum input."""
     seed: int = 0
     """Seed of initial weights, data order and dropout."""
     tuned: bool = True

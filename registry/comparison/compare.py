@@ -177,6 +177,10 @@ def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) 
             names the first difference.
     """
     names = _common_tasks(a, b, config)
+    for result in (a, b):
+        if config.clean and any(result.tasks[name].num_contaminated is None for name in names):
+            reason = "its training data is unknown, so is its overlap; compare without --clean"
+            raise NotComparable(f"{result.label}: {reason}")
     scores = {name: _paired_scores(a, b, name, config) for name in names}
     names = [name for name in names if len(scores[name].a)]
     if not names:

@@ -135,7 +135,8 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
         "token": version.run_record.flops_per_token,
         "item": version.evaluation.flops_per_item,
         "time": version.speed.seconds_per_item if version.speed else None,
-        "training": version.run_record.training_flops,
+        # 0 steps: an imported model, whose training is unknown.
+        "training": version.run_record.training_flops or None,
     }[cost]
     return None if value is None else float(value) * COSTS[cost].factor
 

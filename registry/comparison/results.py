@@ -30,8 +30,8 @@ class ItemScores:
     ids: tuple[str, ...]
     prompt_sha256: tuple[str, ...]
     scores: tuple[float, ...]
-    contaminated: tuple[bool, ...]
-    """Whether the item overlaps with the training mixture."""
+    contaminated: tuple[bool | None, ...]
+    """Whether the item overlaps with the training mixture; None if that is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def _read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
             f"evaluate {label} again"
         )
     table: pa.Table = pq.read_table(file, columns=list(COLUMNS))
-    rows_by_task: dict[str, list[tuple[str, str, float, bool]]] = defaultdict(list)
+    rows_by_task: dict[str, list[tuple[str, str, float, bool | None]]] = defaultdict(list)
     columns = (table[name].to_pylist() for name in COLUMNS)
     for task, *values in zip(*columns, strict=True):
         rows_by_task[task].append(tuple(values))

@@ -9,9 +9,12 @@ import yaml
 
 from flows.cli import cli
 from flows.config.load import parse_params, read_params
+from models.architecture.t5 import T5
+from models.presets import preset
+from models.weights import save_weights
 from tests.docs.markdown import ROOT, blocks
 
-PARAMS_FILES = ("params.yaml", "params.real.yaml", "params.regimes.yaml")
+PARAMS_FILES = ("params.yaml", "params.real.yaml", "params.regimes.yaml", "params.imported.yaml")
 EXTERNAL = ("dvc", "prefect", "kubectl", "source", "pre-commit")
 """External programs, whose options are not checked."""
 
@@ -26,6 +29,7 @@ def test_params_block_is_valid_in_its_file(block, tmp_path):
     data = merged(read_params(ROOT / block.title), yaml.safe_load(block.text))
     # Weights that a reader imports before such a run.
     (tmp_path / "runs" / "t5_small" / "weights").mkdir(parents=True)
+    save_weights(tmp_path / "runs" / "hf_model" / "weights", T5(preset("tiny_dense")), "")
     parse_params(data, str(block), tmp_path)
 
 

@@ -8,8 +8,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipelines.errors import SourceError
-from data_pipelines.params import EngineParams, FetchParams, ReadParams
-from data_pipelines.stages import fetch, read
+from data_pipelines.params import (
+    CleanParams,
+    EngineParams,
+    FetchParams,
+    MixParams,
+    PackParams,
+    ReadParams,
+    TokenizerParams,
+    ValidateParams,
+)
+from data_pipelines.stages import (
+    clean,
+    eval_data,
+    fetch,
+    mix,
+    pack,
+    read,
+    tokenizer,
+    validate,
+)
 from tests.data_pipelines.sources.factories import load_rows, write_part
 
 
@@ -108,3 +126,31 @@ def test_read_task_in_two_sources_fails(tmp_path):
 def test_read_without_a_manifest_fails(tmp_path):
     with pytest.raises(SourceError, match=r"manifest\.json is missing; run `flanmoe fetch`"):
         read.run(ReadParams(), EngineParams(workers=1, memory_mb=256), tmp_path)
+
+
+def test_stages_without_training_sources_write_empty_outputs(tmp_path):
+    """Runs of 0 steps need no training data."""
+    source = tmp_path / "root/eval/mmlu/test/anatomy_test.csv"
+    source.parent.mkdir(parents=True)
+    source.write_text("What is it?,a,b,c,d,B\n")
+    workspace = tmp_path / "workspace"
+    read_sources(
+        FetchParams(sources=("eval_data/mmlu",), root=str(tmp_path / "root"), verify=False,
+                    licences=("open", "unstated")),
+        workspace,
+    )  # fmt: skip
+    assert pq.read_table(workspace / "data/records/examples").num_rows == 0
+    engine = EngineParams(workers=1, memory_mb=256)
+    eval_data.run(workspace)
+    clean.run(CleanParams(), engine, workspace)
+    mix.run(MixParams(), engine, workspace)
+    validate.run(ValidateParams(), ReadParams(), engine, workspace)
+    tokenizer.run(TokenizerParams(), engine, workspace)
+    pack.run(PackParams(), engine, workspace)
+    data = workspace / "data"
+    assert json.loads((data / "mixture/report.json").read_text())["examples"] == 0
+    assert json.loads((data / "validation/results.json").read_text()) == []
+    assert json.loads((data / "tokenizer/tokenizer.json").read_text())["num_pieces"] == 0
+    assert not (data / "tokenizer/spiece.model").exists()
+    assert json.loads((data / "packed/train/manifest.json").read_text())["rows"] == 0
+    assert (data / "packed/report.html").is_file()

@@ -16,7 +16,7 @@ from models.evaluation.params import EvaluationParams
 from models.interchange.hugging_face import import_folder
 from models.presets import preset
 from models.stages import evaluate
-from models.weights import save_weights
+from models.weights import load_weights, save_weights
 from tests.models.evaluation.factories import sentence, write_eval_data
 
 VOCAB_SIZE = 140
@@ -71,10 +71,9 @@ def imported_weights(hf_checkpoint, tmp_path_factory):
 
 
 def build_workspace(folder, spiece, imported_weights):
-    """Write a workspace with two runs to evaluate: `dense`, the imported model, and `moe`."""
+    """Write a workspace with two runs to evaluate: `dense`, with imported tensors, and `moe`."""
     write_eval_data(folder / "data/eval_data")
     for path, content in (
-        ("data/packed/train/manifest.json", {"encoder_length": 256}),
         ("data/mixture/contamination.json", {}),
         ("data/validation/results.json", []),
         ("data/packed/validation.json", []),
@@ -83,11 +82,14 @@ def build_workspace(folder, spiece, imported_weights):
         (folder / path).write_text(json.dumps(content))
     (folder / "data/tokenizer").mkdir()
     shutil.copyfile(spiece, folder / "data/tokenizer/spiece.model")
-    shutil.copytree(imported_weights, folder / "runs/dense/weights")
+    dense = load_weights(imported_weights)
+    save_weights(
+        folder / "runs/dense/weights", dense.model, dense.tokenizer_sha256, max_input_tokens=256
+    )
     config = dataclasses.replace(preset("tiny_switch"), vocab_size=VOCAB_SIZE)
     model = T5(config).reset_parameters(1)
     tokenizer_sha256 = hashlib.sha256(spiece.read_bytes()).hexdigest()
-    save_weights(folder / "runs/moe/weights", model, tokenizer_sha256)
+    save_weights(folder / "runs/moe/weights", model, tokenizer_sha256, max_input_tokens=256)
     return folder
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -18,6 +19,7 @@ from models.evaluation.response_cache import ResponseCache
 from models.evaluation.workers import BatchRunner
 from models.stages import evaluate
 from models.weights import load_weights, save_weights
+from registry.schemas import EvaluationRecordSchema
 from tests.models.evaluation.factories import write_index
 
 OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")
@@ -183,7 +185,7 @@ def test_evaluate_of_a_model_that_generates_nothing_counts_empty_answers(workspa
                 weight.zero_()
         loaded.model.embedding[0] = 1.0
     (folder / "config.json").unlink()
-    save_weights(folder, loaded.model, loaded.tokenizer_sha256)
+    save_weights(folder, loaded.model, loaded.tokenizer_sha256, max_input_tokens=256)
     run(workspace, params, "dense")
     assert "10 of 20 answers are empty" in caplog.text
     size_of = read_task(workspace, "dense", "sample/size_of")
@@ -208,6 +210,24 @@ def test_clean_score_leaves_out_contaminated_items(evaluated, workspace, many_su
     record = read_record(workspace, "dense")
     assert record["suites"][0]["clean"]["num_items"] == 16
     assert record["contamination"] == {"sample": {"num_items": 20, "num_contaminated": 4}}
+
+
+def test_evaluate_of_an_imported_model_needs_no_training_data(workspace, params, imported_weights):
+    shutil.copytree(imported_weights, workspace / "runs/imported/weights")
+    for folder in ("data/tokenizer", "data/mixture", "data/validation", "data/packed"):
+        shutil.rmtree(workspace / folder)
+    run(workspace, params, "imported")
+    record = read_record(workspace, "imported")
+    assert record["max_input_tokens"] == 512
+    assert (record["num_contaminated"], record["contamination"]) == (None, {})
+    assert record["suites"][0]["clean"] == {
+        "num_items": 0, "accuracy": None, "standard_error": None,
+    }  # fmt: skip
+    assert EvaluationRecordSchema.model_validate(record).num_contaminated is None
+    rows = pq.read_table(workspace / "runs/imported/samples.parquet").to_pylist()
+    assert {row["contaminated"] for row in rows} == {None}
+    run(workspace, params, "imported", max_input_tokens=40)
+    assert read_record(workspace, "imported")["max_input_tokens"] == 40
 
 
 def test_evaluate_records_failed_data_expectations(workspace, params):

@@ -51,6 +51,18 @@ def test_compare_task_values_follow_from_the_samples(pair):
         assert row.outcome.test == "mcnemar"
 
 
+def test_compare_clean_of_an_imported_model_is_rejected(pair):
+    def forget(record):
+        for task in record["tasks"]:
+            task["num_contaminated"] = None
+
+    edit_json(pair / "moe/evaluation.json", forget)
+    edit_samples(pair / "moe", lambda row: row.update(contaminated=None))
+    assert compare_pair(pair).tasks
+    with pytest.raises(NotComparable, match="moe: its training data is unknown"):
+        compare_pair(pair, clean=True)
+
+
 def test_compare_names_another_device_or_precision(pair):
     assert compare_pair(pair).warnings == ()
     edit_json(pair / "moe/evaluation.json", lambda r: r.update(device="cuda", precision="bfloat16"))
