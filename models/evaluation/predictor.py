@@ -75,6 +75,8 @@ class Seq2SeqPredictor:
             model_file = weights / "spiece.model"
         if not model_file.is_file():
             raise UnknownModel(f"{model_file} is missing; run `flanmoe tokenizer`")
+        if not loaded.tokenizer_sha256:
+            raise DataMismatch(f"{weights} was imported without its tokenizer; import it again")
         if sha256(model_file) != loaded.tokenizer_sha256:
             raise DataMismatch(
                 f"{weights} was trained with another tokenizer than {model_file}; train it again"

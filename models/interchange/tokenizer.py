@@ -96,8 +96,10 @@ def find_tokenizer(weights: Path, tokenizer_sha256: str) -> Path:
     workspace.
 
     Raises:
-        DataMismatch: none of these files has the checksum.
+        DataMismatch: none of these files has the checksum, or the tokenizer is unknown.
     """
+    if not tokenizer_sha256:
+        raise DataMismatch(f"{weights} was imported without its tokenizer; import it again")
     folders = [weights, weights.parent / "tokenizer"]
     folders += [parent / "data" / "tokenizer" for parent in weights.resolve().parents]
     for folder in folders:
@@ -105,7 +107,7 @@ def find_tokenizer(weights: Path, tokenizer_sha256: str) -> Path:
         if file.is_file() and sha256(file) == tokenizer_sha256:
             return file
     raise DataMismatch(
-        f"{weights}: its tokenizer (sha256 {tokenizer_sha256[:12] or 'unknown'}) is missing; copy "
+        f"{weights}: its tokenizer (sha256 {tokenizer_sha256[:12]}) is missing; copy "
         f"the {MODEL_FILE} that it was trained with into the folder"
     )
 

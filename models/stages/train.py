@@ -115,25 +115,11 @@ def _write_imported(task: TrainTask) -> None:
     write_bytes(task.output / "log.jsonl", b"")
     DvcLiveSink(task.output / "live").close()
     length = loaded.max_input_tokens or DEFAULT_INPUT_TOKENS
-    lengths = SequenceLengths(encoder_length=length, decoder_length=length)
-    parameters = count_parameters(model.config)
-    record = RunRecord(
-        name=task.name,
-        preset=task.run.preset,
-        start=task.run.start,
+    record = _run_record(
+        task,
+        model.config,
         data="none",
         tasks=[],
-        tuned=task.run.tuned,
-        seed=task.run.seed,
-        steps=0,
-        params={
-            "run": dataclasses.asdict(task.run),
-            "training": dataclasses.asdict(task.training),
-        },
-        model=model.config.to_dict(),
-        total_parameters=parameters.total,
-        active_parameters=parameters.active,
-        flops_per_token=flops_per_token(model.config),
         training_flops=0.0,
         training_seconds=0.0,
         flops_per_second=0.0,
@@ -144,13 +130,10 @@ def _write_imported(task: TrainTask) -> None:
         skipped_batches=[],
         router_health={},
         finished_at=round(time.time(), 1),
-        git_commit=task.commit,
         data_version="none",
         data_hashes={},
-        sequence=lengths,
+        sequence=SequenceLengths(encoder_length=length, decoder_length=length),
         tokenizer_sha256=loaded.tokenizer_sha256,
-        weights="weights/model.safetensors",
-        weights_sha256=sha256(target / "model.safetensors"),
         world_size=1,
         resumed_from_step=0,
     )
@@ -214,12 +197,11 @@ def _write(
     )
     write_json(task.output / "metrics.json", _losses(result))
     shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
-    write_json(task.output / "run.json", _run_record(task, trainer, result).to_dict())
+    write_json(task.output / "run.json", _trained_run_record(task, trainer, result).to_dict())
 
 
-def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRecord:
+def _trained_run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRecord:
     config, manifest, progress = trainer.model.config, trainer.corpus.manifest, result.progress
-    parameters = count_parameters(config)
     lengths = SequenceLengths(
         encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
     )
@@ -230,12 +212,37 @@ def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRe
         rows=task.run.steps * task.training.global_batch_size,
     )
     flops_per_second = total_flops / max(progress.seconds, 1e-9)
+    return _run_record(
+        task,
+        config,
+        data=task.run.data,
+        tasks=list(task.run.tasks),
+        training_flops=total_flops,
+        training_seconds=round(progress.seconds, 2),
+        flops_per_second=round(flops_per_second),
+        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
+        peak_flops=round(result.peak_flops),
+        target_tokens=progress.target_tokens,
+        losses={name: loss for name, loss in _losses(result).items() if loss is not None},
+        skipped_batches=result.skipped_batches,
+        router_health=result.router_health,
+        finished_at=round(result.started_at + progress.seconds, 1),
+        data_version=manifest["version"],
+        data_hashes=data_hashes(task.workspace),
+        sequence=lengths,
+        tokenizer_sha256=manifest["tokenizer_sha256"],
+        world_size=trainer.dist.world_size,
+        resumed_from_step=progress.resumed_from_step,
+    )
+
+
+def _run_record(task: TrainTask, config: ModelConfig, **outcome: Any) -> RunRecord:
+    """Complete the outcome of a run, whose weights are written, to its run record."""
+    parameters = count_parameters(config)
     return RunRecord(
         name=task.name,
         preset=task.run.preset,
         start=task.run.start,
-        data=task.run.data,
-        tasks=list(task.run.tasks),
         tuned=task.run.tuned,
         seed=task.run.seed,
         steps=task.run.steps,
@@ -247,25 +254,10 @@ def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRe
         total_parameters=parameters.total,
         active_parameters=parameters.active,
         flops_per_token=flops_per_token(config),
-        training_flops=total_flops,
-        training_seconds=round(progress.seconds, 2),
-        flops_per_second=round(flops_per_second),
-        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
-        peak_flops=round(result.peak_flops),
-        target_tokens=progress.target_tokens,
-        losses={name: loss for name, loss in _losses(result).items() if loss is not None},
-        skipped_batches=result.skipped_batches,
-        router_health=result.router_health,
-        finished_at=round(result.started_at + progress.seconds, 1),
         git_commit=task.commit,
-        data_version=manifest["version"],
-        data_hashes=data_hashes(task.workspace),
-        sequence=lengths,
-        tokenizer_sha256=manifest["tokenizer_sha256"],
         weights="weights/model.safetensors",
         weights_sha256=sha256(task.output / "weights" / "model.safetensors"),
-        world_size=trainer.dist.world_size,
-        resumed_from_step=progress.resumed_from_step,
+        **outcome,
     )
 
 

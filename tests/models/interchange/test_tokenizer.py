@@ -9,6 +9,7 @@ import sentencepiece as spm
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 from models.errors import ConfigError, CorruptCheckpoint, DataMismatch, UnknownModel
+from models.evaluation.predictor import Seq2SeqPredictor
 from models.interchange.hugging_face import export_folder, import_folder
 from models.interchange.tokenizer import (
     find_tokenizer,
@@ -222,6 +223,17 @@ def test_exported_added_tokens_keep_their_ids(tmp_path):
     (tmp_path / "out/spiece.model").unlink()
     read = processor(read_hf_tokenizer(tmp_path / "out", 96))
     assert read.encode("fox<sep>") == processor(data).encode("fox<sep>")
+
+
+def test_weights_that_were_imported_without_a_tokenizer_are_rejected(tmp_path):
+    """As 0.1.0 allowed."""
+    save_weights(tmp_path / "weights", random_model(), "")
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / "tokenizer/spiece.model").write_bytes(spiece_bytes())
+    with pytest.raises(DataMismatch, match="imported without its tokenizer; import it again"):
+        export_folder(tmp_path / "weights", tmp_path / "hf")
+    with pytest.raises(DataMismatch, match="imported without its tokenizer; import it again"):
+        Seq2SeqPredictor.load(tmp_path / "weights", tmp_path / "tokenizer")
 
 
 @pytest.mark.parametrize("place", ["runs/moe/weights", "runs/moe/tokenizer", "data/tokenizer"])
