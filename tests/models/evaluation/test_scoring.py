@@ -84,7 +84,14 @@ def test_score_overall_normalises_over_the_suites_of_the_paper():
 
 
 def test_problem_warnings_sum_the_counts_of_a_suite():
-    counts = {"truncated": 0, "unfinished": 3, "empty": 0, "unanswered": 0, "without_tokens": 0}
+    counts = {
+        "truncated": 0,
+        "unknown_pieces": 0,
+        "unfinished": 3,
+        "empty": 0,
+        "unanswered": 0,
+        "without_tokens": 0,
+    }
     tasks = [
         task_score("sample", name, 0.1, counts=counts, num_exemplars_dropped=2)
         for name in ("a", "b")
@@ -114,10 +121,11 @@ def test_score_evaluation_averages_other_metrics_and_clean_items():
 
 def sample_row(**changes):
     fields = {
-        "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt_sha256": "",
-        "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
+        "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt": "",
+        "prompt_sha256": "", "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
         "unanswered": False, "without_tokens": False, "random_score": 0.0, "contaminated": True,
-        "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unfinished": False,
+        "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unknown_pieces": False,
+        "unfinished": False,
         "input_tokens": 1, "output_tokens": 1, "flops": 1,
     }  # fmt: skip
     return SampleRow(**(fields | changes))
