@@ -122,7 +122,8 @@ def test_score_evaluation_averages_other_metrics_and_clean_items():
 def sample_row(**changes):
     fields = {
         "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt": "",
-        "prompt_sha256": "", "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
+        "prompt_sha256": "", "expected": "",
+        "answer": "", "generated_text": "", "exact_match": None, "empty": False,
         "unanswered": False, "without_tokens": False, "random_score": 0.0, "contaminated": True,
         "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unknown_pieces": False,
         "unfinished": False,
