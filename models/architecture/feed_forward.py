@@ -83,13 +83,19 @@ class _FusedFeedForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy_BLD: Tensor) -> tuple[Tensor | None, ...]:
         x_MD, h_MF, wi, wg, wo, *intermediates = ctx.saved_tensors
-        _, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
+        needs_x, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
         dy_MD = dy_BLD.reshape(-1, dy_BLD.shape[-1])
+        dx_BLD = dwi = dwg = None
         dwo = (dy_MD.t() @ h_MF).to(ctx.dtypes[1]) if needs_wo else None
-        da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(intermediates))
-        dx_MD, dwg = mm(da_MF, wi), None
-        if db_MF is not None:
-            dx_MD += mm(db_MF, wg)
-            dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wg else None
-        dwi = (da_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
-        return dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0]), dwi, dwg, dwo, None
+        # Behind a frozen part only the products that lead to a trained weight are computed.
+        if needs_x or needs_wi or needs_wg:
+            da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(intermediates))
+            if needs_x:
+                dx_MD = mm(da_MF, wi)
+                if db_MF is not None:
+                    dx_MD += mm(db_MF, wg)
+                dx_BLD = dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0])
+            if db_MF is not None and needs_wg:
+                dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1])
+            dwi = (da_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
+        return dx_BLD, dwi, dwg, dwo, None
