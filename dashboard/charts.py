@@ -160,14 +160,17 @@ def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
         ],
     )
     names = [
-        base.transform_filter(alt.datum.kind == kind)
+        base.transform_calculate(
+            label="(datum.is_champion ? '★ ' : '') + datum.name + ' v' + datum.version"
+        )
+        .transform_filter(alt.datum.kind == kind)
         .mark_text(
             align="right" if kind == "dense" else "left",
             dx=-13 if kind == "dense" else 13,
             fontSize=12,
             color="#5b6675",
         )
-        .encode(x=x, y=y, text="name:N")
+        .encode(x=x, y=y, text="label:N")
         for kind in ("dense", "MoE")
     ]
     return alt.layer(frontier, bars, points, *names).properties(height=430)

@@ -10,6 +10,10 @@ from models.choices import Activation, RouterName, invalid_choice
 from models.errors import ConfigError
 from models.legacy_config import with_present_names
 
+VOCABULARY_MULTIPLE = 64
+"""Random weights pad the vocabulary to a multiple of this, so that matrix products are fast; the
+padding ids are never targets."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MoEConfig:
@@ -125,6 +129,11 @@ class ModelConfig:
         return dataclasses.replace(
             moe, router=router, top_k=top_k, decoder_router=None, decoder_top_k=None
         )
+
+
+def pad_vocab_size(vocab_size: int) -> int:
+    """Return the vocabulary size of random weights for a tokenizer of `vocab_size` ids."""
+    return -(-vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
 
 
 def _check_moe(moe: MoEConfig, num_layers: int) -> None:

@@ -16,6 +16,7 @@ from data_pipelines.files import sha256, write_bytes, write_json
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
+from models.training.chain import TrainingChain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,11 @@ class LoadedModel:
 
 
 def save_weights(
-    folder: Path, model: T5, tokenizer_sha256: str, state: dict[str, Tensor] | None = None
+    folder: Path,
+    model: T5,
+    tokenizer_sha256: str,
+    state: dict[str, Tensor] | None = None,
+    chain: TrainingChain | None = None,
 ) -> None:
     """Write the weights, then the configuration, which marks the folder as complete.
 
@@ -37,6 +42,7 @@ def save_weights(
         model: model whose configuration is written.
         tokenizer_sha256: hash of the tokenizer file; empty without one.
         state: full state dict of a sharded model; None: that of `model`.
+        chain: runs that trained the weights; None for imported weights.
     """
     full_state = model.state_dict() if state is None else state
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in full_state.items()}
@@ -47,6 +53,7 @@ def save_weights(
             "model": model.config.to_dict(),
             "tokenizer_sha256": tokenizer_sha256,
             "weights_sha256": sha256(folder / "model.safetensors"),
+            "training_chain": None if chain is None else chain.to_dict(),
         },
     )
 

@@ -79,7 +79,8 @@ def _show_versions(frame: pd.DataFrame) -> None:
         column_order=(
             "version", "run", "stage", "kind", "tuning", "accuracy", "standard_error",
             "random_score", "normalised", "gflops_per_token", "total_millions", "active_millions",
-            "num_items", "partial", "num_contaminated", "training_seconds", "registered",
+            "training_tflops", "own_training_tflops", "num_items", "partial", "num_contaminated",
+            "training_seconds", "registered",
         ),
         column_config={
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
@@ -95,6 +96,15 @@ def _show_versions(frame: pd.DataFrame) -> None:
             "num_contaminated": st.column_config.NumberColumn(
                 "contaminated items",
                 help="Evaluation items that overlap with the training mixture.",
+            ),
+            "training_tflops": st.column_config.NumberColumn(
+                "training TFLOPs",
+                format="%.3g",
+                help="Of all runs that led to the weights; None: it started from weights of "
+                "unknown cost.",
+            ),
+            "own_training_tflops": st.column_config.NumberColumn(
+                "this run, TFLOPs", format="%.3g", help="Training of the last run alone."
             ),
             "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),
         },

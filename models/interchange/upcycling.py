@@ -16,6 +16,7 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError
 from models.weights import load_weights, save_weights
+from models.weights_config import WeightsConfig
 
 
 def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -> ModelConfig:
@@ -37,7 +38,7 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
     """
     dense = load_weights(source)
     model = upcycle(dense.model, config, seed)
-    save_weights(target, model, dense.tokenizer_sha256)
+    save_weights(target, model, dense.tokenizer_sha256, chain=WeightsConfig.read(source).chain)
     return model.config
 
 

@@ -22,9 +22,11 @@ from models import layout
 from models.allocation import keep_freed_memory
 from models.architecture.moe.expert_parallel import full_state_dict
 from models.config import ModelConfig
-from models.cost.flops import count_parameters, flops_per_token, training_flops
+from models.cost.flops import count_parameters, flops_per_token
+from models.cost.training import TrainingFlops, run_training_flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
+from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
 from models.training.initialization import initialize_model
@@ -36,6 +38,7 @@ from models.training.result import TrainResult
 from models.training.run_record import RunRecord, SequenceLengths, data_hashes, git_commit
 from models.training.trainer import Trainer
 from models.weights import save_weights
+from models.weights_config import WeightsConfig
 
 RESULT_AFFECTING_FIELDS = (
     "optim",
@@ -146,26 +149,62 @@ def _write(
     task: TrainTask, trainer: Trainer, result: TrainResult, weights: dict[str, Tensor]
 ) -> None:
     """Write weights, metrics, log and run record."""
-    manifest = trainer.corpus.manifest
-    save_weights(task.output / "weights", trainer.model, manifest["tokenizer_sha256"], weights)
+    tokenizer_sha256 = trainer.corpus.manifest["tokenizer_sha256"]
+    cost = _training_flops(task, trainer)
+    chain = _training_chain(task, trainer, cost)
+    save_weights(task.output / "weights", trainer.model, tokenizer_sha256, weights, chain)
     write_json(task.output / "metrics.json", _losses(result))
     shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
-    write_json(task.output / "run.json", _run_record(task, trainer, result).to_dict())
+    write_json(task.output / "run.json", _run_record(task, trainer, result, cost, chain).to_dict())
 
 
-def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRecord:
+def _training_flops(task: TrainTask, trainer: Trainer) -> TrainingFlops:
+    manifest = trainer.corpus.manifest
+    return run_training_flops(
+        trainer.model.config,
+        task.run,
+        task.training,
+        encoder_length=manifest["encoder_length"],
+        decoder_length=manifest["decoder_length"],
+    )
+
+
+def _training_chain(task: TrainTask, trainer: Trainer, cost: TrainingFlops) -> TrainingChain:
+    """Return the chain of the initial weights with this run; without steps it adds none."""
+    run = task.run
+    chain = TrainingChain(origin=SCRATCH, runs=[])
+    if run.start != SCRATCH:
+        chain = WeightsConfig.read(task.workspace / layout.RUNS / run.start / "weights").chain
+    if run.steps == 0:
+        return chain
+    return chain.append(
+        ChainRun(
+            name=task.name,
+            preset=run.preset,
+            data=run.data,
+            data_version=trainer.corpus.manifest["version"],
+            tasks=list(run.tasks),
+            steps=run.steps,
+            seed=run.seed,
+            global_batch_size=task.training.global_batch_size,
+            training_flops=cost.total,
+        )
+    )
+
+
+def _run_record(
+    task: TrainTask,
+    trainer: Trainer,
+    result: TrainResult,
+    cost: TrainingFlops,
+    chain: TrainingChain,
+) -> RunRecord:
     config, manifest, progress = trainer.model.config, trainer.corpus.manifest, result.progress
     parameters = count_parameters(config)
     lengths = SequenceLengths(
         encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
     )
-    total_flops = training_flops(
-        config,
-        encoder_tokens=lengths.encoder_length,
-        decoder_tokens=lengths.decoder_length,
-        rows=task.run.steps * task.training.global_batch_size,
-    )
-    flops_per_second = total_flops / max(progress.seconds, 1e-9)
+    flops_per_second = cost.total / max(progress.seconds, 1e-9)
     return RunRecord(
         name=task.name,
         preset=task.run.preset,
@@ -183,7 +222,10 @@ def _run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRe
         total_parameters=parameters.total,
         active_parameters=parameters.active,
         flops_per_token=flops_per_token(config),
-        training_flops=total_flops,
+        training_flops=cost.total,
+        recomputation_flops=cost.recomputation,
+        cumulative_training_flops=chain.training_flops,
+        training_chain=chain,
         training_seconds=round(progress.seconds, 2),
         flops_per_second=round(flops_per_second),
         mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),

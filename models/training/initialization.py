@@ -8,16 +8,12 @@ from pathlib import Path
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.architecture.t5 import T5
-from models.config import ModelConfig
+from models.config import ModelConfig, pad_vocab_size
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
 from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.weights import LoadedModel, load_weights
-
-VOCABULARY_MULTIPLE = 64
-"""Random weights pad the vocabulary to a multiple of this, so that matrix products are fast; the
-padding ids are never targets."""
 
 
 def initialize_model(
@@ -39,8 +35,7 @@ def initialize_model(
     vocab_size = int(corpus.manifest["vocab_size"])
     preset_config = _with_run_settings(preset(run.preset), params)
     if run.start == SCRATCH:
-        padded = -(-vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
-        config = dataclasses.replace(preset_config, vocab_size=padded)
+        config = dataclasses.replace(preset_config, vocab_size=pad_vocab_size(vocab_size))
         return T5(config).reset_parameters(run.seed)
     folder = workspace / layout.RUNS / run.start / "weights"
     if not (folder / "config.json").is_file():
