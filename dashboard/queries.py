@@ -91,8 +91,8 @@ def _version_row(version: VersionInfo) -> dict[str, Any]:
         "num_contaminated": scores.num_contaminated,
         "total_millions": run.total_parameters / 1e6,
         "active_millions": run.active_parameters / 1e6,
-        "training_tflops": _tera(run.cumulative_training_flops),
-        "own_training_tflops": _tera(run.training_flops),
+        "training_tflops": _format_tflops(run.cumulative_training_flops),
+        "own_training_tflops": run.training_flops / 1e12,
         "training_seconds": run.training_seconds,
         "registered": f"{version.created_at:%Y-%m-%d %H:%M:%S}",
     }
@@ -152,8 +152,8 @@ def data_warnings(versions: Sequence[VersionInfo]) -> dict[str, list[str]]:
     return dict(labels_by_warning)
 
 
-def _tera(flops: float | None) -> float | None:
-    return None if flops is None else flops / 1e12
+def _format_tflops(flops: float | None) -> str:
+    return "unknown" if flops is None else f"{flops / 1e12:.3g}"
 
 
 def _label(version: VersionInfo) -> str:

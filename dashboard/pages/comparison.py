@@ -97,11 +97,9 @@ def _show_versions(frame: pd.DataFrame) -> None:
                 "contaminated items",
                 help="Evaluation items that overlap with the training mixture.",
             ),
-            "training_tflops": st.column_config.NumberColumn(
+            "training_tflops": st.column_config.TextColumn(
                 "training TFLOPs",
-                format="%.3g",
-                help="Of all runs that led to the weights; None: it started from weights of "
-                "unknown cost.",
+                help="Of all runs that led to the weights; unknown after an import.",
             ),
             "own_training_tflops": st.column_config.NumberColumn(
                 "this run, TFLOPs", format="%.3g", help="Training of the last run alone."

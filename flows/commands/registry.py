@@ -190,6 +190,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
         )
     for moe in pareto.without_partner:
         console.print(
-            f"{moe}: no partner; no dense version has its data, tasks, steps, seed and start chain",
+            f"{moe}: no partner; no dense version above has its data, tasks, steps, seed and start "
+            "chain",
             highlight=False,
         )
