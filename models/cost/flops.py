@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
+from models.architecture.moe.capacity import expert_capacity
 from models.config import ModelConfig, MoEConfig
 
 PUBLISHED_ENCODER_TOKENS = 512
@@ -119,16 +120,16 @@ def stack_weight_shapes(
     attentions = layers * (2 if decoder and cross_attention else 1)
     yield _dense_weight((inner, d), 3 * attentions)
     yield _dense_weight((d, inner), attentions)
+    moe_layers = len(config.moe_layers())
+    extra_layers = moe_layers if config.moe is not None and config.moe.dense_after_moe else 0
     # A norm before each attention and feed-forward layer, and one after the stack.
-    yield _dense_weight((d,), attentions + layers + 1)
+    yield _dense_weight((d,), attentions + layers + extra_layers + 1)
     yield _dense_weight((config.relative_attention_num_buckets, config.num_heads), 1)
     num_inputs = 2 if config.activation == "gated_gelu" else 1
-    moe_layers = len(config.moe_layers())
-    dense_layers = layers - moe_layers
+    dense_layers = layers - moe_layers + extra_layers
     if config.moe is not None:
         moe = config.stack_moe_config(decoder=decoder)
         e, k = moe.num_experts, experts_per_token(moe, training=False)
-        dense_layers += moe_layers if moe.dense_residual else 0
         yield _dense_weight((e, d), moe_layers)
         # The tensor of one expert is a slice of the stacked tensor.
         yield WeightShape(
@@ -156,7 +157,7 @@ def experts_per_token(moe: MoEConfig, *, training: bool) -> float:
     """Return the mean number of experts that compute a token.
 
     With token choice top_k, whether or not an expert is full. With expert choice every expert is
-    full, so the number grows with the capacity factor: top_k * capacity factor, at most E.
+    full, so the number is the capacity factor (times top_k if it is per assignment), at most E.
 
     Args:
         moe: MoE configuration of one stack.
@@ -165,7 +166,10 @@ def experts_per_token(moe: MoEConfig, *, training: bool) -> float:
     if moe.router != "expert_choice":
         return moe.top_k
     factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
-    return moe.num_experts if factor is None else min(moe.num_experts, factor * moe.top_k)
+    if factor is None:
+        return moe.num_experts
+    choices = moe.top_k if moe.capacity_per == "assignment" else 1
+    return min(moe.num_experts, factor * choices)
 
 
 def expert_rows(moe: MoEConfig, num_tokens: int, *, training: bool) -> float:
@@ -179,9 +183,8 @@ def expert_rows(moe: MoEConfig, num_tokens: int, *, training: bool) -> float:
     factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
     if moe.router != "expert_choice" or moe.group_rows != 1 or factor is None:
         return num_tokens * experts_per_token(moe, training=training)
-    # A sequence that is a group of its own fills the experts up to its capacity, rounded up.
-    capacity = math.ceil(factor * num_tokens * moe.top_k / moe.num_experts)
-    return moe.num_experts * min(num_tokens, max(moe.min_capacity, capacity))
+    # A sequence that is a group of its own fills the experts up to its capacity, rounded.
+    return moe.num_experts * expert_capacity(num_tokens, moe, training=training)
 
 
 def forward_flops(
@@ -267,7 +270,7 @@ def _feed_forward_flops(
     if config.moe is None:
         return Flops(feed_forward=dense_layers * row_flops * num_tokens)
     moe = config.stack_moe_config(decoder=decoder)
-    dense_layers += moe_layers if moe.dense_residual else 0
+    dense_layers += moe_layers if moe.dense_after_moe else 0
     return Flops(
         feed_forward=dense_layers * row_flops * num_tokens,
         experts=round(moe_layers * row_flops * expert_rows(moe, num_tokens, training=training)),

@@ -119,6 +119,8 @@ class _Graph:
                 x = self._attention(num_tokens, num_inputs, x, memory)
             if layer in moe_layers:
                 x = self._moe_layer(num_tokens, x, decoder=decoder)
+                if self.config.moe is not None and self.config.moe.dense_after_moe:
+                    x = self._feed_forward(num_tokens, x, self.trains_shared)
             else:
                 x = self._feed_forward(num_tokens, x, self.trains_shared)
             if self.backward > backward_before:
@@ -154,18 +156,15 @@ class _Graph:
         return self.linear(rows, f, d, h, trained) or x
 
     def _moe_layer(self, num_tokens: int, x: bool, *, decoder: bool) -> bool:
-        """Count router, experts and dense residual layer."""
+        """Count router and experts."""
         moe = self.config.stack_moe_config(decoder=decoder)
         d = self.config.d_model
         gate = self.linear(num_tokens, d, moe.num_experts, x, self._trains("gate"))
         rows = expert_rows(moe, num_tokens, training=True)
-        y = self._feed_forward(rows, x, self._trains("experts"))
-        if moe.dense_residual:
-            y = self._feed_forward(num_tokens, x, self._trains("moe")) or y
-        return gate or y
+        return self._feed_forward(rows, x, self._trains("experts")) or gate
 
     def _trains(self, part: FreezePolicy) -> bool:
-        """Return whether a part of the MoE layers is trained; `moe` is the dense residual layer."""
+        """Return whether a part of the MoE layers is trained."""
         if self.freeze is None:
             return True
         is_selected = self.freeze.removeprefix("all_but_") in (part, "moe")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from models.architecture.moe.routers.checks import check_routers
@@ -45,9 +46,9 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
 def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
     """Build the MoE model of `config` with the vocabulary, dropout and weights of a dense model.
 
-    In evaluation, with normalised gates (gshard) and no dropped token, outputs equal those of
-    `dense`; with other routers the output of an MoE layer is multiplied by the sum of the gates.
-    With `dense_residual` the dense layer parallel to the experts starts with zero output.
+    In evaluation, with a top-2 router, `normalize_gates` and no dropped token, outputs equal those
+    of `dense`; otherwise the output of an MoE layer is multiplied by the sum of the gates. With
+    `dense_after_moe` the dense layer after the experts starts with zero output.
 
     Args:
         dense: trained dense model.
@@ -81,8 +82,11 @@ def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
             if weight is not None:
                 experts = weight.t().expand(moe_config.moe.num_experts, -1, -1)
                 state[f"{name}.experts.{stacked}"] = experts
-                if layer.dense is not None:
-                    state[f"{name}.dense.{matrix}"] = weight * 0 if matrix == "wo" else weight
         state[f"{name}.router.weight"] = layer.router.weight.detach()
+    # ST-MoE's extra layers keep their random input projections.
+    own_state = model.state_dict()
+    for name in own_state.keys() - state.keys():
+        is_output = name.endswith(".extra_feed_forward.wo")
+        state[name] = torch.zeros_like(own_state[name]) if is_output else own_state[name]
     model.load_state_dict(state)
     return model

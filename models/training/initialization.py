@@ -78,7 +78,7 @@ def _with_run_settings(
     """
     moe = config.moe
     if moe is not None and like is not None and like.moe is not None:
-        tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_residual")
+        tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_after_moe")
         moe = dataclasses.replace(like.moe, **{name: getattr(moe, name) for name in tensors})
     if moe is not None and params.expert_dropout is not None:
         moe = dataclasses.replace(moe, expert_dropout=params.expert_dropout)

@@ -33,7 +33,8 @@ class TrainingLoss:
     num_targets: Tensor
     """Target tokens (int64)."""
     load_balance_loss: Tensor
-    """Load-balancing loss, unweighted, summed over layers; 0 without MoE layers."""
+    """Load-balancing loss, unweighted, reduced over layers by the model's
+    `router_loss_reduction`; 0 without MoE layers."""
 
 
 def compute_loss(
@@ -80,9 +81,9 @@ def compute_loss(
     balance = torch.zeros((), device=logits_BLV.device)
     moe = unwrapped_model.config.moe
     if moe is not None:
-        balance, z_loss = _router_losses(unwrapped_model, dist)
-        router_loss = moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss
-        total = total + router_loss / num_microbatches
+        losses = _router_losses(unwrapped_model, dist)
+        balance = losses.balance
+        total = total + losses.weighted / num_microbatches
     return TrainingLoss(
         total=total,
         cross_entropy_sum=cross_entropy_sum.detach(),
@@ -114,22 +115,41 @@ def _cross_entropy(
     return cross_entropy_sum, regularisation
 
 
-def _router_losses(model: T5, dist: DistributedContext) -> tuple[Tensor, Tensor]:
-    """Compute load-balancing loss and z-loss, summed over layers, of the last forward pass.
+@dataclass(frozen=True, kw_only=True)
+class _RouterLosses:
+    weighted: Tensor
+    """Load-balancing loss and z-loss with their weights, reduced over layers."""
+    balance: Tensor
+    """Load-balancing loss without its weight, reduced over layers."""
 
-    First-choice shares are taken over all ranks, so the load-balancing loss is that of the global
-    batch (GShard and Switch take the shares of each device; over the global batch experts can
-    specialise more, Qiu et al., arXiv 2501.11873).
+
+def _router_losses(model: T5, dist: DistributedContext) -> _RouterLosses:
+    """Compute the router losses of the last forward pass.
+
+    The shares of the experts are taken over all ranks, so the load-balancing loss is that of the
+    global batch (GShard and Switch take the shares of each device; over the global batch experts
+    can specialise more, Qiu et al., arXiv 2501.11873).
     """
-    routings = [layer.routing for layer in model.moe_layers().values() if layer.routing is not None]
-    own_NE = torch.stack([routing.first_choice_counts_E for routing in routings])
+    layers = [layer for layer in model.moe_layers().values() if layer.routing is not None]
+    routings = [layer.routing for layer in layers if layer.routing is not None]
+    own_NE = torch.stack([routing.balance_counts_E for routing in routings])
     all_NE = dist.all_reduce_sum(own_NE)
     share_N = own_NE.sum(1) * dist.world_size / all_NE.sum(1).clamp(min=1)
-    balance_N = torch.stack(
+    balance_N = share_N * torch.stack(
         [
-            load_balance_loss(all_E, routing.mean_probs_E)
+            load_balance_loss(
+                all_E, routing.mean_probs_E, choices_per_token=routing.balance_choices
+            )
             for all_E, routing in zip(all_NE, routings, strict=True)
         ]
     )
-    z_loss_N = torch.stack([routing.z_loss for routing in routings])
-    return (share_N * balance_N).sum(), (share_N * z_loss_N).sum()
+    z_loss_N = share_N * torch.stack([routing.z_loss for routing in routings])
+    assert model.config.moe is not None
+    moe = model.config.moe
+    weight_N = balance_N.new_tensor(
+        [layer.router.config.load_balance_loss_weight for layer in layers]
+    )
+    weighted_N = weight_N * balance_N + moe.z_loss_weight * z_loss_N
+    if moe.router_loss_reduction == "mean":
+        return _RouterLosses(weighted=weighted_N.mean(), balance=balance_N.mean())
+    return _RouterLosses(weighted=weighted_N.sum(), balance=balance_N.sum())

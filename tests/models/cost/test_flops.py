@@ -67,14 +67,14 @@ def test_decoder_only_parameters_equal_the_published_counts(published, num_exper
     assert active == pytest.approx(145e6, rel=0.06)
 
 
-@pytest.mark.parametrize("dense_residual", [False, True])
+@pytest.mark.parametrize("dense_after_moe", [False, True])
 @pytest.mark.parametrize("router", [None, *SUPPORTED_TOP_K])
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
-def test_forward_flops_equal_torch_flop_counter(router, activation, dense_residual):
+def test_forward_flops_equal_torch_flop_counter(router, activation, dense_after_moe):
     """Use float64, where no product goes through oneDNN, whose operations the counter ignores."""
     moe = router and MoEConfig(
         num_experts=4, capacity_factor_eval=1.0 if router == "expert_choice" else None,
-        dense_residual=dense_residual, router=router,
+        dense_after_moe=dense_after_moe, router=router,
         top_k=2 if router in ("gshard", "st_moe") else 1,
         **({"decoder_router": "st_moe", "decoder_top_k": 2} if router == "expert_choice" else {}),
     )  # fmt: skip

@@ -11,17 +11,19 @@ from tests.models.interchange.factories import SIZES, random_batch, random_model
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
-@pytest.mark.parametrize("dense_residual", [False, True])
+@pytest.mark.parametrize("dense_after_moe", [False, True])
+@pytest.mark.parametrize("router", ["gshard", "st_moe"])
 def test_upcycled_model_with_normalised_gates_has_the_same_logits(
-    activation, dense_residual, tmp_path
+    activation, dense_after_moe, router, tmp_path
 ):
     dense = random_model(activation=activation)
     moe = MoEConfig(
         num_experts=4,
-        router="gshard",
+        router=router,
         top_k=2,
+        normalize_gates=True,
         capacity_factor_eval=None,
-        dense_residual=dense_residual,
+        dense_after_moe=dense_after_moe,
     )
     config = ModelConfig(**{**SIZES, "vocab_size": 7}, activation=activation, moe=moe)
     save_weights(tmp_path / "dense", dense, "abc")
