@@ -145,6 +145,15 @@ class ModelConfig:
         """Return the dense counterpart: the same sizes without experts."""
         return dataclasses.replace(self, moe=None)
 
+    def with_training_settings_of(self, other: ModelConfig) -> ModelConfig:
+        """Return this configuration with the settings of `other` that affect no trained weight."""
+        return dataclasses.replace(
+            self,
+            dropout=other.dropout,
+            dropout_shared_along_length=other.dropout_shared_along_length,
+            init_scale=other.init_scale,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

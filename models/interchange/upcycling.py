@@ -65,7 +65,7 @@ def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
     if moe_config.moe is None or dense.config.moe is not None:
         raise ConfigError("upcycling converts a dense model to an MoE model")
     check_routers(moe_config)
-    expected = moe_config.dense_twin()
+    expected = moe_config.dense_twin().with_training_settings_of(dense.config)
     differences = [
         f"{field.name} {getattr(dense.config, field.name)} instead of "
         f"{getattr(expected, field.name)}"

@@ -134,10 +134,10 @@ class TrainingParams:
     """Microbatches into which each rank splits its rows, to hold fewer activations."""
     activation_checkpointing: bool = False
     """Store only the inputs of each block and recompute the rest in the backward pass."""
-    dropout: float = 0.0
-    """Dropout of every layer."""
+    dropout: float | None = None
+    """Dropout of every layer; null: the preset's, and 0 in runs with `data: pretrain`."""
     expert_dropout: float | None = None
-    """Dropout inside experts; null: the preset's."""
+    """Dropout inside experts; null: the preset's, and `dropout` in runs with `data: pretrain`."""
     freeze: FreezePolicy | None = None
     """Parameters that are not trained: gate (the routers), experts, moe (complete MoE layers), or
     all_but_ one of these; null: every parameter is trained."""
