@@ -35,6 +35,7 @@ def _t5(
         d_ff=d_ff,
         activation=activation,
         dropout=0.05,
+        dropout_shared_along_length=True,
     )
 
 

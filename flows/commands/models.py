@@ -146,6 +146,26 @@ def runs(params_file: Path | None, as_json: bool) -> None:
 @models.command()
 @click.argument("preset_name", metavar="PRESET")
 @json_option
+def show(preset_name: str, as_json: bool) -> None:
+    """Print every convention of PRESET with its value and source.
+
+    Values marked "not confirmed" could not be read again in the paper or its code.
+    """
+    from models.sources import sourced_values
+
+    rows = sourced_values(preset_name)
+    if as_json:
+        print(json.dumps([vars(row) for row in rows], indent=1))
+        return
+    table = plain_table(["field", "value", "source"])
+    for row in rows:
+        table.add_row(row.field, json.dumps(row.value).strip('"'), row.source)
+    wide_console().print(table)
+
+
+@models.command()
+@click.argument("preset_name", metavar="PRESET")
+@json_option
 def match(preset_name: str, as_json: bool) -> None:
     """List dense models that cost the same FLOPs per token as PRESET."""
     from models.cost import flops

@@ -1,6 +1,7 @@
 """`flanmoe models`: presets, dense matches, import, export and upcycling of checkpoints."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -98,6 +99,13 @@ def test_models_runs_and_the_registry_have_the_same_sizes_and_costs(finished):
         for key in ("total_parameters", "active_parameters", "flops_per_token", "training_flops",
                     "cumulative_training_flops"):  # fmt: skip
             assert row[key] == version[key], (row["name"], key)
+def test_show_lists_every_convention_with_its_source():
+    output = flanmoe("models", "show", "ec_base").stdout
+    assert re.search(r"moe.decoder_router +st_moe +google/flaxformer", output)
+    assert re.search(r"moe.load_balance_loss_weight +0.0 ", output)
+    rows = json.loads(flanmoe("models", "show", "switch_base", "--json").stdout)
+    values = {row["field"]: row["value"] for row in rows}
+    assert (values["moe.top_k"], values["moe.group_tokens"]) == (1, 8192)
 
 
 def test_match_lists_dense_models_of_equal_cost():
