@@ -38,7 +38,7 @@ from models.training.distributed import DistributedContext
 from models.training.params import CheckpointParams
 from models.training.random_state import RANDOM_STATE
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PARTIAL = ".partial"
 CHECKPOINT_PATTERN = "step-*[0-9]"
 """Folders of complete checkpoints; one that is being written or deleted ends in PARTIAL."""

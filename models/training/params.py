@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from models.choices import DispatchBackend, OptimizerName
 
-Schedule = Literal["linear", "constant", "inverse_sqrt"]
+Schedule = Literal["linear", "constant", "inverse_sqrt", "t5"]
 DataParallel = Literal["oss", "ddp", "sharded", "fsdp"]
 FreezePolicy = Literal["gate", "experts", "moe", "all_but_gate", "all_but_experts", "all_but_moe"]
 FinalWeights = Literal["last", "best", "average"]
@@ -20,28 +20,29 @@ class OptimParams:
     """The optimizer and its learning-rate schedule."""
 
     name: OptimizerName = "adamw"
-    """adamw or adafactor, torch's implementations."""
+    """adamw, torch's implementation, or adafactor as in T5X."""
     lr: float = 2e-3
-    """Peak learning rate."""
+    """Peak learning rate. With adafactor it is relative to the root mean square of each weight."""
     weight_decay: float = 0.0
     schedule: Schedule = "linear"
     """After the warm-up: linear (constant, then linear decay to 0 over `decay_fraction`), constant,
-    or inverse_sqrt (T5's: lr * sqrt(warmup_steps / step))."""
+    inverse_sqrt (lr * sqrt(warmup_steps / step)), or t5 (inverse_sqrt, at `lr` already during the
+    warm-up; Raffel et al., arXiv 1910.10683, section 3.1.2: lr 0.01, warmup_steps 10000)."""
     warmup_steps: int = 100
-    """Steps of linear warm-up to `lr`."""
+    """Steps of linear warm-up to `lr`; with t5 at `lr`."""
     decay_fraction: float = 0.4
     """With `linear`: fraction of the steps, at the end, over which the rate decays to 0; 1 is all
     of them."""
-    max_grad_norm: float = 1.0
-    """Global gradient norm above which gradients are clipped."""
+    max_grad_norm: float | None = 1.0
+    """Global gradient norm above which gradients are clipped; null: never."""
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.max_grad_norm <= 0:
+        if self.lr <= 0 or (self.max_grad_norm is not None and self.max_grad_norm <= 0):
             raise ValueError("lr and max_grad_norm must be above 0")
         if self.warmup_steps < 0 or not 0 <= self.decay_fraction <= 1:
             raise ValueError("warmup_steps must be at least 0, decay_fraction in [0, 1]")
-        if self.schedule == "inverse_sqrt" and self.warmup_steps < 1:
-            raise ValueError("schedule inverse_sqrt needs warmup_steps of at least 1")
+        if self.schedule in ("inverse_sqrt", "t5") and self.warmup_steps < 1:
+            raise ValueError(f"schedule {self.schedule} needs warmup_steps of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -233,7 +233,7 @@ class Trainer:
     def _apply_update(self, step: int, grad_norm: float) -> None:
         """Clip the gradients, set the learning rate and step the optimizers."""
         max_grad_norm = self.params.optim.max_grad_norm
-        if grad_norm > max_grad_norm:
+        if max_grad_norm is not None and grad_norm > max_grad_norm:
             self.parallel_model.scale_gradients(max_grad_norm / (grad_norm + 1e-6))
         lr = learning_rate(step, self.steps, self.params.optim)
         for optimizer in self.parallel_model.optimizers:
