@@ -75,10 +75,10 @@ def test_adafactor_equals_t5x_over_50_steps(name, dtype, rtol):
     expected, reference = initial.copy(), T5XAdafactor(shape)
     weight = torch.nn.Parameter(torch.tensor(initial, dtype=dtype))
     optimizer = Adafactor([weight], lr=LR)
-    for gradient in gradients(shape, 50):
-        weight.grad = torch.tensor(gradient, dtype=dtype)
+    for values in gradients(shape, 50):
+        weight.grad = torch.tensor(values, dtype=dtype)
         optimizer.step()
-        expected = reference.update(expected, gradient, LR)
+        expected = reference.update(expected, values, LR)
     scale = np.sqrt((expected**2).mean())
     difference = np.abs(weight.detach().double().numpy() - expected).max()
     assert difference <= rtol * scale
