@@ -85,7 +85,7 @@ def test_adafactor_equals_t5x_over_50_steps(name, dtype, rtol):
     assert np.abs(expected - initial).max() > 100 * rtol * scale
 
 
-def test_adafactor_moves_a_quiet_expert_as_much_as_a_busy_one():
+def test_adafactor_moves_quiet_and_busy_experts_equally():
     """torch's Adafactor distorts an expert whose gradient is 10 times smaller."""
     weight = torch.nn.Parameter(torch.ones(2, 128, 128))
     optimizer = Adafactor([weight], lr=LR)
