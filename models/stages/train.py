@@ -31,6 +31,7 @@ from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
 from models.training.initialization import initialize_model
 from models.training.oom import is_out_of_memory, out_of_memory_error
+from models.training.optimizer_files import save_optimizer
 from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measure_peak_flops
 from models.training.preemption import catch_sigterm
@@ -40,6 +41,7 @@ from models.training.trainer import Trainer
 from models.weights import save_weights
 from models.weights_config import WeightsConfig
 
+RESULT_AFFECTING_RUN_FIELDS = ("preset", "start", "start_optimizer", "data", "steps", "seed")
 RESULT_AFFECTING_FIELDS = (
     "optim",
     "loss",
@@ -51,6 +53,10 @@ RESULT_AFFECTING_FIELDS = (
     "precision",
 )
 """Settings that affect the trained weights; a checkpoint with other values is rejected."""
+
+
+OPTIMIZER = "optimizer"
+"""Folder of the optimizer state beside the final weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +103,9 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
     ):
         trainer = _prepare(task, dist, is_stop_requested)
         result, weights = _fit(trainer)
+        if params.checkpoint.save_optimizer:
+            folder = task.output / "weights" / OPTIMIZER
+            save_optimizer(folder, trainer.model, trainer.parallel_model.optimizers, dist)
         if dist.is_main:
             _write(task, trainer, result, weights)
         trainer.checkpointer.close(delete=True)
@@ -134,6 +143,11 @@ def _prepare(
             metrics_sink=DvcLiveSink(task.output / "live") if dist.is_main else None,
             peak_flops=peak_flops,
             is_stop_requested=is_stop_requested,
+            initial_optimizer=(
+                task.workspace / layout.RUNS / task.run.start / "weights" / OPTIMIZER
+                if task.run.start_optimizer
+                else None
+            ),
         )
 
 
@@ -252,7 +266,7 @@ def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> 
     run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
     start = task.workspace / layout.RUNS / task.run.start / "weights" / "model.safetensors"
     return {
-        "run": {key: run[key] for key in ("preset", "start", "data", "steps", "seed")}
+        "run": {key: run[key] for key in RESULT_AFFECTING_RUN_FIELDS}
         | {"tasks": list(task.run.tasks)},
         "training": {key: training[key] for key in RESULT_AFFECTING_FIELDS},
         "start_weights_sha256": "" if task.run.start == SCRATCH else sha256(start),

@@ -297,6 +297,19 @@ class Checkpointer:
         return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"
 
 
+def write_tensors(folder: Path, tensors: dict[str, Tensor], *, no_dist: bool = True) -> None:
+    """Write tensors, sharded or not, to safetensors in a folder; each rank writes its shard.
+
+    Raises:
+        CheckpointFailed: the folder cannot be written.
+    """
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    try:
+        dcp.save(tensors, storage_writer=writer, no_dist=no_dist)  # type: ignore[attr-defined]
+    except (OSError, RuntimeError, CheckpointException) as error:
+        raise _failure(folder, error) from None
+
+
 def read_tensors(folder: Path, tensors: dict[str, Tensor], *, no_dist: bool = True) -> None:
     """Fill tensors, in place, from the safetensors of a checkpoint.
 

@@ -95,10 +95,18 @@ class CheckpointParams:
     final_weights: FinalWeights = "last"
     """last: weights of the last step; best: weights of the lowest validation loss (needs
     `validate_every`); average: mean of the last `keep_last` checkpoints."""
+    save_optimizer: bool = False
+    """Write the optimizer state of the last step beside the final weights, for runs with
+    `start_optimizer`."""
 
     def __post_init__(self) -> None:
         if self.save_every < 1 or self.keep_last < 1:
             raise ValueError("save_every and keep_last must be at least 1")
+        if self.save_optimizer and self.final_weights != "last":
+            raise ValueError(
+                f"save_optimizer: the state is that of the last step, final_weights is "
+                f"{self.final_weights!r}; set it to last"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +216,9 @@ class RunParams:
     """Initial weights: `scratch` for random ones; the name of another run; or the NAME of a folder
     `runs/NAME` with weights, e.g. imported ones. Weights of a dense model initialize an MoE preset
     by sparse upcycling. Required, because dvc.yaml derives from it which run depends on which."""
+    start_optimizer: bool = False
+    """Continue with the optimizer state of the run `start`, which it wrote with
+    `training.checkpoint.save_optimizer`; false: a fresh state."""
     data: TrainingCorpus = "train"
     """`pretrain` (plain text) or `train` (instructions)."""
     tasks: tuple[str, ...] = ()
@@ -224,3 +235,5 @@ class RunParams:
     def __post_init__(self) -> None:
         if self.steps < (1 if self.start == SCRATCH else 0):
             raise ValueError("steps must be at least 1, or 0 with the weights of another run")
+        if self.start_optimizer and self.start == SCRATCH:
+            raise ValueError("start_optimizer: random weights have no optimizer state; set start")
