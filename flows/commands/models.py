@@ -164,6 +164,30 @@ def show(preset_name: str, as_json: bool) -> None:
 
 
 @models.command()
+@click.argument("name", metavar="[NAME]", required=False)
+@json_option
+def recipe(name: str | None, as_json: bool) -> None:
+    """Print the settings of the training recipe NAME with their sources; without NAME, of all."""
+    from models.choices import invalid_choice
+    from models.errors import ConfigError
+    from models.training.recipes import RECIPES
+
+    if name is not None and name not in RECIPES:
+        raise ConfigError(f"recipe {invalid_choice(name, RECIPES)}")
+    recipes = {key: values for key, values in RECIPES.items() if name in (None, key)}
+    if as_json:
+        rows = {key: [vars(value) for value in values] for key, values in recipes.items()}
+        print(json.dumps(rows, indent=1))
+        return
+    table = plain_table(["recipe", "models.training", "value", "source"])
+    for key, values in recipes.items():
+        for value in values:
+            source = value.source if value.is_confirmed else f"{value.source}; not confirmed"
+            table.add_row(key, value.key, json.dumps(value.value).strip('"'), source)
+    wide_console().print(table)
+
+
+@models.command()
 @click.argument("preset_name", metavar="PRESET")
 @json_option
 def match(preset_name: str, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from models.choices import DispatchBackend, OptimizerName
+from models.training.recipes import RecipeName
 
 Schedule = Literal["linear", "constant", "inverse_sqrt", "t5"]
 DataParallel = Literal["oss", "ddp", "sharded", "fsdp"]
@@ -132,6 +133,9 @@ class GuardParams:
 class TrainingParams:
     """Settings of all runs; `training` of a run overrides single values."""
 
+    recipe: RecipeName | None = None
+    """Published settings that take the place of the defaults below; `flanmoe models recipe NAME`
+    lists them. Keys written beside it take precedence."""
     optim: OptimParams = field(default_factory=OptimParams)
     loss: LossParams = field(default_factory=LossParams)
     parallel: ParallelParams = field(default_factory=ParallelParams)

@@ -108,6 +108,15 @@ def test_show_lists_every_convention_with_its_source():
     assert (values["moe.top_k"], values["moe.group_tokens"]) == (1, 8192)
 
 
+def test_recipe_lists_its_settings_with_their_sources():
+    output = flanmoe("models", "recipe", "flan_moe").stdout
+    assert re.search(r"optim.lr +0.0001 +Shen et al., arXiv 2305.14705; not confirmed", output)
+    assert "flan_t5" not in output
+    rejected = flanmoe("models", "recipe", "flan_t6")
+    assert rejected.returncode == 1
+    assert "did you mean 'flan_t5'" in rejected.stderr
+
+
 def test_match_lists_dense_models_of_equal_cost():
     report = json.loads(flanmoe("models", "match", "st_base", "--json").stdout)
     assert report["model"]["name"] == "st_base"
