@@ -168,13 +168,9 @@ def show(preset_name: str, as_json: bool) -> None:
 @json_option
 def recipe(name: str | None, as_json: bool) -> None:
     """Print the settings of the training recipe NAME with their sources; without NAME, of all."""
-    from models.choices import invalid_choice
-    from models.errors import ConfigError
-    from models.training.recipes import RECIPES
+    from models.training.recipes import RECIPES, find_recipe
 
-    if name is not None and name not in RECIPES:
-        raise ConfigError(f"recipe {invalid_choice(name, RECIPES)}")
-    recipes = {key: values for key, values in RECIPES.items() if name in (None, key)}
+    recipes = RECIPES if name is None else find_recipe(name)
     if as_json:
         rows = {key: [vars(value) for value in values] for key, values in recipes.items()}
         print(json.dumps(rows, indent=1))

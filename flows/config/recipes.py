@@ -12,7 +12,7 @@ def with_recipe(training: dict[str, Any]) -> dict[str, Any]:
 
     A section without a recipe, or with an unknown one, is returned as it is.
     """
-    name = training.get("recipe")
+    name: Any = training.get("recipe")
     if name not in get_args(RecipeName):
         return training
     return merge(recipe_params(name), training)

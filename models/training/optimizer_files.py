@@ -9,9 +9,9 @@ import torch
 
 from models.architecture.t5 import T5
 from models.errors import CorruptCheckpoint, DataMismatch
-from models.training.checkpoint import read_tensors, write_tensors
 from models.training.distributed import DistributedContext
 from models.training.optim import optimizer_state
+from models.training.tensor_files import read_tensors, write_tensors
 
 
 def save_optimizer(

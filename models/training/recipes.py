@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.choices import invalid_choice
+from models.errors import ConfigError
+
 RecipeName = Literal["flan_t5", "switch", "st_moe", "expert_choice", "flan_moe"]
 
 FLAN_T5 = "Chung et al., arXiv 2210.11416"
@@ -88,6 +91,18 @@ RECIPES: dict[RecipeName, tuple[RecipeValue, ...]] = {
         *_values(FLAXFORMER, loss__z_loss_weight=1e-4, loss__label_smoothing=0.0),
     ),
 }
+
+
+def find_recipe(name: str) -> dict[RecipeName, tuple[RecipeValue, ...]]:
+    """Return the table of a single recipe.
+
+    Raises:
+        ConfigError: no recipe has this name; the message suggests the closest one.
+    """
+    recipes = {key: values for key, values in RECIPES.items() if key == name}
+    if not recipes:
+        raise ConfigError(f"recipe {invalid_choice(name, RECIPES)}")
+    return recipes
 
 
 def recipe_params(name: RecipeName) -> dict[str, Any]:

@@ -70,11 +70,11 @@ class Trainer:
             seed: seed of data order and dropout.
             folder: folder of checkpoints and log.jsonl during the run.
             fingerprint: settings and data that the result depends on, equal in all checkpoints.
-            metadata: further values for the checkpoints' manifests.
+            metadata: further values for the manifests.
             validation: packed rows of the validation loss.
             dist: ranks that train together; this process alone by default.
             metrics_sink: further receiver of rank 0's log lines.
-            peak_flops: peak FLOP/s of one rank's device; 0: MFU is not reported.
+            peak_flops: peak FLOP/s of one rank's device; 0: no MFU.
             is_stop_requested: polled in every step; when True on any rank, all save and stop.
             initial_optimizer: folder of the initial optimizer state; None: a fresh state.
 

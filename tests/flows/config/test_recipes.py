@@ -46,7 +46,7 @@ def parse(models):
     return parse_params(data, "params.yaml", ROOT)
 
 
-def test_recipe_in_params_applies_to_all_runs_and_one_of_a_run_to_that_run():
+def test_recipe_applies_to_all_runs_or_to_a_single_run():
     second = {**RUN, "training": {"recipe": "switch", "optim": {"lr": 0.5}}}
     params = parse(
         {
