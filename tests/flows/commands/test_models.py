@@ -99,6 +99,8 @@ def test_models_runs_and_the_registry_have_the_same_sizes_and_costs(finished):
         for key in ("total_parameters", "active_parameters", "flops_per_token", "training_flops",
                     "cumulative_training_flops"):  # fmt: skip
             assert row[key] == version[key], (row["name"], key)
+
+
 def test_show_lists_every_convention_with_its_source():
     output = flanmoe("models", "show", "ec_base").stdout
     assert re.search(r"moe.decoder_router +st_moe +google/flaxformer", output)

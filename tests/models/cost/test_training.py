@@ -83,7 +83,7 @@ CASES = [
         (config, policy)
         for config in (
             build_config("switch", "relu"),
-            build_config("gshard", dense_residual=True),
+            build_config("gshard", dense_after_moe=True),
             build_config("st_moe", moe_every=1),
             build_config("expert_choice"),
         )
@@ -106,7 +106,7 @@ def test_training_flops_equal_torch_flop_counter(config, policy):
 @pytest.mark.parametrize("moe_every", [2, 4])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_recomputation_equals_torch_flop_counter(policy, moe_every):
-    config = build_config("st_moe", moe_every=moe_every, dense_residual=True)
+    config = build_config("st_moe", moe_every=moe_every, dense_after_moe=True)
     computed = compute_step(config, policy, activation_checkpointing=True)
     counted = [count_step(config, policy, activation_checkpointing=on) for on in (False, True)]
     assert computed.total == pytest.approx(counted[0], rel=0.005)

@@ -95,8 +95,8 @@ def test_exported_router_coefficients_weigh_the_losses_as_here(reduction, tmp_pa
         probs = logits.softmax(-1)
         aux = load_balancing_loss_func(probs, probs.argmax(-1))
         # One MoE layer per stack, so the loss of the stack is that of the layer.
-        expected += hf_config["router_aux_loss_coef"] * float(aux)
-        expected += hf_config["router_z_loss_coef"] * float(router_z_loss_func(logits))
+        expected += hf_config["router_aux_loss_coef"] * float(aux.detach())
+        expected += hf_config["router_z_loss_coef"] * float(router_z_loss_func(logits).detach())
         routing = layer.routing
         weighted_losses += 0.3 * float(routing.load_balance_loss) + 0.2 * float(routing.z_loss)
     assert len(layers) == 2
