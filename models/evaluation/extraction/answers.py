@@ -1,0 +1,187 @@
+"""Extraction of free-form answers, and their comparison with the expected answer."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from models.evaluation.extraction.extraction import (
+    AMBIGUOUS,
+    NO_ANSWER,
+    Extraction,
+    after_correction,
+    is_assessment,
+    marked_clauses,
+)
+from models.evaluation.extraction.numbers import (
+    Number,
+    find_numbers,
+    list_numbers,
+    normalise_text,
+    parse_number,
+)
+from models.evaluation.extraction.rules import ALTERNATIVES, OPERATOR
+
+_UNIT = re.compile(r"\s*\([^()]*\)$")
+_NO_LETTERS = re.compile(r"[^\W_a-z]*[\d\s.+*/×÷^()$€£,-]*", re.IGNORECASE)
+
+
+def extract_answer(text: str, expected: str, language: str = "") -> Extraction:
+    """Extract the answer from a free text, in the form of the expected answer.
+
+    The answer is in the clause after the last marker that an answer follows, such as "the answer
+    is". Without such a marker it is, if a number is expected, the last number of the text,
+    otherwise the complete text. If several numbers are expected, it is all numbers, joined by "; ".
+
+    Args:
+        text: generated text.
+        expected: the expected answer.
+        language: ISO 639-1 code of the item's language; empty for English.
+
+    Returns:
+        The answer; without one if the text gives none or several.
+    """
+    if is_number_list(expected):
+        return _extract_number_list(text, language)
+    if parse_number(without_unit(expected)) is not None:
+        return _extract_number(text, language)
+    return _extract_text(text)
+
+
+def answers_match(answer: str | None, expected: str) -> bool:
+    """Compare an extracted answer with the expected one: numbers by value, other texts by letters.
+
+    Args:
+        answer: extracted answer; None never matches.
+        expected: the expected answer.
+
+    Returns:
+        Whether both are the same answer.
+    """
+    if answer is None:
+        return False
+    if is_number_list(expected):
+        return _sorted_values(answer) == _sorted_values(expected)
+    expected_number, answer_number = parse_number(without_unit(expected)), parse_number(answer)
+    if expected_number is not None and answer_number is not None:
+        return answer_number.value == expected_number.value
+    return _comparable(without_unit(expected)) == _comparable(without_unit(answer))
+
+
+def is_number_list(expected: str) -> bool:
+    """Return whether an expected answer is several numbers: `6 (years old); 9 (years old)`."""
+    return ";" in expected and len(list_numbers(expected)) == expected.count(";") + 1
+
+
+def without_unit(answer: str) -> str:
+    """Drop a unit in parentheses: `9 (apples)` becomes `9`; `(apples)` stays."""
+    return _UNIT.sub("", answer) or answer
+
+
+def _extract_number_list(text: str, language: str) -> Extraction:
+    for clause in marked_clauses(text):
+        found = list_numbers(clause.text, language)
+        if found:
+            return Extraction(answer="; ".join(found))
+    return Extraction(answer="; ".join(list_numbers(text, language)) or None)
+
+
+def _extract_text(text: str) -> Extraction:
+    for clause in marked_clauses(text):
+        answer = _collapse(clause.text)
+        if answer and not is_assessment(answer):
+            return Extraction(answer=answer)
+    return Extraction(answer=_collapse(text) or None)
+
+
+def _extract_number(text: str, language: str) -> Extraction:
+    has_other_answer = False
+    for clause in marked_clauses(text):
+        notation = (
+            "en" if clause.language == "en" and _has_english_groups(clause.text) else language
+        )
+        normalised = normalise_text(clause.text, notation)
+        numbers = find_numbers(normalised)
+        if numbers:
+            return _number_after_marker(normalised, numbers)
+        has_other_answer |= not is_assessment(clause.text)
+    if has_other_answer:
+        return NO_ANSWER
+    normalised = normalise_text(after_correction(text), language)
+    numbers = find_numbers(normalised)
+    return _last_number(normalised, numbers) if numbers else NO_ANSWER
+
+
+def _number_after_marker(text: str, numbers: list[Number]) -> Extraction:
+    """Return the first number of a clause, or the side of its equation that is no calculation."""
+    *left_sides, right = text.split("=")
+    if left_sides:
+        position = len(text) - len(right)
+        right_numbers = [number for number in numbers if number.start >= position]
+        left_numbers = [
+            n for n in numbers if position - 1 - len(left_sides[-1]) <= n.start < position
+        ]
+        if right_numbers and not _is_calculation(right, len(right_numbers)):
+            if len(left_numbers) == 1 and not left_numbers[0].is_fraction:
+                return _only(left_numbers[0], right_numbers[0])
+            return _single(right_numbers[0])
+        return _single(left_numbers[0]) if len(left_numbers) == 1 else AMBIGUOUS
+    if len(numbers) > 1 and _is_joined(text, numbers[0], numbers[1]):
+        return AMBIGUOUS
+    return _single(numbers[0])
+
+
+def _last_number(text: str, numbers: list[Number]) -> Extraction:
+    """Return the last number, or the result of the calculation that it belongs to."""
+    left, equals, right = text.rpartition("=")
+    if equals:
+        right_numbers = [number for number in numbers if number.start > len(left)]
+        side = left.rpartition("=")[2].rpartition("\n")[2]
+        left_numbers = [n for n in numbers if len(left) - len(side) <= n.start < len(left)]
+        if len(left_numbers) == 1 and _is_calculation(right, len(right_numbers)):
+            return _single(left_numbers[0])
+    if len(numbers) > 1 and _is_joined(text, numbers[-2], numbers[-1]):
+        return AMBIGUOUS
+    return _single(numbers[-1])
+
+
+def _single(number: Number) -> Extraction:
+    return AMBIGUOUS if number.is_malformed else Extraction(answer=number.text)
+
+
+def _only(first: Number, second: Number) -> Extraction:
+    """Return a number that two sides of an equation agree on."""
+    return _single(second) if first.value == second.value else AMBIGUOUS
+
+
+def _is_calculation(side: str, num_numbers: int) -> bool:
+    """Return whether a side of an equation is several numbers with operators between them."""
+    return num_numbers > 1 and re.search(r"[^\W\d_]{2}", OPERATOR.pattern.sub(" ", side)) is None
+
+
+def _is_joined(text: str, first: Number, second: Number) -> bool:
+    """Return whether two numbers are alternatives, a range or a calculation without its result."""
+    between = text[first.end : second.start]
+    is_joined = ALTERNATIVES.pattern.fullmatch(between) or OPERATOR.pattern.fullmatch(between)
+    return is_joined is not None and first.value != second.value
+
+
+def _has_english_groups(clause: str) -> bool:
+    """Return whether commas separate groups of three, as in English: `1,500`."""
+    return re.search(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)", clause) is not None
+
+
+def _sorted_values(text: str) -> list[object]:
+    return sorted(number.value for number in find_numbers(normalise_text(text)))
+
+
+def _collapse(text: str) -> str:
+    return " ".join(text.split()).strip(' .:*"')
+
+
+def _comparable(text: str) -> str:
+    """Drop variants of spelling: `3:30 p.m.` becomes `3:30 pm`, `3 : 4` becomes `3:4`."""
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
+    text = re.sub(r"\s*([:/])\s*", r"\1", text)
+    return text.strip(" .,:;!\"'")
