@@ -20,6 +20,10 @@ DOUBLE_DIGITS = 15
 """Significant decimal digits that a double-precision number represents exactly (DBL_DIG)."""
 
 
+MAX_EXPONENT = 300
+"""Published answers are within the range of double-precision numbers."""
+
+
 def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """Read GSM8K: JSON lines `{question, answer}`; the number after `####` is the answer."""
 
@@ -43,9 +47,12 @@ def svamp(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
     def convert(row: int, record: dict[str, Any]) -> EvalItem:
         body, question, answer = (record.get(key) for key in ("Body", "Question", "Answer"))
-        is_number = isinstance(answer, int | Decimal) and not isinstance(answer, bool)
-        if not (isinstance(body, str) and isinstance(question, str) and is_number):
+        if not (isinstance(body, str) and isinstance(question, str)):
             raise InvalidRow("no body, question or number")
+        if not isinstance(answer, int | Decimal) or isinstance(answer, bool):
+            raise InvalidRow("no body, question or number")
+        if abs(Decimal(answer).adjusted()) > MAX_EXPONENT:
+            raise InvalidRow(f"Answer: {answer} is too large or too small")
         body = body.strip()
         stop = "" if body.endswith((".", "!", "?", ",")) else "."
         return _make_item(

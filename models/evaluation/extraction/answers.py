@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from fractions import Fraction
+from itertools import pairwise
 
 from models.evaluation.extraction.extraction import (
     AMBIGUOUS,
@@ -23,7 +25,6 @@ from models.evaluation.extraction.numbers import (
 from models.evaluation.extraction.rules import ALTERNATIVES, OPERATOR
 
 _UNIT = re.compile(r"\s*\([^()]*\)$")
-_NO_LETTERS = re.compile(r"[^\W_a-z]*[\d\s.+*/×÷^()$€£,-]*", re.IGNORECASE)
 
 
 def extract_answer(text: str, expected: str, language: str = "") -> Extraction:
@@ -80,9 +81,9 @@ def without_unit(answer: str) -> str:
 
 def _extract_number_list(text: str, language: str) -> Extraction:
     for clause in marked_clauses(text):
-        found = list_numbers(clause.text, language)
-        if found:
-            return Extraction(answer="; ".join(found))
+        numbers = list_numbers(clause.text, language)
+        if numbers:
+            return Extraction(answer="; ".join(numbers))
     return Extraction(answer="; ".join(list_numbers(text, language)) or None)
 
 
@@ -114,18 +115,18 @@ def _extract_number(text: str, language: str) -> Extraction:
 
 def _number_after_marker(text: str, numbers: list[Number]) -> Extraction:
     """Return the first number of a clause, or the side of its equation that is no calculation."""
-    *left_sides, right = text.split("=")
-    if left_sides:
-        position = len(text) - len(right)
-        right_numbers = [number for number in numbers if number.start >= position]
-        left_numbers = [
-            n for n in numbers if position - 1 - len(left_sides[-1]) <= n.start < position
+    *lhs_sides, rhs = text.split("=")
+    if lhs_sides:
+        position = len(text) - len(rhs)
+        rhs_numbers = [number for number in numbers if number.start >= position]
+        lhs_numbers = [
+            n for n in numbers if position - 1 - len(lhs_sides[-1]) <= n.start < position
         ]
-        if right_numbers and not _is_calculation(right, len(right_numbers)):
-            if len(left_numbers) == 1 and not left_numbers[0].is_fraction:
-                return _only(left_numbers[0], right_numbers[0])
-            return _single(right_numbers[0])
-        return _single(left_numbers[0]) if len(left_numbers) == 1 else AMBIGUOUS
+        if rhs_numbers and not _is_calculation(text, rhs_numbers):
+            if len(lhs_numbers) == 1 and not lhs_numbers[0].is_fraction:
+                return _only(lhs_numbers[0], rhs_numbers[0])
+            return _single(rhs_numbers[0])
+        return _single(lhs_numbers[0]) if len(lhs_numbers) == 1 else AMBIGUOUS
     if len(numbers) > 1 and _is_joined(text, numbers[0], numbers[1]):
         return AMBIGUOUS
     return _single(numbers[0])
@@ -133,13 +134,13 @@ def _number_after_marker(text: str, numbers: list[Number]) -> Extraction:
 
 def _last_number(text: str, numbers: list[Number]) -> Extraction:
     """Return the last number, or the result of the calculation that it belongs to."""
-    left, equals, right = text.rpartition("=")
+    lhs, equals, _ = text.rpartition("=")
     if equals:
-        right_numbers = [number for number in numbers if number.start > len(left)]
-        side = left.rpartition("=")[2].rpartition("\n")[2]
-        left_numbers = [n for n in numbers if len(left) - len(side) <= n.start < len(left)]
-        if len(left_numbers) == 1 and _is_calculation(right, len(right_numbers)):
-            return _single(left_numbers[0])
+        rhs_numbers = [number for number in numbers if number.start > len(lhs)]
+        side = lhs.rpartition("=")[2].rpartition("\n")[2]
+        lhs_numbers = [n for n in numbers if len(lhs) - len(side) <= n.start < len(lhs)]
+        if len(lhs_numbers) == 1 and _is_calculation(text, rhs_numbers):
+            return _single(lhs_numbers[0])
     if len(numbers) > 1 and _is_joined(text, numbers[-2], numbers[-1]):
         return AMBIGUOUS
     return _single(numbers[-1])
@@ -154,16 +155,18 @@ def _only(first: Number, second: Number) -> Extraction:
     return _single(second) if first.value == second.value else AMBIGUOUS
 
 
-def _is_calculation(side: str, num_numbers: int) -> bool:
-    """Return whether a side of an equation is several numbers with operators between them."""
-    return num_numbers > 1 and re.search(r"[^\W\d_]{2}", OPERATOR.pattern.sub(" ", side)) is None
+def _is_calculation(text: str, numbers: list[Number]) -> bool:
+    """Return whether numbers are several with operators between them."""
+    betweens = [text[a.end : b.start] for a, b in pairwise(numbers)]
+    return bool(betweens) and all(OPERATOR.pattern.fullmatch(between) for between in betweens)
 
 
 def _is_joined(text: str, first: Number, second: Number) -> bool:
     """Return whether two numbers are alternatives, a range or a calculation without its result."""
     between = text[first.end : second.start]
-    is_joined = ALTERNATIVES.pattern.fullmatch(between) or OPERATOR.pattern.fullmatch(between)
-    return is_joined is not None and first.value != second.value
+    patterns = (ALTERNATIVES.pattern, OPERATOR.pattern)
+    is_joined = between.isspace() or any(pattern.fullmatch(between) for pattern in patterns)
+    return is_joined and "\n" not in between and first.value != second.value
 
 
 def _has_english_groups(clause: str) -> bool:
@@ -171,7 +174,7 @@ def _has_english_groups(clause: str) -> bool:
     return re.search(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d|,\d)", clause) is not None
 
 
-def _sorted_values(text: str) -> list[object]:
+def _sorted_values(text: str) -> list[Fraction]:
     return sorted(number.value for number in find_numbers(normalise_text(text)))
 
 

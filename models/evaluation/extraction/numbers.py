@@ -79,10 +79,11 @@ def find_numbers(normalised: str) -> list[Number]:
 def parse_number(text: str, language: str = "") -> Number | None:
     """Return the number that a text consists of, apart from a currency or percent sign."""
     normalised = normalise_text(text, language).strip(" \n$€£¥₹₽%")
-    found = find_numbers(normalised)
-    if len(found) != 1 or found[0].is_malformed:
+    numbers = find_numbers(normalised)
+    if len(numbers) != 1 or numbers[0].is_malformed:
         return None
-    return found[0] if (found[0].start, found[0].end) == (0, len(normalised)) else None
+    number = numbers[0]
+    return number if (number.start, number.end) == (0, len(normalised)) else None
 
 
 def list_numbers(text: str, language: str = "") -> list[str]:

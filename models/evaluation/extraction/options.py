@@ -18,6 +18,7 @@ from models.evaluation.extraction.extraction import (
 from models.evaluation.extraction.rules import (
     CONCLUSION,
     JOINED_OPTIONS,
+    LEADING_OPTION_END,
     LETTER_FORMS,
     LETTER_REWRITES,
     MARKED_LETTER_FORMS,
@@ -112,7 +113,7 @@ class _WordReader:
 
     def _complement(self, match: re.Match[str]) -> str:
         others = [core for core in self.cores if core != match["core"]]
-        return others[0] if len(others) == 1 else ""
+        return f" {others[0]}" if len(others) == 1 else " "
 
 
 def _extract_core(text: str, reader: _LetterReader | _WordReader) -> Extraction:
@@ -126,17 +127,12 @@ def _extract_core(text: str, reader: _LetterReader | _WordReader) -> Extraction:
     if has_other_answer:
         return NO_ANSWER
     rewritten = reader.rewrite(after_correction(text))
-    mentions = reader.find(rewritten, is_marked=False)
-    if not mentions:
-        return NO_ANSWER
-    named = list(dict.fromkeys(mention.core for mention in sorted(mentions)))
-    if len(named) == 1:
-        return Extraction(answer=named[0])
+    mentions = [m for m in reader.find(rewritten, is_marked=False) if m.core in reader.cores]
     concluded = _concluding_mention(rewritten, reader)
-    leading = _leading_mention(rewritten, mentions)
-    if leading and named == sorted(reader.cores):
-        # The text repeats the list of options.
-        leading = None if concluded is None and isinstance(reader, _LetterReader) else leading
+    named = {mention.core for mention in mentions}
+    if concluded is None and len(named) < 2:
+        return Extraction(answer=named.pop()) if named else NO_ANSWER
+    leading = _leading_mention(rewritten, mentions) if mentions else None
     if concluded and leading and concluded.core != leading.core:
         return AMBIGUOUS
     mention = concluded or leading
@@ -157,7 +153,7 @@ def _leading_mention(text: str, mentions: list[Mention]) -> Mention | None:
     """Return the option that a text begins with, before punctuation: "Yes, it is"."""
     first = min(mentions)
     is_first = re.fullmatch(r"\W*", text[: first.start]) is not None
-    is_separate = re.match(r"\s*(?:$|[^\w\s])", text[first.end :]) or text[first.end - 1] == ")"
+    is_separate = LEADING_OPTION_END.pattern.match(text[first.end :]) is not None
     return first if is_first and is_separate else None
 
 
@@ -167,7 +163,7 @@ def _concluding_mention(text: str, reader: _LetterReader | _WordReader) -> Menti
     if not conclusions:
         return None
     start = conclusions[-1].start()
-    mentions = reader.find(text[start:], is_marked=False)
+    mentions = [m for m in reader.find(text[start:], is_marked=True) if m.core in reader.cores]
     if len({mention.core for mention in mentions}) != 1:
         return None
     first = mentions[0]

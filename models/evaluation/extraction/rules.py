@@ -257,6 +257,11 @@ REJECTED_OPTION = _marker(
 )  # fmt: skip
 """Words after an option that reject it."""
 
+LEADING_OPTION_END = _marker(
+    "leading option", "en", r"\)?\s*(?:$|[.,:;!?–—\n-])|\)?\s+(?:because|since|as)\b", "Checked",
+)  # fmt: skip
+"""Text after an option at the start of a text that answers with it: "Yes, it is"."""
+
 JOINED_OPTIONS = _marker(
     "joined options", "en",
     r"[\s()*]*(?:,|/|&|,?\s*\b(?:or|and|and/or|nor)\b)?(?:\s*(?:option|choice))?[\s()*]*",
@@ -288,7 +293,6 @@ PROCEDURES = (
     Rule(name="option after the marker", source="BBH"),
     Rule(name="letter outside the options", source="BBH"),
     Rule(name="only option in the text", source="Harness"),
-    Rule(name="leading option", source="Checked"),
     Rule(name="several options without a conclusion", source="Checked"),
     Rule(name="longest option", source="Checked"),
 )
@@ -297,6 +301,6 @@ PROCEDURES = (
 RULES: tuple[Rule, ...] = (
     *MARKERS, ASSESSMENT, CORRECTION, CONCLUSION, SENTENCE_END, *SYMBOL_REWRITES, *NUMBER_REWRITES,
     ALTERNATIVES, OPERATOR, *LETTER_REWRITES, *MARKED_LETTER_FORMS, NO_DETERMINER, NEGATED_OPTION,
-    REJECTED_OPTION, JOINED_OPTIONS, *PROCEDURES,
+    REJECTED_OPTION, LEADING_OPTION_END, JOINED_OPTIONS, *PROCEDURES,
 )  # fmt: skip
 """All rules; each has examples in tests/models/evaluation/extraction/cases.jsonl."""
