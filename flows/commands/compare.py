@@ -154,7 +154,7 @@ def _legend(compared: Comparison) -> str:
         f"\n{compared.a.label} minus {compared.b.label}, in points. Tests are paired: exact "
         "McNemar for right and wrong answers,\npermutation for graded scores and averages, "
         "corrected for multiple comparisons (Holm).\n"
-        f"Not worse: worse by less than {100 * compared.config.margin:g} points. Needed items: "
+        f"Not worse: worse by less than {100 * compared.config.margin:.12g} points. Needed items: "
         "number that decides a difference like this one with a power of 80 %."
         + (clean if compared.config.clean else "")
     )

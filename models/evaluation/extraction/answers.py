@@ -22,7 +22,7 @@ from models.evaluation.extraction.numbers import (
     normalise_text,
     parse_number,
 )
-from models.evaluation.extraction.rules import ALTERNATIVES, OPERATOR
+from models.evaluation.extraction.rules import ALTERNATIVES, OPERATOR, REASON
 
 _UNIT = re.compile(r"\s*\([^()]*\)$")
 
@@ -101,10 +101,11 @@ def _extract_number(text: str, language: str) -> Extraction:
         notation = (
             "en" if clause.language == "en" and _has_english_groups(clause.text) else language
         )
-        normalised = normalise_text(clause.text, notation)
-        numbers = find_numbers(normalised)
-        if numbers:
-            return _number_after_marker(normalised, numbers)
+        for part in (REASON.pattern.sub("", clause.text), clause.text):
+            normalised = normalise_text(part, notation)
+            numbers = find_numbers(normalised)
+            if numbers:
+                return _number_after_marker(normalised, numbers)
         has_other_answer |= not is_assessment(clause.text)
     if has_other_answer:
         return NO_ANSWER
@@ -164,9 +165,11 @@ def _is_calculation(text: str, numbers: list[Number]) -> bool:
 def _is_joined(text: str, first: Number, second: Number) -> bool:
     """Return whether two numbers are alternatives, a range or a calculation without its result."""
     between = text[first.end : second.start]
-    patterns = (ALTERNATIVES.pattern, OPERATOR.pattern)
-    is_joined = between.isspace() or any(pattern.fullmatch(between) for pattern in patterns)
-    return is_joined and "\n" not in between and first.value != second.value
+    if "\n" in between:
+        return False
+    is_alternative = between.isspace() or ALTERNATIVES.pattern.fullmatch(between) is not None
+    is_calculation = OPERATOR.pattern.fullmatch(between) is not None
+    return is_calculation or (is_alternative and first.value != second.value)
 
 
 def _has_english_groups(clause: str) -> bool:

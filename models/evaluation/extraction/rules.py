@@ -7,13 +7,14 @@ Sources:
   arXiv 2301.13688).
 - GSM8K: Cobbe et al., arXiv 2110.14168; an answer follows `####`.
 - MATH: Hendrycks et al., arXiv 2103.03874; an answer is in `\\boxed{}`.
-- MGSM: the native exemplars of Shi et al., arXiv 2210.03057, appendix A.
+- MGSM: the native exemplars of Shi et al., arXiv 2210.03057, as in the harness's task `mgsm`; the form
+  with a colon is a short form of these.
 - BBH: the answer formats of Suzgun et al., arXiv 2210.09261.
 - Harness: the answer filters of lm-evaluation-harness 0.4.13.
 - CLDR: Unicode Common Locale Data Repository, number symbols and patterns.
 - SI: SI Brochure, 9th edition, section 5.4.4: spaces may separate groups of three digits.
 - Unicode: Unicode Standard, compatibility decompositions and decimal digits.
-- Checked: outputs of models of this project in the examples.
+- Checked: no published source; decided by reading the examples of the rule.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ MARKERS = (
     _marker("respuesta", "es", r"\brespuesta(?:\s+es\b|\s*:)\s*:?", "MGSM"),
     _marker("réponse", "fr", r"\bréponse(?:\s+est\b|\s*:)\s*:?", "MGSM"),
     _marker("ответ", "ru", r"\bответ\s*[—–:-]", "MGSM"),
-    _marker("উত্তর", "bn", r"উত্তর\s*(?:হল|হলো|[:ঃ])\s*:?", "MGSM"),
+    _marker("উত্তর", "bn", r"উত্তর\s*(?:হল|হলো|[:ঃ])\s*:?", "Checked"),
     _marker("答え", "ja", r"答え(?:は|\s*[:：])", "MGSM"),
     _marker("答案", "zh", r"答案(?:是|为|\s*[:：])", "MGSM"),
     _marker("คำตอบ", "th", r"คำตอบ(?:คือ|\s*:)", "MGSM"),
@@ -161,6 +162,11 @@ NUMBER_REWRITES = (
     _rewrite("sign after currency", rf"{_CURRENCY}\s?-\s?(?=[.\d])", "-", "CLDR"),
     _rewrite("leading point", r"(?<![\w.,)])(-?)\.(?=\d)", r"\g<1>0.", "Checked"),
     _rewrite(
+        "calculation in parentheses",
+        r"(?<=[\w%])\s+\(\d[\d.]*(?:\s*[-+*/×÷x]\s*\$?\d[\d.]*)+\)(?=\s*[.!]?\s*$)", "",
+        "Checked",
+    ),
+    _rewrite(
         "negated number", rf"\b(?:not|nicht|не)\s+{_CURRENCY}?-?\d(?:[\d.,]*\d)?", "", "Checked",
     ),
 )  # fmt: skip
@@ -172,6 +178,9 @@ MAGNITUDES = {
 }  # fmt: skip
 """Words after a number -> the power of ten that they multiply it by (source: CLDR, compact decimal
 formats)."""
+
+REASON = _marker("reason", "en", r",?\s+\b(?:because|since|as)\b.*", "Checked")
+"""Words after an answer that explain it; their numbers are not the answer."""
 
 ALTERNATIVES = _marker(
     "alternatives", "",
@@ -209,13 +218,22 @@ LETTER_REWRITES = (
 )  # fmt: skip
 """Option letters that a text rejects: `is not (A) but (C)`, `(A) is wrong`."""
 
+_NAMED_LETTER = (
+    r"\(?((?-i:[B-HJ-Z]|[AI](?!\s+(?!because|since|as|and|or|which|but|not|for)[a-z])))\)?(?![\w'])"
+)
+
 LETTER_FORMS = (
     _marker(
         "letter first", "", r"^[\s*\"'(\[{]*((?-i:[A-Z]))(?=\s*(?:$|[.):,;\]}*]|[-–—]\s))",
         "Harness",
     ),
     _marker("parenthesised letter", "", r"\(\s*([A-Z])\s*\)", "BBH"),
-    _marker("named option", "en", r"\b(?:option|choice)\s+\(?((?-i:[A-Z]))\)?(?!\w|')", "Checked"),
+    _marker(
+        "named option", "en",
+        r"\b(?:option|choice|choose|pick|select|go with)\s*:?\s*(?:option\s+)?" + _NAMED_LETTER,
+        "Checked",
+    ),
+    _marker("contrasted letter", "en", r"\bbut\s+(?:rather\s+)?" + _NAMED_LETTER, "Checked"),
     _marker(
         "letter is right", "en",
         r"(?<![\w'])((?-i:[A-Z]))\)?\s+is\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|answer)\b",
@@ -300,7 +318,7 @@ PROCEDURES = (
 
 RULES: tuple[Rule, ...] = (
     *MARKERS, ASSESSMENT, CORRECTION, CONCLUSION, SENTENCE_END, *SYMBOL_REWRITES, *NUMBER_REWRITES,
-    ALTERNATIVES, OPERATOR, *LETTER_REWRITES, *MARKED_LETTER_FORMS, NO_DETERMINER, NEGATED_OPTION,
-    REJECTED_OPTION, LEADING_OPTION_END, JOINED_OPTIONS, *PROCEDURES,
+    REASON, ALTERNATIVES, OPERATOR, *LETTER_REWRITES, *MARKED_LETTER_FORMS, NO_DETERMINER,
+    NEGATED_OPTION, REJECTED_OPTION, LEADING_OPTION_END, JOINED_OPTIONS, *PROCEDURES,
 )  # fmt: skip
 """All rules; each has examples in tests/models/evaluation/extraction/cases.jsonl."""
