@@ -7,8 +7,8 @@ Sources:
   arXiv 2301.13688).
 - GSM8K: Cobbe et al., arXiv 2110.14168; an answer follows `####`.
 - MATH: Hendrycks et al., arXiv 2103.03874; an answer is in `\\boxed{}`.
-- MGSM: the native exemplars of Shi et al., arXiv 2210.03057, as in the harness's task `mgsm`; the form
-  with a colon is a short form of these.
+- MGSM: the native exemplars of Shi et al., arXiv 2210.03057, as in the harness's task `mgsm`, and
+  their short form with a colon.
 - BBH: the answer formats of Suzgun et al., arXiv 2210.09261.
 - Harness: the answer filters of lm-evaluation-harness 0.4.13.
 - CLDR: Unicode Common Locale Data Repository, number symbols and patterns.
