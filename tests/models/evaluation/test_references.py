@@ -145,4 +145,4 @@ def test_references_of_the_published_files_score_1(tmp_path):
     eval_data.run(tmp_path)
     counts = check_folder(tmp_path / "data/eval_data")
     assert set(counts) == set(suite_names()) - {"sample"}
-    assert sum(counts.values()) > 60_000
+    assert sum(counts.values()) > 51_000
