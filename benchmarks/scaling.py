@@ -22,6 +22,7 @@ from benchmarks.timing import argument_parser, machine_info, write_figures
 from models.config import ModelConfig
 from models.cost import flops
 from models.cost.memory import training_memory
+from models.cost.training import training_flops
 from models.presets import preset
 from models.training.peak_flops import measure_peak_flops
 
@@ -101,9 +102,9 @@ def estimate(
     moe_layers = 2 * len(config.moe_layers())
     expert_weights = moe_layers * layer_expert_weights
     shared_weights = flops.count_parameters(config).total - expert_weights
-    step_flops = flops.training_flops(
+    step_flops = training_flops(
         config, encoder_tokens=INPUT_LENGTH, decoder_tokens=TARGET_LENGTH, rows=rows
-    )
+    ).total
     compute_s = step_flops / rates.peak_flops
     # To the experts and back, forward and backward: 4 * top_k rows of d_model per token, except
     # those of the device's own experts. Tokens are the mean of both stacks, as `moe_layers` counts

@@ -17,7 +17,8 @@ import torch
 from benchmarks.random_corpus import random_corpus
 from models.architecture.t5 import T5
 from models.config import ModelConfig
-from models.cost.flops import count_parameters, training_flops
+from models.cost.flops import count_parameters
+from models.cost.training import training_flops
 from models.presets import preset
 from models.training.batches import to_tensors
 from models.training.distributed import DistributedContext
@@ -93,7 +94,7 @@ def measure_training_step(
     step_s = statistics.median(seconds[warmup:])
     step_flops = training_flops(
         config, encoder_tokens=ENCODER_LENGTH, decoder_tokens=DECODER_LENGTH, rows=rows
-    )
+    ).total
     is_cuda = device.type == "cuda"
     return {
         "preset": name,

@@ -8,14 +8,16 @@ import pandas as pd
 Chart = alt.LayerChart | alt.FacetChart
 
 DENSE_COLOR, MOE_COLOR = "#5b6cc4", "#d9742b"
+LABEL_COLOR = "#7a8594"
+"""Readable on the light and on the dark theme."""
 _KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE_COLOR, MOE_COLOR])
 _TUNING = alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.35])
 
 
 def _cost_domain(costs: pd.Series[float]) -> list[float]:
-    """Return a range of at least a factor of 2, so that models of equal compute look equal."""
+    """Return a range wide enough that models of equal compute look equal and labels fit beside."""
     low, high = float(costs.min()), float(costs.max())
-    return [low / 2**0.5, high * 2**0.5]
+    return [low / 1.8, high * 1.8]
 
 
 def _accuracy_limit(frame: pd.DataFrame) -> float:
@@ -91,7 +93,9 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
         tooltip=tooltip,
     )
     # Dense labels to the left and MoE labels to the right: pairs of equal compute are close.
-    labelled = base.transform_calculate(label="(datum.champion ? '★ ' : '') + datum.run")
+    labelled = base.transform_calculate(
+        label="(datum.champion ? '★ ' : '') + datum.run + ' v' + datum.version"
+    )
     names = [
         labelled.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
         .mark_text(
@@ -99,7 +103,7 @@ def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
             dx=-13 if kind == "dense" else 13,
             fontSize=14 if champion else 12,
             fontWeight="bold" if champion else "normal",
-            color="#1c2430" if champion else "#5b6675",
+            color=LABEL_COLOR,
         )
         .encode(x=x, y=y, text="label:N")
         for kind in ("dense", "MoE")
@@ -148,7 +152,7 @@ def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
             "probability:Q",
             scale=alt.Scale(domain=[0, 100], range=[0.25, 1.0]),
             title="on the frontier, %",
-            legend=alt.Legend(orient="top"),
+            legend=alt.Legend(orient="top", symbolFillColor=LABEL_COLOR),
         ),
         tooltip=[
             "name:N",
@@ -160,14 +164,19 @@ def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
         ],
     )
     names = [
-        base.transform_filter(alt.datum.kind == kind)
+        base.transform_calculate(
+            label="(datum.is_champion ? '★ ' : '') + datum.name + ' v' + datum.version"
+        )
+        .transform_filter(alt.datum.kind == kind)
         .mark_text(
             align="right" if kind == "dense" else "left",
             dx=-13 if kind == "dense" else 13,
-            fontSize=12,
-            color="#5b6675",
+            # Beside the frontier, whose line passes through the points.
+            dy=9 if kind == "dense" else -9,
+            fontSize=11,
+            color=LABEL_COLOR,
         )
-        .encode(x=x, y=y, text="name:N")
+        .encode(x=x, y=y, text="label:N")
         for kind in ("dense", "MoE")
     ]
     return alt.layer(frontier, bars, points, *names).properties(height=430)

@@ -15,7 +15,7 @@ from registry.comparison.frontier import cost_of
 from registry.comparison.precision import describe_precision
 from registry.params import RegistryParams
 from registry.store import Registry
-from registry.versions import VersionInfo
+from registry.versions import VersionInfo, current_versions
 
 PROJECT_VARIABLE = "FLANMOE_PROJECT_DIR"
 LOG_KEYS_0_1_0 = {"largest_load": "max_expert_load", "balance": "load_balance_loss"}
@@ -93,6 +93,8 @@ def _version_row(version: VersionInfo) -> dict[str, Any]:
         "num_contaminated": scores.num_contaminated,
         "total_millions": run.total_parameters / 1e6,
         "active_millions": run.active_parameters / 1e6,
+        "training_tflops": _format_tflops(run.cumulative_training_flops),
+        "own_training_tflops": run.training_flops / 1e12,
         "training_seconds": run.training_seconds,
         "precision": describe_precision(scores),
         "milliseconds_per_item": cost_of(version, "time"),
@@ -107,7 +109,7 @@ def select_comparable(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
 
 
 def suites_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
-    """Return one row per suite and run, for the newest version of each run."""
+    """Return one row per suite, for the newest version of each run and the champion."""
     rows = [
         {
             "suite": suite.suite,
@@ -121,14 +123,14 @@ def suites_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
             "clean": None if suite.clean.accuracy is None else 100 * suite.clean.accuracy,
             "partial": suite.partial_reason,
         }
-        for version in _newest_of_each_run(versions)
+        for version in current_versions(versions)
         for suite in version.evaluation.suites
     ]
     return pd.DataFrame(rows).sort_values(["suite", "version"])
 
 
 def tasks_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
-    """Return one row per task and run, for the newest version of each run."""
+    """Return one row per task, for the newest version of each run and the champion."""
     rows = [
         {
             "version": _label(version),
@@ -139,7 +141,7 @@ def tasks_frame(versions: Sequence[VersionInfo]) -> pd.DataFrame:
             "accuracy": 100 * task.accuracy,
             "random_score": 100 * task.random_score,
         }
-        for version in _newest_of_each_run(versions)
+        for version in current_versions(versions)
         for task in version.evaluation.tasks
     ]
     return pd.DataFrame(rows)
@@ -154,10 +156,8 @@ def data_warnings(versions: Sequence[VersionInfo]) -> dict[str, list[str]]:
     return dict(labels_by_warning)
 
 
-def _newest_of_each_run(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
-    in_order = sorted(versions, key=lambda version: version.version)
-    newest = {version.name: version for version in in_order}
-    return sorted(newest.values(), key=lambda version: version.version)
+def _format_tflops(flops: float | None) -> str:
+    return "unknown" if flops is None else f"{flops / 1e12:.3g}"
 
 
 def _label(version: VersionInfo) -> str:

@@ -12,6 +12,14 @@ Activation = Literal["relu", "gated_gelu"]
 RouterName = Literal["switch", "gshard", "st_moe", "expert_choice"]
 DispatchBackend = Literal["native", "tutel", "fairscale"]
 OptimizerName = Literal["adamw", "adafactor"]
+CapacityUnit = Literal["token", "assignment"]
+"""What a capacity factor multiplies: tokens / E (GShard, Switch, flaxformer), or tokens * top_k / E
+(Tutel)."""
+BalancedChoices = Literal["first", "all"]
+"""Choices of a token that the load-balancing loss counts: the first (GShard, Switch), or all top_k
+(flaxformer)."""
+RouterLossReduction = Literal["mean", "sum"]
+"""Over the MoE layers of both stacks: mean (T5X) or sum (Mesh TensorFlow)."""
 
 
 def invalid_choice(value: object, choices: Iterable[str]) -> str:

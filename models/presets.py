@@ -1,8 +1,9 @@
 """Published model sizes, and the tiny models of the default run.
 
-Sources: Switch and expert choice (EC) from the MoE configuration files of google/flaxformer;
-ST-MoE from Zoph et al., arXiv 2202.08906; T5 v1.0 and v1.1 as released, Raffel et al.,
-arXiv 1910.10683; GShard at the Switch sizes as in FLAN-MoE, arXiv 2305.14705.
+Sources: Switch, ST-MoE (also Zoph et al., arXiv 2202.08906) and expert choice (EC) from the MoE
+configuration files of google/flaxformer; T5 v1.0 and v1.1 as released, Raffel et al.,
+arXiv 1910.10683; GShard at the Switch sizes as in FLAN-MoE, arXiv 2305.14705, with the router of
+GShard, arXiv 2006.16668.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def _t5(
         d_ff=d_ff,
         activation=activation,
         dropout=0.05,
+        dropout_shared_along_length=True,
     )
 
 
@@ -41,19 +43,14 @@ def _with_moe(dense: ModelConfig, moe: MoEConfig) -> ModelConfig:
     return dataclasses.replace(dense, moe=moe)
 
 
-def _switch(
-    num_experts: int,
-    moe_every: int = 2,
-    capacity_factor_train: float = 1.25,
-    capacity_factor_eval: float = 2.0,
-) -> MoEConfig:
+def _published(dense: ModelConfig, moe: MoEConfig, *, tied: bool = False) -> ModelConfig:
+    """Return an MoE of flaxformer's families, which start from small weights."""
+    return dataclasses.replace(dense, moe=moe, tie_word_embeddings=tied, init_scale=0.1)
+
+
+def _switch(num_experts: int, group_tokens: int, **overrides: Any) -> MoEConfig:
     return MoEConfig(
-        num_experts=num_experts,
-        router="switch",
-        top_k=1,
-        moe_every=moe_every,
-        capacity_factor_train=capacity_factor_train,
-        capacity_factor_eval=capacity_factor_eval,
+        num_experts=num_experts, router="switch", top_k=1, group_tokens=group_tokens, **overrides
     )
 
 
@@ -62,6 +59,7 @@ def _st_moe(
     z_loss_weight: float,
     capacity_factor_train: float,
     capacity_factor_eval: float,
+    group_tokens: int = 4096,
 ) -> MoEConfig:
     return MoEConfig(
         num_experts=num_experts,
@@ -70,7 +68,9 @@ def _st_moe(
         moe_every=4,
         capacity_factor_train=capacity_factor_train,
         capacity_factor_eval=capacity_factor_eval,
-        dense_residual=True,
+        group_tokens=group_tokens,
+        dense_after_moe=True,
+        load_balance_loss_choices="all",
         z_loss_weight=z_loss_weight,
     )
 
@@ -82,6 +82,7 @@ def _gshard(num_experts: int) -> MoEConfig:
         top_k=2,
         capacity_factor_train=2.0,
         capacity_factor_eval=2.0,
+        group_tokens=4096,
     )
 
 
@@ -95,6 +96,11 @@ def _expert_choice(num_experts: int) -> MoEConfig:
         decoder_top_k=2,
         capacity_factor_train=1.0,
         capacity_factor_eval=1.0,
+        group_tokens=4096,
+        # Experts that choose tokens are balanced, so only the decoder has the loss.
+        load_balance_loss_weight=0.0,
+        decoder_load_balance_loss_weight=0.01,
+        load_balance_loss_choices="all",
     )
 
 
@@ -132,7 +138,16 @@ PRESETS: dict[str, ModelConfig] = {
     "tiny_switch": _with_moe(TINY, _tiny("switch", 1)),
     # The other routers at the same size.
     "tiny_gs": _with_moe(TINY, _tiny("gshard", 2, capacity_factor_train=2.0)),
-    "tiny_st": _with_moe(TINY, _tiny("st_moe", 2, dense_residual=True, z_loss_weight=1e-3)),
+    "tiny_st": _with_moe(
+        TINY,
+        _tiny(
+            "st_moe",
+            2,
+            dense_after_moe=True,
+            load_balance_loss_choices="all",
+            z_loss_weight=1e-3,
+        ),
+    ),
     "tiny_ec": _with_moe(
         TINY,
         MoEConfig(
@@ -145,6 +160,9 @@ PRESETS: dict[str, ModelConfig] = {
             # Experts choose within a row, so that outputs do not depend on the batch.
             group_rows=1,
             expert_dropout=0.0,
+            load_balance_loss_weight=0.0,
+            decoder_load_balance_loss_weight=0.01,
+            load_balance_loss_choices="all",
         ),
     ),
     # T5 v1.0: ReLU, tied embeddings.
@@ -160,24 +178,32 @@ PRESETS: dict[str, ModelConfig] = {
     "t5_xl": _t5(24, 32, 64, 2048, 5120),
     "t5_xxl": _t5(24, 64, 64, 4096, 10240),
     # Switch Transformers, top-1.
-    "switch_base": _with_moe(_t5(12, 12, 64, 768, 3072, "relu"), _switch(128)),
-    "switch_large": _with_moe(_t5(24, 16, 64, 1024, 4096, "relu"), _switch(128)),
-    "switch_xxl": _with_moe(_t5(24, 64, 64, 4096, 10240), _switch(128, capacity_factor_eval=4.0)),
-    "switch_c": _with_moe(
-        _t5(15, 30, 64, 2080, 6144, "relu"), _switch(2048, moe_every=1, capacity_factor_train=1.0)
+    "switch_base": _published(
+        _t5(12, 12, 64, 768, 3072, "relu"), _switch(128, group_tokens=8192), tied=True
+    ),
+    "switch_large": _published(
+        _t5(24, 16, 64, 1024, 4096, "relu"), _switch(128, group_tokens=4096), tied=True
+    ),
+    "switch_xxl": _published(
+        _t5(24, 64, 64, 4096, 10240),
+        _switch(128, group_tokens=4096, capacity_factor_eval=4.0, min_capacity=2),
+    ),
+    "switch_c": _published(
+        _t5(15, 30, 64, 2080, 6144, "relu"),
+        _switch(2048, group_tokens=2048, moe_every=1, capacity_factor_train=1.0, min_capacity=2),
     ),
     # GShard, top-2 with a random second expert, at the Switch sizes.
-    "gs_base": _with_moe(_t5(12, 12, 64, 768, 3072, "relu"), _gshard(128)),
-    "gs_large": _with_moe(_t5(24, 16, 64, 1024, 4096, "relu"), _gshard(128)),
-    # ST-MoE: top-2, router z-loss, and a dense layer parallel to the experts.
-    "st_base": _with_moe(_t5(12, 12, 64, 768, 2048), _st_moe(16, 1e-4, 1.25, 2.0)),
-    "st_xl": _with_moe(_t5(24, 32, 64, 2048, 5120), _st_moe(16, 1e-4, 2.0, 4.0)),
-    "st_32b": _with_moe(_t5(24, 64, 128, 5120, 20480), _st_moe(64, 1e-3, 1.25, 2.0)),
+    "gs_base": _published(_t5(12, 12, 64, 768, 3072, "relu"), _gshard(128)),
+    "gs_large": _published(_t5(24, 16, 64, 1024, 4096, "relu"), _gshard(128)),
+    # ST-MoE: top-2, router z-loss, and a dense layer after the experts.
+    "st_base": _published(_t5(12, 12, 64, 768, 2048), _st_moe(16, 1e-4, 1.25, 2.0)),
+    "st_xl": _published(_t5(24, 32, 64, 2048, 5120), _st_moe(16, 1e-4, 2.0, 4.0, 1024)),
+    "st_32b": _published(_t5(24, 64, 128, 5120, 20480), _st_moe(64, 1e-3, 1.25, 2.0)),
     # Expert choice in the encoder, top-2 in the decoder.
-    "ec_small": _with_moe(_t5(8, 6, 64, 512, 1024), _expert_choice(32)),
-    "ec_base": _with_moe(_t5(12, 12, 64, 768, 2048), _expert_choice(64)),
-    "ec_large": _with_moe(_t5(24, 16, 64, 1024, 2816), _expert_choice(64)),
-    "ec_xl": _with_moe(_t5(24, 32, 64, 2048, 5120), _expert_choice(64)),
+    "ec_small": _published(_t5(8, 6, 64, 512, 1024), _expert_choice(32)),
+    "ec_base": _published(_t5(12, 12, 64, 768, 2048), _expert_choice(64)),
+    "ec_large": _published(_t5(24, 16, 64, 1024, 2816), _expert_choice(64)),
+    "ec_xl": _published(_t5(24, 32, 64, 2048, 5120), _expert_choice(64)),
 }
 
 

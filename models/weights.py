@@ -16,6 +16,7 @@ from data_pipelines.files import sha256, write_bytes, write_json
 from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import CorruptCheckpoint, UnknownModel
+from models.training.chain import TrainingChain
 
 DEFAULT_INPUT_TOKENS = 512
 """Longest input of weights that do not say it: T5's."""
@@ -37,6 +38,7 @@ def save_weights(
     model: T5,
     tokenizer_sha256: str,
     state: dict[str, Tensor] | None = None,
+    chain: TrainingChain | None = None,
     *,
     max_input_tokens: int | None = None,
 ) -> None:
@@ -47,6 +49,7 @@ def save_weights(
         model: model whose configuration is written.
         tokenizer_sha256: hash of the tokenizer file; empty without one.
         state: full state dict of a sharded model; None: that of `model`.
+        chain: runs that trained the weights; None for imported weights.
         max_input_tokens: longest input, in tokens; None if unknown.
     """
     full_state = model.state_dict() if state is None else state
@@ -59,6 +62,7 @@ def save_weights(
             "tokenizer_sha256": tokenizer_sha256,
             "max_input_tokens": max_input_tokens,
             "weights_sha256": sha256(folder / "model.safetensors"),
+            "training_chain": None if chain is None else chain.to_dict(),
         },
     )
 

@@ -36,7 +36,12 @@ def store_artifacts(submission: Submission, store: Path) -> Path:
         return target
     store.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=store))
-    shutil.copytree(submission.folder / "weights", partial / "weights")
+    # The state of the optimizer is for further training only.
+    shutil.copytree(
+        submission.folder / "weights",
+        partial / "weights",
+        ignore=shutil.ignore_patterns("optimizer"),
+    )
     (partial / "tokenizer").mkdir()
     for name in ("spiece.model", "tokenizer.json"):
         if (submission.tokenizer / name).is_file():

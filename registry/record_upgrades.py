@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from registry.schemas import SCRATCH, UNKNOWN
+
 Json = dict[str, Any]
 
 _RUN = {"processes": "world_size", "resumed_from": "resumed_from_step"}
@@ -38,8 +40,22 @@ _SUITE = {**_COMMON, "tasks": "num_tasks"}
 
 
 def upgrade_run_record(record: Json) -> Json:
-    """Return a version 1 run record as version 2."""
-    return {**_rename(record, _RUN), "schema_version": 2}
+    """Return a version 1 run record as version 2.
+
+    Version 1 does not record the runs that a run started from: only a run from scratch has a known
+    training chain and cumulative cost.
+    """
+    run = {key: record[key] for key in ("name", "preset", "data", "data_version", "tasks")}
+    run |= {key: record[key] for key in ("steps", "seed", "training_flops")}
+    run["global_batch_size"] = record["params"]["training"]["batch_rows"]
+    is_from_scratch = record["start"] == SCRATCH
+    return {
+        **_rename(record, _RUN),
+        "recomputation_flops": None,
+        "cumulative_training_flops": record["training_flops"] if is_from_scratch else None,
+        "training_chain": {"origin": SCRATCH if is_from_scratch else UNKNOWN, "runs": [run]},
+        "schema_version": 2,
+    }
 
 
 def upgrade_evaluation_record(record: Json) -> Json:

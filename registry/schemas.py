@@ -12,6 +12,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 2
+SCRATCH = "scratch"
+"""Origin of a training chain that began with random weights."""
+UNKNOWN = "unknown"
+"""Origin of a training chain that release 0.1.0 did not record."""
 
 
 class RecordSchema(BaseModel):
@@ -40,6 +44,28 @@ class LayerHealthSchema(RecordSchema):
     """Experts that received no token."""
 
 
+class ChainRunSchema(RecordSchema):
+    """One run of a training chain: its recipe and its own cost."""
+
+    name: str
+    preset: str
+    data: str
+    data_version: str
+    tasks: tuple[str, ...]
+    steps: int = Field(ge=0)
+    seed: int
+    global_batch_size: int = Field(gt=0)
+    training_flops: float = Field(ge=0)
+
+
+class TrainingChainSchema(RecordSchema):
+    """The runs that led to the weights of a run, oldest first."""
+
+    origin: str
+    """`scratch`, the SHA-256 of imported weights, or `unknown`."""
+    runs: tuple[ChainRunSchema, ...]
+
+
 class RunRecordSchema(RecordSchema):
     """runs/NAME/run.json: what was trained, from what, and at which cost."""
 
@@ -62,6 +88,12 @@ class RunRecordSchema(RecordSchema):
     active_parameters: int = Field(gt=0)
     flops_per_token: float = Field(gt=0)
     training_flops: float = Field(ge=0)
+    """Of this run alone."""
+    recomputation_flops: float | None = Field(ge=0)
+    """Activation checkpointing's second forward passes; None if they were not recorded."""
+    cumulative_training_flops: float | None = Field(ge=0)
+    """Of all runs of the training chain; None if it began with weights of unknown cost."""
+    training_chain: TrainingChainSchema
     training_seconds: float = Field(ge=0)
     flops_per_second: float = Field(ge=0)
     mfu: float = Field(ge=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,6 +87,7 @@ class VersionInfo:
             "active_parameters": run.active_parameters,
             "flops_per_token": run.flops_per_token,
             "training_flops": run.training_flops,
+            "cumulative_training_flops": run.cumulative_training_flops,
             "training_seconds": run.training_seconds,
             "accuracy": evaluation.accuracy,
             "standard_error": evaluation.standard_error,
@@ -112,3 +114,13 @@ class VersionInfo:
     def to_full_dict(self) -> dict[str, Any]:
         """Return the version as JSON values, with the evaluation record."""
         return {**self.to_dict(), "evaluation": self.evaluation.model_dump(mode="json")}
+
+
+def current_versions(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
+    """Return the newest version of each run and the champion, oldest first.
+
+    The champion stays when a newer version has the name of its run.
+    """
+    in_order = sorted(versions, key=lambda version: version.version)
+    newest = {version.name: version.version for version in in_order}
+    return [v for v in in_order if v.is_champion or v.version == newest[v.name]]

@@ -79,8 +79,8 @@ def _show_versions(frame: pd.DataFrame) -> None:
         column_order=(
             "version", "run", "stage", "kind", "tuning", "accuracy", "standard_error",
             "random_score", "normalised", "gflops_per_token", "total_millions", "active_millions",
-            "num_items", "partial", "num_contaminated", "precision", "milliseconds_per_item",
-            "training_seconds", "registered",
+            "training_tflops", "own_training_tflops", "num_items", "partial", "num_contaminated",
+            "precision", "milliseconds_per_item", "training_seconds", "registered",
         ),
         column_config={
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
@@ -102,6 +102,13 @@ def _show_versions(frame: pd.DataFrame) -> None:
             ),
             "milliseconds_per_item": st.column_config.NumberColumn(
                 "ms/item", format="%.1f", help="Measured while nothing else ran; else empty."
+            ),
+            "training_tflops": st.column_config.TextColumn(
+                "training TFLOPs",
+                help="Of all runs that led to the weights; unknown after an import.",
+            ),
+            "own_training_tflops": st.column_config.NumberColumn(
+                "this run, TFLOPs", format="%.3g", help="Training of the last run alone."
             ),
             "training_seconds": st.column_config.NumberColumn("training, s", format="%.0f"),
         },

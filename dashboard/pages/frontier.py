@@ -1,4 +1,4 @@
-"""Pareto frontier of accuracy and cost, and the dense version closest in cost to each MoE."""
+"""Pareto frontier of accuracy and cost, and the dense partner of each MoE."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from registry.comparison.frontier import COSTS, NUM_FRONTIER_RESAMPLES, DensePartner, Frontier
+from registry.comparison.frontier import COSTS, NUM_FRONTIER_RESAMPLES, Frontier
+from registry.comparison.partner import DensePartner
 from registry.store import Registry
 
 
 def show(registry: Registry, model: str) -> None:
-    """Show the frontier with its uncertainty, and each MoE's dense version closest in cost."""
+    """Show the frontier with its uncertainty, and the dense partner of each MoE."""
     cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name].title)
     pareto = registry.frontier(model, cost)
     for version in pareto.excluded:
-        st.caption(f"{version.name} is excluded: {version.reason}.")
+        st.caption(f"{version.name} v{version.version} is excluded: {version.reason}.")
     if not pareto.points:
         return
     _show_points(pareto)
-    st.subheader("MoE and the dense version closest in cost")
-    _show_dense_partners(pareto.dense_partners)
+    st.subheader("MoE and its dense partner")
+    st.caption("A dense partner has the same data, tasks, steps, seed and start chain.")
+    for moe in pareto.without_partner:
+        st.caption(f"{moe}: no partner.")
+    if pareto.dense_partners:
+        _show_dense_partners(pareto.dense_partners)
 
 
 def _show_points(pareto: Frontier) -> None:
@@ -39,16 +44,18 @@ def _show_points(pareto: Frontier) -> None:
         else "from each version's standard error, as some answers are not stored"
     )
     st.caption(
-        "The line is the Pareto frontier: no other version is at least as cheap and at least as "
-        "accurate. The opacity of a point is its probability of being on the frontier, from "
+        "★ marks the champion. The line is the Pareto frontier: no other version is at least as "
+        "cheap and at least as accurate. The opacity of a point is its probability of being on "
+        "the frontier, from "
         f"{NUM_FRONTIER_RESAMPLES:,} bootstrap resamples ({method})."
     )
     st.dataframe(
         frame,
         hide_index=True,
-        column_order=("version", "name", "kind", "cost", "accuracy", "standard_error",
-                      "on_frontier", "probability"),
+        column_order=("version", "name", "kind", "is_champion", "cost", "accuracy",
+                      "standard_error", "on_frontier", "probability"),
         column_config={
+            "is_champion": st.column_config.CheckboxColumn("champion"),
             "cost": st.column_config.NumberColumn(pareto.unit, format="%.4g"),
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
             "standard_error": st.column_config.NumberColumn("± %", format="%.1f"),
@@ -59,9 +66,6 @@ def _show_points(pareto: Frontier) -> None:
 
 
 def _show_dense_partners(partners: Sequence[DensePartner]) -> None:
-    if not partners:
-        st.caption("No MoE version has a dense version of the same tuning.")
-        return
     frame = pd.DataFrame([asdict(partner) for partner in partners])
     for column in ("difference", "low", "high"):
         frame[column] *= 100
@@ -70,6 +74,8 @@ def _show_dense_partners(partners: Sequence[DensePartner]) -> None:
         hide_index=True,
         column_config={
             "moe": st.column_config.TextColumn("MoE"),
+            "moe_version": st.column_config.NumberColumn("MoE version"),
+            "dense_version": st.column_config.NumberColumn("dense version"),
             "cost_ratio": st.column_config.NumberColumn("cost, MoE ÷ dense", format="%.3f"),
             "equal_cost": st.column_config.CheckboxColumn("equal cost", help="Within 10 %."),
             "difference": st.column_config.NumberColumn("MoE − dense, points", format="%+.1f"),

@@ -103,15 +103,18 @@ class Part:
                 "encoding, set options.encoding in the catalog"
             ) from None
 
-    def read_json(self) -> Any:
+    def read_json(self, parse_float: Callable[[str], Any] = float) -> Any:
         """Parse the complete file as one JSON value.
+
+        Args:
+            parse_float: converts numbers with a point or an exponent; `Decimal` retains all digits.
 
         Raises:
             SourceError: The file cannot be read, or is truncated or not JSON.
         """
         text = self.read_text()
         try:
-            return json.loads(text)
+            return json.loads(text, parse_float=parse_float)
         except json.JSONDecodeError as error:
             at_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
             hint = " (the file looks truncated)" if at_end else ""
@@ -119,13 +122,16 @@ class Part:
                 f"{self.path} is not JSON at line {error.lineno}: {error.msg}{hint}; fetch it again"
             ) from None
 
-    def json_list(self) -> Iterator[tuple[int, Any]]:
+    def json_list(self, parse_float: Callable[[str], Any] = float) -> Iterator[tuple[int, Any]]:
         """Yield row number and item of a file that is one JSON list.
+
+        Args:
+            parse_float: see `read_json`.
 
         Raises:
             SourceError: The file cannot be read, or is not a JSON list.
         """
-        items = self.read_json()
+        items = self.read_json(parse_float)
         if not isinstance(items, list):
             raise SourceError(f"{self.path} is not a JSON list")
         yield from enumerate(items)

@@ -47,6 +47,10 @@ def compare(
 ) -> None:
     """Compare A with B on the items that both answered: paired tests, and the cost of each.
 
+    The cost of training includes the runs that a model starts from. An MoE and a dense model with
+    the same data, tasks, steps, seed and start chain are partners; otherwise the differences are
+    listed.
+
     A and B are runs, registered versions (v3), or folders with the files of a run. Fails if the
     two evaluations used different prompts or items.
     """
@@ -63,6 +67,7 @@ def compare(
         return
     console = wide_console()
     console.print(_costs_table(compared))
+    console.print(_recipe(compared), highlight=False)
     console.print()
     console.print(_scores_table("suite", compared.suites, compared))
     console.print()
@@ -97,8 +102,20 @@ def _costs_table(compared: Comparison) -> Table:
     table = plain_table(["FLOPs", f">{compared.a.label}", f">{compared.b.label}", ">ratio"])
     for name, cost in compared.costs.items():
         ratio = "" if cost.ratio is None else f"{cost.ratio:.3f}"
-        table.add_row(name.replace("_", " "), format_count(cost.a), format_count(cost.b), ratio)
+        values = ("unknown" if v is None else format_count(v) for v in (cost.a, cost.b))
+        table.add_row(name.replace("_", " "), *values, ratio)
     return table
+
+
+def _recipe(compared: Comparison) -> str:
+    """Say whether the models differ in more than their architecture."""
+    a, b, differences = compared.a, compared.b, compared.recipe_differences
+    is_pair = a.is_moe != b.is_moe
+    if not differences:
+        partners = f"{a.label} and {b.label} are partners" if is_pair else "same recipe"
+        return f"{partners}: the same data, tasks, steps, seed and start chain"
+    kind = "no partner" if is_pair else "other recipe"
+    return f"{kind}: " + "; ".join(differences)
 
 
 def _scores_table(
@@ -139,7 +156,7 @@ def _legend(compared: Comparison) -> str:
         f"\n{compared.a.label} minus {compared.b.label}, in points. Tests are paired: exact "
         "McNemar for right and wrong answers,\npermutation for graded scores and averages, "
         "corrected for multiple comparisons (Holm).\n"
-        f"Not worse: worse by less than {100 * compared.config.margin:g} points. Needed items: "
+        f"Not worse: worse by less than {100 * compared.config.margin:.12g} points. Needed items: "
         "number that decides a difference like this one with a power of 80 %."
         + (clean if compared.config.clean else "")
     )

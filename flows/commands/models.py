@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import FOLDER, json_option
+from flows.commands.options import FILE, FOLDER, json_option, load_workspace
+from flows.commands.run_costs import print_runs
 from flows.commands.tables import format_count, plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List the model presets with parameters, compute and memory.
+    """List the model presets with parameters, compute and memory, and the runs of the project.
 
-    With a subcommand: find dense models of the same cost, import, export or upcycle a checkpoint.
+    With a subcommand: list the runs only, find dense models of the same cost, import, export or
+    upcycle a checkpoint.
     """
     if context.invoked_subcommand is None:
         _list_presets(as_json)
+        if not as_json:
+            _list_runs_of_project()
 
 
 def _list_presets(as_json: bool) -> None:
@@ -37,7 +41,7 @@ def _list_presets(as_json: bool) -> None:
         return
     table = plain_table(
         [
-            *("preset", "router", ">experts", ">top_k", ">layers", ">d_model"),
+            *("preset", "router", ">experts", ">top_k", ">layers", ">d_model", ">vocabulary"),
             *(">total\nparams", ">active\nparams"),
             *(">GFLOPs/\ntoken", ">encoder\ntoken", ">decoder\ntoken", ">routing\nshare"),
             *(f">memory,\n{optimizer}" for optimizer in OPTIMIZERS),
@@ -49,6 +53,7 @@ def _list_presets(as_json: bool) -> None:
             row["name"],
             _routers(row),
             *(str(row[key]) for key in ("num_experts", "top_k", "num_layers", "d_model")),
+            f"{row['vocab_size']:,}",
             format_count(row["total_parameters"]),
             format_count(row["active_parameters"]),
             f"{row['flops_per_token'] / 1e9:.4g}",
@@ -62,7 +67,8 @@ def _list_presets(as_json: bool) -> None:
         "GFLOPs: 2 per active weight and token, for 512 encoder and 114 decoder tokens.\n"
         "Routing share: part of an encoder token's FLOPs.\n"
         "Memory: weights, gradients and optimizer state in bfloat16 training with float32\n"
-        "weights, without activations."
+        "weights, without activations.\n"
+        "Vocabulary: the preset's. A run has that of its tokenizer, and thus another size."
     )
 
 
@@ -93,6 +99,7 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
         "top_k": moe.top_k if moe else 1,
         "num_layers": config.num_layers,
         "d_model": config.d_model,
+        "vocab_size": config.vocab_size,
         "total_parameters": parameters.total,
         "active_parameters": parameters.active,
         "flops_per_token": flops.flops_per_token(config),
@@ -102,6 +109,78 @@ def _row(name: str, config: ModelConfig) -> dict[str, Any]:
         "decoder_routing_flops": stacks.decoder_routing,
         "training_bytes": {name: training_memory(config, name).total for name in OPTIMIZERS},
     }
+
+
+def _list_runs_of_project() -> None:
+    """Print the runs of the current project; nothing outside of a project."""
+    from flows.errors import InvalidParams, NotInProject
+
+    try:
+        root, params = load_workspace()
+    except NotInProject:
+        return
+    except InvalidParams:
+        print("\nparams.yaml has errors, so its runs are not listed; `flanmoe check` shows them")
+        return
+    print()
+    print_runs(root, params, as_json=False)
+
+
+@models.command(short_help="List the runs with their size and training cost.")
+@click.option(
+    "--params", "params_file", type=FILE, help="Params file. Default: params.yaml of the project."
+)
+@json_option
+def runs(params_file: Path | None, as_json: bool) -> None:
+    """List the runs of a params file: size, FLOPs per token and training cost.
+
+    Before the data is packed the vocabulary size is an assumption, and the table says so. The
+    cumulative cost includes the runs that a run starts from; it is unknown after an import.
+    """
+    from flows.config.load import load_params
+
+    root, params = load_workspace()
+    print_runs(root, load_params(params_file) if params_file else params, as_json=as_json)
+
+
+@models.command()
+@click.argument("preset_name", metavar="PRESET")
+@json_option
+def show(preset_name: str, as_json: bool) -> None:
+    """Print every convention of PRESET with its value and source.
+
+    Values marked "not confirmed" could not be read again in the paper or its code.
+    """
+    from models.sources import sourced_values
+
+    rows = sourced_values(preset_name)
+    if as_json:
+        print(json.dumps([vars(row) for row in rows], indent=1))
+        return
+    table = plain_table(["field", "value", "source"])
+    for row in rows:
+        table.add_row(row.field, json.dumps(row.value).strip('"'), row.source)
+    wide_console().print(table)
+
+
+@models.command()
+@click.argument("name", metavar="[NAME]", required=False)
+@json_option
+def recipe(name: str | None, as_json: bool) -> None:
+    """Print the settings of the training recipe NAME with their sources; without NAME, of all."""
+    from models.training.recipes import RECIPES, find_recipe
+
+    recipes = RECIPES if name is None else find_recipe(name)
+    if as_json:
+        rows = {key: [vars(value) for value in values] for key, values in recipes.items()}
+        print(json.dumps(rows, indent=1))
+        return
+    table = plain_table(["recipe", "models.training", "value", "source"])
+    for key, values in recipes.items():
+        for value in values:
+            source = value.source if value.is_confirmed else f"{value.source}; not confirmed"
+            table.add_row(key, value.key, json.dumps(value.value).strip('"'), source)
+    wide_console().print(table)
 
 
 @models.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry
-from flows.commands.tables import plain_table, versions_table, wide_console
+from flows.commands.tables import format_flops, plain_table, versions_table, wide_console
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
@@ -68,7 +68,9 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     record = info.run_record
     console.print(
         f"\ncommit {record.git_commit}, data {record.data_version}, seed {record.seed}, "
-        f"preset {record.preset}, validation loss {record.losses.get('validation_loss', 'none')}\n",
+        f"preset {record.preset}, validation loss {record.losses.get('validation_loss', 'none')}\n"
+        f"training {format_flops(record.training_flops)}, with the runs it starts from "
+        f"{format_flops(record.cumulative_training_flops)}\n",
         highlight=False,
     )
     table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised"])
@@ -138,14 +140,17 @@ def history(model: str | None, as_json: bool) -> None:
     "--cost",
     default="token",
     show_default=True,
-    help="Cost axis: token or item (FLOPs of each), time (measured, per item), training (FLOPs).",
+    help="Cost axis: token or item (FLOPs of each), time (measured, per item), training (FLOPs, "
+    "those of the runs it starts from included).",
 )
 @model_option
 @json_option
 def frontier(model: str | None, cost: str, as_json: bool) -> None:
     """Show the Pareto frontier of accuracy and cost.
 
-    For each MoE version it also shows the dense version of the same tuning that is closest in cost.
+    It contains the newest version of each run and the champion. For each MoE version it also shows
+    its dense partner: the dense version of the same recipe, i.e. the same data, tasks, steps, seeds
+    and start chain.
     """
     store, params = _open()
     pareto = store.frontier(model or params.registry.model, cost)
@@ -154,7 +159,9 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
         return
     console = wide_console()
     for excluded in pareto.excluded:
-        console.print(f"{excluded.name} is excluded: {excluded.reason}", highlight=False)
+        console.print(
+            f"{excluded.name} v{excluded.version} is excluded: {excluded.reason}", highlight=False
+        )
     if not pareto.points:
         console.print("no version to show; `flanmoe run` trains, evaluates and registers versions")
         return
@@ -164,7 +171,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     for point in pareto.points:
         table.add_row(
             str(point.version),
-            f"{point.name} ({point.kind})",
+            ("★ " if point.is_champion else "") + f"{point.name} ({point.kind})",
             f"{point.cost:.4g}",
             f"{100 * point.accuracy:.1f} ± {100 * point.standard_error:.1f} %"
             + (" partial" if point.partial else ""),
@@ -175,8 +182,15 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     for pair in pareto.dense_partners:
         cost_text = "equal cost" if pair.equal_cost else f"{pair.cost_ratio:.2f} × its cost"
         console.print(
-            f"{pair.moe} against dense {pair.dense} ({cost_text}): "
+            f"{pair.moe} v{pair.moe_version} against its dense partner {pair.dense} "
+            f"v{pair.dense_version} ({cost_text}): "
             f"{100 * pair.difference:+.1f} points, 95 % interval {100 * pair.low:+.1f} … "
             f"{100 * pair.high:+.1f}",
+            highlight=False,
+        )
+    for moe in pareto.without_partner:
+        console.print(
+            f"{moe}: no partner; no dense version above has its data, tasks, steps, seed and start "
+            "chain",
             highlight=False,
         )

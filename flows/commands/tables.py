@@ -48,6 +48,13 @@ def format_count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def format_flops(number: float | None) -> str:
+    """Format FLOPs with three digits and a unit, or "unknown" for None."""
+    if number is None:
+        return "unknown"
+    return f"{format_count(number).replace('B', 'G')}FLOPs"
+
+
 def versions_table(versions: Sequence[VersionInfo]) -> Table:
     """Return a table of versions: parameters, compute, accuracy with standard error, stage."""
     table = plain_table(

@@ -89,7 +89,9 @@ def _imported_config(params: Params, name: str, root: Path) -> ModelConfig | Non
 
 def _can_start_from(parent: ModelConfig, config: ModelConfig) -> bool:
     """Return whether `parent` has the same sizes, or is the dense counterpart to upcycle."""
-    comparable = dataclasses.replace(parent, dropout=config.dropout, vocab_size=config.vocab_size)
+    comparable = dataclasses.replace(
+        parent.with_training_settings_of(config), vocab_size=config.vocab_size
+    )
     return comparable == config or comparable == config.dense_twin()
 
 

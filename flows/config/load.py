@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.config.checks import cross_field_errors
 from flows.config.keys import describe, unknown_keys
+from flows.config.recipes import with_recipe
 from flows.config.schema import Params
 from flows.errors import InvalidParams
 
@@ -81,7 +82,7 @@ def parse_params(data: dict[str, Any], source: str, root: Path) -> Params:
     errors = unknown_keys(data, Params, "")
     if not errors:
         try:
-            params: Params = TypeAdapter(Params).validate_python(data)
+            params: Params = TypeAdapter(Params).validate_python(_with_recipe(data))
         except ValidationError as error:
             errors = [describe(detail) for detail in error.errors()]
         else:
@@ -89,3 +90,12 @@ def parse_params(data: dict[str, Any], source: str, root: Path) -> Params:
             if not errors:
                 return params
     raise InvalidParams("\n".join(f"{source}: {error}" for error in errors))
+
+
+def _with_recipe(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with the recipe of `models.training` applied."""
+    models = data.get("models")
+    training = models.get("training") if isinstance(models, dict) else None
+    if not isinstance(models, dict) or not isinstance(training, dict):
+        return data
+    return {**data, "models": {**models, "training": with_recipe(training)}}

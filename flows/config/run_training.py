@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from flows.config.keys import describe, unknown_keys
+from flows.config.recipes import merge, with_recipe
 from flows.errors import InvalidParams
 from models.params import ModelsParams
 from models.training.params import TrainingParams
@@ -23,17 +23,9 @@ def training_params(models: ModelsParams, run: str) -> TrainingParams:
     where = f"models.runs.{run}.training"
     errors = unknown_keys(overrides, TrainingParams, where)
     if not errors:
-        merged = _merge(dataclasses.asdict(models.training), overrides)
+        merged = merge(dataclasses.asdict(models.training), with_recipe(overrides))
         try:
             return TypeAdapter(TrainingParams).validate_python(merged)
         except ValidationError as error:
             errors = [describe(detail, where) for detail in error.errors()]
     raise InvalidParams("\n".join(errors))
-
-
-def _merge(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in overrides.items():
-        both_mappings = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both_mappings else value
-    return merged

@@ -23,6 +23,7 @@ class RelativePositionBias(nn.Module):
     def __init__(self, config: ModelConfig, *, bidirectional: bool) -> None:
         super().__init__()
         self.bidirectional = bidirectional
+        self.init_scale = config.init_scale
         self.buckets = config.relative_attention_num_buckets
         self.max_distance = config.relative_attention_max_distance
         self.weight = nn.Parameter(
@@ -30,7 +31,9 @@ class RelativePositionBias(nn.Module):
         )
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=0.02)
+        """Draw uniform weights of variance init_scale / ((buckets + heads) / 2), as T5X does."""
+        bound = math.sqrt(3 * self.init_scale / (sum(self.weight.shape) / 2))
+        nn.init.uniform_(self.weight, -bound, bound)
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Map distances to buckets: one per distance if short, logarithmic if long.
@@ -79,18 +82,19 @@ class Attention(nn.Module):
         super().__init__()
         inner = config.num_heads * config.d_kv
         self.heads, self.d_kv, self.dropout = config.num_heads, config.d_kv, config.dropout
+        self.init_scale = config.init_scale
         self.q = nn.Parameter(torch.empty(inner, config.d_model))
         self.k = nn.Parameter(torch.empty(inner, config.d_model))
         self.v = nn.Parameter(torch.empty(inner, config.d_model))
         self.o = nn.Parameter(torch.empty(config.d_model, inner))
 
     def reset_parameters(self) -> None:
-        d = self.q.shape[1]
+        std = math.sqrt(self.init_scale / self.q.shape[1])
         # The usual factor 1/sqrt(d_kv) of the scores is part of q's initialization.
-        nn.init.normal_(self.q, std=1 / math.sqrt(d * self.d_kv))
-        nn.init.normal_(self.k, std=1 / math.sqrt(d))
-        nn.init.normal_(self.v, std=1 / math.sqrt(d))
-        nn.init.normal_(self.o, std=1 / math.sqrt(self.heads * self.d_kv))
+        nn.init.normal_(self.q, std=std / math.sqrt(self.d_kv))
+        nn.init.normal_(self.k, std=std)
+        nn.init.normal_(self.v, std=std)
+        nn.init.normal_(self.o, std=math.sqrt(self.init_scale / (self.heads * self.d_kv)))
 
     def keys_values(self, memory_BSD: Tensor) -> tuple[Tensor, Tensor]:
         """Project keys and values.

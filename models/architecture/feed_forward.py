@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from models.architecture.activation import activation, hidden, hidden_gradient
+from models.architecture.dropout import Dropout
 from models.architecture.matmul import linear, mm, on_plain_cpu
 from models.config import ModelConfig
 
@@ -24,17 +24,18 @@ class FeedForward(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         d, f = config.d_model, config.d_ff
-        self.dropout = config.dropout
+        self.dropout = Dropout(config)
+        self.init_scale = config.init_scale
         self.wi = nn.Parameter(torch.empty(f, d))
         self.wg = nn.Parameter(torch.empty(f, d)) if config.activation == "gated_gelu" else None
         self.wo = nn.Parameter(torch.empty(d, f))
 
     def reset_parameters(self) -> None:
         f, d = self.wi.shape
-        nn.init.normal_(self.wi, std=1 / math.sqrt(d))
+        nn.init.normal_(self.wi, std=math.sqrt(self.init_scale / d))
         if self.wg is not None:
-            nn.init.normal_(self.wg, std=1 / math.sqrt(d))
-        nn.init.normal_(self.wo, std=1 / math.sqrt(f))
+            nn.init.normal_(self.wg, std=math.sqrt(self.init_scale / d))
+        nn.init.normal_(self.wo, std=math.sqrt(self.init_scale / f))
 
     def forward(self, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """Compute the layer for every token, padding included.
@@ -46,8 +47,8 @@ class FeedForward(nn.Module):
         Returns:
             `[B, L, D]`.
         """
-        dropout = self.dropout if self.training else 0.0
-        if torch.is_grad_enabled() and dropout == 0.0 and on_plain_cpu(x_BLD, self.wi):
+        has_dropout = self.training and self.dropout.probability > 0
+        if torch.is_grad_enabled() and not has_dropout and on_plain_cpu(x_BLD, self.wi):
             autocast = torch.is_autocast_enabled("cpu")
             dtype = torch.get_autocast_dtype("cpu") if autocast else x_BLD.dtype
             y: Tensor = _FusedFeedForward.apply(  # type: ignore[no-untyped-call]
@@ -56,7 +57,7 @@ class FeedForward(nn.Module):
             return y
         gate = None if self.wg is None else linear(x_BLD, self.wg)
         h = activation(linear(x_BLD, self.wi), gate)
-        return linear(F.dropout(h, dropout, training=dropout > 0), self.wo)
+        return linear(self.dropout(h), self.wo)
 
 
 class _FusedFeedForward(torch.autograd.Function):
@@ -83,13 +84,19 @@ class _FusedFeedForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy_BLD: Tensor) -> tuple[Tensor | None, ...]:
         x_MD, h_MF, wi, wg, wo, *intermediates = ctx.saved_tensors
-        _, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
+        needs_x, needs_wi, needs_wg, needs_wo, _ = ctx.needs_input_grad
         dy_MD = dy_BLD.reshape(-1, dy_BLD.shape[-1])
+        dx_BLD = dwi = dwg = None
         dwo = (dy_MD.t() @ h_MF).to(ctx.dtypes[1]) if needs_wo else None
-        da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(intermediates))
-        dx_MD, dwg = mm(da_MF, wi), None
-        if db_MF is not None:
-            dx_MD += mm(db_MF, wg)
-            dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wg else None
-        dwi = (da_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
-        return dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0]), dwi, dwg, dwo, None
+        # Behind a frozen part only the products that lead to a trained weight are computed.
+        if needs_x or needs_wi or needs_wg:
+            da_MF, db_MF = hidden_gradient(mm(dy_MD, wo), h_MF, tuple(intermediates))
+            if needs_x:
+                dx_MD = mm(da_MF, wi)
+                if db_MF is not None:
+                    dx_MD += mm(db_MF, wg)
+                dx_BLD = dx_MD.view(dy_BLD.shape).to(ctx.dtypes[0])
+            if db_MF is not None and needs_wg:
+                dwg = (db_MF.t() @ x_MD).to(ctx.dtypes[1])
+            dwi = (da_MF.t() @ x_MD).to(ctx.dtypes[1]) if needs_wi else None
+        return dx_BLD, dwi, dwg, dwo, None

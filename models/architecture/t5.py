@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from models.architecture.attention import Attention, RelativePositionBias
 from models.architecture.decoder_state import DecoderState, KeyValueCache, KeyValues
+from models.architecture.dropout import Dropout
 from models.architecture.feed_forward import FeedForward
 from models.architecture.matmul import linear, prepack_weights, use_prepacked
 from models.architecture.moe.layer import MoELayer
@@ -28,11 +29,14 @@ from models.config import ModelConfig
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention in a decoder, and feed-forward, each after a norm."""
+    """Self-attention, cross-attention in a decoder, and feed-forward, each after a norm.
+
+    With `dense_after_moe` a block with experts ends with a dense feed-forward layer.
+    """
 
     def __init__(self, config: ModelConfig, *, decoder: bool, sparse: bool) -> None:
         super().__init__()
-        self.dropout = config.dropout
+        self.dropout = Dropout(config)
         self.attention_norm = RMSNorm(config.d_model)
         self.attention = Attention(config)
         self.cross_norm = RMSNorm(config.d_model) if decoder else None
@@ -41,6 +45,10 @@ class Block(nn.Module):
         self.feed_forward: FeedForward | MoELayer = (
             MoELayer(config, decoder=decoder) if sparse else FeedForward(config)
         )
+        has_extra_layer = sparse and config.moe is not None and config.moe.dense_after_moe
+        self.extra_norm = RMSNorm(config.d_model) if has_extra_layer else None
+        self.extra_feed_forward = FeedForward(config) if has_extra_layer else None
+        """ST-MoE's dense layer after the experts."""
 
     def forward(
         self,
@@ -70,16 +78,19 @@ class Block(nn.Module):
         if cache is not None:
             kv = cache.append(kv)
         attend = self.attention if cache is None else self.attention.decode_step
-        x_BLD = x_BLD + self._drop(attend(h, kv, bias))
+        x_BLD = x_BLD + self.dropout(attend(h, kv, bias))
         if self.cross_attention is not None and self.cross_norm is not None:
             assert cross is not None
             assert cross_bias is not None
             kv = self.cross_attention.keys_values(cross) if isinstance(cross, Tensor) else cross
             h = self.cross_norm(x_BLD)
             attend = self.cross_attention if cache is None else self.cross_attention.decode_step
-            x_BLD = x_BLD + self._drop(attend(h, kv, cross_bias))
-        h = self.feed_forward_norm(x_BLD)
-        return x_BLD + self._drop(self.feed_forward(h, valid_BL))
+            x_BLD = x_BLD + self.dropout(attend(h, kv, cross_bias))
+        x_BLD = x_BLD + self.dropout(self.feed_forward(self.feed_forward_norm(x_BLD), valid_BL))
+        if self.extra_feed_forward is not None and self.extra_norm is not None:
+            h = self.extra_norm(x_BLD)
+            x_BLD = x_BLD + self.dropout(self.extra_feed_forward(h, valid_BL))
+        return x_BLD
 
     def cross_keys_values(self, memory_BSD: Tensor) -> KeyValues:
         """Project the keys and values of the cross-attention.
@@ -93,9 +104,6 @@ class Block(nn.Module):
         assert self.cross_attention is not None
         return self.cross_attention.keys_values(memory_BSD)
 
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
-
 
 class Stack(nn.Module):
     """The encoder or the decoder: blocks, a shared relative position bias, a final norm."""
@@ -103,7 +111,7 @@ class Stack(nn.Module):
     def __init__(self, config: ModelConfig, *, decoder: bool) -> None:
         super().__init__()
         moe_layers = config.moe_layers()
-        self.dropout = config.dropout
+        self.dropout = Dropout(config)
         self.blocks = nn.ModuleList(
             Block(config, decoder=decoder, sparse=i in moe_layers) for i in range(config.num_layers)
         )
@@ -142,7 +150,9 @@ class T5(nn.Module):
             torch.manual_seed(seed)
             nn.init.normal_(self.embedding, std=1.0)
             if self.head is not None:
-                nn.init.normal_(self.head, std=1 / math.sqrt(self.config.d_model))
+                nn.init.normal_(
+                    self.head, std=math.sqrt(self.config.init_scale / self.config.d_model)
+                )
             for module in self.modules():
                 if module is not self and hasattr(module, "reset_parameters"):
                     module.reset_parameters()  # type: ignore[operator]
@@ -165,11 +175,12 @@ class T5(nn.Module):
         stack = self.encoder
         position = torch.arange(tokens_BL.shape[1], device=tokens_BL.device)
         bias = stack.position_bias(position, position) + _mask(segments_BL, segments_BL)
-        x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
+        x = stack.dropout(F.embedding(tokens_BL, self.embedding))
         valid = segments_BL > 0
         for block in stack.layers():
             x = self._run(block, x, bias, valid)
-        return F.dropout(stack.norm(x), stack.dropout, self.training)
+        memory: Tensor = stack.dropout(stack.norm(x))
+        return memory
 
     def decode(
         self,
@@ -199,11 +210,11 @@ class T5(nn.Module):
         bias = stack.position_bias(position, position) + causal + _mask(segments_BL, segments_BL)
         query_segments = (segments_BL > 0).long() if shared_input else segments_BL
         cross_bias = _mask(query_segments, memory_segments)
-        x = F.dropout(F.embedding(tokens_BL, self.embedding), stack.dropout, self.training)
+        x = stack.dropout(F.embedding(tokens_BL, self.embedding))
         valid = segments_BL > 0
         for block in stack.layers():
             x = self._run(block, x, bias, valid, memory_BSD, cross_bias)
-        return self.logits(F.dropout(stack.norm(x), stack.dropout, self.training))
+        return self.logits(stack.dropout(stack.norm(x)))
 
     def _run(self, block: Block, *inputs: Tensor) -> Tensor:
         if self.activation_checkpointing and torch.is_grad_enabled():
@@ -298,8 +309,9 @@ class T5(nn.Module):
             if block.cross_attention is not None:
                 # Keys and values of the input are projected before the first step.
                 yield from (block.cross_attention.q, block.cross_attention.o)
-            if isinstance(block.feed_forward, FeedForward):
-                yield from block.feed_forward.parameters()
+            for layer in (block.feed_forward, block.extra_feed_forward):
+                if isinstance(layer, FeedForward):
+                    yield from layer.parameters()
 
 
 def _mask(query_BL: Tensor, key_BS: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """Cost model: parameters and FLOPs of a configuration, in closed form.
 
 A multiply-add is 2 FLOPs. Only matrix products count (as in `torch.utils.flop_counter`); norms,
-softmax, activations and embedding look-ups do not. A training step costs 3 forward passes.
+softmax, activations and embedding look-ups do not. `models.cost.training` adds the backward pass.
 
 Two conventions:
-- `forward_flops(...)` counts all products, attention scores and capacity padding included;
+- `forward_flops(...)` counts all products, attention scores included;
 - `published_flops(...)` is the papers' "2 FLOPs per active weight and token, logits included", the
   unit of GFLOPs per token in every comparison.
 """
@@ -15,7 +15,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
-from models.config import ModelConfig
+from models.architecture.moe.capacity import expert_capacity
+from models.config import ModelConfig, MoEConfig
 
 PUBLISHED_ENCODER_TOKENS = 512
 PUBLISHED_DECODER_TOKENS = 114
@@ -29,8 +30,8 @@ class WeightShape:
     shape: tuple[int, ...]
     num_copies: int
     """Tensors of this shape in the model."""
-    num_active: int
-    """Tensors of this shape that process one token."""
+    num_active: float
+    """Tensors of this shape that process one token, on average."""
 
     @property
     def size(self) -> int:
@@ -43,7 +44,7 @@ class ParameterCounts:
 
     total: int
     active: int
-    """Weights that process one token: top_k of E experts."""
+    """Weights that process one token: `experts_per_token` of E experts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,7 @@ class Flops:
     feed_forward: int = 0
     """Dense feed-forward layers, those parallel to experts included."""
     experts: int = 0
-    """top_k experts per token in MoE layers."""
-    capacity_padding: int = 0
-    """Rows of zeros with which a dispatch backend pads experts to their capacity."""
+    """`experts_per_token` experts in MoE layers; dropped tokens are not subtracted."""
     routing: int = 0
     """Router logits."""
     logits: int = 0
@@ -121,16 +120,16 @@ def stack_weight_shapes(
     attentions = layers * (2 if decoder and cross_attention else 1)
     yield _dense_weight((inner, d), 3 * attentions)
     yield _dense_weight((d, inner), attentions)
+    moe_layers = len(config.moe_layers())
+    extra_layers = moe_layers if config.moe is not None and config.moe.dense_after_moe else 0
     # A norm before each attention and feed-forward layer, and one after the stack.
-    yield _dense_weight((d,), attentions + layers + 1)
+    yield _dense_weight((d,), attentions + layers + extra_layers + 1)
     yield _dense_weight((config.relative_attention_num_buckets, config.num_heads), 1)
     num_inputs = 2 if config.activation == "gated_gelu" else 1
-    moe_layers = len(config.moe_layers())
-    dense_layers = layers - moe_layers
+    dense_layers = layers - moe_layers + extra_layers
     if config.moe is not None:
         moe = config.stack_moe_config(decoder=decoder)
-        e, k = moe.num_experts, moe.top_k
-        dense_layers += moe_layers if moe.dense_residual else 0
+        e, k = moe.num_experts, experts_per_token(moe, training=False)
         yield _dense_weight((e, d), moe_layers)
         # The tensor of one expert is a slice of the stacked tensor.
         yield WeightShape(
@@ -150,12 +149,46 @@ def count_parameters(config: ModelConfig) -> ParameterCounts:
     shapes = list(weight_shapes(config))
     return ParameterCounts(
         total=sum(w.size * w.num_copies for w in shapes),
-        active=sum(w.size * w.num_active for w in shapes),
+        active=round(sum(w.size * w.num_active for w in shapes)),
     )
 
 
+def experts_per_token(moe: MoEConfig, *, training: bool) -> float:
+    """Return the mean number of experts that compute a token.
+
+    With token choice top_k, whether or not an expert is full. With expert choice every expert is
+    full, so the number is the capacity factor (times top_k if it is per assignment), at most E.
+
+    Args:
+        moe: MoE configuration of one stack.
+        training: whether the capacity factor is that of training or of evaluation.
+    """
+    if moe.router != "expert_choice":
+        return moe.top_k
+    factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
+    if factor is None:
+        return moe.num_experts
+    choices = moe.top_k if moe.capacity_per == "assignment" else 1
+    return min(moe.num_experts, factor * choices)
+
+
+def expert_rows(moe: MoEConfig, num_tokens: int, *, training: bool) -> float:
+    """Return the rows that all experts of a layer compute for a sequence.
+
+    Args:
+        moe: MoE configuration of one stack.
+        num_tokens: tokens of the sequence.
+        training: whether the capacity factor is that of training or of evaluation.
+    """
+    factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
+    if moe.router != "expert_choice" or moe.group_rows != 1 or factor is None:
+        return num_tokens * experts_per_token(moe, training=training)
+    # A sequence that is a group of its own fills the experts up to its capacity, rounded.
+    return moe.num_experts * expert_capacity(num_tokens, moe, training=training)
+
+
 def forward_flops(
-    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, expert_rows: float = 1.0
+    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, training: bool = False
 ) -> ForwardFlops:
     """Compute the FLOPs of a forward pass over one sequence.
 
@@ -163,20 +196,19 @@ def forward_flops(
         config: model.
         encoder_tokens: input length.
         decoder_tokens: target length.
-        expert_rows: rows that the experts compute / (tokens * top_k): below 1 if tokens are
-            dropped, above 1 if a backend pads experts to their capacity.
+        training: whether expert choice has the capacity factor of training or of evaluation.
     """
     inner = config.num_heads * config.d_kv
     attention, layers = 4 * config.d_model * inner, config.num_layers
     s, t = encoder_tokens, decoder_tokens
     return ForwardFlops(
         encoder=replace(
-            _feed_forward_flops(config, s, expert_rows, decoder=False),
+            _feed_forward_flops(config, s, training, decoder=False),
             projections=2 * layers * attention * s,
             scores=4 * layers * inner * s * s,
         ),
         decoder=replace(
-            _feed_forward_flops(config, t, expert_rows, decoder=True),
+            _feed_forward_flops(config, t, training, decoder=True),
             # Cross-attention projects q and o of the decoder's tokens, k and v of the encoder's.
             projections=2 * layers * (attention * t + attention // 2 * (s + t)),
             scores=4 * layers * inner * (t * t + t * s),
@@ -205,6 +237,9 @@ def flops_per_stack_token(config: ModelConfig) -> StackTokenFlops:
 
     Logits count for the decoder's token.
     """
+    if config.moe is not None:
+        # One token is not a group, whose capacity would be rounded up.
+        config = replace(config, moe=replace(config.moe, group_rows=None))
     cost = forward_flops(config, encoder_tokens=1, decoder_tokens=1)
     return StackTokenFlops(
         encoder=cost.encoder.total - cost.encoder.scores,
@@ -220,40 +255,24 @@ def flops_per_token(config: ModelConfig) -> float:
     return published_flops(config) / tokens
 
 
-def training_flops(
-    config: ModelConfig, *, encoder_tokens: int, decoder_tokens: int, rows: int
-) -> int:
-    """Compute the FLOPs to train on `rows` sequences: a backward pass costs two forward passes.
-
-    Args:
-        config: model.
-        encoder_tokens: input length of a row.
-        decoder_tokens: target length of a row.
-        rows: number of sequences.
-    """
-    cost = forward_flops(config, encoder_tokens=encoder_tokens, decoder_tokens=decoder_tokens)
-    return 3 * rows * cost.total
-
-
 def _dense_weight(shape: tuple[int, ...], num_copies: int) -> WeightShape:
     return WeightShape(shape=shape, num_copies=num_copies, num_active=num_copies)
 
 
 def _feed_forward_flops(
-    config: ModelConfig, num_tokens: int, expert_rows: float, *, decoder: bool
+    config: ModelConfig, num_tokens: int, training: bool, *, decoder: bool
 ) -> Flops:
     """Compute the feed-forward, expert and routing FLOPs of one stack."""
     matrices = 3 if config.activation == "gated_gelu" else 2
-    layer_flops = 2 * matrices * config.d_model * config.d_ff * num_tokens
+    row_flops = 2 * matrices * config.d_model * config.d_ff
     moe_layers = len(config.moe_layers())
-    dense_flops = (config.num_layers - moe_layers) * layer_flops
+    dense_layers = config.num_layers - moe_layers
     if config.moe is None:
-        return Flops(feed_forward=dense_flops)
+        return Flops(feed_forward=dense_layers * row_flops * num_tokens)
     moe = config.stack_moe_config(decoder=decoder)
-    expert_flops = moe_layers * layer_flops * moe.top_k
+    dense_layers += moe_layers if moe.dense_after_moe else 0
     return Flops(
-        feed_forward=dense_flops + (moe_layers * layer_flops if moe.dense_residual else 0),
-        experts=round(expert_flops * min(expert_rows, 1.0)),
-        capacity_padding=round(expert_flops * max(expert_rows - 1.0, 0.0)),
+        feed_forward=dense_layers * row_flops * num_tokens,
+        experts=round(moe_layers * row_flops * expert_rows(moe, num_tokens, training=training)),
         routing=2 * moe_layers * config.d_model * moe.num_experts * num_tokens,
     )

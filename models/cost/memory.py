@@ -12,6 +12,7 @@ from typing import get_args
 from models.choices import OptimizerName
 from models.config import ModelConfig
 from models.cost import flops
+from models.training.factoring import is_factored
 
 FLOAT32_BYTES, BFLOAT16_BYTES = 4, 2
 OPTIMIZERS: tuple[OptimizerName, ...] = get_args(OptimizerName)
@@ -39,7 +40,7 @@ def training_memory(config: ModelConfig, optimizer: OptimizerName) -> TrainingMe
     """Compute the bytes to train in bfloat16 with float32 weights.
 
     AdamW stores two values per weight (Loshchilov and Hutter, arXiv 1711.05101); Adafactor stores
-    a row and a column per matrix (Shazeer and Stern, arXiv 1804.04235).
+    a row and a column per large matrix (Shazeer and Stern, arXiv 1804.04235).
 
     Args:
         config: model.
@@ -56,9 +57,9 @@ def training_memory(config: ModelConfig, optimizer: OptimizerName) -> TrainingMe
 
 
 def _adafactor_values(config: ModelConfig) -> int:
-    """Return the number of values in the second moments of torch's Adafactor."""
+    """Return the number of values in Adafactor's second moments."""
     return sum(
         weight.num_copies
-        * (sum(weight.shape) if len(weight.shape) > 1 else math.prod(weight.shape))
+        * (sum(weight.shape) if is_factored(weight.shape) else math.prod(weight.shape))
         for weight in flops.weight_shapes(config)
     )

@@ -64,7 +64,10 @@ class Seq2SeqLM(LM):  # type: ignore[misc]
         return results
 
     def generate_until(self, requests: list[Instance], **_: Any) -> list[str]:
-        """Return greedy text, cut at the first stop string of the request."""
+        """Return greedy text, cut at the first stop string of the request.
+
+        A stop string that begins with a line feed also matches at the start of the text.
+        """
         self._run(
             [
                 Request(prompt=prompt, max_new_tokens=int(options["max_gen_toks"]))
@@ -77,6 +80,8 @@ class Seq2SeqLM(LM):  # type: ignore[misc]
             prompt, options = request.args
             text = self.responses[prompt, int(options["max_gen_toks"])].text
             for stop in options.get("until", []):
+                if stop.startswith("\n") and text.startswith(stop[1:]):
+                    text = ""
                 text = text.split(stop)[0] if stop else text
             texts.append(text)
         return texts

@@ -38,6 +38,8 @@ class TaskItem:
     """Published text before the exemplars."""
     group: str = ""
     """Category that the task is averaged in."""
+    language: str = ""
+    """ISO 639-1 code; empty if the data set has one language."""
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TaskItem:

@@ -10,11 +10,12 @@ from typing import Any
 from models.evaluation.prompts import EvalPrompt
 from models.evaluation.samples import PreparedTask
 
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 """Increased whenever prompts or scoring change; scores of different versions are not compared."""
 
-STOP_STRINGS = ["Q:", "Question:"]
-"""Strings at which an answer to a few-shot prompt is cut, as a model may add another question."""
+STOP_STRINGS = ["\nQ:", "\nQuestion:"]
+"""Strings at which an answer to a few-shot prompt is cut, as a model may add another question. They
+are at the start of a line; "an FAQ: page" is part of an answer."""
 
 
 def task_config(task: PreparedTask) -> dict[str, Any]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import string
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from models.evaluation.extraction import answers_match, extract_answer, extract_choice
+from models.evaluation.extraction.answers import answers_match, extract_answer
+from models.evaluation.extraction.options import extract_choice
 from models.evaluation.prompts import EvalPrompt
+from models.evaluation.span_metrics import normalise_span, span_f1
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -24,8 +23,10 @@ class AnswerScore:
     answer: str
     """Answer extracted from the text; empty if it contains none."""
     has_answer: bool
-    """Whether the text contains an answer."""
+    """Whether the text contains one answer."""
     score: float
+    is_ambiguous: bool = False
+    """Whether the text contains several answers, none of which counts."""
     other_metrics: dict[str, float] = field(default_factory=dict)
     """Further metrics of the same answer."""
 
@@ -38,23 +39,29 @@ def score_answer(metric: str, prompt: EvalPrompt, text: str) -> AnswerScore:
 def accuracy(prompt: EvalPrompt, text: str) -> AnswerScore:
     """Score 1 if the answer extracted from the text is the expected one."""
     if prompt.options is not None:
-        answer = extract_choice(text, prompt.options)
-        is_correct = answer == prompt.answer
+        extraction = extract_choice(text, prompt.options)
+        is_correct = extraction.answer == prompt.answer
     else:
-        answer = extract_answer(text, prompt.answer)
-        is_correct = answers_match(answer, prompt.answer)
-    return AnswerScore(answer=answer or "", has_answer=answer is not None, score=float(is_correct))
+        extraction = extract_answer(text, prompt.answer, prompt.language)
+        is_correct = answers_match(extraction.answer, prompt.answer)
+    return AnswerScore(
+        answer=extraction.answer or "",
+        has_answer=extraction.answer is not None,
+        is_ambiguous=extraction.is_ambiguous,
+        score=float(is_correct),
+    )
 
 
 def exact_match(prompt: EvalPrompt, text: str) -> AnswerScore:
     """Compute SQuAD's exact match, and F1 as another metric, against the best reference.
 
-    Case, punctuation and English articles do not count (Rajpurkar et al., arXiv 1606.05250).
+    The generated text itself is the answer; no part of it is extracted.
     """
-    answer = extract_answer(text, prompt.answer) or ""
-    normalised = normalise_squad(answer)
-    match = max(float(normalised == normalise_squad(r)) for r in prompt.references)
-    f1 = max(token_f1(normalised.split(), normalise_squad(r).split()) for r in prompt.references)
+    answer = text.strip()
+    language = prompt.language
+    normalised = normalise_span(answer, language)
+    match = max(float(normalised == normalise_span(r, language)) for r in prompt.references)
+    f1 = max(span_f1(answer, reference, language) for reference in prompt.references)
     return AnswerScore(
         answer=answer, has_answer=bool(answer), score=match, other_metrics={"f1": f1}
     )
@@ -64,11 +71,15 @@ def rouge_l(prompt: EvalPrompt, text: str) -> AnswerScore:
     """Compute ROUGE-L's F-measure with stemming, and exact match, against the best reference.
 
     As in the evaluation of Super-NaturalInstructions (Wang et al., arXiv 2204.07705): case,
-    punctuation and spacing do not count in the exact match.
+    punctuation and spacing do not count in the exact match. ROUGE's tokens are ASCII letters and
+    digits; a reference without any, which it scores 0, scores 1 against an equal text.
     """
     answer = text.strip()
     scorer = _rouge_scorer()
-    value = max(scorer.score(r, answer)["rougeL"].fmeasure for r in prompt.references)
+    value = max(
+        scorer.score(r, answer)["rougeL"].fmeasure if _has_rouge_tokens(r) else float(r == answer)
+        for r in prompt.references
+    )
     match = max(
         float(_without_punctuation(answer) == _without_punctuation(r)) for r in prompt.references
     )
@@ -87,17 +98,8 @@ METRICS: dict[str, Callable[[EvalPrompt, str], AnswerScore]] = {
 }
 
 
-def normalise_squad(text: str) -> str:
-    """Lower the case, drop punctuation and English articles, collapse spaces."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
-
-
-def token_f1(answer: Sequence[str], expected: Sequence[str]) -> float:
-    """Compute the harmonic mean of precision and recall over tokens; 1 if both are empty."""
-    if not answer or not expected:
-        return float(answer == expected)
-    num_common = sum((Counter(answer) & Counter(expected)).values())
-    return 2 * num_common / (len(answer) + len(expected))
+def _has_rouge_tokens(text: str) -> bool:
+    return any(c.isascii() and c.isalnum() for c in text)
 
 
 def _without_punctuation(text: str) -> str:

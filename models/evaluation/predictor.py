@@ -184,17 +184,22 @@ class Seq2SeqPredictor:
 
 
 def batch_invariant_config(config: ModelConfig) -> ModelConfig:
-    """Return the configuration for evaluation, in which a row does not depend on its batch.
+    """Return the configuration for evaluation, in which no answer depends on another.
 
-    Routing is computed per row. Token-choice routers drop no tokens, except in the decoder of a
-    model with expert choice: `capacity_factor_eval` applies to both stacks, so answers that share a
-    decoder row share its capacity.
+    Routing is computed per row, and routers in which tokens choose experts drop no tokens: answers
+    that share a decoder row do not share a capacity. Only experts that choose tokens, in the
+    encoder, keep their capacity, which depends on the row's input alone.
     """
     if config.moe is None:
         return config
-    is_expert_choice = "expert_choice" in (config.moe.router, config.moe.decoder_router)
-    factor = config.moe.capacity_factor_eval if is_expert_choice else None
-    moe = dataclasses.replace(config.moe, capacity_factor_eval=factor, group_rows=1)
+    is_expert_choice = config.moe.router == "expert_choice"
+    moe = dataclasses.replace(
+        config.moe,
+        capacity_factor_eval=config.moe.capacity_factor_eval if is_expert_choice else None,
+        decoder_capacity_factor_eval=None,
+        group_rows=1,
+        group_tokens=None,
+    )
     return dataclasses.replace(config, moe=moe)
 
 

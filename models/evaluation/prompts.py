@@ -28,6 +28,8 @@ class EvalPrompt:
     """Few-shot exemplars in the prompt."""
     num_exemplars_dropped: int
     """Few-shot exemplars dropped from the start of the prompt, because they do not fit."""
+    language: str = ""
+    """ISO 639-1 code of the item's language; empty: English."""
 
     @property
     def prompt_sha256(self) -> str:
@@ -90,6 +92,7 @@ def _build_prompt(
         multiple_choice=options is not None and suite.answer_mode == "direct",
         num_exemplars=len(exemplars) - num_dropped,
         num_exemplars_dropped=num_dropped,
+        language=item.language,
     )
 
 

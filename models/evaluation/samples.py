@@ -72,7 +72,9 @@ class SampleRow:
     empty: bool
     """Whether the generated text is empty."""
     unanswered: bool
-    """Whether the generated text is not empty but contains no answer."""
+    """Whether the generated text is not empty but contains no answer, or several."""
+    ambiguous: bool
+    """Whether the generated text contains several answers; it is then unanswered, too."""
     without_tokens: bool
     """Whether an option has no tokens, so that its log-probability is -inf."""
     random_score: float
@@ -155,6 +157,7 @@ def _choice_result(prompt: EvalPrompt, entry: dict[str, Any], response: Response
         "f1": None,
         "empty": False,
         "unanswered": False,
+        "ambiguous": False,
         "without_tokens": 0 in response.num_output_tokens,
     }
 
@@ -168,6 +171,7 @@ def _generation_result(answer_score: AnswerScore, text: str) -> dict[str, Any]:
         "f1": answer_score.other_metrics.get("f1"),
         "empty": not text.strip(),
         "unanswered": bool(text.strip()) and not answer_score.has_answer,
+        "ambiguous": answer_score.is_ambiguous,
         "without_tokens": False,
     }
 

@@ -27,7 +27,8 @@ PROBLEMS = {
     "unknown_pieces": "prompts have characters that the tokenizer does not know",
     "unfinished": "answers reached the maximum length without ending",
     "empty": "answers are empty",
-    "unanswered": "generated texts contain no answer of the expected form",
+    "unanswered": "generated texts contain no answer of the expected form, or several",
+    "ambiguous": "generated texts contain several answers, so that none of them counts",
     "without_tokens": "items have an option without tokens, which no model can choose",
 }
 """Flag of a sample row -> the warning about it; the record counts each."""

@@ -106,11 +106,18 @@ def to_hf_config(config: ModelConfig) -> tuple[dict[str, Any], list[str]]:
     moe = config.moe
     _check_exportable(config, moe)
     num_moe_layers = len(config.moe_layers())
+    # transformers adds one loss per stack, the mean over its layers.
+    per_stack = 1 / 2 if moe.router_loss_reduction == "mean" else num_moe_layers
     warnings = [
         f"{name}: not supported by transformers' SwitchTransformers"
-        for name in ("expert_dropout", "group_rows", "batch_priority")
+        for name in ("expert_dropout", "group_rows", "group_tokens", "batch_priority")
         if getattr(moe, name)
     ]
+    if moe.decoder_load_balance_loss_weight is not None:
+        warnings.append(
+            "decoder_load_balance_loss_weight: transformers has one coefficient for both stacks, "
+            "that of the encoder"
+        )
     if moe.capacity_factor_train is not None or moe.capacity_factor_eval is not None:
         warnings.append(
             "capacity factors: transformers uses an absolute capacity per sequence; it is set so "
@@ -127,8 +134,8 @@ def to_hf_config(config: ModelConfig) -> tuple[dict[str, Any], list[str]]:
         "router_bias": False,
         "router_jitter_noise": moe.jitter,
         "router_dtype": "float32",
-        "router_z_loss_coef": moe.z_loss_weight,
-        "router_aux_loss_coef": moe.load_balance_loss_weight,
+        "router_z_loss_coef": moe.z_loss_weight * per_stack,
+        "router_aux_loss_coef": moe.load_balance_loss_weight * per_stack,
     }, warnings
 
 
@@ -142,9 +149,9 @@ def _check_exportable(config: ModelConfig, moe: MoEConfig) -> None:
         )
     requirements = {
         "activation": (config.activation == "relu", "its Switch experts use ReLU"),
-        "dense_residual": (
-            not moe.dense_residual,
-            "its Switch has no dense layer parallel to the experts",
+        "dense_after_moe": (
+            not moe.dense_after_moe,
+            "its Switch has no dense layer after the experts",
         ),
         "moe_every": (
             moe.moe_every in (1, 2) and config.num_layers % moe.moe_every == 0,
@@ -179,8 +186,10 @@ def _moe_config(hf_config: dict[str, Any], num_layers: int) -> MoEConfig:
         # Switch's published factor in training, dropless in evaluation.
         capacity_factor_train=1.25,
         capacity_factor_eval=None,
-        load_balance_loss_weight=hf_config.get("router_aux_loss_coef", 0.01),
-        z_loss_weight=hf_config.get("router_z_loss_coef", 0.0),
+        # transformers adds one loss per stack; the mean over the layers of both is half the sum.
+        router_loss_reduction="mean",
+        load_balance_loss_weight=2 * hf_config.get("router_aux_loss_coef", 0.001),
+        z_loss_weight=2 * hf_config.get("router_z_loss_coef", 0.001),
         jitter=hf_config.get("router_jitter_noise", 0.0),
     )
 

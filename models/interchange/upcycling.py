@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from data_pipelines.files import write_bytes
@@ -18,6 +19,7 @@ from models.config import ModelConfig
 from models.errors import ConfigError
 from models.interchange.tokenizer import MODEL_FILE
 from models.weights import load_weights, save_weights
+from models.weights_config import WeightsConfig
 
 
 def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -> ModelConfig:
@@ -41,16 +43,22 @@ def upcycle_folder(source: Path, config: ModelConfig, target: Path, seed: int) -
     model = upcycle(dense.model, config, seed)
     if (source / MODEL_FILE).is_file():
         write_bytes(target / MODEL_FILE, (source / MODEL_FILE).read_bytes())
-    save_weights(target, model, dense.tokenizer_sha256, max_input_tokens=dense.max_input_tokens)
+    save_weights(
+        target,
+        model,
+        dense.tokenizer_sha256,
+        chain=WeightsConfig.read(source).chain,
+        max_input_tokens=dense.max_input_tokens,
+    )
     return model.config
 
 
 def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
     """Build the MoE model of `config` with the vocabulary, dropout and weights of a dense model.
 
-    In evaluation, with normalised gates (gshard) and no dropped token, outputs equal those of
-    `dense`; with other routers the output of an MoE layer is multiplied by the sum of the gates.
-    With `dense_residual` the dense layer parallel to the experts starts with zero output.
+    In evaluation, with a top-2 router, `normalize_gates` and no dropped token, outputs equal those
+    of `dense`; otherwise the output of an MoE layer is multiplied by the sum of the gates. With
+    `dense_after_moe` the dense layer after the experts starts with zero output.
 
     Args:
         dense: trained dense model.
@@ -67,7 +75,7 @@ def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
     if moe_config.moe is None or dense.config.moe is not None:
         raise ConfigError("upcycling converts a dense model to an MoE model")
     check_routers(moe_config)
-    expected = moe_config.dense_twin()
+    expected = moe_config.dense_twin().with_training_settings_of(dense.config)
     differences = [
         f"{field.name} {getattr(dense.config, field.name)} instead of "
         f"{getattr(expected, field.name)}"
@@ -84,8 +92,11 @@ def upcycle(dense: T5, config: ModelConfig, seed: int) -> T5:
             if weight is not None:
                 experts = weight.t().expand(moe_config.moe.num_experts, -1, -1)
                 state[f"{name}.experts.{stacked}"] = experts
-                if layer.dense is not None:
-                    state[f"{name}.dense.{matrix}"] = weight * 0 if matrix == "wo" else weight
         state[f"{name}.router.weight"] = layer.router.weight.detach()
+    # ST-MoE's extra layers keep their random input projections.
+    own_state = model.state_dict()
+    for name in own_state.keys() - state.keys():
+        is_output = name.endswith(".extra_feed_forward.wo")
+        state[name] = torch.zeros_like(own_state[name]) if is_output else own_state[name]
     model.load_state_dict(state)
     return model

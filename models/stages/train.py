@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,27 +16,33 @@ from typing import Any
 
 from torch import Tensor
 
-from data_pipelines.files import sha256, write_bytes, write_json
+from data_pipelines.files import sha256, write_json
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
 from models.architecture.moe.expert_parallel import full_state_dict
 from models.config import ModelConfig
-from models.cost.flops import count_parameters, flops_per_token, training_flops
+from models.cost.flops import count_parameters, flops_per_token
+from models.cost.training import TrainingFlops, run_training_flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
+from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
+from models.training.imported_run import write_imported_run
 from models.training.initialization import initialize_model, start_folder
 from models.training.oom import is_out_of_memory, out_of_memory_error
+from models.training.optimizer_files import save_optimizer
 from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measure_peak_flops
 from models.training.preemption import catch_sigterm
 from models.training.result import TrainResult
 from models.training.run_record import RunRecord, SequenceLengths, data_hashes, git_commit
 from models.training.trainer import Trainer
-from models.weights import DEFAULT_INPUT_TOKENS, is_imported, load_weights, save_weights
+from models.weights import is_imported, save_weights
+from models.weights_config import WeightsConfig
 
+RESULT_AFFECTING_RUN_FIELDS = ("preset", "start", "start_optimizer", "data", "steps", "seed")
 RESULT_AFFECTING_FIELDS = (
     "optim",
     "loss",
@@ -49,6 +54,10 @@ RESULT_AFFECTING_FIELDS = (
     "precision",
 )
 """Settings that affect the trained weights; a checkpoint with other values is rejected."""
+
+
+OPTIMIZER = "optimizer"
+"""Folder of the optimizer state beside the final weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +96,10 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
     make_deterministic(params.threads)
     keep_freed_memory()
     commit = git_commit(Path(__file__).parent)
-    task = TrainTask(name=name, run=run_params, training=params, workspace=workspace, commit=commit)
     if run_params.steps == 0 and is_imported(start_folder(run_params, workspace)):
-        _write_imported(task)
+        write_imported_run(name, run_params, params, workspace, commit)
         return
+    task = TrainTask(name=name, run=run_params, training=params, workspace=workspace, commit=commit)
     with (
         catch_sigterm() as is_stop_requested,
         init_distributed(params.parallel.timeout_s) as dist,
@@ -98,46 +107,12 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
     ):
         trainer = _prepare(task, dist, is_stop_requested)
         result, weights = _fit(trainer)
+        if params.checkpoint.save_optimizer:
+            folder = task.output / "weights" / OPTIMIZER
+            save_optimizer(folder, trainer.model, trainer.parallel_model.optimizers, dist)
         if dist.is_main:
             _write(task, trainer, result, weights)
         trainer.checkpointer.close(delete=True)
-
-
-def _write_imported(task: TrainTask) -> None:
-    """Write the files of a run that evaluates imported weights unchanged, without training data."""
-    start = start_folder(task.run, task.workspace)
-    loaded = load_weights(start)
-    model = initialize_model(task.run, task.training, None, task.workspace)
-    target = task.output / "weights"
-    write_bytes(target / "spiece.model", (start / "spiece.model").read_bytes())
-    save_weights(target, model, loaded.tokenizer_sha256, max_input_tokens=loaded.max_input_tokens)
-    write_json(task.output / "metrics.json", {"train_loss": None, "validation_loss": None})
-    write_bytes(task.output / "log.jsonl", b"")
-    DvcLiveSink(task.output / "live").close()
-    length = loaded.max_input_tokens or DEFAULT_INPUT_TOKENS
-    record = _run_record(
-        task,
-        model.config,
-        data="none",
-        tasks=[],
-        training_flops=0.0,
-        training_seconds=0.0,
-        flops_per_second=0.0,
-        mfu=0.0,
-        peak_flops=0.0,
-        target_tokens=0,
-        losses={},
-        skipped_batches=[],
-        router_health={},
-        finished_at=round(time.time(), 1),
-        data_version="none",
-        data_hashes={},
-        sequence=SequenceLengths(encoder_length=length, decoder_length=length),
-        tokenizer_sha256=loaded.tokenizer_sha256,
-        world_size=1,
-        resumed_from_step=0,
-    )
-    write_json(task.output / "run.json", record.to_dict())
 
 
 def _prepare(
@@ -172,6 +147,11 @@ def _prepare(
             metrics_sink=DvcLiveSink(task.output / "live") if dist.is_main else None,
             peak_flops=peak_flops,
             is_stop_requested=is_stop_requested,
+            initial_optimizer=(
+                task.workspace / layout.RUNS / task.run.start / "weights" / OPTIMIZER
+                if task.run.start_optimizer
+                else None
+            ),
         )
 
 
@@ -187,62 +167,75 @@ def _write(
     task: TrainTask, trainer: Trainer, result: TrainResult, weights: dict[str, Tensor]
 ) -> None:
     """Write weights, metrics, log and run record."""
-    manifest = trainer.corpus.manifest
+    tokenizer_sha256 = trainer.corpus.manifest["tokenizer_sha256"]
+    cost = _training_flops(task, trainer)
+    chain = _training_chain(task, trainer, cost)
     save_weights(
         task.output / "weights",
         trainer.model,
-        manifest["tokenizer_sha256"],
+        tokenizer_sha256,
         weights,
-        max_input_tokens=manifest["encoder_length"],
+        chain,
+        max_input_tokens=trainer.corpus.manifest["encoder_length"],
     )
     write_json(task.output / "metrics.json", _losses(result))
     shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
-    write_json(task.output / "run.json", _trained_run_record(task, trainer, result).to_dict())
+    write_json(task.output / "run.json", _run_record(task, trainer, result, cost, chain).to_dict())
 
 
-def _trained_run_record(task: TrainTask, trainer: Trainer, result: TrainResult) -> RunRecord:
+def _training_flops(task: TrainTask, trainer: Trainer) -> TrainingFlops:
+    manifest = trainer.corpus.manifest
+    return run_training_flops(
+        trainer.model.config,
+        task.run,
+        task.training,
+        encoder_length=manifest["encoder_length"],
+        decoder_length=manifest["decoder_length"],
+    )
+
+
+def _training_chain(task: TrainTask, trainer: Trainer, cost: TrainingFlops) -> TrainingChain:
+    """Return the chain of the initial weights with this run; without steps it adds none."""
+    run = task.run
+    chain = TrainingChain(origin=SCRATCH, runs=[])
+    if run.start != SCRATCH:
+        chain = WeightsConfig.read(task.workspace / layout.RUNS / run.start / "weights").chain
+    if run.steps == 0:
+        return chain
+    return chain.append(
+        ChainRun(
+            name=task.name,
+            preset=run.preset,
+            data=run.data,
+            data_version=trainer.corpus.manifest["version"],
+            tasks=list(run.tasks),
+            steps=run.steps,
+            seed=run.seed,
+            global_batch_size=task.training.global_batch_size,
+            training_flops=cost.total,
+        )
+    )
+
+
+def _run_record(
+    task: TrainTask,
+    trainer: Trainer,
+    result: TrainResult,
+    cost: TrainingFlops,
+    chain: TrainingChain,
+) -> RunRecord:
     config, manifest, progress = trainer.model.config, trainer.corpus.manifest, result.progress
+    parameters = count_parameters(config)
     lengths = SequenceLengths(
         encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
     )
-    total_flops = training_flops(
-        config,
-        encoder_tokens=lengths.encoder_length,
-        decoder_tokens=lengths.decoder_length,
-        rows=task.run.steps * task.training.global_batch_size,
-    )
-    flops_per_second = total_flops / max(progress.seconds, 1e-9)
-    return _run_record(
-        task,
-        config,
-        data=task.run.data,
-        tasks=list(task.run.tasks),
-        training_flops=total_flops,
-        training_seconds=round(progress.seconds, 2),
-        flops_per_second=round(flops_per_second),
-        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
-        peak_flops=round(result.peak_flops),
-        target_tokens=progress.target_tokens,
-        losses={name: loss for name, loss in _losses(result).items() if loss is not None},
-        skipped_batches=result.skipped_batches,
-        router_health=result.router_health,
-        finished_at=round(result.started_at + progress.seconds, 1),
-        data_version=manifest["version"],
-        data_hashes=data_hashes(task.workspace),
-        sequence=lengths,
-        tokenizer_sha256=manifest["tokenizer_sha256"],
-        world_size=trainer.dist.world_size,
-        resumed_from_step=progress.resumed_from_step,
-    )
-
-
-def _run_record(task: TrainTask, config: ModelConfig, **outcome: Any) -> RunRecord:
-    """Complete the outcome of a run, whose weights are written, to its run record."""
-    parameters = count_parameters(config)
+    flops_per_second = cost.total / max(progress.seconds, 1e-9)
     return RunRecord(
         name=task.name,
         preset=task.run.preset,
         start=task.run.start,
+        data=task.run.data,
+        tasks=list(task.run.tasks),
         tuned=task.run.tuned,
         seed=task.run.seed,
         steps=task.run.steps,
@@ -254,10 +247,28 @@ def _run_record(task: TrainTask, config: ModelConfig, **outcome: Any) -> RunReco
         total_parameters=parameters.total,
         active_parameters=parameters.active,
         flops_per_token=flops_per_token(config),
+        training_flops=cost.total,
+        recomputation_flops=cost.recomputation,
+        cumulative_training_flops=chain.training_flops,
+        training_chain=chain,
+        training_seconds=round(progress.seconds, 2),
+        flops_per_second=round(flops_per_second),
+        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
+        peak_flops=round(result.peak_flops),
+        target_tokens=progress.target_tokens,
+        losses={name: loss for name, loss in _losses(result).items() if loss is not None},
+        skipped_batches=result.skipped_batches,
+        router_health=result.router_health,
+        finished_at=round(result.started_at + progress.seconds, 1),
         git_commit=task.commit,
+        data_version=manifest["version"],
+        data_hashes=data_hashes(task.workspace),
+        sequence=lengths,
+        tokenizer_sha256=manifest["tokenizer_sha256"],
         weights="weights/model.safetensors",
         weights_sha256=sha256(task.output / "weights" / "model.safetensors"),
-        **outcome,
+        world_size=trainer.dist.world_size,
+        resumed_from_step=progress.resumed_from_step,
     )
 
 
@@ -266,7 +277,7 @@ def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> 
     run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
     start = task.workspace / layout.RUNS / task.run.start / "weights" / "model.safetensors"
     return {
-        "run": {key: run[key] for key in ("preset", "start", "data", "steps", "seed")}
+        "run": {key: run[key] for key in RESULT_AFFECTING_RUN_FIELDS}
         | {"tasks": list(task.run.tasks)},
         "training": {key: training[key] for key in RESULT_AFFECTING_FIELDS},
         "start_weights_sha256": "" if task.run.start == SCRATCH else sha256(start),

@@ -27,18 +27,15 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import (
-    HuggingFaceStorageReader,
-    HuggingFaceStorageWriter,
-)
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from data_pipelines.files import sha256, write_json
-from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
+from models.errors import CorruptCheckpoint, DataMismatch
 from models.training.distributed import DistributedContext
 from models.training.params import CheckpointParams
-from models.training.random_state import RANDOM_STATE
+from models.training.tensor_files import read_tensors, write_failure
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PARTIAL = ".partial"
 CHECKPOINT_PATTERN = "step-*[0-9]"
 """Folders of complete checkpoints; one that is being written or deleted ends in PARTIAL."""
@@ -99,7 +96,7 @@ class Checkpointer:
                 for partial in folder.glob(f"*{PARTIAL}"):
                     shutil.rmtree(partial)
             except OSError as error:
-                raise _failure(folder, error) from None
+                raise write_failure(folder, error) from None
         self.dist.barrier()
 
     def save(
@@ -137,7 +134,7 @@ class Checkpointer:
                 no_dist=self.dist.world_size == 1,
             )
         except (OSError, RuntimeError, CheckpointException) as error:
-            raise _failure(folder, error) from None
+            raise write_failure(folder, error) from None
         assert isinstance(tensors_written, Future)
         manifest = {
             "format_version": FORMAT_VERSION,
@@ -269,7 +266,7 @@ class Checkpointer:
             self._delete_old()
         except BaseException as error:
             # CheckpointException derives from BaseException. flush() or poll() raises this again.
-            raise _failure(folder, error) from None
+            raise write_failure(folder, error) from None
 
     def _delete_old(self) -> None:
         checkpoints = self.list()
@@ -297,31 +294,6 @@ class Checkpointer:
         return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"
 
 
-def read_tensors(folder: Path, tensors: dict[str, Tensor], *, no_dist: bool = True) -> None:
-    """Fill tensors, in place, from the safetensors of a checkpoint.
-
-    Args:
-        folder: checkpoint folder.
-        tensors: tensors by name, sharded or not.
-        no_dist: read without collectives, in a single process.
-
-    Raises:
-        CorruptCheckpoint: a tensor other than a random state is missing, or a file is unreadable.
-    """
-    reader = HuggingFaceStorageReader(str(folder))
-    names = reader.read_metadata().state_dict_metadata
-    missing = [n for n in tensors if n not in names and not n.startswith(RANDOM_STATE)]
-    if missing:
-        raise CorruptCheckpoint(f"{folder}: tensor {missing[0]} is missing; delete {folder}")
-    present = {name: tensor for name, tensor in tensors.items() if name in names}
-    try:
-        dcp.load(  # type: ignore[attr-defined]
-            present, storage_reader=reader, no_dist=no_dist
-        )
-    except CheckpointException as error:
-        raise CorruptCheckpoint(f"{folder} is unreadable: {_reason(error)}; delete it") from None
-
-
 def _differences(saved: dict[str, Any], current: dict[str, Any], path: str = "") -> list[str]:
     """Return `KEY is A in the checkpoint, B now` for each value that differs."""
     differences = []
@@ -333,16 +305,3 @@ def _differences(saved: dict[str, Any], current: dict[str, Any], path: str = "")
         elif a != b:
             differences.append(f"{where} is {a} in the checkpoint, {b} now")
     return differences
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, CheckpointException):  # the first rank's error explains the others
-        error = next(iter(error.failures.values()))[0]
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _failure(folder: Path, error: BaseException) -> CheckpointFailed:
-    return CheckpointFailed(
-        f"{folder} could not be written: {_reason(error)}; earlier checkpoints are intact: free "
-        "disk space or make the folder writable, then rerun to resume from the last one"
-    )

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.training.checkpoint import Checkpointer, read_tensors
+from models.training.checkpoint import Checkpointer
+from models.training.tensor_files import read_tensors
 
 
 def load_final_weights(checkpointer: Checkpointer, weights: dict[str, Tensor]) -> None:

@@ -14,8 +14,8 @@ def freeze(model: T5, policy: FreezePolicy | None) -> list[str]:
 
     Args:
         model: model to change in place.
-        policy: `gate`, `experts`, `moe` (complete MoE layers, including the dense residual layer),
-            `all_but_` one of these, or None for nothing.
+        policy: `gate`, `experts`, `moe` (routers and experts, without ST-MoE's dense layer after
+            them), `all_but_` one of these, or None for nothing.
 
     Returns:
         Names of the frozen parameters.

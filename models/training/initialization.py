@@ -8,16 +8,13 @@ from pathlib import Path
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.architecture.t5 import T5
-from models.config import ModelConfig
+from models.config import ModelConfig, pad_vocab_size
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
 from models.training.params import IMPORTED, SCRATCH, RunParams, TrainingParams
 from models.weights import LoadedModel, load_weights
-
-VOCABULARY_MULTIPLE = 64
-"""Random weights pad the vocabulary to a multiple of this, so that matrix products are fast; the
-padding ids are never targets."""
+from models.weights_config import WeightsConfig
 
 
 def start_folder(run: RunParams, workspace: Path) -> Path:
@@ -43,26 +40,22 @@ def initialize_model(
         DataMismatch: initial weights, preset and corpus do not match.
     """
     if run.start == SCRATCH and corpus is not None:
-        vocab_size = int(corpus.manifest["vocab_size"])
-        padded = -(-vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
-        config = _with_run_settings(preset(run.preset), params)
-        return T5(dataclasses.replace(config, vocab_size=padded)).reset_parameters(run.seed)
+        vocab_size = pad_vocab_size(int(corpus.manifest["vocab_size"]))
+        config = _with_dropout(preset(run.preset), run, params)
+        return T5(dataclasses.replace(config, vocab_size=vocab_size)).reset_parameters(run.seed)
     folder = start_folder(run, workspace)
     if not (folder / "config.json").is_file():
         raise UnknownModel(
             f"{folder} holds no weights: start is {run.start!r}, expected a trained run or an "
             f"imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
         )
-    preset_config = None
-    if run.preset != IMPORTED:
-        preset_config = _with_run_settings(preset(run.preset), params)
-    start = load_weights(
-        folder, adapt=lambda config: _with_run_settings(config, params, preset_config)
+    preset_config = (
+        WeightsConfig.read(folder).model if run.preset == IMPORTED else preset(run.preset)
     )
+    preset_config = _with_dropout(preset_config, run, params)
+    start = load_weights(folder, adapt=lambda config: _with_settings_of(preset_config, config))
     if corpus is not None:
         _check_tokenizer(run, start, corpus)
-    if preset_config is None:
-        return start.model
     config = dataclasses.replace(preset_config, vocab_size=start.model.config.vocab_size)
     if start.model.config == config:
         return start.model
@@ -84,21 +77,38 @@ def initialize_model(
     )
 
 
-def _with_run_settings(
-    config: ModelConfig, params: TrainingParams, like: ModelConfig | None = None
-) -> ModelConfig:
-    """Return the config with this run's dropout, and with the MoE settings of `like`.
+def _with_dropout(config: ModelConfig, run: RunParams, params: TrainingParams) -> ModelConfig:
+    """Return the configuration with the dropout rates of a run.
+
+    A rate that the parameters leave open is the preset's in fine-tuning. In pre-training it is 0,
+    and experts have the dropout of all layers: the MoE is not regularised more than its dense
+    partner.
+    """
+    is_pretraining = run.data == "pretrain"
+    dropout = params.dropout
+    if dropout is None:
+        dropout = 0.0 if is_pretraining else config.dropout
+    moe = config.moe
+    if moe is not None:
+        expert_dropout = params.expert_dropout
+        if expert_dropout is None:
+            expert_dropout = dropout if is_pretraining else moe.expert_dropout
+        moe = dataclasses.replace(moe, expert_dropout=expert_dropout)
+    return dataclasses.replace(config, dropout=dropout, moe=moe)
+
+
+def _with_settings_of(preset_config: ModelConfig, config: ModelConfig) -> ModelConfig:
+    """Return the configuration of initial weights with the settings of the run's preset.
 
     The names in `tensors` stay as they are in `config`; all other MoE settings, e.g. top_k,
-    capacity and loss weights, are those of `like`.
+    capacity and loss weights, are those of the preset.
     """
     moe = config.moe
-    if moe is not None and like is not None and like.moe is not None:
-        tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_residual")
-        moe = dataclasses.replace(like.moe, **{name: getattr(moe, name) for name in tensors})
-    if moe is not None and params.expert_dropout is not None:
-        moe = dataclasses.replace(moe, expert_dropout=params.expert_dropout)
-    return dataclasses.replace(config, dropout=params.dropout, moe=moe)
+    if moe is not None and preset_config.moe is not None:
+        tensors = ("num_experts", "router", "decoder_router", "moe_every", "dense_after_moe")
+        tensor_settings = {name: getattr(moe, name) for name in tensors}
+        moe = dataclasses.replace(preset_config.moe, **tensor_settings)
+    return dataclasses.replace(config.with_training_settings_of(preset_config), moe=moe)
 
 
 def _check_tokenizer(run: RunParams, start: LoadedModel, corpus: PackedCorpus) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from models.config import ModelConfig
-from models.cost.flops import training_flops
+from models.cost.training import training_flops
 from models.training.metrics_logger import LogLine
 from models.training.params import TrainingParams
 from models.training.result import Progress, StepResult
@@ -40,7 +40,7 @@ class LogLineBuilder:
 
         Args:
             config: model that is trained.
-            params: batch size, schedule and interval of the log lines.
+            params: batch size, schedule, frozen parameters and interval of the log lines.
             steps: optimizer steps of the run.
             encoder_length: input tokens of a packed row.
             decoder_length: target tokens of a packed row.
@@ -48,8 +48,12 @@ class LogLineBuilder:
         """
         self.params, self.steps, self.peak_flops = params, steps, peak_flops
         self._row_flops = training_flops(
-            config, encoder_tokens=encoder_length, decoder_tokens=decoder_length, rows=1
-        )
+            config,
+            encoder_tokens=encoder_length,
+            decoder_tokens=decoder_length,
+            rows=1,
+            freeze=params.freeze,
+        ).total
         self._previous = _Totals()
 
     def is_due(self, completed: int) -> bool:

@@ -34,8 +34,8 @@ class TrainingLoss:
     num_targets: Tensor
     """Target tokens (int64)."""
     load_balance_loss: Tensor
-    """This rank's part of the load-balancing loss, without its weight in the loss, summed over
-    layers; 0 without MoE layers."""
+    """This rank's part of the load-balancing loss, without its weight in the loss, reduced over
+    layers by the model's `router_loss_reduction`; 0 without MoE layers."""
 
 
 def compute_loss(
@@ -82,8 +82,9 @@ def compute_loss(
     balance = torch.zeros((), device=logits_BLV.device)
     moe = unwrapped_model.config.moe
     if moe is not None:
-        balance, z_loss = _router_losses(unwrapped_model, dist, num_inputs, num_targets)
-        total = total + moe.load_balance_loss_weight * balance + moe.z_loss_weight * z_loss
+        losses = _router_losses(unwrapped_model, dist, num_inputs, num_targets)
+        balance = losses.balance
+        total = total + losses.weighted
     return TrainingLoss(
         total=total,
         cross_entropy_sum=cross_entropy_sum.detach(),
@@ -115,14 +116,22 @@ def _cross_entropy(
     return cross_entropy_sum, regularisation
 
 
+@dataclass(frozen=True, kw_only=True)
+class _RouterLosses:
+    weighted: Tensor
+    """Load-balancing loss and z-loss with their weights, reduced over layers."""
+    balance: Tensor
+    """Load-balancing loss without its weight, reduced over layers."""
+
+
 def _router_losses(
     model: T5, dist: DistributedContext, num_inputs: Tensor | None, num_targets: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Compute load-balancing loss and z-loss of the last forward pass, summed over layers.
+) -> _RouterLosses:
+    """Compute the router losses of the last forward pass.
 
-    First-choice shares are taken over all ranks, so the load-balancing loss is that of the global
-    batch (GShard and Switch take the shares of each device; over the global batch experts can
-    specialise more, Qiu et al., arXiv 2501.11873).
+    The shares of the experts are taken over all ranks, so the load-balancing loss is that of the
+    global batch (GShard and Switch take the shares of each device; over the global batch experts
+    can specialise more, Qiu et al., arXiv 2501.11873).
 
     Args:
         model: model whose MoE layers hold the routings.
@@ -131,30 +140,36 @@ def _router_losses(
         num_targets: decoder tokens of the step, as `num_inputs`.
 
     Returns:
-        Both losses, each layer's scaled by its share of the step's tokens and by the world size.
+        The losses, each layer's scaled by its share of the step's tokens and by the world size.
     """
-    routing_by_layer = {
-        name: layer.routing
-        for name, layer in model.moe_layers().items()
-        if layer.routing is not None
-    }
-    routings = list(routing_by_layer.values())
-    own_NE = torch.stack([routing.first_choice_counts_E for routing in routings])
+    layer_by_name = {n: layer for n, layer in model.moe_layers().items() if layer.routing}
+    layers = list(layer_by_name.values())
+    routings = [layer.routing for layer in layers if layer.routing is not None]
+    own_NE = torch.stack([routing.balance_counts_E for routing in routings])
     all_NE = dist.all_reduce_sum(own_NE)
-    step_tokens_N = all_NE.sum(1)
+    choices_N = own_NE.new_tensor([routing.balance_choices for routing in routings])
+    step_tokens_N = all_NE.sum(1) / choices_N
     if num_inputs is not None and num_targets is not None:
         step_tokens_N = torch.stack(
-            [
-                num_inputs if name.startswith("encoder.") else num_targets
-                for name in routing_by_layer
-            ]
+            [num_inputs if name.startswith("encoder.") else num_targets for name in layer_by_name]
         )
-    share_N = own_NE.sum(1) * dist.world_size / step_tokens_N.clamp(min=1)
-    balance_N = torch.stack(
+    own_tokens_N = own_NE.sum(1) / choices_N
+    share_N = own_tokens_N * dist.world_size / step_tokens_N.clamp(min=1)
+    balance_N = share_N * torch.stack(
         [
-            load_balance_loss(all_E, routing.mean_probs_E)
+            load_balance_loss(
+                all_E, routing.mean_probs_E, choices_per_token=routing.balance_choices
+            )
             for all_E, routing in zip(all_NE, routings, strict=True)
         ]
     )
-    z_loss_N = torch.stack([routing.z_loss for routing in routings])
-    return (share_N * balance_N).sum(), (share_N * z_loss_N).sum()
+    z_loss_N = share_N * torch.stack([routing.z_loss for routing in routings])
+    assert model.config.moe is not None
+    moe = model.config.moe
+    weight_N = balance_N.new_tensor(
+        [layer.router.config.load_balance_loss_weight for layer in layers]
+    )
+    weighted_N = weight_N * balance_N + moe.z_loss_weight * z_loss_N
+    if moe.router_loss_reduction == "mean":
+        return _RouterLosses(weighted=weighted_N.mean(), balance=balance_N.mean())
+    return _RouterLosses(weighted=weighted_N.sum(), balance=balance_N.sum())

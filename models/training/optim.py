@@ -1,4 +1,4 @@
-"""Optimizers of torch, with their state sharded by fairscale on request."""
+"""AdamW and Adafactor, with their state sharded by fairscale on request."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
-from models.training.adafactor import ShardedAdafactor
+from models.training.adafactor import Adafactor
 from models.training.params import OptimParams
 
 
@@ -22,8 +21,7 @@ def build_optimizer(
         cls = torch.optim.AdamW
         arguments |= {"betas": (0.9, 0.98), "fused": True}
     else:
-        is_sharded = any(isinstance(weight, DTensor) for weight in weights)
-        cls = ShardedAdafactor if is_sharded else torch.optim.Adafactor
+        cls = Adafactor
     if not shard_state:
         return cls(weights, **arguments)
     from fairscale.optim.oss import OSS

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from models.choices import DispatchBackend, OptimizerName
+from models.training.recipes import RecipeName
 
-Schedule = Literal["linear", "constant", "inverse_sqrt"]
+Schedule = Literal["linear", "constant", "inverse_sqrt", "t5"]
 DataParallel = Literal["oss", "ddp", "sharded", "fsdp"]
 FreezePolicy = Literal["gate", "experts", "moe", "all_but_gate", "all_but_experts", "all_but_moe"]
 FinalWeights = Literal["last", "best", "average"]
@@ -20,28 +21,29 @@ class OptimParams:
     """The optimizer and its learning-rate schedule."""
 
     name: OptimizerName = "adamw"
-    """adamw or adafactor, torch's implementations."""
+    """adamw, torch's implementation, or adafactor as in T5X."""
     lr: float = 2e-3
-    """Peak learning rate."""
+    """Peak learning rate. With adafactor it is relative to the root mean square of each weight."""
     weight_decay: float = 0.0
     schedule: Schedule = "linear"
     """After the warm-up: linear (constant, then linear decay to 0 over `decay_fraction`), constant,
-    or inverse_sqrt (T5's: lr * sqrt(warmup_steps / step))."""
+    inverse_sqrt (lr * sqrt(warmup_steps / step)), or t5 (inverse_sqrt, at `lr` already during the
+    warm-up; Raffel et al., arXiv 1910.10683, section 3.1.2: lr 0.01, warmup_steps 10000)."""
     warmup_steps: int = 100
-    """Steps of linear warm-up to `lr`."""
+    """Steps of linear warm-up to `lr`; with t5 at `lr`."""
     decay_fraction: float = 0.4
     """With `linear`: fraction of the steps, at the end, over which the rate decays to 0; 1 is all
     of them."""
-    max_grad_norm: float = 1.0
-    """Global gradient norm above which gradients are clipped."""
+    max_grad_norm: float | None = 1.0
+    """Global gradient norm above which gradients are clipped; null: never."""
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or self.max_grad_norm <= 0:
+        if self.lr <= 0 or (self.max_grad_norm is not None and self.max_grad_norm <= 0):
             raise ValueError("lr and max_grad_norm must be above 0")
         if self.warmup_steps < 0 or not 0 <= self.decay_fraction <= 1:
             raise ValueError("warmup_steps must be at least 0, decay_fraction in [0, 1]")
-        if self.schedule == "inverse_sqrt" and self.warmup_steps < 1:
-            raise ValueError("schedule inverse_sqrt needs warmup_steps of at least 1")
+        if self.schedule in ("inverse_sqrt", "t5") and self.warmup_steps < 1:
+            raise ValueError(f"schedule {self.schedule} needs warmup_steps of at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +96,18 @@ class CheckpointParams:
     final_weights: FinalWeights = "last"
     """last: weights of the last step; best: weights of the lowest validation loss (needs
     `validate_every`); average: mean of the last `keep_last` checkpoints."""
+    save_optimizer: bool = False
+    """Write the optimizer state of the last step beside the final weights, for runs with
+    `start_optimizer`."""
 
     def __post_init__(self) -> None:
         if self.save_every < 1 or self.keep_last < 1:
             raise ValueError("save_every and keep_last must be at least 1")
+        if self.save_optimizer and self.final_weights != "last":
+            raise ValueError(
+                f"save_optimizer: the state is that of the last step, final_weights is "
+                f"{self.final_weights!r}; set it to last"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +133,9 @@ class GuardParams:
 class TrainingParams:
     """Settings of all runs; `training` of a run overrides single values."""
 
+    recipe: RecipeName | None = None
+    """Published settings that take the place of the defaults below; `flanmoe models recipe NAME`
+    lists them. Keys written beside it take precedence."""
     optim: OptimParams = field(default_factory=OptimParams)
     loss: LossParams = field(default_factory=LossParams)
     parallel: ParallelParams = field(default_factory=ParallelParams)
@@ -134,10 +147,10 @@ class TrainingParams:
     """Microbatches into which each rank splits its rows, to hold fewer activations."""
     activation_checkpointing: bool = False
     """Store only the inputs of each block and recompute the rest in the backward pass."""
-    dropout: float = 0.0
-    """Dropout of every layer."""
+    dropout: float | None = None
+    """Dropout of every layer; null: the preset's, and 0 in runs with `data: pretrain`."""
     expert_dropout: float | None = None
-    """Dropout inside experts; null: the preset's."""
+    """Dropout inside experts; null: the preset's, and `dropout` in runs with `data: pretrain`."""
     freeze: FreezePolicy | None = None
     """Parameters that are not trained: gate (the routers), experts, moe (complete MoE layers), or
     all_but_ one of these; null: every parameter is trained."""
@@ -209,6 +222,9 @@ class RunParams:
     """Initial weights: `scratch` for random ones; the name of another run; or the NAME of a folder
     `runs/NAME` with weights, e.g. imported ones. Weights of a dense model initialize an MoE preset
     by sparse upcycling. Required, because dvc.yaml derives from it which run depends on which."""
+    start_optimizer: bool = False
+    """Continue with the optimizer state of the run `start`, which it wrote with
+    `training.checkpoint.save_optimizer`; false: a fresh state."""
     data: TrainingCorpus = "train"
     """`pretrain` (plain text) or `train` (instructions)."""
     tasks: tuple[str, ...] = ()
@@ -226,3 +242,5 @@ class RunParams:
     def __post_init__(self) -> None:
         if self.steps < (1 if self.start == SCRATCH else 0):
             raise ValueError("steps must be at least 1, or 0 with the weights of another run")
+        if self.start_optimizer and self.start == SCRATCH:
+            raise ValueError("start_optimizer: random weights have no optimizer state; set start")

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from models.training.chain import TrainingChain
 from models.training.router_health import LayerHealth
 
 SCHEMA_VERSION = 2
@@ -49,6 +50,14 @@ class RunRecord:
     """Parameters that one token uses."""
     flops_per_token: float
     training_flops: float
+    """Forward and backward passes of this run alone."""
+    recomputation_flops: float
+    """Second forward passes of activation checkpointing, which `training_flops` does not count."""
+    cumulative_training_flops: float | None
+    """`training_flops` of this run and of every run in its chain; None if the chain began with
+    imported weights, whose cost is unknown."""
+    training_chain: TrainingChain
+    """Runs that led to these weights, this run last."""
     training_seconds: float
     """Time in optimizer steps, over all attempts."""
     flops_per_second: float

@@ -13,8 +13,10 @@ def learning_rate(step: int, num_steps: int, params: OptimParams) -> float:
     After a linear warm-up over `warmup_steps`:
     - linear: lr, then linear decay to 0 over the last `decay_fraction` of the steps;
     - constant: lr;
-    - inverse_sqrt: lr * sqrt(warmup_steps / (step + 1)) (Raffel et al., arXiv 1910.10683, section
-      3.1.2, where the rate is constant during the warm-up).
+    - inverse_sqrt: lr * sqrt(warmup_steps / (step + 1)).
+    Without a linear warm-up:
+    - t5: lr * sqrt(warmup_steps / max(step + 1, warmup_steps)) (Raffel et al., arXiv 1910.10683,
+      section 3.1.2).
 
     Args:
         step: optimizer step, from 0.
@@ -24,6 +26,8 @@ def learning_rate(step: int, num_steps: int, params: OptimParams) -> float:
     Returns:
         The learning rate.
     """
+    if params.schedule == "t5":
+        return params.lr * math.sqrt(params.warmup_steps / max(step + 1, params.warmup_steps))
     warmup = min(1.0, (step + 1) / params.warmup_steps) if params.warmup_steps else 1.0
     if params.schedule == "constant":
         return params.lr * warmup

@@ -26,6 +26,7 @@ from models.training.loss import compute_loss
 from models.training.loss_guard import LossGuard
 from models.training.metrics_logger import MetricsLogger, MetricsSink, NullLogger
 from models.training.optim import initialize_optimizer_state, optimizer_state
+from models.training.optimizer_files import load_optimizer
 from models.training.parallel import parallelize
 from models.training.params import TrainingParams
 from models.training.random_state import get_random_state, set_random_state
@@ -57,6 +58,7 @@ class Trainer:
         metrics_sink: MetricsSink | None = None,
         peak_flops: float = 0.0,
         is_stop_requested: Callable[[], bool] = lambda: False,
+        initial_optimizer: Path | None = None,
     ) -> None:
         """Distribute the model, build its optimizers and prepare the folder of checkpoints.
 
@@ -67,19 +69,19 @@ class Trainer:
             steps: optimizer steps of the run.
             seed: seed of data order and dropout.
             folder: folder of checkpoints and log.jsonl during the run.
-            fingerprint: settings and data that the result depends on; checkpoints with another
-                fingerprint are rejected.
-            metadata: further values for the checkpoints' manifests.
+            fingerprint: settings and data that the result depends on, equal in all checkpoints.
+            metadata: further values for the manifests.
             validation: packed rows of the validation loss.
             dist: ranks that train together; this process alone by default.
-            metrics_sink: further receiver of the log lines, used on rank 0.
-            peak_flops: peak FLOP/s of one rank's device; 0: MFU is not reported.
-            is_stop_requested: polled in every step; when it returns True on any rank, all ranks
-                save a checkpoint and stop.
+            metrics_sink: further receiver of rank 0's log lines.
+            peak_flops: peak FLOP/s of one rank's device; 0: no MFU.
+            is_stop_requested: polled in every step; when True on any rank, all save and stop.
+            initial_optimizer: folder of the initial optimizer state; None: a fresh state.
 
         Raises:
             ConfigError: parallelism or freezing do not fit the model or the world size.
             CheckpointFailed: the folder cannot be written.
+            DataMismatch: the initial optimizer state is of another optimizer or model.
         """
         self.model, self.corpus, self.validation = model, corpus, validation
         self.params, self.steps, self.seed = params, steps, seed
@@ -90,6 +92,8 @@ class Trainer:
         model.to(self.dist.device)
         self.parallel_model = parallelize(model, params, self.dist)
         initialize_optimizer_state(self.parallel_model.optimizers)
+        if initial_optimizer is not None:
+            load_optimizer(initial_optimizer, model, self.parallel_model.optimizers, self.dist)
         self.checkpointer = Checkpointer(
             folder, params.checkpoint, fingerprint=fingerprint, metadata=metadata, dist=self.dist
         )
@@ -235,7 +239,7 @@ class Trainer:
     def _apply_update(self, step: int, grad_norm: float) -> None:
         """Clip the gradients, set the learning rate and step the optimizers."""
         max_grad_norm = self.params.optim.max_grad_norm
-        if grad_norm > max_grad_norm:
+        if max_grad_norm is not None and grad_norm > max_grad_norm:
             self.parallel_model.scale_gradients(max_grad_norm / (grad_norm + 1e-6))
         lr = learning_rate(step, self.steps, self.params.optim)
         for optimizer in self.parallel_model.optimizers:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from registry.comparison.costs import CostComparison, compare_costs
 from registry.comparison.intervals import Floats, Stratum
+from registry.comparison.partner import recipe_differences
 from registry.comparison.precision import precision_warnings
 from registry.comparison.results import EvaluationResult
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge
@@ -49,6 +51,7 @@ class ComparedModel:
     label: str
     name: str
     preset: str
+    is_moe: bool
     weights_sha256: str
     partial: bool
 
@@ -59,26 +62,10 @@ class ComparedModel:
             label=result.label,
             name=result.run.name,
             preset=result.run.preset,
+            is_moe=result.run.is_moe,
             weights_sha256=result.run.weights_sha256,
             partial=result.evaluation.partial,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostComparison:
-    """Compute of both models, in FLOPs."""
-
-    a: float
-    b: float
-
-    @property
-    def ratio(self) -> float | None:
-        """A's cost relative to B's; None if B's is 0."""
-        return self.a / self.b if self.b else None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the costs as JSON values."""
-        return {"a": self.a, "b": self.b, "ratio": self.ratio}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +118,9 @@ class Comparison:
     a: ComparedModel
     b: ComparedModel
     costs: dict[str, CostComparison]
-    """`per_token`, `per_item` and `training`."""
+    """`per_token`, `per_item` and `training`, the last with all runs of the training chain."""
+    recipe_differences: tuple[str, ...]
+    """How the training of A and B differs, apart from their models; empty: the same recipe."""
     config: ComparisonConfig
     warnings: tuple[str, ...]
     """Differences between the two evaluations that can explain a part of the result."""
@@ -144,6 +133,7 @@ class Comparison:
             "a": vars(self.a),
             "b": vars(self.b),
             "costs": {name: cost.to_dict() for name, cost in self.costs.items()},
+            "recipe_differences": list(self.recipe_differences),
             "margin": self.config.margin,
             "alpha": self.config.alpha,
             "clean": self.config.clean,
@@ -194,7 +184,8 @@ def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) 
     return Comparison(
         a=ComparedModel.from_result(a),
         b=ComparedModel.from_result(b),
-        costs=_compare_costs(a, b),
+        costs=compare_costs(a, b),
+        recipe_differences=tuple(recipe_differences(a.run, b.run)),
         config=config,
         warnings=precision_warnings((a.label, a.evaluation), (b.label, b.evaluation)),
         suites=_compare_suites(a, tasks_by_suite, scores, config),
@@ -333,14 +324,6 @@ def _weights_in_suite(a: EvaluationResult, suite: str, names: Sequence[str]) -> 
     for name in names:
         units[a.tasks[name].unit].append(name)
     return {name: 1 / len(units) / len(unit) for unit in units.values() for name in unit}
-
-
-def _compare_costs(a: EvaluationResult, b: EvaluationResult) -> dict[str, CostComparison]:
-    return {
-        "per_token": CostComparison(a=a.run.flops_per_token, b=b.run.flops_per_token),
-        "per_item": CostComparison(a=a.evaluation.flops_per_item, b=b.evaluation.flops_per_item),
-        "training": CostComparison(a=a.run.training_flops, b=b.run.training_flops),
-    }
 
 
 def _merge_outcome(row: TaskComparison | SuiteComparison) -> dict[str, Any]:

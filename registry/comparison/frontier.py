@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from registry.comparison.intervals import Floats, percentile_interval, resample_means
+from registry.comparison.intervals import Floats, resample_means
+from registry.comparison.partner import DensePartner, find_dense_partners
 from registry.comparison.precision import (
     MAX_ROUNDING_ERROR,
     describe_precision,
@@ -24,9 +25,7 @@ from registry.comparison.precision import (
 )
 from registry.errors import UnknownCost
 from registry.schemas import TaskScoreSchema
-
-if TYPE_CHECKING:
-    from registry.versions import ModelKind, VersionInfo
+from registry.versions import ModelKind, VersionInfo, current_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +35,23 @@ class CostUnit:
     title: str
     factor: float
     """Multiplier from FLOPs or seconds."""
+    missing: str = "not measured"
+    """Why a version may have no such cost."""
 
 
 COSTS = {
     "token": CostUnit(title="GFLOPs per token", factor=1e-9),
     "item": CostUnit(title="GFLOPs per answered item", factor=1e-9),
     "time": CostUnit(title="milliseconds per answered item", factor=1e3),
-    "training": CostUnit(title="training TFLOPs", factor=1e-12),
+    "training": CostUnit(
+        title="training TFLOPs",
+        factor=1e-12,
+        missing="unknown, because it starts from weights of unknown cost",
+    ),
 }
 """Costs that accuracy can be plotted against."""
 
-EQUAL_COST_FACTOR = 1.1
-"""Costs within this factor count as equal."""
-
 NUM_FRONTIER_RESAMPLES = 2_000
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class FrontierPoint:
     version: int
     kind: ModelKind
     tuned: bool
+    is_champion: bool
     accuracy: float
     standard_error: float
     partial: bool
@@ -73,33 +75,17 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DensePartner:
-    """An MoE version and the dense version of the same tuning that is closest in cost."""
-
-    moe: str
-    dense: str
-    cost_ratio: float
-    """Cost of the MoE relative to the dense version."""
-    equal_cost: bool
-    """Whether the costs are within EQUAL_COST_FACTOR."""
-    difference: float
-    """Accuracy of the MoE minus accuracy of the dense version."""
-    low: float
-    """Lower end of the 95 % interval of the difference."""
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExcludedVersion:
     """A version that is not among the points, and the reason."""
 
     name: str
+    version: int
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
-    """Accuracy against cost, for the newest version of each run."""
+    """Accuracy against cost, for the newest version of each run and the champion."""
 
     cost: str
     """A key of COSTS."""
@@ -111,6 +97,8 @@ class Frontier:
     points: tuple[FrontierPoint, ...]
     """In order of cost."""
     dense_partners: tuple[DensePartner, ...]
+    without_partner: tuple[str, ...]
+    """MoE versions to which no dense version of the same recipe belongs, such as "moe v3"."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the frontier as JSON values."""
@@ -125,7 +113,8 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
         cost: a key of COSTS.
 
     Returns:
-        The cost in the unit of COSTS; None if it was not measured.
+        The cost in the unit of COSTS; None if it is unknown. Training includes the runs that the
+        version started from.
 
     Raises:
         UnknownCost: `cost` is not a key of COSTS.
@@ -135,8 +124,7 @@ def cost_of(version: VersionInfo, cost: str) -> float | None:
         "token": version.run_record.flops_per_token,
         "item": version.evaluation.flops_per_item,
         "time": version.speed.seconds_per_item if version.speed else None,
-        # 0 steps: an imported model, whose training is unknown.
-        "training": version.run_record.training_flops or None,
+        "training": version.run_record.cumulative_training_flops,
     }[cost]
     return None if value is None else float(value) * COSTS[cost].factor
 
@@ -147,7 +135,7 @@ def _check_cost(cost: str) -> None:
 
 
 def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
-    """Compute the Pareto frontier of the newest version of each run.
+    """Compute the Pareto frontier of the newest version of each run and of the champion.
 
     Versions that were not evaluated on the items of the newest version or in its precision, and
     those whose cost is unknown, are excluded.
@@ -160,14 +148,14 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
         UnknownCost: `cost` is not a key of COSTS.
     """
     _check_cost(cost)
-    candidates = list({version.name: version for version in versions}.values())
+    candidates = current_versions(versions)
     placed: list[tuple[float, VersionInfo]] = []
     excluded = []
     for version in candidates:
-        reason = _exclusion_reason(version, candidates, cost)
         value = cost_of(version, cost)
+        reason = _exclusion_reason(version, candidates, cost)
         if reason or value is None:
-            excluded.append(ExcludedVersion(name=version.name, reason=reason))
+            excluded.append(_exclude(version, reason))
         else:
             placed.append((value, version))
     if not placed:
@@ -178,6 +166,7 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
             paired=False,
             points=(),
             dense_partners=(),
+            without_partner=(),
         )
     placed.sort(key=lambda entry: (entry[0], -entry[1].evaluation.accuracy))
     costs_V = np.array([value for value, _ in placed])
@@ -191,6 +180,7 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
             version=version.version,
             kind=version.kind,
             tuned=version.run_record.tuned,
+            is_champion=version.is_champion,
             accuracy=version.evaluation.accuracy,
             standard_error=version.evaluation.standard_error,
             partial=version.evaluation.partial,
@@ -200,13 +190,16 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
         )
         for i, (value, version) in enumerate(placed)
     )
+    runs = [version.run_record for _, version in placed]
+    dense_partners, without_partner = find_dense_partners(points, runs, resampled_RV)
     return Frontier(
         cost=cost,
         unit=COSTS[cost].title,
         excluded=tuple(excluded),
         paired=paired,
         points=points,
-        dense_partners=_find_dense_partners(points, resampled_RV),
+        dense_partners=dense_partners,
+        without_partner=without_partner,
     )
 
 
@@ -219,13 +212,17 @@ def _exclusion_reason(version: VersionInfo, candidates: Sequence[VersionInfo], c
         return f"evaluated in {describe_precision(version.evaluation)}"
     if cost_of(version, cost) is None:
         detail = f": {version.speed.reason}" if cost == "time" and version.speed else ""
-        return f"{COSTS[cost].title} not measured{detail}"
+        return f"{COSTS[cost].title} {COSTS[cost].missing}{detail}"
     timed = [other for other in candidates if other.speed and other.speed.seconds_per_item]
     if cost == "time" and version.speed and timed:
         newest_timed = max(timed, key=lambda candidate: candidate.version)
         if newest_timed.speed and version.speed.conditions != newest_timed.speed.conditions:
             return "timed on another device, or with another precision, batch size or threads"
     return ""
+
+
+def _exclude(version: VersionInfo, reason: str) -> ExcludedVersion:
+    return ExcludedVersion(name=version.name, version=version.version, reason=reason)
 
 
 def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
@@ -238,35 +235,6 @@ def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_
     gain_RVV = accuracy_RV[:, None, :] - accuracy_RV[:, :, None]
     dominated_RVV = as_cheap_VV & (gain_RVV >= 0) & (cheaper_VV | (gain_RVV > 0))
     return np.asarray(~dominated_RVV.any(-1))
-
-
-def _find_dense_partners(
-    points: Sequence[FrontierPoint], resampled_RV: Floats
-) -> tuple[DensePartner, ...]:
-    partners = []
-    for i, moe in enumerate(points):
-        dense = [
-            j
-            for j, other in enumerate(points)
-            if other.kind == "dense" and other.tuned == moe.tuned
-        ]
-        if moe.kind != "MoE" or not dense:
-            continue
-        j = min(dense, key=lambda j: abs(np.log(points[j].cost / moe.cost)))
-        ratio = moe.cost / points[j].cost
-        low, high = percentile_interval(resampled_RV[:, i] - resampled_RV[:, j], CONFIDENCE)
-        partners.append(
-            DensePartner(
-                moe=moe.name,
-                dense=points[j].name,
-                cost_ratio=ratio,
-                equal_cost=1 / EQUAL_COST_FACTOR <= ratio <= EQUAL_COST_FACTOR,
-                difference=moe.accuracy - points[j].accuracy,
-                low=low,
-                high=high,
-            )
-        )
-    return tuple(partners)
 
 
 def _resample_accuracies(versions: Sequence[VersionInfo]) -> tuple[Floats, bool]:
@@ -306,12 +274,11 @@ def _read_scores(artifact: Path) -> dict[str, Floats] | None:
     file = artifact / "samples.parquet"
     if not file.is_file():
         return None
-    names = ["task", "id", "score"]
-    if not set(names) <= set(pq.read_schema(file).names):
+    table = pq.read_table(file)
+    if not {"task", "id", "score"} <= set(table.column_names):
         return None
-    table = pq.read_table(file, columns=names)
     scores_by_task: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in names)
+    columns = (table[name].to_pylist() for name in ("task", "id", "score"))
     for task, item, score in zip(*columns, strict=True):
         scores_by_task[task].append((item, score))
     return {

@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.training_step_gpu import measure_training_step
-from models.cost.flops import training_flops
+from models.cost.training import training_flops
 from tests.models.training.factories import build_model
 
 
@@ -13,7 +13,7 @@ def test_measure_training_step_reports_throughput_and_mfu_of_its_flops():
         "tiny", config, torch.device("cpu"), 1e12, rows=1, steps=2, warmup=1
     )
     seconds = result["step_ms"] / 1e3
-    flops = training_flops(config, encoder_tokens=512, decoder_tokens=128, rows=1)
+    flops = training_flops(config, encoder_tokens=512, decoder_tokens=128, rows=1).total
     assert result["step_flops"] == flops
     assert abs(result["mfu"] - flops / seconds / 1e12) < 1e-3
     assert abs(result["tokens_per_second"] * seconds - 640) < 2

@@ -17,12 +17,12 @@ class ShownProject:
 
     folder: Path
 
-    def register(self, name, accuracies, *, model="m", run=None, **evaluation):
-        """Register a run with one task per accuracy."""
+    def register(self, name, accuracies, *, model="m", run=None, folder="", **evaluation):
+        """Register a run with one task per accuracy; `folder` is that of its files."""
         tasks = [
             task_score(f"sample/t{i}", accuracy=accuracy) for i, accuracy in enumerate(accuracies)
         ]
-        folder = self.folder / "runs" / name
+        folder = self.folder / "runs" / (folder or name)
         tokenizer = self.folder / "tokenizer"
         write_run(
             folder,

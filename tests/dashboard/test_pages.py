@@ -45,6 +45,13 @@ def test_frontier_page_shows_points_and_dense_partners(project):
     assert list(points["on_frontier"]) == [True, False, False]
     partners = page.dataframe[3].value
     assert list(zip(partners["moe"], partners["dense"], strict=True)) == [("moe", "dense_tuned")]
+    assert list(points["is_champion"]) == [True, False, False]
+
+
+def test_frontier_page_names_an_moe_without_partner(project):
+    project.register("moe_long", [0.5, 0.6], run={"is_moe": True, "steps": 800})
+    captions = [caption.value for caption in render().caption]
+    assert "moe_long v3: no partner." in captions
 
 
 def test_frontier_page_names_excluded_versions(project):
@@ -52,7 +59,7 @@ def test_frontier_page_names_excluded_versions(project):
     page.selectbox[0].select("time").run()
     assert not page.exception
     captions = [caption.value for caption in page.caption]
-    assert "moe is excluded: milliseconds per answered item not measured." in captions
+    assert "moe v2 is excluded: milliseconds per answered item not measured." in captions
 
 
 def test_training_page_follows_a_run_in_progress(empty_project):

@@ -46,6 +46,22 @@ def test_suites_and_tasks_frames_have_the_newest_version_of_each_run(project):
     assert list(tasks["accuracy"]) == pytest.approx([40, 60, 60, 80])
 
 
+def test_suites_and_tasks_frames_have_the_champion_beside_a_newer_version(project):
+    project.register("moe", [0.1, 0.2], run={"is_moe": True}, folder="retrained")
+    versions = open_registry().versions()
+    assert list(suites_frame(versions)["version"]) == ["dense v1", "moe v2", "moe v3"]
+    assert set(tasks_frame(versions)["version"]) == {"dense v1", "moe v2", "moe v3"}
+
+
+def test_versions_frame_has_the_training_cost_of_the_chain(project):
+    run = {"training_flops": 2e12, "cumulative_training_flops": 5e12}
+    project.register("tuned", [0.5], run=run)
+    project.register("imported", [0.6], run={**run, "cumulative_training_flops": None})
+    tuned, imported = versions_frame(open_registry().versions()).to_dict("records")[2:]
+    assert (tuned["training_tflops"], tuned["own_training_tflops"]) == ("5", 2)
+    assert imported["training_tflops"] == "unknown"
+
+
 def test_data_warnings_name_the_versions(project):
     warned = project.register("warned", [0.5], data_warnings=["mixture: share of cot"])
     versions = open_registry().versions()

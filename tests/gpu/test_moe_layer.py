@@ -25,7 +25,7 @@ def test_output_and_gradients_on_cuda_equal_the_reference(
     router, precision, capacity_factor, device, monkeypatch
 ):
     config = moe_model_config(
-        router, 4, capacity_factor, "gated_gelu", d_model=32, d_ff=64, dense_residual=True
+        router, 4, capacity_factor, "gated_gelu", d_model=32, d_ff=64, dense_after_moe=True
     )
     # Values that bfloat16 represents exactly: rounding the inputs changes no routing.
     layer = build_layer(config, router_std=0.3).train()

@@ -20,7 +20,7 @@ IDENTIFIERS = {
     "capacity_factor_train": "models/config.py",
     "load_balance_loss_weight": "models/config.py",
     "z_loss_weight": "models/config.py",
-    "dense_residual": "models/config.py",
+    "dense_after_moe": "models/config.py",
     "tie_word_embeddings": "models/config.py",
     "load_balance_loss": "models/architecture/moe/losses.py",
     "router_z_loss": "models/architecture/moe/losses.py",

@@ -18,6 +18,7 @@ from models.evaluation.evaluation_record import (
 )
 from models.evaluation.params import EvaluationParams
 from models.evaluation.speed import SpeedRecord
+from models.training.chain import ChainRun, TrainingChain
 from models.training.router_health import LayerHealth
 from models.training.run_record import RunRecord, SequenceLengths
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
@@ -37,6 +38,24 @@ RUN = RunRecord(
     active_parameters=1000,
     flops_per_token=1e6,
     training_flops=1e9,
+    recomputation_flops=3e8,
+    cumulative_training_flops=1e9,
+    training_chain=TrainingChain(
+        origin="scratch",
+        runs=[
+            ChainRun(
+                name="moe",
+                preset="tiny_switch",
+                data="train",
+                data_version="d",
+                tasks=["cot/*"],
+                steps=20,
+                seed=0,
+                global_batch_size=4,
+                training_flops=1_000_000_000,
+            )
+        ],
+    ),
     training_seconds=3.5,
     flops_per_second=3e8,
     mfu=0.4,

@@ -24,8 +24,8 @@ def sha256(path):
 
 
 def run_record(name="run", *, is_moe=False, **changes):
-    """Return a run record of schema version 2."""
-    return {
+    """Return a run record of schema version 2; the training chain follows from the other values."""
+    record = {
         "schema_version": 2, "name": name, "preset": "tiny_dense", "start": "scratch",
         "data": "train", "tasks": [], "tuned": True, "seed": 0, "steps": 10, "params": {},
         "model": {"moe": {"num_experts": 8} if is_moe else None}, "total_parameters": 2000,
@@ -36,8 +36,18 @@ def run_record(name="run", *, is_moe=False, **changes):
         "data_version": "d", "data_hashes": {},
         "sequence": {"encoder_length": 64, "decoder_length": 16}, "tokenizer_sha256": "0" * 64,
         "weights": "weights/model.safetensors", "weights_sha256": "1" * 64, "world_size": 1,
-        "resumed_from_step": 0, **changes,
+        "resumed_from_step": 0, "recomputation_flops": 0.0, **changes,
     }  # fmt: skip
+    chain = {"origin": "scratch", "runs": [chain_run(record)]}
+    return {
+        "training_chain": chain, "cumulative_training_flops": record["training_flops"], **record,
+    }  # fmt: skip
+
+
+def chain_run(record, **changes):
+    """Return a run record as an entry of a training chain."""
+    names = ("name", "preset", "data", "data_version", "tasks", "steps", "seed", "training_flops")
+    return {**{name: record[name] for name in names}, "global_batch_size": 8, **changes}
 
 
 def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, **changes):

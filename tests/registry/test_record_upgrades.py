@@ -37,10 +37,12 @@ def renamed(row):
     return {RENAMED_KEYS.get(key, key): value for key, value in row.items()}
 
 
-def assert_same_rows(rows, old_rows):
+def assert_same_rows(rows, old_rows, added=frozenset()):
+    """Assert that rows have the values of release 0.1.0; `added` are keys that it did not have."""
     assert len(rows) == len(old_rows)
     for row, old_row in zip(rows, old_rows, strict=True):
         expected = renamed(old_row)
+        row = {key: value for key, value in row.items() if key not in added}
         numbers = {key: value for key, value in expected.items() if isinstance(value, float)}
         assert expected.keys() == row.keys()
         assert {key: row[key] for key in numbers} == pytest.approx(numbers, abs=1e-12)
@@ -73,8 +75,10 @@ def test_frontier_of_release_0_1_0_is_unchanged(registry):
     assert (value["cost"], value["unit"], value["paired"]) == (
         old["cost"], old["unit"], old["paired"],
     )  # fmt: skip
-    assert_same_rows(value["points"], old["points"])
-    assert_same_rows(value["dense_partners"], old["twins"])
+    added = {"is_champion", "moe_version", "dense_version"}
+    assert_same_rows(value["points"], old["points"], added)
+    assert_same_rows(value["dense_partners"], old["twins"], added)
+    assert value["without_partner"] == ()
 
 
 def test_comparison_of_release_0_1_0_is_unchanged(old_registry):
@@ -138,6 +142,18 @@ def test_upgrade_clean_score_without_items_is_none(old_registry):
     evaluation = parse_evaluation_record(record, "old")
     assert evaluation.suites[0].clean.accuracy is None
     assert evaluation.tasks[0].clean.num_items == 0
+
+
+def test_upgrade_run_from_scratch_has_its_own_cost_and_other_starts_an_unknown_cost(old_registry):
+    record = json.loads((old_registry.artifacts[0] / "run.json").read_text())
+    run = parse_run_record(record, "old")
+    assert run.cumulative_training_flops == run.training_flops == record["training_flops"]
+    assert run.training_chain.origin == "scratch"
+    (entry,) = run.training_chain.runs
+    assert (entry.steps, entry.seed, entry.global_batch_size) == (500, 0, 8)
+    started = parse_run_record({**record, "start": "base"}, "old")
+    assert started.cumulative_training_flops is None
+    assert started.training_chain.origin == "unknown"
 
 
 def test_upgrade_malformed_records_are_named():

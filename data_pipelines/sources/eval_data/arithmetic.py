@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Context, Decimal
 from typing import Any
 
 # The standard library's XML parser would expand entities of an untrusted file without limit.
@@ -15,6 +16,12 @@ from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.part import InvalidRow, Part, convert_rows
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+DOUBLE_DIGITS = 15
+"""Significant decimal digits that a double-precision number represents exactly (DBL_DIG)."""
+
+
+MAX_EXPONENT = 300
+"""Published answers are within the range of double-precision numbers."""
 
 
 def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
@@ -40,15 +47,19 @@ def svamp(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
     def convert(row: int, record: dict[str, Any]) -> EvalItem:
         body, question, answer = (record.get(key) for key in ("Body", "Question", "Answer"))
-        if not (isinstance(body, str) and isinstance(question, str)) or not isinstance(
-            answer, int | float
-        ):
+        if not (isinstance(body, str) and isinstance(question, str)):
             raise InvalidRow("no body, question or number")
+        if not isinstance(answer, int | Decimal) or isinstance(answer, bool):
+            raise InvalidRow("no body, question or number")
+        if abs(Decimal(answer).adjusted()) > MAX_EXPONENT:
+            raise InvalidRow(f"Answer: {answer} is too large or too small")
         body = body.strip()
         stop = "" if body.endswith((".", "!", "?", ",")) else "."
-        return _make_item(part, row, f"{body}{stop} {question.strip()}", f"{answer:g}")
+        return _make_item(
+            part, row, f"{body}{stop} {question.strip()}", number_text(Decimal(answer))
+        )
 
-    return convert_rows(part, part.json_list(), convert)
+    return convert_rows(part, part.json_list(parse_float=Decimal), convert)
 
 
 def asdiv(part: Part) -> Iterator[EvalItem | RejectedRow]:
@@ -82,26 +93,42 @@ def asdiv(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
 
 def mgsm(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read MGSM, translated test problems of GSM8K: TSV of question and number without a header."""
+    """Read MGSM, translated test problems of GSM8K: TSV of question and number without a header.
+
+    The name of a file ends with its language, `mgsm_de.tsv`.
+    """
 
     def convert(row: int, line: str) -> EvalItem:
         question, _, answer = line.rpartition("\t")
         if not question or not _is_number(answer):
             raise InvalidRow("not a question and a number")
-        return _make_item(part, row - 1, question, answer)
+        return _make_item(part, row - 1, question, answer, language)
 
+    language = part.path.stem.rpartition("_")[2]
     return convert_rows(part, part.lines(), convert)
+
+
+def number_text(value: Decimal) -> str:
+    """Write a published number with all of its digits, without exponent and trailing zeros.
+
+    A fraction with more than 15 significant digits is the rounding error of a double-precision
+    number, which represents 15 exactly: 0.30000000000000004 becomes `0.3`.
+    """
+    if value == value.to_integral_value():
+        return format(value.to_integral_value(), "f")
+    return format(Context(prec=DOUBLE_DIGITS).plus(value).normalize(), "f")
 
 
 def _is_number(text: str) -> bool:
     return NUMBER.fullmatch(text.strip().replace(",", "")) is not None
 
 
-def _make_item(part: Part, index: int, question: str, answer: str) -> EvalItem:
+def _make_item(part: Part, index: int, question: str, answer: str, language: str = "") -> EvalItem:
     return EvalItem(
         id=f"{part.path.stem}-{index}",
         text=question.strip(),
         answer=answer.strip().replace(",", ""),
         options=None,
         question=question,
+        language=language,
     )

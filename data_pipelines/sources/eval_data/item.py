@@ -34,5 +34,8 @@ class EvalItem:
     """Published text before the exemplars of a prompt."""
     task: str = ""
     """Task of the item if a file has several; otherwise the file name is the task."""
+    language: str = ""
+    """ISO 639-1 code of the item's language, if the data set has several; scoring reads the answer
+    in its notation."""
     group: str = ""
     """Category in which the task's score is averaged; empty if the file names none."""

@@ -14,6 +14,11 @@ from data_pipelines.sources.raw.choices import parse_choice_question
 from data_pipelines.templates.instructions import LETTERS
 
 YES_NO = ("yes", "no")
+LANGUAGES = {
+    "arabic": "ar", "bengali": "bn", "english": "en", "finnish": "fi", "indonesian": "id",
+    "korean": "ko", "russian": "ru", "swahili": "sw", "telugu": "te",
+}  # fmt: skip
+"""Language in the ids of TyDiQA, `bengali-123-0` -> ISO 639-1 code."""
 
 
 def arc(part: Part) -> Iterator[EvalItem | RejectedRow]:
@@ -112,6 +117,7 @@ def tydiqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
                         options=None,
                         question=entry["question"],
                         context=paragraph["context"],
+                        language=LANGUAGES.get(str(entry["id"]).partition("-")[0], ""),
                     )
                 else:
                     yield part.reject(row, "no answer", entry)

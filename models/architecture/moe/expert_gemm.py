@@ -144,7 +144,8 @@ class _ExpertsLoop(torch.autograd.Function):
     def backward(ctx: Any, dy_TD: Tensor) -> tuple[Tensor | None, ...]:
         x_TD, token_A, weight_A, wi_EDF, wg_EDF, wo_EFD, *saved = ctx.saved_tensors
         dtype, tokens_per_expert = ctx.dtype, ctx.tokens_per_expert
-        dx_TD = torch.zeros_like(x_TD)
+        needs_x, needs_wi, needs_wg = (ctx.needs_input_grad[i] for i in (0, 4, 5))
+        dx_TD = torch.zeros_like(x_TD) if needs_x else None
         dweight_A = None if weight_A is None else torch.empty_like(weight_A)
         # Frozen weights get no gradient.
         dwi_EDF, dwg_EDF, dwo_EFD = (
@@ -166,17 +167,22 @@ class _ExpertsLoop(torch.autograd.Function):
                 dweight_A[assignments] = torch.linalg.vecdot(dy_RD, y_RD).to(dweight_A.dtype)
                 dy_RD *= _column(weight_A, assignments, dtype)
             _set_product(dwo_EFD, expert, h_PF, dy_PD)
+            # Behind a frozen part only the products that lead to a trained weight are computed.
+            if not (needs_x or needs_wi or needs_wg):
+                continue
             dh_PF = mm(dy_PD, wo_EFD[expert].to(dtype).t())
             if mask_PF is not None:
                 dh_PF *= mask_PF
                 dh_PF *= 1 / (1 - ctx.dropout)
             da_PF, db_PF = hidden_gradient(dh_PF, h_PF, tuple(intermediates))
-            dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
             _set_product(dwi_EDF, expert, x_PD, da_PF)
             if db_PF is not None:
-                dx_PD += mm(db_PF, wg_EDF[expert].to(dtype).t())
                 _set_product(dwg_EDF, expert, x_PD, db_PF)
-            dx_TD.index_add_(0, token_R, dx_PD[: len(token_R)].to(dx_TD.dtype))
+            if dx_TD is not None:
+                dx_PD = mm(da_PF, wi_EDF[expert].to(dtype).t())
+                if db_PF is not None:
+                    dx_PD += mm(db_PF, wg_EDF[expert].to(dtype).t())
+                dx_TD.index_add_(0, token_R, dx_PD[: len(token_R)].to(dx_TD.dtype))
         return dx_TD, None, None, dweight_A, dwi_EDF, dwg_EDF, dwo_EFD, None, None
 
 

@@ -28,18 +28,19 @@ class Experts(nn.Module):
         assert config.moe is not None
         e, d, f = config.moe.num_experts, config.d_model, config.d_ff
         self.dropout = config.moe.expert_dropout
+        self.init_scale = config.init_scale
         self.wi_EDF = nn.Parameter(torch.empty(e, d, f))
         gated = config.activation == "gated_gelu"
         self.wg_EDF = nn.Parameter(torch.empty(e, d, f)) if gated else None
         self.wo_EFD = nn.Parameter(torch.empty(e, f, d))
 
     def reset_parameters(self) -> None:
-        """Draw weights with standard deviation 1 / sqrt(fan-in), as in a dense layer of T5 v1.1."""
+        """Draw weights with standard deviation sqrt(init_scale / fan-in), as in a dense layer."""
         d, f = self.wi_EDF.shape[1:]
-        nn.init.normal_(self.wi_EDF, std=1 / math.sqrt(d))
+        nn.init.normal_(self.wi_EDF, std=math.sqrt(self.init_scale / d))
         if self.wg_EDF is not None:
-            nn.init.normal_(self.wg_EDF, std=1 / math.sqrt(d))
-        nn.init.normal_(self.wo_EFD, std=1 / math.sqrt(f))
+            nn.init.normal_(self.wg_EDF, std=math.sqrt(self.init_scale / d))
+        nn.init.normal_(self.wo_EFD, std=math.sqrt(self.init_scale / f))
 
     def local_weights(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Return wi, wg and wo of this rank's experts."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.architecture.feed_forward import FeedForward
 from models.architecture.moe.dispatch.native import NativeDispatch
 from models.architecture.moe.dispatch.protocol import Dispatcher
 from models.architecture.moe.experts import Experts
@@ -24,7 +23,6 @@ class MoELayer(nn.Module):
         moe = config.stack_moe_config(decoder=decoder)
         self.router = build_router(config.d_model, moe)
         self.experts = Experts(config)
-        self.dense = FeedForward(config) if moe.dense_residual else None
         self.dispatch: Dispatcher = NativeDispatch()
         """Dispatch backend; see `models.architecture.moe.dispatch.table.set_dispatcher`."""
         self.routing: Routing | None = None
@@ -37,10 +35,7 @@ class MoELayer(nn.Module):
             valid_BL: bool `[B, L]`, False for padding.
 
         Returns:
-            `[B, L, D]`; tokens without an expert have only the output of the dense layer, or 0.
+            `[B, L, D]`; 0 for tokens without an expert.
         """
         self.routing = self.router(x_BLD, valid_BL)
-        y_BLD = self.dispatch(x_BLD.flatten(0, 1), self.routing, self.experts).view_as(x_BLD)
-        if self.dense is not None:
-            y_BLD = y_BLD + self.dense(x_BLD, valid_BL)
-        return y_BLD
+        return self.dispatch(x_BLD.flatten(0, 1), self.routing, self.experts).view_as(x_BLD)

@@ -6,22 +6,26 @@ import torch
 from torch import Tensor
 
 
-def load_balance_loss(first_choice_counts_E: Tensor, mean_probs_E: Tensor) -> Tensor:
+def load_balance_loss(
+    counts_E: Tensor, mean_probs_E: Tensor, *, choices_per_token: int = 1
+) -> Tensor:
     """Compute the load-balancing loss (Switch Transformers, arXiv 2101.03961, eq. 4).
 
         E * sum_i f_i * P_i
-        f_i = fraction of tokens whose first choice is expert i
+        f_i = fraction of tokens that chose expert i
         P_i = mean router probability of expert i
 
     Args:
-        first_choice_counts_E: tokens per expert by first choice, before capacity, int64 `[E]`.
+        counts_E: tokens per expert before capacity, int64 `[E]`: by first choice (GShard, Switch)
+            or by all choices (flaxformer).
         mean_probs_E: mean router probability per expert, float `[E]`; carries the gradient.
+        choices_per_token: choices of each token that `counts_E` counts.
 
     Returns:
-        Scalar without its weight: 1 when balanced, E when collapsed, 0 without tokens.
+        Scalar without its weight: `choices_per_token` when balanced, 0 without tokens.
     """
-    fraction_E = first_choice_counts_E.to(mean_probs_E.dtype)
-    fraction_E = fraction_E / first_choice_counts_E.sum().clamp(min=1)
+    counts = counts_E.to(mean_probs_E.dtype)
+    fraction_E = counts * choices_per_token / counts_E.sum().clamp(min=1)
     return len(mean_probs_E) * (fraction_E * mean_probs_E).sum()
 
 

@@ -8,7 +8,6 @@ expert).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -47,8 +46,11 @@ class Routing:
     """Gate by which the expert's output is multiplied (float); carries the router's gradient."""
     tokens_per_expert_E: Tensor
     """Assignments per expert, after tokens were dropped (int64)."""
-    first_choice_counts_E: Tensor
-    """Valid tokens per expert by first choice, before tokens are dropped (int64)."""
+    balance_counts_E: Tensor
+    """Valid tokens per expert before tokens are dropped, by the choices that the load-balancing
+    loss counts (int64)."""
+    balance_choices: int
+    """Choices per token in `balance_counts_E`: 1 or top_k."""
     mean_probs_E: Tensor
     """Mean probability per expert over the valid tokens; carries the router's gradient."""
     z_loss: Tensor
@@ -58,7 +60,9 @@ class Routing:
     @property
     def load_balance_loss(self) -> Tensor:
         """Load-balancing loss of these tokens, without its weight."""
-        return load_balance_loss(self.first_choice_counts_E, self.mean_probs_E)
+        return load_balance_loss(
+            self.balance_counts_E, self.mean_probs_E, choices_per_token=self.balance_choices
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,33 +72,6 @@ class Assignments:
     token_A: Tensor
     expert_A: Tensor
     weight_A: Tensor
-
-
-def expert_capacity(
-    num_tokens: int,
-    num_experts: int,
-    top_k: int,
-    capacity_factor: float | None,
-    min_capacity: int,
-) -> int:
-    """Compute the number of tokens an expert accepts (Switch, eq. 3, with top_k choices per token).
-
-        ceil(capacity_factor * num_tokens * top_k / num_experts)
-
-    Args:
-        num_tokens: valid tokens of the group.
-        num_experts: E.
-        top_k: experts per token.
-        capacity_factor: multiple of the mean load; None: dropless.
-        min_capacity: lower bound, in tokens.
-
-    Returns:
-        At least `min_capacity`, at most `num_tokens`; `num_tokens` if dropless.
-    """
-    if capacity_factor is None:
-        return num_tokens
-    capacity = math.ceil(capacity_factor * num_tokens * top_k / num_experts)
-    return min(num_tokens, max(min_capacity, capacity))
 
 
 def positions_in_expert(expert_A: Tensor, num_experts: int) -> Tensor:
@@ -140,7 +117,7 @@ def build_routing(
     assignments: Assignments,
     *,
     probs_NE: Tensor,
-    first_choice_N: Tensor,
+    balance_choice_NC: Tensor,
     z_loss: Tensor,
     load: LoadStatistics,
 ) -> Routing:
@@ -149,7 +126,8 @@ def build_routing(
     Args:
         assignments: those that remain after dropping.
         probs_NE: router probabilities of the valid tokens, float `[N, E]`.
-        first_choice_N: first choice of each valid token, int64 `[N]`.
+        balance_choice_NC: choices of each valid token that the load-balancing loss counts, int64
+            `[N, C]`.
         z_loss: router z-loss, scalar.
         load: load statistics of these tokens.
     """
@@ -165,7 +143,8 @@ def build_routing(
         position_in_expert_A=ranks_A - starts_E[expert_A],
         weight_A=assignments.weight_A[order_A],
         tokens_per_expert_E=counts_E,
-        first_choice_counts_E=torch.bincount(first_choice_N, minlength=num_experts),
+        balance_counts_E=torch.bincount(balance_choice_NC.flatten(), minlength=num_experts),
+        balance_choices=balance_choice_NC.shape[1],
         mean_probs_E=probs_NE.sum(0) / max(len(probs_NE), 1),
         z_loss=z_loss,
         load=load,

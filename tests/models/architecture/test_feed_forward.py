@@ -1,8 +1,11 @@
 """The dense layer against torch's own operations, gradients included."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.architecture.feed_forward import FeedForward
 from models.config import ModelConfig
@@ -72,3 +75,41 @@ def test_feed_forward_drops_hidden_values_in_training_only():
     standard_error = y.std(0) / 20
     assert standard_error.min() > 0
     assert ((y.mean(0) - expected).abs() < 5 * standard_error).all()
+
+
+class ProductCounter(TorchDispatchMode):
+    """Counts matrix products, those of oneDNN included."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket.__name__ in ("mm", "_linear_pointwise")
+        return func(*args, **(kwargs or {}))
+
+
+TENSORS = ("x", "wi", "wg", "wo")
+
+
+@pytest.mark.parametrize(
+    "trained",
+    [names for size in range(1, 5) for names in itertools.combinations(TENSORS, size)],
+    ids="-".join,
+)
+def test_feed_forward_computes_only_the_gradients_that_are_needed(trained):
+    """Each trained tensor costs a product; dh and two products for x cost three."""
+    layer = feed_forward(16, 40, "gated_gelu")
+    tensors = {"x": torch.randn(2, 5, 16), **dict(layer.named_parameters())}
+    for name, tensor in tensors.items():
+        tensor.requires_grad_(name in trained)
+    y = layer(tensors["x"], None)
+    with ProductCounter() as counter:
+        gradients = torch.autograd.grad(y.square().sum(), [tensors[name] for name in trained])
+    needs_hidden_gradient = bool({"x", "wi", "wg"} & set(trained))
+    assert counter.count == len(trained) + ("x" in trained) + needs_hidden_gradient
+    x, wi, wg, wo = (tensors[name] for name in TENSORS)
+    expected = F.linear(F.gelu(F.linear(x, wi), approximate="tanh") * F.linear(x, wg), wo)
+    exact = torch.autograd.grad(expected.square().sum(), [tensors[name] for name in trained])
+    for gradient, value in zip(gradients, exact, strict=True):
+        torch.testing.assert_close(gradient, value, atol=1e-4, rtol=1e-4)

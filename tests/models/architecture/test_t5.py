@@ -1,5 +1,7 @@
 """T5 with packed rows and cached decoding; tests/models/interchange compares it to transformers."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -60,3 +62,52 @@ def test_moe_layers_are_in_every_second_block():
         "encoder.blocks.3.feed_forward",
     ]
     assert model.state_dict()["encoder.blocks.1.feed_forward.experts.wi_EDF"].shape == (4, 32, 64)
+
+
+def test_block_with_dense_after_moe_adds_a_layer_with_its_own_norm():
+    """flaxformer's SparseEncoderLayer: y = block(x); y + mlp(norm(y))."""
+    moe = dataclasses.replace(MOE, dense_after_moe=True)
+    model, plain = small_t5(moe=moe, activation="relu"), small_t5(moe=MOE, activation="relu")
+    block, plain_block = model.encoder.layers()[1], plain.encoder.layers()[1]
+    extra = {n: p for n, p in block.state_dict().items() if n.startswith("extra_")}
+    assert sorted(extra) == ["extra_feed_forward.wi", "extra_feed_forward.wo", "extra_norm.weight"]
+    assert not any(n.startswith("extra_") for n in model.encoder.layers()[0].state_dict())
+    torch.nn.init.normal_(block.extra_norm.weight, mean=1.0, std=0.3)
+    own = {n: p for n, p in block.state_dict().items() if n not in extra}
+    plain_block.load_state_dict(own)
+    d = model.config.d_model
+    x, bias, valid = torch.randn(2, 5, d), torch.zeros(1, 1, 5, 5), torch.ones(2, 5).bool()
+    with torch.no_grad():
+        y = plain_block(x, bias, valid)
+        h = y / (y.square().mean(-1, keepdim=True) + 1e-6).sqrt() * extra["extra_norm.weight"]
+        wi, wo = extra["extra_feed_forward.wi"], extra["extra_feed_forward.wo"]
+        expected = y + (h @ wi.t()).relu() @ wo.t()
+        torch.testing.assert_close(block(x, bias, valid), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("init_scale", [1.0, 0.1])
+def test_reset_parameters_has_the_published_scale(init_scale):
+    """T5X: variance scale / fan-in, q / sqrt(d_kv), relative bias scale / mean of its sides."""
+    model = small_t5(
+        moe=MOE, activation="gated_gelu", init_scale=init_scale, d_model=64, d_ff=128, num_heads=8,
+        d_kv=16, vocab_size=2000,
+    )  # fmt: skip
+    block = model.decoder.layers()[1]
+    bias = torch.cat([s.position_bias.weight for s in (model.encoder, model.decoder)])
+    dense = model.decoder.layers()[0].feed_forward
+    expected = {
+        "q": (block.attention.q, 1 / 64 / 16),
+        "k": (block.attention.k, 1 / 64),
+        "o": (block.cross_attention.o, 1 / 128),
+        "wi": (dense.wi, 1 / 64),
+        "wo": (dense.wo, 1 / 128),
+        "experts.wg": (block.feed_forward.experts.wg_EDF, 1 / 64),
+        "experts.wo": (block.feed_forward.experts.wo_EFD, 1 / 128),
+        "head": (model.head, 1 / 64),
+        "position bias": (bias, 1 / ((32 + 8) / 2)),
+    }
+    for name, (weight, variance) in expected.items():
+        assert float(weight.detach().var()) == pytest.approx(variance * init_scale, rel=0.15), name
+    assert float(bias.detach().abs().max()) <= (3 * init_scale / 20) ** 0.5
+    assert float(model.embedding.detach().std()) == pytest.approx(1.0, rel=0.05)
+    assert float(block.feed_forward.router.weight.detach().std()) == pytest.approx(0.02, rel=0.15)

@@ -67,14 +67,14 @@ def test_decoder_only_parameters_equal_the_published_counts(published, num_exper
     assert active == pytest.approx(145e6, rel=0.06)
 
 
-@pytest.mark.parametrize("dense_residual", [False, True])
+@pytest.mark.parametrize("dense_after_moe", [False, True])
 @pytest.mark.parametrize("router", [None, *SUPPORTED_TOP_K])
 @pytest.mark.parametrize("activation", ["relu", "gated_gelu"])
-def test_forward_flops_equal_torch_flop_counter(router, activation, dense_residual):
+def test_forward_flops_equal_torch_flop_counter(router, activation, dense_after_moe):
     """Use float64, where no product goes through oneDNN, whose operations the counter ignores."""
     moe = router and MoEConfig(
         num_experts=4, capacity_factor_eval=1.0 if router == "expert_choice" else None,
-        dense_residual=dense_residual, router=router,
+        dense_after_moe=dense_after_moe, router=router,
         top_k=2 if router in ("gshard", "st_moe") else 1,
         **({"decoder_router": "st_moe", "decoder_top_k": 2} if router == "expert_choice" else {}),
     )  # fmt: skip
@@ -123,19 +123,45 @@ def test_tiny_models_have_the_same_active_compute():
     assert flops.count_parameters(moe).total > 1.9 * flops.count_parameters(dense).total
 
 
-def test_training_flops_are_three_forward_passes():
-    config = preset("tiny_dense")
-    forward = flops.forward_flops(config, encoder_tokens=64, decoder_tokens=16).total
-    training = flops.training_flops(config, encoder_tokens=64, decoder_tokens=16, rows=10)
-    assert training == 30 * forward
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 3.0])
+def test_expert_choice_costs_scale_with_the_capacity_factor(factor):
+    """Top-k of E experts choose on average; more than E experts per token do not exist."""
+    base = preset("ec_base")
+    scaled = dataclasses.replace(
+        base,
+        moe=dataclasses.replace(
+            base.moe, capacity_factor_train=2 * factor, capacity_factor_eval=factor
+        ),
+    )
+    lengths = {"encoder_tokens": 512, "decoder_tokens": 128}
+    for training, ratio in ((False, factor), (True, 2 * factor)):
+        expected, value = (
+            flops.forward_flops(config, **lengths, training=training) for config in (base, scaled)
+        )
+        assert value.encoder.experts == ratio * expected.encoder.experts
+        # The decoder has token choice, whose capacity factor only drops tokens.
+        assert value.decoder == expected.decoder
+    difference = flops.count_parameters(scaled).active - flops.count_parameters(base).active
+    expert_weights = 3 * base.d_model * base.d_ff
+    assert difference == round((factor - 1) * 6 * expert_weights)
+    assert flops.count_parameters(scaled).total == flops.count_parameters(base).total
+    per_token = [flops.flops_per_stack_token(config).encoder for config in (base, scaled)]
+    assert per_token[1] - per_token[0] == round(2 * difference)
 
 
-def test_forward_flops_with_padded_experts_include_capacity_padding():
-    config = preset("tiny_switch")
-    exact = flops.forward_flops(config, encoder_tokens=64, decoder_tokens=16).combined
-    padded = flops.forward_flops(
-        config, encoder_tokens=64, decoder_tokens=16, expert_rows=1.25
-    ).combined
-    assert padded.capacity_padding == pytest.approx(0.25 * exact.experts)
-    assert (padded.experts, exact.capacity_padding) == (exact.experts, 0)
-    assert padded.projections == exact.projections
+@pytest.mark.parametrize("factor", [3.0, None])
+def test_expert_choice_computes_at_most_every_expert(factor):
+    moe = MoEConfig(num_experts=2, router="expert_choice", capacity_factor_eval=factor)
+    assert flops.experts_per_token(moe, training=False) == 2
+
+
+def test_expert_choice_of_a_short_group_has_the_minimum_capacity():
+    moe = preset("tiny_ec").stack_moe_config(decoder=False)
+    model = T5(preset("tiny_ec")).eval()
+    for num_tokens in (1, 3, 10, 37, 64):
+        tokens = torch.full((1, num_tokens), 5)
+        with torch.no_grad():
+            model.encode(tokens, torch.ones_like(tokens))
+        (layer, *_) = model.moe_layers().values()
+        expected = int(layer.routing.tokens_per_expert_E.sum())
+        assert flops.expert_rows(moe, num_tokens, training=False) == expected

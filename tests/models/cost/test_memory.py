@@ -4,13 +4,14 @@ import torch
 from models.architecture.t5 import T5
 from models.cost.memory import OPTIMIZERS, training_memory
 from models.presets import preset
+from models.training.adafactor import Adafactor
 
-OPTIMIZER_CLASSES = {"adamw": torch.optim.AdamW, "adafactor": torch.optim.Adafactor}
+OPTIMIZER_CLASSES = {"adamw": torch.optim.AdamW, "adafactor": Adafactor}
 
 
 @pytest.mark.parametrize("name", ["tiny_dense", "tiny_switch", "tiny_st"])
 @pytest.mark.parametrize("optimizer_name", OPTIMIZERS)
-def test_training_memory_equals_the_state_of_torch_optimizers(name, optimizer_name):
+def test_training_memory_equals_the_state_of_the_optimizers(name, optimizer_name):
     model = T5(preset(name)).reset_parameters(0)
     optimizer = OPTIMIZER_CLASSES[optimizer_name](model.parameters(), lr=1e-3)
     for parameter in model.parameters():

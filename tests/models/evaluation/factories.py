@@ -109,11 +109,12 @@ def load_prompts(folder: Path, suite_name: str, task_name: str, max_input=10**6,
     return build_prompts(suite, task, num_tokens, max_input), task
 
 
-def eval_prompt(answer: str, references=(), options=None) -> EvalPrompt:
+def eval_prompt(answer: str, references=(), options=None, language="") -> EvalPrompt:
     """Build a free-text prompt, for tests of metrics."""
     return EvalPrompt(
         id="x", prompt="p", answer=answer, references=tuple(references) or (answer,),
         options=options, multiple_choice=False, num_exemplars=0, num_exemplars_dropped=0,
+        language=language,
     )  # fmt: skip
 
 

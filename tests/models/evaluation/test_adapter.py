@@ -3,13 +3,14 @@
 import os
 
 import pytest
+from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForSeq2SeqLM, T5Tokenizer
 
 from models.evaluation.adapter import Seq2SeqLM
-from models.evaluation.batches import run_batch
+from models.evaluation.batches import Response, run_batch
 from models.evaluation.eval_data import EvalData
-from models.evaluation.harness_tasks import run_tasks, task_config
+from models.evaluation.harness_tasks import STOP_STRINGS, run_tasks, task_config
 from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.prompts import build_prompts
 from models.evaluation.response_cache import ResponseCache
@@ -89,6 +90,34 @@ def test_adapter_agrees_with_the_hugging_face_backend(
     assert num_texts > 10
     num_dropped = sum(p.num_exemplars_dropped for task in tasks for p in task.prompts)
     assert (num_dropped > 0) == (max_input == 96)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("An FAQ: page counts. The answer is 3.", "An FAQ: page counts. The answer is 3."),
+        ("The answer is 3.\nQ: How many?\nA: 4", "The answer is 3."),
+        ("The answer is 3.\n\nQuestion: How many?", "The answer is 3.\n"),
+        ("Q: How many?", ""),
+        ("Each Question: counts. The answer is 3.", "Each Question: counts. The answer is 3."),
+    ],
+)  # fmt: skip
+def test_generate_until_stops_at_a_question_at_the_start_of_a_line_only(text, expected, tmp_path):
+    response = Response(
+        text=text, finished=True, num_input_tokens=1, num_output_tokens=(1,), truncated=False
+    )
+
+    class Counter:
+        def encode(self, prompt):
+            return [1]
+
+    model = Seq2SeqLM(
+        Counter(), lambda batches: [(b, [response] * len(b.requests)) for b in batches],
+        ResponseCache(tmp_path / "responses.jsonl"), batch_size=1, max_batch_tokens=9,
+    )  # fmt: skip
+    options = {"until": STOP_STRINGS, "max_gen_toks": 8}
+    request = Instance(request_type="generate_until", doc={}, arguments=("prompt", options), idx=0)
+    assert model.generate_until([request]) == [expected]
 
 
 def test_loglikelihood_rolling_is_unsupported(imported_weights, tmp_path):

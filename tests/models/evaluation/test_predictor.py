@@ -1,6 +1,7 @@
 """The predictor's scores and texts, against plain loops over the model's forward pass."""
 
 import dataclasses
+import random
 
 import pytest
 import torch
@@ -37,7 +38,11 @@ class WordProcessor:
 MOE_CONFIGS = {
     "dense": None,
     "switch": MoEConfig(num_experts=4, capacity_factor_eval=0.5, min_capacity=1),
-    "top2": MoEConfig(num_experts=4, router="st_moe", top_k=2, capacity_factor_eval=0.5),
+    "gshard": MoEConfig(num_experts=4, router="gshard", top_k=2, capacity_factor_eval=0.5),
+    "st_moe": MoEConfig(
+        num_experts=4, router="st_moe", top_k=2, capacity_factor_eval=0.5, min_capacity=1,
+        dense_after_moe=True, group_tokens=4,
+    ),
     "expert_choice": MoEConfig(
         num_experts=4, router="expert_choice", decoder_router="st_moe", decoder_top_k=2,
         capacity_factor_eval=1.0,
@@ -121,6 +126,22 @@ def test_score_and_generate_do_not_depend_on_the_batch(predictor):
         assert a[1] == b[1] == c[1]
     prompts = [prompt for prompt, _ in pairs]
     assert predictor.generate(prompts, 6) == [predictor.generate([p], 6)[0] for p in prompts]
+
+
+def test_score_of_an_option_does_not_depend_on_the_other_options(predictor):
+    prompt = "w1 w2 w3 w4"
+    options = [f"w{i % 7 + 1} w{(5 * i) % 11} w{(3 * i) % 13}" for i in range(12)]
+    expected = {o: predictor.score([(prompt, o)])[0] for o in options}
+    generator = random.Random(0)
+    for _ in range(4):
+        subset = generator.sample(options, generator.randint(2, len(options)))
+        company = [("w9 w8", option) for option in subset]
+        pairs = [(prompt, option) for option in subset] + company
+        generator.shuffle(pairs)
+        for pair, (log_prob, is_greedy) in zip(pairs, predictor.score(pairs), strict=True):
+            if pair[0] == prompt:
+                assert log_prob == pytest.approx(expected[pair[1]][0], abs=1e-5)
+                assert is_greedy == expected[pair[1]][1]
 
 
 def test_score_with_the_training_capacity_depends_on_the_batch():

@@ -85,19 +85,17 @@ def test_score_overall_normalises_over_the_suites_of_the_paper():
 
 def test_problem_warnings_sum_the_counts_of_a_suite():
     counts = {
-        "truncated": 0,
-        "unknown_pieces": 0,
-        "unfinished": 3,
-        "empty": 0,
-        "unanswered": 0,
+        "truncated": 0, "unknown_pieces": 0, "unfinished": 3, "empty": 0, "unanswered": 0,
+        "ambiguous": 4,
         "without_tokens": 0,
-    }
+    }  # fmt: skip
     tasks = [
         task_score("sample", name, 0.1, counts=counts, num_exemplars_dropped=2)
         for name in ("a", "b")
     ]
     assert list(problem_warnings(tasks)) == [
         "sample: 6 of 20 answers reached the maximum length without ending",
+        "sample: 8 of 20 generated texts contain several answers, so that none of them counts",
         "sample: 4 few-shot exemplars did not fit and were dropped",
     ]
 
@@ -122,11 +120,11 @@ def test_score_evaluation_averages_other_metrics_and_clean_items():
 def sample_row(**changes):
     fields = {
         "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt": "",
-        "prompt_sha256": "", "expected": "",
-        "answer": "", "generated_text": "", "exact_match": None, "empty": False,
-        "unanswered": False, "without_tokens": False, "random_score": 0.0, "contaminated": True,
-        "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unknown_pieces": False,
-        "unfinished": False,
+        "prompt_sha256": "", "unknown_pieces": False,
+        "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
+        "unanswered": False, "ambiguous": False, "without_tokens": False, "random_score": 0.0,
+        "contaminated": True,
+        "num_exemplars": 0, "num_exemplars_dropped": 0, "truncated": False, "unfinished": False,
         "input_tokens": 1, "output_tokens": 1, "flops": 1,
     }  # fmt: skip
     return SampleRow(**(fields | changes))

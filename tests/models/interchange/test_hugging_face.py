@@ -8,12 +8,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSeq2SeqLM
 
 from models.architecture.generation import greedy_decode
-from models.config import MoEConfig
+from models.architecture.t5 import T5
+from models.config import ModelConfig, MoEConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
 from models.interchange.hugging_face import export_folder, import_folder, read_folder
 from models.weights import load_weights
 from tests.models.interchange.factories import (
     HF_KINDS,
+    SIZES,
     assert_equal_logits,
     random_batch,
     random_model,
@@ -67,6 +69,60 @@ def test_exported_model_generates_the_same_tokens(tied, activation, moe, tmp_pat
     assert all(torch.equal(imported[name], t) for name, t in model.state_dict().items())
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_exported_router_coefficients_weigh_the_losses_as_here(reduction, tmp_path):
+    """transformers adds, for each stack, coefficient * loss over all its layers."""
+    from transformers.models.switch_transformers.modeling_switch_transformers import (
+        load_balancing_loss_func,
+        router_z_loss_func,
+    )
+
+    moe = MoEConfig(
+        num_experts=4, capacity_factor_train=None, capacity_factor_eval=None, expert_dropout=0.0,
+        load_balance_loss_weight=0.3, z_loss_weight=0.2, router_loss_reduction=reduction,
+    )  # fmt: skip
+    sizes = {**SIZES, "num_layers": 2}
+    config = ModelConfig(**sizes, activation="relu", tie_word_embeddings=True, moe=moe)
+    model = T5(config).reset_parameters(1).eval()
+    save_model(tmp_path / "weights", model)
+    export_folder(tmp_path / "weights", tmp_path / "hf")
+    hf_config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    tokens, target = torch.randint(2, 96, (3, 20)), torch.randint(2, 96, (3, 9))
+    expected = weighted_losses = 0.0
+    layers = model.moe_layers()
+    for name, layer in layers.items():
+        x = captured_input(model, name, (tokens, target))
+        logits = (x.flatten(0, 1) @ layer.router.weight.t())[None]
+        probs = logits.softmax(-1)
+        aux = load_balancing_loss_func(probs, probs.argmax(-1))
+        # One MoE layer per stack, so the loss of the stack is that of the layer.
+        expected += hf_config["router_aux_loss_coef"] * float(aux.detach())
+        expected += hf_config["router_z_loss_coef"] * float(router_z_loss_func(logits).detach())
+        routing = layer.routing
+        weighted_losses += 0.3 * float(routing.load_balance_loss) + 0.2 * float(routing.z_loss)
+    assert len(layers) == 2
+    if reduction == "mean":
+        weighted_losses /= 2
+    assert weighted_losses == pytest.approx(expected, rel=1e-4)
+    imported = read_folder(tmp_path / "hf").config.moe
+    assert imported.router_loss_reduction == "mean"
+    factor = 1 if reduction == "mean" else 2  # the sum over two layers is twice their mean
+    assert imported.load_balance_loss_weight == pytest.approx(0.3 * factor)
+    assert imported.z_loss_weight == pytest.approx(0.2 * factor)
+
+
+def captured_input(model, name, inputs):
+    """The input of an MoE layer in a forward pass."""
+    captured = []
+    handle = model.get_submodule(name).register_forward_pre_hook(
+        lambda _, args: captured.append(args[0].detach())
+    )
+    tokens, target = inputs
+    model(tokens, torch.ones_like(tokens), target, torch.ones_like(target))
+    handle.remove()
+    return captured[0]
+
+
 def test_export_returns_a_warning_for_each_unsupported_setting(tmp_path):
     lossy = MoEConfig(num_experts=4, capacity_factor_train=1.25, expert_dropout=0.2)
     save_model(tmp_path / "weights", random_model(True, "relu", lossy))
@@ -79,7 +135,7 @@ def test_export_returns_a_warning_for_each_unsupported_setting(tmp_path):
     [
         ({"router": "st_moe", "top_k": 2}, "relu", "router st_moe cannot be exported"),
         ({}, "gated_gelu", "activation cannot be exported"),
-        ({"dense_residual": True}, "relu", "dense_residual cannot be exported"),
+        ({"dense_after_moe": True}, "relu", "dense_after_moe cannot be exported"),
         ({"moe_every": 4}, "relu", "moe_every cannot be exported"),
     ],
 )

@@ -59,7 +59,10 @@ def build_model(moe=moe_config(), dropout=0.1):  # noqa: B008
 
 def build_trainer(folder, steps=8, *, model=None, corpus=None, fingerprint=None, **changes):
     """Build a trainer; `changes` are arguments of Trainer, or else fields of TrainingParams."""
-    names = ("validation", "peak_flops", "metrics_sink", "is_stop_requested", "dist")
+    names = (
+        "validation", "peak_flops", "metrics_sink", "is_stop_requested", "dist",
+        "initial_optimizer",
+    )  # fmt: skip
     arguments = {name: changes.pop(name) for name in names if name in changes}
     return Trainer(
         model=model or build_model(),

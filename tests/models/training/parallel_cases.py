@@ -33,7 +33,7 @@ class ParallelCase:
 
 
 DENSE = {"moe": None}
-TOP2 = {"moe": {"router": "st_moe", "top_k": 2, "dense_residual": True}}
+TOP2 = {"moe": {"router": "st_moe", "top_k": 2, "dense_after_moe": True}}
 RECOMPUTED = {"training": {"activation_checkpointing": True}}
 ACCUMULATED = {"training": {"gradient_accumulation_steps": 2}}
 FROZEN = {"training": {"freeze": "all_but_moe"}}

@@ -43,7 +43,7 @@ def test_list_checkpoint_of_release_0_1_0_is_rejected_with_what_to_do(tmp_path):
     folder = tmp_path / "step-00000200"
     folder.mkdir()
     (folder / "manifest.json").write_text(MANIFEST_0_1_0)
-    message = "step-00000200: checkpoint format 1 is unsupported, expected 2; delete .* to restart"
+    message = "step-00000200: checkpoint format 1 is unsupported, expected 3; delete .* to restart"
     with pytest.raises(DataMismatch, match=message) as caught:
         build_trainer(tmp_path).fit()
     assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ NAME_PARTS = {"gate": ".router.", "experts": ".experts.", "moe": ".feed_forward.
 @pytest.mark.parametrize("inverted", [False, True])
 def test_freeze_policy_trains_only_the_other_parameters(tmp_path, part, inverted):
     policy = f"all_but_{part}" if inverted else part
-    model = build_model(moe_config(dense_residual=True, router="st_moe", top_k=2))
+    model = build_model(moe_config(dense_after_moe=True, router="st_moe", top_k=2))
     trainer = build_trainer(tmp_path, model=model, freeze=policy)
     before = copy_weights(model)
     trainer.fit()

@@ -9,7 +9,7 @@ import torch
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import DataMismatch, UnknownModel
-from models.presets import preset
+from models.presets import PRESETS, preset
 from models.training.initialization import initialize_model
 from models.training.params import RunParams, TrainingParams
 from models.weights import save_weights
@@ -46,6 +46,41 @@ def test_initialize_model_another_run_has_its_weights_and_this_runs_dropout(tmp_
     assert model.config.moe.expert_dropout == 0.4
     for name, weight in base.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight), name
+
+
+@pytest.mark.parametrize(
+    ("data", "params", "dropout", "expert_dropout"),
+    [
+        ("pretrain", {}, 0.0, 0.0),
+        ("pretrain", {"dropout": 0.1}, 0.1, 0.1),
+        ("pretrain", {"dropout": 0.1, "expert_dropout": 0.3}, 0.1, 0.3),
+        ("train", {}, 0.05, 0.2),
+        ("train", {"dropout": 0.1}, 0.1, 0.2),
+        ("train", {"dropout": 0.0, "expert_dropout": 0.0}, 0.0, 0.0),
+    ],
+)
+def test_initialize_model_dropout_is_the_presets_and_none_in_pretraining(
+    monkeypatch, tmp_path, data, params, dropout, expert_dropout
+):
+    published = dataclasses.replace(
+        preset("tiny_switch"),
+        dropout=0.05,
+        moe=dataclasses.replace(preset("tiny_switch").moe, expert_dropout=0.2),
+    )
+    monkeypatch.setitem(PRESETS, "tiny_published", published)
+    base = save_run(tmp_path, "base", "tiny_published", dropout=0.7)
+    for start in ("scratch", "base"):
+        run = RunParams(preset="tiny_published", start=start, data=data)
+        model = initialize_model(run, TrainingParams(**params), empty_corpus(), tmp_path)
+        assert (model.config.dropout, model.config.moe.expert_dropout) == (dropout, expert_dropout)
+    assert torch.equal(model.embedding, base.embedding)
+
+
+def test_initialize_model_weights_of_another_initial_scale_are_accepted(tmp_path):
+    base = save_run(tmp_path, "base", "tiny_dense", init_scale=0.1)
+    run = RunParams(preset="tiny_dense", start="base")
+    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path)
+    assert torch.equal(model.embedding, base.embedding)
 
 
 def test_initialize_model_import_from_transformers_has_its_logits(tmp_path):

@@ -22,8 +22,28 @@ def forward(model, batch):
     )
 
 
-def test_compute_loss_moe_is_the_mean_cross_entropy_plus_load_balance_loss():
-    model = build_model().eval()
+@pytest.mark.parametrize(
+    ("fields", "reduction"),
+    [
+        ({}, "mean"),
+        ({"router_loss_reduction": "sum"}, "sum"),
+        ({"decoder_load_balance_loss_weight": 0.5, "z_loss_weight": 0.25}, "mean"),
+        (
+            {
+                "router": "expert_choice",
+                "decoder_router": "st_moe",
+                "decoder_top_k": 2,
+                "load_balance_loss_weight": 0.0,
+                "decoder_load_balance_loss_weight": 0.125,
+                "load_balance_loss_choices": "all",
+            },
+            "mean",
+        ),
+    ],
+)
+def test_compute_loss_moe_is_the_mean_cross_entropy_plus_router_losses(fields, reduction):
+    moe = moe_config(moe_every=1, **fields)
+    model = build_model(moe).eval()
     batch = to_tensors(build_corpus(), np.arange(4))
     loss = compute_loss(model, model, batch)
     log_probs = torch.log_softmax(forward(model, batch), -1).detach()
@@ -34,11 +54,20 @@ def test_compute_loss_moe_is_the_mean_cross_entropy_plus_load_balance_loss():
                 target = batch["decoder_target_tokens"][row, column]
                 total -= float(log_probs[row, column, target])
                 count += 1
-    layers = model.moe_layers().values()
-    balance = sum(float(layer.routing.load_balance_loss.detach()) for layer in layers)
+    layers = model.moe_layers()
+    assert len(layers) == 4
+    decoder_weight = moe.decoder_load_balance_loss_weight
+    weighted = []
+    for name, layer in layers.items():
+        weight = moe.load_balance_loss_weight
+        if name.startswith("decoder") and decoder_weight is not None:
+            weight = decoder_weight
+        balance = float(layer.routing.load_balance_loss.detach())
+        weighted.append(weight * balance + moe.z_loss_weight * float(layer.routing.z_loss.detach()))
+    router_loss = sum(weighted) / (len(weighted) if reduction == "mean" else 1)
     assert int(loss.num_targets) == count
     assert float(loss.cross_entropy_sum) == pytest.approx(total, rel=1e-5)
-    assert loss.total.item() == pytest.approx(total / count + 0.01 * balance, rel=1e-5)
+    assert loss.total.item() == pytest.approx(total / count + router_loss, rel=1e-5)
 
 
 def test_compute_loss_label_smoothing_and_z_loss_match_torch_and_a_loop():

@@ -32,3 +32,11 @@ def test_learning_rate_inverse_sqrt_peaks_at_lr():
     for step in (10, 40, 99):
         expected = (1 / math.sqrt(step + 1)) / (1 / math.sqrt(10))
         assert learning_rate(step, 100, params) == pytest.approx(expected)
+
+
+def test_learning_rate_t5_is_constant_until_the_warmup_ends():
+    """T5: 1 / sqrt(max(n, k)) with k = 10,000, a rate of 0.01 at first."""
+    params = OptimParams(lr=0.01, warmup_steps=10_000, schedule="t5")
+    for step in (0, 5_000, 9_999, 10_000, 40_000):
+        expected = 1 / math.sqrt(max(step + 1, 10_000))
+        assert learning_rate(step, 50_000, params) == pytest.approx(expected)

@@ -65,7 +65,7 @@ def test_fit_interrupted_run_resumes_with_the_same_bits(tmp_path, step, optimize
 
 ROUTERS = {
     "gshard": {"top_k": 2},
-    "st_moe": {"top_k": 2, "dense_residual": True, "z_loss_weight": 1e-3},
+    "st_moe": {"top_k": 2, "dense_after_moe": True, "z_loss_weight": 1e-3},
     "expert_choice": {"decoder_router": "st_moe", "decoder_top_k": 2, "capacity_factor_train": 1.0},
 }
 

@@ -90,6 +90,24 @@ def test_compare_reports_the_cost_of_both_models(pair):
     assert compared.costs["per_token"].ratio == 1
 
 
+def test_compare_training_cost_includes_the_runs_before(pair):
+    edit_json(pair / "moe" / "run.json", lambda r: r.update(cumulative_training_flops=9.0))
+    edit_json(pair / "dense" / "run.json", lambda r: r.update(cumulative_training_flops=6.0))
+    assert compare_pair(pair).costs["training"].to_dict() == {"a": 9.0, "b": 6.0, "ratio": 1.5}
+    edit_json(pair / "dense" / "run.json", lambda r: r.update(cumulative_training_flops=None))
+    assert compare_pair(pair).costs["training"].to_dict() == {"a": 9.0, "b": None, "ratio": None}
+
+
+def test_compare_lists_the_differences_of_the_recipes(pair):
+    assert compare_pair(pair).recipe_differences == ()
+    chain = json.loads((pair / "dense" / "run.json").read_text())["training_chain"]
+    chain["runs"][0]["steps"] = 800
+    edit_json(pair / "dense" / "run.json", lambda r: r.update(training_chain=chain))
+    compared = compare_pair(pair)
+    assert compared.recipe_differences == ("steps is 10 and 800",)
+    assert compared.to_dict()["recipe_differences"] == ["steps is 10 and 800"]
+
+
 def test_compare_swapped_sides_negates_differences(pair):
     compared = compare_pair(pair)
     swapped = compare(read(pair, "dense"), read(pair, "moe"), ComparisonConfig())

@@ -30,7 +30,8 @@ def version(tmp_path):
     number = 0
 
     def create(name, flops, share, *, is_moe=False, file_sha256="b" * 64, speed=None,
-               has_samples=True, seed=0, **evaluation_changes):  # fmt: skip
+               has_samples=True, seed=0, stage=VersionStage.CANDIDATE, evaluation=None,
+               **run):  # fmt: skip
         nonlocal number
         number += 1
         generator = np.random.default_rng(seed + number)
@@ -48,14 +49,16 @@ def version(tmp_path):
             )
             for task, scores in scores_by_task.items()
         ]
-        run = run_record(name, is_moe=is_moe, flops_per_token=flops, training_flops=1e12)
+        run = run_record(
+            name, is_moe=is_moe, flops_per_token=flops, **{"training_flops": 1e12, **run}
+        )
         evaluation = evaluation_record(
-            name, tasks, standard_error=0.02, flops_per_item=50 * flops, **evaluation_changes
+            name, tasks, standard_error=0.02, flops_per_item=50 * flops, **(evaluation or {})
         )
         return VersionInfo(
             model="m",
             version=number,
-            stage=VersionStage.CANDIDATE,
+            stage=stage,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
             artifact=folder,
             run_record=parse_run_record(run, name),
@@ -121,7 +124,7 @@ def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
     assert [point.name for point in frontier.points] == ["new"]
     assert frontier.points[0].cost == 250
     assert frontier.to_dict()["excluded"] == (
-        {"name": "old", "reason": "evaluated on other items"},
+        {"name": "old", "version": old.version, "reason": "evaluated on other items"},
     )
     unmeasured = version("unmeasured", 1e9, 0.9)
     (excluded,) = compute_frontier([new, unmeasured], "time").excluded
@@ -150,15 +153,14 @@ def test_frontier_of_time_excludes_versions_that_were_not_timed_alike(version):
 
 def test_frontier_excludes_versions_that_were_evaluated_in_another_precision(version):
     versions = [
-        version("float32_gpu", 1e9, 0.5, device="cuda"),
-        version("bfloat16", 1e9, 0.9, device="cuda", precision="bfloat16"),
+        version("float32_gpu", 1e9, 0.5, evaluation={"device": "cuda"}),
+        version("bfloat16", 1e9, 0.9, evaluation={"device": "cuda", "precision": "bfloat16"}),
         version("new", 1e9, 0.4),
     ]
     frontier = compute_frontier(versions, "token")
     assert {point.name for point in frontier.points} == {"float32_gpu", "new"}
-    assert frontier.to_dict()["excluded"] == (
-        {"name": "bfloat16", "reason": "evaluated in bfloat16 on cuda"},
-    )
+    (excluded,) = frontier.excluded
+    assert (excluded.name, excluded.reason) == ("bfloat16", "evaluated in bfloat16 on cuda")
 
 
 def test_cost_of_unknown_name_is_rejected(version):
@@ -174,6 +176,41 @@ def test_frontier_without_samples_uses_standard_errors(version):
     assert frontier.paired is False
     assert {point.name: point.probability for point in frontier.points}["a"] == 1
     assert compute_frontier(versions[:1], "token").paired is True
+
+
+def test_frontier_training_cost_includes_the_runs_before(version):
+    base = version("base", 1e9, 0.4, training_flops=4e12)
+    tuned = version("tuned", 1e9, 0.5, training_flops=1e12, cumulative_training_flops=5e12)
+    assert [point.cost for point in compute_frontier([base, tuned], "training").points] == [4, 5]
+    assert cost_of(tuned, "training") == 5
+
+
+def test_frontier_excludes_versions_of_unknown_training_cost(version):
+    base = version("base", 1e9, 0.4)
+    imported = version("imported", 1e9, 0.5, cumulative_training_flops=None)
+    frontier = compute_frontier([base, imported], "training")
+    assert [point.name for point in frontier.points] == ["base"]
+    (excluded,) = frontier.excluded
+    assert (excluded.name, excluded.version) == ("imported", 2)
+    assert "unknown, because it starts from weights of unknown cost" in excluded.reason
+    assert len(compute_frontier([base, imported], "token").points) == 2
+
+
+def test_dense_of_another_recipe_is_no_partner(version):
+    dense = version("dense", 1e9, 0.5, steps=800)
+    moe = version("moe", 1e9, 0.7, is_moe=True, steps=200)
+    frontier = compute_frontier([dense, moe], "token")
+    assert frontier.dense_partners == ()
+    assert frontier.without_partner == ("moe v2",)
+
+
+def test_frontier_contains_the_champion_beside_a_newer_version_of_its_run(version):
+    versions = [
+        version("a", 1e9, 0.8, stage=VersionStage.CHAMPION), version("a", 1e9, 0.5),
+        version("a", 1e9, 0.6),
+    ]  # fmt: skip
+    points = compute_frontier(versions, "token").points
+    assert {(point.version, point.is_champion) for point in points} == {(1, True), (3, False)}
 
 
 def test_frontier_contains_the_newest_version_of_a_run(version):

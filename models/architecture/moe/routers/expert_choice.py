@@ -2,13 +2,14 @@
 
 Zhou et al., arXiv 2202.09368, section 3.2, within a group of n tokens:
     S    = softmax(X W_r)                          n x E, over the experts (float32)
-    c    = ceil(n * capacity factor * top_k / E)   tokens per expert (`expert_capacity`)
+    c    = n * capacity factor / E                 tokens per expert (`expert_capacity`)
     G, I = top-c of each column of S               gates, and the indices of their tokens
     y_t  = sum over the experts e that chose t of S_te * E_e(x_t)
 Every expert is full, so the load is balanced by construction; a token may be chosen by any number
 of experts, including none. The choice for a token depends on all other tokens, later ones included,
-so the router is not causal and serves encoders only. The load-balancing loss uses each token's most
-probable expert; FLAN-MoE (arXiv 2305.14705) reports that it helps EC models.
+so the router is not causal and serves encoders only. The published models have no load-balancing
+loss; FLAN-MoE (arXiv 2305.14705) reports that one helps. With a weight above 0 the loss uses each
+token's most probable expert.
 
 Shape suffixes: N valid tokens, E experts, A assignments, C capacity, M tokens of one group.
 """
@@ -52,7 +53,7 @@ class ExpertChoiceRouter(RouterWeights):
                 weight_A=scores.probs_NE[index_A, expert_A],
             ),
             probs_NE=scores.probs_NE,
-            first_choice_N=scores.probs_NE.argmax(-1),
+            balance_choice_NC=scores.probs_NE.argmax(-1, keepdim=True),
             z_loss=router_z_loss(scores.logits_NE),
             load=LoadStatistics(
                 requested_per_expert_E=torch.bincount(expert_A, minlength=moe.num_experts),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.architecture.moe.routing import expert_capacity
+from models.architecture.moe.capacity import expert_capacity
 from models.config import MoEConfig
 
 
@@ -69,21 +69,32 @@ class RouterWeights(nn.Module):
                 h_ND = h_ND * torch.empty_like(h_ND).uniform_(1 - moe.jitter, 1 + moe.jitter)
             logits_NE = h_ND @ self.weight.float().t()
             probs_NE = torch.softmax(logits_NE, dim=-1)
-        rows, length = valid_BL.shape
-        group_rows = min(moe.group_rows or rows, rows) or 1
-        groups = -(-rows // group_rows)
-        group_N = token_N // (length * group_rows) if groups > 1 else torch.zeros_like(token_N)
-        group_sizes = (
-            torch.bincount(group_N, minlength=groups).tolist() if groups > 1 else [token_N.numel()]
-        )
-        factor = moe.capacity_factor_train if self.training else moe.capacity_factor_eval
+        group_N, group_sizes = self._groups(token_N, valid_BL)
         return RouterScores(
             token_N=token_N,
             group_N=group_N,
             logits_NE=logits_NE,
             probs_NE=probs_NE,
-            capacity_G=[
-                expert_capacity(size, moe.num_experts, moe.top_k, factor, moe.min_capacity)
-                for size in group_sizes
-            ],
+            capacity_G=[expert_capacity(size, moe, training=self.training) for size in group_sizes],
         )
+
+    def _groups(self, token_N: Tensor, valid_BL: Tensor) -> tuple[Tensor, list[int]]:
+        """Divide the positions of a batch into groups of equal size.
+
+        As in flaxformer, there are as few groups as `group_tokens` permits.
+
+        Returns:
+            Group of each valid token, int64 `[N]`, and the number of valid tokens of each group.
+        """
+        rows, length = valid_BL.shape
+        positions = max(rows * length, 1)
+        largest = self.config.group_tokens or positions
+        if self.config.group_rows is not None:
+            largest = max(length * self.config.group_rows, 1)
+        num_groups = -(-positions // largest)
+        if num_groups == 1:
+            return torch.zeros_like(token_N), [token_N.numel()]
+        # Groups of rows are of `group_rows` rows; the last one may be smaller.
+        size = largest if self.config.group_rows is not None else -(-positions // num_groups)
+        group_N = token_N // size
+        return group_N, torch.bincount(group_N, minlength=num_groups).tolist()

@@ -78,7 +78,9 @@ def route_token_choice(
             weight_A=gate_A[retained],
         ),
         probs_NE=scores.probs_NE,
-        first_choice_N=expert_NK[:, 0],
+        balance_choice_NC=(
+            expert_NK if config.load_balance_loss_choices == "all" else expert_NK[:, :1]
+        ),
         z_loss=router_z_loss(scores.logits_NE),
         load=LoadStatistics(
             requested_per_expert_E=torch.bincount(expert_A, minlength=config.num_experts),

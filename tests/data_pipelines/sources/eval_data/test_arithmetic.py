@@ -37,6 +37,31 @@ def test_svamp_body_ends_with_a_full_stop(make_part):
     assert [row.reason for row in rejected_in(rows)] == ["no body, question or number"]
 
 
+@pytest.mark.parametrize(
+    ("published", "answer"),
+    [
+        ("1234567.0", "1234567"), ("1054997", "1054997"), ("1.5", "1.5"), ("-3.0", "-3"),
+        ("0.30000000000000004", "0.3"), ("1e3", "1000"), ("2.50", "2.5"), ("0.0", "0"),
+        ("12345678901234567890", "12345678901234567890"), ("1e-7", "0.0000001"),
+        ("12345678901234567890.0", "12345678901234567890"), ("1234567.25", "1234567.25"),
+    ],
+)  # fmt: skip
+def test_svamp_answer_keeps_its_digits(make_part, published, answer):
+    content = f'[{{"ID": "1", "Body": "B.", "Question": "Q?", "Answer": {published}}}]'
+    (item,) = read_items(make_part, "svamp", content)
+    assert item.answer == answer
+
+
+def test_svamp_answers_that_are_no_finite_number_are_rejected(make_part):
+    for published in ("NaN", "Infinity", "true", "null"):
+        content = f'[{{"ID": "1", "Body": "B.", "Question": "Q?", "Answer": {published}}}]'
+        (row,) = read_items(make_part, "svamp", content)
+        assert row.reason == "no body, question or number"
+    content = '[{"ID": "1", "Body": "B.", "Question": "Q?", "Answer": 1e999999}]'
+    (row,) = read_items(make_part, "svamp", content)
+    assert row.reason == "Answer: 1E+999999 is too large or too small"
+
+
 def test_asdiv_unit_of_a_single_number_is_removed(make_part):
     problem = (
         '<Problem ID="{id}"><Body>B.</Body><Question>Q?</Question><Answer>{answer}</Answer>'
@@ -55,6 +80,7 @@ def test_asdiv_file_that_is_not_xml_fails(make_part):
 
 
 def test_mgsm_answer_is_the_last_column(make_part):
-    rows = read_items(make_part, "mgsm", "Combien ?\t1,200\nno number\n")
+    rows = list(READERS["mgsm"](make_part("mgsm_fr.tsv", "Combien ?\t1,200\nno number\n", "mgsm")))
+    assert rows[0].language == "fr"
     assert (rows[0].question, rows[0].answer) == ("Combien ?", "1200")
     assert [row.reason for row in rejected_in(rows)] == ["not a question and a number"]

@@ -51,6 +51,16 @@ def test_tydiqa_equal_references_count_once(make_part):
     assert (rejected.source_row, rejected.reason) == (1, "no answer")
 
 
+def test_tydiqa_language_is_that_of_the_id(make_part):
+    questions = [
+        {"id": f"{name}-1-0", "question": "Q?", "answers": [{"text": "a"}]}
+        for name in ("bengali", "english", "russian", "latin")
+    ]
+    content = {"data": [{"paragraphs": [{"context": "C", "qas": questions}]}]}
+    items = tydiqa(make_part("t.json", json.dumps(content), "tydiqa"))
+    assert [item.language for item in items] == ["bn", "en", "ru", ""]
+
+
 @pytest.mark.parametrize(
     ("reader", "message"),
     [

@@ -7,7 +7,7 @@ import torch
 from models.architecture.moe.layer import MoELayer
 from models.config import ModelConfig, MoEConfig
 
-TOP_K_BY_ROUTER = {"switch": 1, "gshard": 2, "st_moe": 2, "expert_choice": 2}
+TOP_K_BY_ROUTER = {"switch": 1, "gshard": 2, "st_moe": 2, "expert_choice": 1}
 HAS_TUTEL = importlib.util.find_spec("tutel") is not None
 INSTALLED_BACKENDS = ["native", "fairscale"] + (["tutel"] if HAS_TUTEL else [])
 

@@ -1,6 +1,11 @@
-"""Reference implementation of an MoE layer: the papers' equations, token by token in float64."""
+"""Reference implementation of an MoE layer, token by token in float64.
+
+Written from the papers' equations and the behaviour of google/flaxformer's MoeLayer and routers,
+padding excepted, which takes no capacity here.
+"""
 
 import math
+from fractions import Fraction
 
 import torch
 
@@ -22,11 +27,38 @@ def feed_forward(x, wi, wg, wo):
 
 
 def capacity_of(moe, num_tokens, training):
+    """The number of rows of an expert's buffer.
+
+    Switch, eq. 3, and flaxformer: (tokens / experts) * factor, rounded, for any number of choices
+    per token. Tutel: times the number of choices, rounded up.
+    """
     factor = moe.capacity_factor_train if training else moe.capacity_factor_eval
     if factor is None:
         return num_tokens
-    capacity = math.ceil(factor * num_tokens * moe.top_k / moe.num_experts)
-    return min(num_tokens, max(moe.min_capacity, capacity))
+    mean_load = Fraction(num_tokens, moe.num_experts) * Fraction(str(factor))
+    if moe.capacity_per == "token":
+        floor, rest = divmod(mean_load, 1)
+        is_up = rest > Fraction(1, 2) or (rest == Fraction(1, 2) and floor % 2 == 1)
+        rows = floor + is_up
+    else:
+        rows = math.ceil(mean_load * moe.top_k)
+    return max(rows, moe.min_capacity)
+
+
+def top_2_gates(moe, probs, training, draw):
+    """Gates of the two chosen experts, and how many of them are used.
+
+    GShard, algorithm 1: divided by their sum, the second used if 2 * g2 > draw. ST-MoE: neither.
+    Mesh TensorFlow: divided by their sum, the second used if g2 / 0.2 > draw.
+    """
+    is_gshard = moe.router == "gshard"
+    normalize = is_gshard if moe.normalize_gates is None else moe.normalize_gates
+    threshold = moe.second_expert_threshold
+    if threshold is None:
+        threshold = 0.5 if is_gshard else 0.0
+    gates = [p / sum(probs) for p in probs] if normalize else probs
+    is_used = not training or threshold == 0 or float(gates[1].detach()) / threshold > draw
+    return gates, 2 if is_used else 1
 
 
 def assign(moe, probs, members, training, draw):
@@ -43,11 +75,10 @@ def assign(moe, probs, members, training, draw):
     for t in members:
         experts = sorted(range(moe.num_experts), key=lambda e, t=t: -values[t][e])[: moe.top_k]
         gates = [probs[t][e] for e in experts]
-        if moe.router == "gshard":
-            gates = [g / sum(gates) for g in gates]
-            if training and 2 * float(gates[1].detach()) <= draw:
-                experts, gates = experts[:1], gates[:1]
-        choices[t] = list(zip(experts, gates, strict=True))
+        if moe.top_k == 2:
+            gates, num_used = top_2_gates(moe, gates, training, draw)
+            experts = experts[:num_used]
+        choices[t] = list(zip(experts, gates, strict=False))
     tokens = list(members)
     if moe.batch_priority:
         tokens.sort(key=lambda t: -max(values[t]))
@@ -62,10 +93,24 @@ def assign(moe, probs, members, training, draw):
     return assignments
 
 
+def group_sizes(moe, rows, length):
+    """Positions of each group, in order.
+
+    flaxformer divides all positions evenly into as few groups of at most `group_tokens` as it can.
+    """
+    if moe.group_rows:
+        full, rest = divmod(rows, moe.group_rows)
+        return [length * moe.group_rows] * full + [length * rest]
+    positions = rows * length
+    num_groups = math.ceil(positions / moe.group_tokens) if moe.group_tokens else 1
+    size = math.ceil(positions / max(num_groups, 1))
+    return [min(size, positions - size * i) for i in range(num_groups)]
+
+
 def reference_output(layer, x_BLD, valid_BL, draw=0.5):
     """Return the output `[B, L, D]` of a float64 layer.
 
-    `draw` is the random number that decides whether GShard uses a token's second expert.
+    `draw` is the random number that decides whether a token's second expert is used.
     """
     moe, experts = layer.router.config, layer.experts
     rows, length, _ = x_BLD.shape
@@ -73,16 +118,13 @@ def reference_output(layer, x_BLD, valid_BL, draw=0.5):
     valid = valid_BL.flatten().tolist()
     probs = [torch.softmax(layer.router.weight @ token, dim=0) for token in x]
     y = [torch.zeros_like(token) for token in x]
-    group_size = length * (moe.group_rows or rows)
-    for start in range(0, rows * length, max(group_size, 1)):
-        members = [t for t in range(start, min(start + group_size, rows * length)) if valid[t]]
+    start = 0
+    for size in group_sizes(moe, rows, length):
+        members = [t for t in range(start, start + size) if valid[t]]
+        start += size
         for t, e, gate in assign(moe, probs, members, layer.training, draw):
             wg = None if experts.wg_EDF is None else experts.wg_EDF[e]
             y[t] = y[t] + gate * feed_forward(x[t], experts.wi_EDF[e], wg, experts.wo_EFD[e])
-    if layer.dense is not None:
-        d = layer.dense
-        wg = None if d.wg is None else d.wg.t()
-        y = [out + feed_forward(t, d.wi.t(), wg, d.wo.t()) for out, t in zip(y, x, strict=True)]
     return torch.stack(y).view_as(x_BLD) if y else x_BLD
 
 

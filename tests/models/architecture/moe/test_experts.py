@@ -51,3 +51,24 @@ def test_frozen_experts_have_no_gradient_and_other_weights_have():
     assert all(weight.grad is None for weight in layer.experts.parameters())
     assert layer.router.weight.grad.abs().sum() > 0
     assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("trained", [("wi_EDF",), ("wg_EDF",), ("wo_EFD",), ("wi_EDF", "wo_EFD")])
+@pytest.mark.parametrize("is_input_trained", [False, True])
+def test_partly_frozen_experts_have_the_gradients_of_trained_ones(trained, is_input_trained):
+    layer = build_layer(moe_model_config("st_moe", 4, None, "gated_gelu"))
+    x = torch.randn(1, 9, 8, requires_grad=True)
+    layer(x, all_valid(x)).square().sum().backward()
+    expected = {name: weight.grad for name, weight in layer.experts.named_parameters()}
+    for name, weight in layer.experts.named_parameters():
+        weight.grad = None
+        weight.requires_grad_(name in trained)
+    frozen_x = x.detach().clone().requires_grad_(is_input_trained)
+    layer(frozen_x, all_valid(x)).square().sum().backward()
+    for name, weight in layer.experts.named_parameters():
+        if name in trained:
+            torch.testing.assert_close(weight.grad, expected[name])
+        else:
+            assert weight.grad is None
+    if is_input_trained:
+        torch.testing.assert_close(frozen_x.grad, x.grad)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.architecture.moe.dispatch.native import NativeDispatch
+from models.architecture.moe.routers.checks import TOP_2_ROUTERS
 from tests.models.architecture.moe.factories import (
     INSTALLED_BACKENDS,
     TOP_K_BY_ROUTER,
@@ -19,6 +20,7 @@ from tests.models.architecture.moe.reference import (
     to_float64,
 )
 
+TOP_2_OPTIONS = ("normalize_gates", "second_expert_threshold")
 CASES = {
     "seed": st.integers(0, 10_000),
     "rows": st.integers(1, 3),
@@ -27,23 +29,27 @@ CASES = {
     "router": st.sampled_from(list(TOP_K_BY_ROUTER)),
     "capacity_factor": st.sampled_from([None, 0.3, 1.0, 1.25]),
     "activation": st.sampled_from(["relu", "gated_gelu"]),
-    "dense_residual": st.booleans(),
+    "capacity_per": st.sampled_from(["token", "assignment"]),
     "padding": st.booleans(),
     "batch_priority": st.booleans(),
-    "group_rows": st.sampled_from([None, 1, 2]),
+    "groups": st.sampled_from([{}, {"group_rows": 1}, {"group_rows": 2}, {"group_tokens": 5}]),
+    "normalize_gates": st.sampled_from([None, False, True]),
+    "second_expert_threshold": st.sampled_from([None, 0.0, 0.2]),
     "training": st.booleans(),
 }
 
 
 def assert_equals_reference(dispatcher, case, precision=torch.float32):
+    is_top_2 = case["router"] in TOP_2_ROUTERS
     config = moe_model_config(
         case["router"],
         case["num_experts"],
         case["capacity_factor"],
         case["activation"],
-        dense_residual=case["dense_residual"],
+        capacity_per=case["capacity_per"],
         batch_priority=case["batch_priority"],
-        group_rows=case["group_rows"],
+        **case["groups"],
+        **({name: case[name] for name in TOP_2_OPTIONS} if is_top_2 else {}),
     )
     layer = build_layer(config, case["seed"]).train(case["training"])
     layer.dispatch = dispatcher
@@ -55,7 +61,7 @@ def assert_equals_reference(dispatcher, case, precision=torch.float32):
             weight.data = weight.data.bfloat16().float()
     x.requires_grad_()
     valid = torch.rand(x.shape[:2]) > 0.3 if case["padding"] else all_valid(x)
-    # GShard draws whether it uses the second expert: 0.5 here and in the reference.
+    # The number drawn to decide whether a second expert is used: 0.5 here and in the reference.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "rand_like", lambda like: torch.full_like(like, 0.5))
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):

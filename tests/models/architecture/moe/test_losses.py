@@ -12,6 +12,12 @@ def test_load_balance_loss_is_1_when_balanced():
     assert loss.item() == pytest.approx(1.0)
 
 
+def test_load_balance_loss_over_all_choices_is_their_number_when_balanced():
+    probs = torch.full((8, 4), 0.25)
+    loss = load_balance_loss(torch.full((4,), 4), probs.mean(0), choices_per_token=2)
+    assert loss.item() == pytest.approx(2.0)
+
+
 def test_load_balance_loss_is_the_number_of_experts_when_collapsed():
     probs = torch.zeros(8, 4)
     probs[:, 2] = 1.0

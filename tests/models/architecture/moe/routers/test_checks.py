@@ -32,6 +32,13 @@ def test_check_routers_accepts_every_preset(name):
         ),
         ({"decoder_router": "expert_choice"}, "moe.decoder_router is 'expert_choice'"),
         ({"decoder_router": "st_moe"}, "moe.decoder_top_k is 1: router st_moe supports 2"),
+        (
+            {"router": "expert_choice", "top_k": 2, "decoder_router": "switch", "decoder_top_k": 1},
+            "moe.top_k is 2: with expert_choice .* set top_k to 1",
+        ),
+        ({"normalize_gates": True}, "moe.normalize_gates is True: only the routers gshard and"),
+        ({"second_expert_threshold": 0.2}, "moe.second_expert_threshold is 0.2: only the routers"),
+        ({"load_balance_loss_choices": "all"}, "every token has a single choice; set it to first"),
     ],
 )
 def test_check_routers_rejects_an_unsupported_combination(moe_fields, message):

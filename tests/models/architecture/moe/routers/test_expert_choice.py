@@ -4,7 +4,7 @@ from tests.models.architecture.moe.factories import all_valid, build_layer, moe_
 
 
 def test_every_expert_is_full_and_unchosen_tokens_count_as_dropped():
-    layer = build_layer(moe_model_config("expert_choice", 4, 1.0, top_k=1), router_std=3.0)
+    layer = build_layer(moe_model_config("expert_choice", 4, 1.0), router_std=3.0)
     x = torch.randn(2, 16, 8)
     layer(x, all_valid(x))
     routing = layer.routing

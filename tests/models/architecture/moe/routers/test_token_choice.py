@@ -4,7 +4,7 @@ from tests.models.architecture.moe.factories import all_valid, build_layer, moe_
 
 
 def collapsed_layer(**moe_fields):
-    """All tokens choose expert 0, which accepts ceil(0.5 * 8 / 2) = 2 of 8."""
+    """All tokens choose expert 0, which accepts 0.5 * 8 / 2 = 2 of 8."""
     layer = build_layer(moe_model_config("switch", 2, 0.5, **moe_fields))
     with torch.no_grad():
         layer.router.weight.copy_(torch.tensor([[1.0] * 8, [-1.0] * 8]))
@@ -29,7 +29,7 @@ def test_batch_priority_drops_the_tokens_with_the_lowest_gate():
 
 
 def test_first_choices_precede_second_choices():
-    config = moe_model_config("st_moe", 3, 0.75)  # ceil(0.75 * 4 * 2 / 3) = 2 tokens per expert
+    config = moe_model_config("st_moe", 3, 1.5)  # 1.5 * 4 / 3 = 2 tokens per expert
     layer = build_layer(config).eval()
     with torch.no_grad():
         layer.router.weight.zero_()

@@ -1,0 +1,92 @@
+"""The runs of a params file with the size of each model and its training cost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.commands.tables import format_count, format_flops, plain_table, wide_console
+
+if TYPE_CHECKING:
+    from flows.config.schema import Params
+    from models.cost.plan import DataSizes, PlannedRun
+
+
+def print_runs(root: Path, params: Params, *, as_json: bool) -> None:
+    """Print the size and cost of each run, as a table or as JSON.
+
+    Args:
+        root: workspace, whose packed data gives the vocabulary size if it exists.
+        params: the runs, and the data settings that are assumed without packed data.
+        as_json: whether to print JSON.
+    """
+    from flows.config.run_training import training_params
+    from models.cost.plan import plan_runs
+
+    data, assumption = _data_sizes(root, params)
+    training = {name: training_params(params.models, name) for name in params.models.runs}
+    rows = [_row(planned) for planned in plan_runs(params.models.runs, training, data, root)]
+    if as_json:
+        print(json.dumps({"assumed": assumption, "runs": rows}, indent=1))
+        return
+    table = plain_table(
+        ["run", "preset", "start", ">vocabulary", ">total\nparams", ">active\nparams",
+         ">GFLOPs/\ntoken", ">training", ">with its\nstart chain", ">recomputed"]
+    )  # fmt: skip
+    for row in rows:
+        recomputed = row["recomputation_flops"]
+        table.add_row(
+            *(row[key] for key in ("name", "preset", "start")),
+            f"{row['vocab_size']:,}",
+            format_count(row["total_parameters"]),
+            format_count(row["active_parameters"]),
+            f"{row['flops_per_token'] / 1e9:.4g}",
+            format_flops(row["training_flops"]),
+            format_flops(row["cumulative_training_flops"]),
+            format_flops(recomputed) if recomputed else "",
+        )
+    wide_console().print(table)
+    print(assumption or "Vocabulary: that of the tokenizer, padded to a multiple of 64.")
+
+
+def _row(planned: PlannedRun) -> dict[str, Any]:
+    from models.cost import flops
+
+    config, parameters = planned.config, flops.count_parameters(planned.config)
+    return {
+        "name": planned.name,
+        "preset": planned.run.preset,
+        "start": planned.run.start,
+        "vocab_size": config.vocab_size,
+        "total_parameters": parameters.total,
+        "active_parameters": parameters.active,
+        "flops_per_token": flops.flops_per_token(config),
+        "training_flops": planned.flops.total,
+        "recomputation_flops": planned.flops.recomputation,
+        "cumulative_training_flops": planned.cumulative_flops,
+    }
+
+
+def _data_sizes(root: Path, params: Params) -> tuple[DataSizes, str]:
+    """Return the sizes of the packed data, or those to expect and a text that says so."""
+    from models import layout
+    from models.cost.plan import DataSizes
+
+    manifest_path = root / layout.PACKED / "train" / "manifest.json"
+    if manifest_path.is_file():
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        names = ("vocab_size", "encoder_length", "decoder_length")
+        return DataSizes(**{name: int(manifest[name]) for name in names}), ""
+    tokenizer, pack = params.data_pipelines.tokenizer, params.data_pipelines.pack
+    lengths = {"encoder_length": pack.encoder_length, "decoder_length": pack.decoder_length}
+    if tokenizer.model_file:
+        from data_pipelines.packing.vocabulary import Vocabulary
+
+        vocabulary = Vocabulary.load(root / tokenizer.model_file, tokenizer.num_sentinels)
+        return DataSizes(vocab_size=vocabulary.size, **lengths), ""
+    return DataSizes(vocab_size=tokenizer.vocab_size, **lengths), (
+        f"Vocabulary: assumed from data_pipelines.tokenizer.vocab_size, {tokenizer.vocab_size:,}, "
+        "padded to a multiple of 64, as no data is packed;\nthe trained tokenizer may have fewer "
+        "pieces."
+    )
