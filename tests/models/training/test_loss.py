@@ -125,7 +125,8 @@ def test_accumulated_unequal_parts_have_the_loss_and_gradients_of_the_undivided_
 
 
 def test_accumulated_parts_weigh_the_load_balancing_loss_by_their_tokens():
-    model = build_model(moe_config(capacity_factor_train=None), dropout=0.0).eval()
+    moe = moe_config(capacity_factor_train=None, router_loss_reduction="sum")
+    model = build_model(moe, dropout=0.0).eval()
     parts = split_batch(uneven_batch(), 1, 5)
     _, balance, _ = accumulate(model, parts)
     expected = 0.0
