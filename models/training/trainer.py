@@ -196,13 +196,12 @@ class Trainer:
 
     def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
         """Run forward and backward passes; reduce the gradients to those of the global batch."""
-        own_inputs = count_tokens(microbatches, "encoder_segment_ids")
-        own_targets = count_tokens(microbatches, "decoder_segment_ids")
-        own_stop = own_targets.new_tensor(int(self.is_stop_requested()))
+        counts = [
+            count_tokens(microbatches, f"{stack}_segment_ids") for stack in ("encoder", "decoder")
+        ]
         # One all-reduce for all, so that all ranks stop at the same step.
-        num_inputs, num_targets, stop_requested = self.dist.all_reduce_sum(
-            torch.stack([own_inputs, own_targets, own_stop])
-        )
+        own_sums = torch.stack([*counts, counts[0].new_tensor(int(self.is_stop_requested()))])
+        num_inputs, num_targets, stop_requested = self.dist.all_reduce_sum(own_sums)
         if int(stop_requested):
             self._save_and_stop(step)
         cross_entropy_sum = load_balance_loss = torch.zeros((), device=self.dist.device)
@@ -227,8 +226,8 @@ class Trainer:
             load_balance_loss = load_balance_loss + loss.load_balance_loss
             self.health.update(self.model)
         self.parallel_model.reduce_expert_gradients()
-        own_sums = [cross_entropy_sum, load_balance_loss, self.parallel_model.squared_grad_norm()]
-        sums = self.dist.all_reduce_sum(torch.stack(own_sums).double())
+        losses = [cross_entropy_sum, load_balance_loss, self.parallel_model.squared_grad_norm()]
+        sums = self.dist.all_reduce_sum(torch.stack(losses).double())
         return StepResult(
             loss=float(sums[0]) / max(int(num_targets), 1),
             load_balance_loss=float(sums[1]) / self.dist.world_size,
