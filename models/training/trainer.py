@@ -196,10 +196,9 @@ class Trainer:
 
     def _compute_gradients(self, step: int, microbatches: list[Batch]) -> StepResult:
         """Run forward and backward passes; reduce the gradients to those of the global batch."""
-        counts = [
-            count_tokens(microbatches, f"{stack}_segment_ids") for stack in ("encoder", "decoder")
-        ]
-        # One all-reduce for all, so that all ranks stop at the same step.
+        columns = ("encoder_segment_ids", "decoder_segment_ids")
+        counts = [count_tokens(microbatches, column) for column in columns]
+        # One all-reduce: all ranks stop at the same step.
         own_sums = torch.stack([*counts, counts[0].new_tensor(int(self.is_stop_requested()))])
         num_inputs, num_targets, stop_requested = self.dist.all_reduce_sum(own_sums)
         if int(stop_requested):
