@@ -171,8 +171,8 @@ def _dataset_findings(
             ]
             for name in statistics["mixture"]
         }
-    targets = report["mixtures"]
-    # A mixture without any row is not in the query's result, but must fail `examples`.
+    targets = {n: entry for n, entry in report["mixtures"].items() if entry["target_share"]}
+    # A mixture with a share but no row is not in the query's result, but must fail `examples`.
     rows = {name: {"examples": 0, "repeated_uids": 0, "repeated_share": 0.0} for name in targets}
     rows |= {row.pop("mixture"): row for row in statistics.to_dict("records")}
     mixtures = pd.DataFrame(
