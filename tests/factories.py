@@ -18,6 +18,8 @@ from unittest.mock import patch
 import yaml
 
 ROOT = Path(__file__).parent.parent
+AWKWARD_FOLDERS = ["job%2Fmain", "a?b", "c#d", "e f", "ü", "g[h]i", "k*l", "m$n", "o=p", "q'r"]
+"""Names of folders with characters that URLs, globs, SQL or configuration files interpret."""
 PREFECT_DATABASE = Path(".flanmoe") / "prefect" / "prefect.db"
 
 

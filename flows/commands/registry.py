@@ -30,6 +30,12 @@ def _open() -> tuple[Registry, Params]:
     return open_registry(root, params), params
 
 
+def _check_model(store: Registry, model: str | None) -> None:
+    """Check that the model of `--model`, if the option is used, is registered."""
+    if model is not None:
+        store.require_model(model)
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
@@ -40,6 +46,7 @@ def _print_json(value: Any) -> None:
 def list_versions(model: str | None, as_json: bool) -> None:
     """List all registered versions."""
     store, _ = _open()
+    _check_model(store, model)
     versions = store.versions(model)
     if as_json:
         _print_json([version.to_dict() for version in versions])
@@ -117,6 +124,7 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
 def history(model: str | None, as_json: bool) -> None:
     """List every change of a version's stage, with actor and reason."""
     store, _ = _open()
+    _check_model(store, model)
     entries = store.history(model)
     if as_json:
         _print_json([entry.to_dict() for entry in entries])
@@ -153,6 +161,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     and start chain.
     """
     store, params = _open()
+    _check_model(store, model)
     pareto = store.frontier(model or params.registry.model, cost)
     if as_json:
         _print_json(pareto.to_dict())

@@ -53,7 +53,7 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
     project = project_of(root)
     folder = _select_workspace(root, params_file, assignments, workspace)
     params = load_params(folder / "params.yaml")
-    registry = Registry.open(project, params.registry.artifacts)
+    registry = Registry.open(project, params.registry.artifacts, create=True)
     processes = ProcessGroups()
     with workspace_lock(folder), stop_on_signal(processes):
         console.print(f"flanmoe: {folder}", highlight=False)

@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ class PrefectApi:
             if self.process is None:
                 raise ServerError(
                     f"PREFECT_API_URL is {self.url}: no Prefect server answers there; start it, "
-                    "or unset the variable to let flanmoe start its own"
+                    "correct the URL, which ends in /api, or unset the variable to let flanmoe "
+                    "start its own server"
                 )
             lines = self.log.read_text(errors="replace").strip().splitlines() or ["no output"]
             raise ServerError(f"the Prefect server did not start: {lines[-1]} (log: {self.log})")
@@ -118,7 +119,9 @@ def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
             [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)],
             cwd=state,
             environment={
-                "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{state}/prefect.db",
+                # Relative to the working directory, because a path may have characters that
+                # Prefect would interpret as parts of a URL.
+                "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///prefect.db",
                 "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
                 "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
             },
@@ -139,8 +142,9 @@ def _free_port() -> int:
 def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
+            # Below any other path Prefect's server answers with the page of its dashboard.
+            return bool(response.read(16) == b"true")
+    except (OSError, ValueError, HTTPException):
         return False
 
 
