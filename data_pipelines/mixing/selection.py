@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines import layout
-from data_pipelines.database import quote_literal
+from data_pipelines.database import quote_literal, read_parquet
 from data_pipelines.example import EXAMPLE_SCHEMA, TEXT
 from data_pipelines.mixing.few_shot import POOL_SIZE
 from data_pipelines.params import MixParams
@@ -45,11 +45,10 @@ def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts
     """
     files = workspace / layout.RECORDS / "examples" / "*.parquet"
     clean = workspace / layout.CLEAN
-    connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet({quote_literal(files)})")
+    connection.execute(f"CREATE VIEW records AS SELECT * FROM {read_parquet(files)}")
     for name in ("verdicts", "duplicates", "contamination"):
         connection.execute(
-            f"CREATE VIEW {name} AS "
-            f"SELECT * FROM read_parquet({quote_literal(clean / f'{name}.parquet')})"
+            f"CREATE VIEW {name} AS SELECT * FROM {read_parquet(clean / f'{name}.parquet')}"
         )
     connection.execute(
         """
@@ -124,9 +123,7 @@ def select_examples(
                 pc.less(rows["split_key"], pa.scalar(threshold, pa.uint64())), "validation", "train"
             )
             file.write_table(rows.append_column("split", split).select(SELECTED_SCHEMA.names))
-    connection.execute(
-        f"CREATE VIEW selected AS SELECT * FROM read_parquet({quote_literal(target)})"
-    )
+    connection.execute(f"CREATE VIEW selected AS SELECT * FROM {read_parquet(target)}")
 
 
 def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -224,7 +221,7 @@ def count_contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) 
         task of the suite.
     """
     totals = connection.execute(
-        f"SELECT suite, count(*) FROM read_parquet({quote_literal(workspace / layout.EVAL_ITEMS)}) "
+        f"SELECT suite, count(*) FROM {read_parquet(workspace / layout.EVAL_ITEMS)} "
         "GROUP BY suite ORDER BY suite"
     ).fetchall()
     overlaps = connection.execute(

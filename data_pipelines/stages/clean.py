@@ -30,7 +30,7 @@ from data_pipelines.cleaning.duplicates import (
     find_fuzzy_duplicates,
 )
 from data_pipelines.cleaning.words import join_texts, normalise
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.database import open_database, quote_literal, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.example import TEXT
 from data_pipelines.files import new_folder, scratch_folder, write_json
@@ -78,10 +78,8 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
             for _ in tqdm(results, desc="scan", total=len(tasks), unit="part"):
                 pass
         with open_database(scratch, engine.memory_mb) as connection:
-            files = quote_literal(records[0].parent / "*.parquet")
-            connection.execute(
-                f"CREATE VIEW records AS SELECT uid, mixture, task FROM read_parquet({files})"
-            )
+            files = read_parquet(records[0].parent / "*.parquet")
+            connection.execute(f"CREATE VIEW records AS SELECT uid, mixture, task FROM {files}")
             _create_tables(connection, params, scratch)
             for name, order in (
                 ("duplicates", "uid, duplicate_of"),
@@ -135,8 +133,7 @@ def _create_tables(
     if params.jaccard_threshold < 1:
         find_fuzzy_duplicates(connection, signatures, params.jaccard_threshold)
     connection.execute(
-        f"CREATE TABLE contamination AS SELECT * FROM "
-        f"read_parquet({quote_literal(scratch / 'matches-*.parquet')})"
+        f"CREATE TABLE contamination AS SELECT * FROM {read_parquet(scratch / 'matches-*.parquet')}"
     )
     tasks = connection.execute("SELECT DISTINCT task FROM records ORDER BY task").fetchall()
     excluded = [
@@ -168,9 +165,7 @@ def _make_report(connection: duckdb.DuckDBPyConnection, eval_items: Path) -> dic
         return connection.execute(sql).fetchall()
 
     num_items = dict(
-        query(
-            f"SELECT suite, count(*) FROM read_parquet({quote_literal(eval_items)}) GROUP BY suite"
-        )
+        query(f"SELECT suite, count(*) FROM {read_parquet(eval_items)} GROUP BY suite")
     )
     pairs = query(
         "SELECT suite, mixture, task, count(DISTINCT uid), count(DISTINCT (suite_task, item)), "

@@ -13,7 +13,7 @@ from pathlib import Path
 import sentencepiece as spm
 
 from data_pipelines import layout
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.database import open_database, read_parquet
 from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, scratch_folder, sha256, write_json
 from data_pipelines.packing.vocabulary import Vocabulary
@@ -54,11 +54,11 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
     The texts with the smallest hashes are selected, so the sample does not depend on row order.
     """
     folder = workspace / layout.MIXTURE
-    examples = quote_literal(folder / "examples" / "*.parquet")
+    examples = read_parquet(folder / "examples" / "*.parquet")
     plain_text = ""
     if any((folder / "text").glob("*.parquet")):
-        texts = quote_literal(folder / "text" / "*.parquet")
-        plain_text = f"UNION ALL SELECT text FROM read_parquet({texts})"
+        texts = read_parquet(folder / "text" / "*.parquet")
+        plain_text = f"UNION ALL SELECT text FROM {texts}"
     with (
         scratch_folder(workspace / layout.TOKENIZER) as scratch,
         open_database(scratch, memory_mb) as connection,
@@ -66,7 +66,7 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
         rows = connection.execute(
             f"""
             SELECT text FROM (
-                SELECT unnest([inputs, targets]) AS text FROM read_parquet({examples})
+                SELECT unnest([inputs, targets]) AS text FROM {examples}
                 {plain_text}
             ) ORDER BY md5(text), text LIMIT {params.max_sentences}
             """

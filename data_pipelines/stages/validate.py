@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.database import open_database, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import ExpectationFailed
 from data_pipelines.expectations.language import english_share
@@ -134,8 +134,8 @@ def _dataset_findings(
         scratch_folder(workspace / layout.VALIDATION) as scratch,
         open_database(scratch, engine.memory_mb) as connection,
     ):
-        files = quote_literal(mixture / "examples" / "*.parquet")
-        connection.execute(f"CREATE VIEW rows AS SELECT * FROM read_parquet({files})")
+        files = read_parquet(mixture / "examples" / "*.parquet")
+        connection.execute(f"CREATE VIEW rows AS SELECT * FROM {files}")
         statistics = connection.sql(
             """
             WITH texts AS (
