@@ -6,6 +6,7 @@ the hash and size of every file, and every source with its files and licence.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import shutil
@@ -197,7 +198,7 @@ def _list_files(root: str, pattern: str) -> list[str]:
             "contains the source files"
         )
     base = base.rstrip("/")
-    paths = filesystem.glob(f"{base}/{pattern}")
+    paths = filesystem.glob(f"{glob.escape(base)}/{pattern}")
     return sorted(p.removeprefix(base + "/") for p in paths if filesystem.isfile(p))
 
 

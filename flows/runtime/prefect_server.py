@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flows.errors import ServerError, StageInterrupted
 from flows.runtime.processes import ProcessGroups
@@ -24,6 +26,7 @@ from flows.runtime.workspace import STATE
 BOOT_TIMEOUT_S = 120.0
 RECORD_TIMEOUT_S = 20.0
 POLL_S = 0.1
+_UNKNOWN_REVISION = re.compile(r"Can't locate revision identified by '(\w+)'")
 _FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -35,6 +38,8 @@ class PrefectApi:
     processes: ProcessGroups
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    boot_lock: IO[str] | None = None
+    """Open, and so locked, while the run's own server boots."""
 
     def await_healthy(self) -> None:
         """Wait until the API answers.
@@ -58,11 +63,12 @@ class PrefectApi:
                     "correct the URL, which ends in /api, or unset the variable to let flanmoe "
                     "start its own server"
                 )
-            lines = self.log.read_text(errors="replace").strip().splitlines() or ["no output"]
-            raise ServerError(f"the Prefect server did not start: {lines[-1]} (log: {self.log})")
+            raise ServerError(_boot_failure(self.log))
         if self.process is not None:
             # From now on Ctrl-C ends the stages only: the server records how they ended.
             self.processes.discard(self.process)
+        if self.boot_lock is not None:
+            self.boot_lock.close()
 
 
 @contextmanager
@@ -89,12 +95,15 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     os.environ["PREFECT_API_URL"] = api.url
     started_at = datetime.now(UTC).isoformat()
     assert api.process is not None
+    assert api.boot_lock is not None
     try:
         yield api
         _await_records(api.url, started_at)
+        api.log.unlink()
     finally:
         processes.end(api.process)
-        del os.environ["PREFECT_API_URL"]
+        api.boot_lock.close()
+        os.environ.pop("PREFECT_API_URL", None)
 
 
 def _configure_client(state: Path) -> None:
@@ -112,8 +121,9 @@ def _configure_client(state: Path) -> None:
 
 def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
     state.mkdir(parents=True, exist_ok=True)
+    boot_lock = _lock_boot(state, processes)
     port = _free_port()
-    log = state / "server.log"
+    log = state / f"server-{port}.log"
     with log.open("wb") as output:
         process = processes.start(
             [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)],
@@ -128,9 +138,42 @@ def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
             output=output,
         )
     if process is None:
+        boot_lock.close()
         raise StageInterrupted("stopped before the Prefect server was started")
     url = f"http://127.0.0.1:{port}/api"
-    return PrefectApi(url=url, processes=processes, log=log, process=process)
+    return PrefectApi(url=url, processes=processes, log=log, process=process, boot_lock=boot_lock)
+
+
+def _lock_boot(state: Path, processes: ProcessGroups) -> IO[str]:
+    """Wait until no other server of the project boots; two would create the tables at once.
+
+    Raises:
+        StageInterrupted: the run was stopped.
+    """
+    file = (state / "boot.lock").open("a", encoding="utf-8")
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if processes.stopping.is_set():
+                file.close()
+                raise StageInterrupted("stopped while another Prefect server was booting") from None
+            time.sleep(POLL_S)
+        else:
+            return file
+
+
+def _boot_failure(log: Path) -> str:
+    """Return why a server did not start, from its log."""
+    text = log.read_text(errors="replace")
+    revision = _UNKNOWN_REVISION.search(text)
+    if revision:
+        return (
+            f"{log.parent / 'prefect.db'}: revision {revision[1]} is of a newer release of "
+            "Prefect; upgrade Prefect, or delete the file, which holds only the history of runs"
+        )
+    lines = text.strip().splitlines() or ["no output"]
+    return f"the Prefect server did not start: {lines[-1]} (log: {log})"
 
 
 def _free_port() -> int:
