@@ -9,7 +9,7 @@ class RegistryUnreachable(RegistryError):
     """The database cannot be opened or does not answer."""
 
 
-class RegistryNotFound(RegistryError):
+class MissingRegistry(RegistryError):
     """The database has no registry, and the command does not create one."""
 
 

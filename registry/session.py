@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from registry.errors import RegistryNotFound, RegistryUnreachable, UnsupportedRegistry
+from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 URL_VARIABLE = "FLANMOE_DATABASE_URL"
@@ -76,7 +76,7 @@ def open_engine(url: URL | str, *, create: bool = True) -> Engine:
 
     Raises:
         RegistryUnreachable: the URL is invalid, or the database does not answer.
-        RegistryNotFound: `create` is False, and the database has no registry.
+        MissingRegistry: `create` is False, and the database has no registry.
         UnsupportedRegistry: a newer release, or another program, made the database's schema.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
@@ -122,7 +122,7 @@ def _check_file(path: Path, *, create: bool) -> None:
     if path.exists():
         raise RegistryUnreachable(f"{URL_VARIABLE}: {path} is not a file; name a SQLite file")
     if not create:
-        raise RegistryNotFound(
+        raise MissingRegistry(
             f"the registry {path.absolute()} does not exist; correct {URL_VARIABLE}, or create it "
             "with `flanmoe run`"
         )
@@ -169,7 +169,7 @@ def _migrate(engine: Engine, *, create: bool) -> None:
         if revisions == (head,):
             return
         if not revisions and not create:
-            raise RegistryNotFound(
+            raise MissingRegistry(
                 f"the database {_shown(engine.url)} has no registry; correct {URL_VARIABLE}, or "
                 "create it with `flanmoe run`"
             )

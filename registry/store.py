@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
 from registry.comparison.frontier import Frontier, compute_frontier
-from registry.errors import RegistryNotFound, UnknownVersion
+from registry.errors import MissingRegistry, UnknownVersion
 from registry.gates import GateResult
 from registry.history import HistoryEntry, new_transition
 from registry.intake import Submission
@@ -45,7 +45,7 @@ class Registry:
 
         Raises:
             RegistryUnreachable: FLANMOE_DATABASE_URL is invalid, or the database does not answer.
-            RegistryNotFound: without `create`, the database of FLANMOE_DATABASE_URL is empty.
+            MissingRegistry: without `create`, the database of FLANMOE_DATABASE_URL is empty.
             UnsupportedRegistry: a newer release migrated the database.
         """
         url = database_url(project)
@@ -54,7 +54,7 @@ class Registry:
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
             engine = open_engine(url, create=create)
-        except RegistryNotFound:
+        except MissingRegistry:
             if not is_own:
                 raise
             engine = open_empty()

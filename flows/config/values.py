@@ -85,8 +85,8 @@ def _scalar_problem(value: Any, schema: Any) -> str:
     if schema is bool:
         return "" if isinstance(value, bool) else "must be true or false"
     if schema is int:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        return "" if is_whole else "must be a whole number"
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return "" if is_integer else "must be a whole number"
     if schema is str:
         return "" if isinstance(value, str) else "must be text; write it in quotes"
     if schema is not float:

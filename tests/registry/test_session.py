@@ -7,7 +7,7 @@ import pytest
 
 from registry import session
 from registry.errors import (
-    RegistryNotFound,
+    MissingRegistry,
     RegistryUnreachable,
     UnknownVersion,
     UnsupportedRegistry,
@@ -99,7 +99,7 @@ def test_registry_open_without_create_writes_nothing(tmp_path, monkeypatch):
 def test_registry_open_mistyped_file_is_not_created(tmp_path, monkeypatch):
     path = tmp_path / "registri.db"
     monkeypatch.setenv("FLANMOE_DATABASE_URL", f"sqlite:///{path}")
-    with pytest.raises(RegistryNotFound, match=f"{path} does not exist; correct FLANMOE_DATABASE"):
+    with pytest.raises(MissingRegistry, match=f"{path} does not exist; correct FLANMOE_DATABASE"):
         Registry.open(tmp_path)
     assert not path.exists()
     Registry.open(tmp_path, create=True)
@@ -114,7 +114,7 @@ def test_registry_open_database_of_another_program_is_not_changed(tmp_path, monk
     connection.close()
     before = path.read_bytes()
     monkeypatch.setenv("FLANMOE_DATABASE_URL", f"sqlite:///{path}")
-    with pytest.raises(RegistryNotFound, match="has no registry"):
+    with pytest.raises(MissingRegistry, match="has no registry"):
         Registry.open(tmp_path)
     assert path.read_bytes() == before
 
@@ -129,7 +129,7 @@ def test_registry_open_empty_postgresql_database_is_created_by_a_writer_only(
         connection.execute("CREATE DATABASE opened")
     url = f"{postgres}/opened".replace("postgresql://", "postgres://")
     monkeypatch.setenv("FLANMOE_DATABASE_URL", url)
-    with pytest.raises(RegistryNotFound, match="has no registry"):
+    with pytest.raises(MissingRegistry, match="has no registry"):
         Registry.open(tmp_path)
     Registry.open(tmp_path, create=True).engine.dispose()
     assert Registry.open(tmp_path).versions() == []

@@ -81,6 +81,12 @@ def test_validate_with_too_few_examples_raises(pipeline):
         pipeline.replace(validate=params).run("validate")
 
 
+def test_validate_mixture_without_a_share_needs_no_examples(pipeline):
+    pipeline.replace(mix=replace(pipeline.mix, shares={"muffin": 1.0})).run("mix", "validate")
+    results = pipeline.read_json("validation/results.json")
+    assert all(result["success"] for result in results if result["blocking"])
+
+
 def test_validate_with_exceeded_warning_limits_continues_and_reports_them(pipeline):
     column_by_limit = {
         "max_duplicate_share": "repeated_share",

@@ -11,7 +11,7 @@ import time
 import pytest
 import yaml
 
-from tests.factories import free_port, is_http_up, user_environment, wait_for
+from tests.factories import PREFECT_DATABASE, free_port, is_http_up, user_environment, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.e2e]
 
@@ -243,3 +243,21 @@ def test_run_in_a_workspace_on_a_running_prefect_server(finished, finished_copy,
     computed = stages_with(done.stdout, "done")
     assert "train@moe_instruct" in computed
     assert "fetch" not in computed
+
+
+def test_run_two_sets_at_once_in_an_awkward_folder_behind_a_proxy(finished, tmp_path):
+    project = finished.project.copy(tmp_path / "job%2F a?b#c ü")
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    runs = [project.start("run", "--set", f"flows.retries={n}", **proxies) for n in (1, 2)]
+    outputs = [process.communicate(timeout=500)[0] for process in runs]
+    for process, output in zip(runs, outputs, strict=True):
+        assert process.returncode == 0, output
+        assert stages_with(output, "failed") == set()
+    workspaces = sorted((project.folder / ".flanmoe" / "workspaces").iterdir())
+    retries = [
+        yaml.safe_load((w / "params.yaml").read_text())["flows"]["retries"] for w in workspaces
+    ]
+    assert sorted(retries) == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == [project.folder.name]
+    states = [state for state, _ in flow_runs(project.folder / PREFECT_DATABASE)]
+    assert states == ["COMPLETED"] * 3

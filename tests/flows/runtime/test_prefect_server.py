@@ -44,9 +44,7 @@ def create_flow(url, name):
         client.post(f"{url}/flows/", json={"name": name}).raise_for_status()
 
 
-def test_start_api_two_at_once_in_any_folder_behind_a_proxy_record_in_one_database(
-    environment, project
-):
+def test_start_api_two_at_once_in_any_folder_behind_a_proxy_share_a_database(environment, project):
     with ExitStack() as stack:
         servers = []
         for number in range(2):
