@@ -24,7 +24,8 @@ def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
     """Write data/tokenizer: spiece.model, and tokenizer.json with the model's sizes and hash.
 
     Raises:
-        SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids.
+        SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids; or
+            no model of `vocab_size` can be trained.
     """
     with new_folder(workspace / layout.TOKENIZER) as out:
         target = out / "spiece.model"
@@ -75,7 +76,24 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
 
 
 def _train(texts: list[str], params: TokenizerParams) -> bytes:
+    """Return a SentencePiece model trained on the texts.
+
+    Raises:
+        SourceError: SentencePiece cannot train it, e.g. because the vocabulary is too small.
+    """
     model = io.BytesIO()
+    try:
+        _run_trainer(texts, params, model)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(
+            f"data_pipelines.tokenizer.vocab_size: {params.vocab_size} does not fit the texts: "
+            f"{reason}; choose another size"
+        ) from None
+    return model.getvalue()
+
+
+def _run_trainer(texts: list[str], params: TokenizerParams, model: io.BytesIO) -> None:
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=model,
@@ -93,4 +111,3 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
         bos_id=-1,
         minloglevel=2,
     )
-    return model.getvalue()

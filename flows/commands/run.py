@@ -110,11 +110,19 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
 )
 def check(params_file: Path | None) -> None:
     """Check every parameter without running anything."""
-    from flows.config.load import load_params
-    from flows.runtime.workspace import find_project
+    from flows.config.load import parse_params, read_params
+    from flows.errors import NotInProject
+    from flows.runtime.workspace import find_project, project_of
 
-    path = params_file or find_project() / "params.yaml"
-    load_params(path)
+    try:
+        root = find_project()
+    except NotInProject:
+        if params_file is None:
+            raise
+        root = params_file.parent
+    path = params_file or root / "params.yaml"
+    # Initial weights and files are those of the project, as in a run with --params.
+    parse_params(read_params(path), path.name, project_of(root) if params_file else root)
     click.echo(f"{path}: every parameter is valid")
 
 

@@ -88,7 +88,9 @@ def _scalar_problem(value: Any, schema: Any) -> str:
         is_integer = isinstance(value, int) and not isinstance(value, bool)
         return "" if is_integer else "must be a whole number"
     if schema is str:
-        return "" if isinstance(value, str) else "must be text; write it in quotes"
+        if not isinstance(value, str):
+            return "must be text; write it in quotes"
+        return "must be text without a NUL character" if "\0" in value else ""
     if schema is not float:
         return ""
     try:

@@ -20,7 +20,7 @@ HUGE = 10**30
 HOSTILE = {
     "0": 0, "-1": -1, "1.5": 1.5, "nan": math.nan, "inf": math.inf, "-inf": -math.inf,
     "null": None, "''": "", "[]": [], "{}": {}, "huge": HUGE, "-huge": -HUGE, "true": True,
-    "'7'": "7", "text": "no such value", "['']": [""], "[1]": [1], "{1: 1}": {1: 1},
+    "'7'": "7", "text": "no such value", "nul": "a\0b", "['']": [""], "[1]": [1], "{1: 1}": {1: 1},
     "['a', 'a']": ["a", "a"],
 }  # fmt: skip
 
