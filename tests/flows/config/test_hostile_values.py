@@ -91,7 +91,6 @@ ALLOWED = {
             "data_pipelines.pack.span_corruption_share",
             "models.training.optim.decay_fraction",
             "models.training.loss.label_smoothing",
-            "models.training.dropout",
             "registry.gates.max_contaminated_share",
         )
     },
@@ -100,11 +99,12 @@ ALLOWED = {
     "data_pipelines.pack.mean_noise_span_length": {"1.5", "'7'"},
     "models.training.optim.lr": {"1.5", "'7'"},
     "models.training.optim.weight_decay": {"0", "1.5", "'7'"},
-    "models.training.optim.max_grad_norm": {"1.5", "'7'", "huge"},
+    "models.training.optim.max_grad_norm": {"1.5", "'7'", "huge", "null"},
     "models.training.loss.z_loss_weight": {"0", "1.5", "'7'"},
     "models.training.parallel.timeout_s": {"1.5", "'7'"},
     "models.training.guard.loss_spike_factor": {"0", "1.5", "'7'", "huge"},
     "models.training.peak_flops": {"0", "1.5", "'7'", "huge"},
+    "models.training.dropout": {"0", "null"},
     "models.training.expert_dropout": {"0", "null"},
     "registry.gates.min_gain": {"0", "-1"},
     "registry.gates.min_standard_errors_above_chance": {
@@ -113,6 +113,7 @@ ALLOWED = {
     "flows.fleet.time_limit_hours": {"1.5", "'7'"},
     # null: no limit, no restriction.
     "models.training.freeze": {"null"},
+    "models.training.recipe": {"null"},
     "models.evaluation.limit": {"null"},
     "models.evaluation.max_input_tokens": {"null"},
     "models.evaluation.max_new_tokens": {"null"},
@@ -135,6 +136,7 @@ ALLOWED = {
     "data_pipelines.fetch.verify": {"true"},
     "models.training.activation_checkpointing": {"true"},
     "models.training.checkpoint.asynchronous": {"true"},
+    "models.training.checkpoint.save_optimizer": {"true"},
     f"models.runs.{RUN}.tuned": {"true"},
     "registry.gates.allow_partial": {"true"},
 }  # fmt: skip
