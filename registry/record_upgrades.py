@@ -110,6 +110,10 @@ def task_weights(tasks: Sequence[Json]) -> list[tuple[float, float]]:
 def _upgrade_task(task: Json) -> Json:
     return {
         "num_contaminated": None,
+        "num_exemplars": None,
+        "source_file": "",
+        "split": "",
+        "num_published": None,
         **_rename(task, _TASK),
         "clean": _upgrade_clean(task["clean"]),
         "other_metrics": {
@@ -121,6 +125,7 @@ def _upgrade_task(task: Json) -> Json:
 def _upgrade_suite(suite: Json) -> Json:
     return {
         "num_contaminated": None,
+        "protocol": {"follows": "", "source": "", "differences": []},
         **_rename(suite, _SUITE),
         "clean": _upgrade_clean(suite["clean"]),
         "groups": [_rename(group, _SUITE) for group in suite["groups"]],

@@ -171,8 +171,16 @@ class TaskScoreSchema(RecordSchema):
     answer: str
     metric: str
     num_fewshot: int = Field(ge=0)
+    num_exemplars: int | None = Field(ge=0)
+    """Few-shot exemplars in all prompts; None if they were not counted."""
     num_exemplars_dropped: int = Field(ge=0)
     max_new_tokens: int = Field(ge=0)
+    source_file: str
+    """Scored file; empty if it was not recorded."""
+    split: str
+    """Split of the scored file; empty if it is unknown."""
+    num_published: int | None = Field(ge=0)
+    """Items of the complete published file; None if the number is unknown."""
     num_items: int = Field(gt=0)
     num_contaminated: int | None = Field(ge=0)
     """Items that overlap with the training mixture; None if they were not counted."""
@@ -191,11 +199,21 @@ class TaskScoreSchema(RecordSchema):
     file_sha256: str
 
 
+class ProtocolSchema(RecordSchema):
+    """The published evaluation that a suite follows, and where it differs."""
+
+    follows: str
+    """Empty if it was not recorded."""
+    source: str
+    differences: tuple[str, ...]
+
+
 class SuiteScoreSchema(RecordSchema):
     """One suite of an evaluation record."""
 
     suite: str
     title: str
+    protocol: ProtocolSchema
     averaged: bool
     """Whether the paper's normalised average includes the suite."""
     weight: float = Field(gt=0, le=1)

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry
-from flows.commands.tables import format_flops, plain_table, versions_table, wide_console
+from flows.commands.tables import (
+    evaluation_lines,
+    format_flops,
+    plain_table,
+    versions_table,
+    wide_console,
+)
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
     from registry.store import Registry
+    from registry.versions import VersionInfo
 
 model_option = click.option(
     "--model", help="Registered model. Default: registry.model in params.yaml."
@@ -80,7 +87,7 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         f"{format_flops(record.cumulative_training_flops)}\n",
         highlight=False,
     )
-    table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised"])
+    table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised", "split", "file"])
     for task in info.evaluation.tasks:
         table.add_row(
             task.task,
@@ -88,8 +95,23 @@ def show(model: str | None, version: int, as_json: bool) -> None:
             f"{100 * task.accuracy:.1f} ± {100 * task.standard_error:.1f} %",
             f"{100 * task.random_score:.1f} %",
             f"{task.normalised:.1f}",
+            task.split,
+            task.source_file,
         )
     console.print(table)
+    console.print()
+    for line in [*evaluation_lines([info]), *_protocol_lines(info)]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _protocol_lines(info: VersionInfo) -> list[str]:
+    """Return a line for the protocol of each suite, and one for each difference from it."""
+    lines = []
+    for suite in info.evaluation.suites:
+        if suite.protocol.follows:
+            lines.append(f"{suite.suite}: {suite.protocol.follows} ({suite.protocol.source})")
+            lines += [f"  but: {difference}" for difference in suite.protocol.differences]
+    return lines
 
 
 @registry.command()

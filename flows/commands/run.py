@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from flows.commands.options import FILE, FOLDER
-from flows.commands.tables import versions_table, wide_console
+from flows.commands.tables import evaluation_lines, versions_table, wide_console
 
 
 @click.command()
@@ -100,6 +100,8 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
     console.print()
     console.print(versions_table(result.versions))
     console.print()
+    for line in evaluation_lines(result.versions):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(result.decision.reason, highlight=False, soft_wrap=True)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.evaluation.params import EvaluationParams
+from models.evaluation.suite import SuiteProtocol
 
 SCHEMA_VERSION = 2
 
@@ -53,9 +54,18 @@ class TaskScore:
     """direct or cot, see `Suite.answer_mode`."""
     metric: str
     num_fewshot: int
+    num_exemplars: int
+    """Few-shot exemplars in all prompts."""
     num_exemplars_dropped: int
     """Few-shot exemplars that did not fit, over all prompts."""
     max_new_tokens: int
+    """Maximum length of an answer, in tokens of the model's tokenizer."""
+    source_file: str
+    """Path of the scored file, relative to data/raw."""
+    split: str
+    """Split of that file; empty if the catalog does not state it."""
+    num_published: int | None
+    """Number of items of the complete published file; None if the catalog does not state it."""
     num_items: int
     num_contaminated: int
     partial: bool
@@ -73,7 +83,7 @@ class TaskScore:
     num_rejected: int
     """Rows of the source that are not valid items."""
     counts: dict[str, int]
-    """Number of items with each problem of `scoring.PROBLEMS`."""
+    """Number of items with each problem of `problems.PROBLEMS`."""
     flops_per_item: int
     file_sha256: str
 
@@ -95,6 +105,8 @@ class SuiteScore:
 
     suite: str
     title: str
+    protocol: SuiteProtocol
+    """The published evaluation that the suite follows, and where it differs."""
     averaged: bool
     """Whether the suite is part of the paper's normalised average."""
     weight: float

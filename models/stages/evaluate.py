@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,13 +30,15 @@ from models.errors import DataMismatch
 from models.evaluation.batches import RequestBatch, Response
 from models.evaluation.eval_data import EvalData
 from models.evaluation.evaluation_record import ContaminationCount, EvaluationRecord
+from models.evaluation.generation_limit import generation_limit
 from models.evaluation.harness_tasks import SCORING_VERSION, run_tasks, task_config
 from models.evaluation.params import EvaluationParams
 from models.evaluation.predictor import Seq2SeqPredictor, trained_input_length
+from models.evaluation.problems import problem_lines
 from models.evaluation.prompts import build_prompts
 from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask, SampleRow, sample_rows
-from models.evaluation.scoring import problem_warnings, score_evaluation
+from models.evaluation.scoring import score_evaluation
 from models.evaluation.suite import Suite, load_suite
 from models.evaluation.workers import BatchRunner, PredictorSpec
 
@@ -97,7 +100,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     stopwatch = Stopwatch()
     rows = _run_tasks(tasks, predictor, cache, spec, params, stopwatch, contamination)
     overall, suite_scores, task_scores = score_evaluation(suites, tasks, rows, missing)
-    for line in problem_warnings(task_scores):
+    for line in problem_lines(task_scores):
         logger.warning("%s, %s", name, line)
     _write_samples(folder / "samples.parquet", [row for task_rows in rows for row in task_rows])
     record = EvaluationRecord(
@@ -133,7 +136,6 @@ def _prepare_tasks(
     prepared, missing = [], {}
     for suite in suites:
         tasks, missing[suite.name] = eval_data.load_tasks(suite, params.limit)
-        max_new_tokens = min(suite.max_new_tokens, params.max_new_tokens or suite.max_new_tokens)
         prepared += [
             PreparedTask(
                 suite=suite,
@@ -141,7 +143,12 @@ def _prepare_tasks(
                 prompts=build_prompts(
                     suite, task, predictor.num_tokens, predictor.max_input_tokens
                 ),
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=min(
+                    params.max_new_tokens or sys.maxsize,
+                    generation_limit(
+                        suite, tasks, task, lambda text: len(predictor.tokenizer.encode(text))
+                    ),
+                ),
             )
             for task in tasks
         ]

@@ -17,6 +17,7 @@ from models.evaluation.evaluation_record import (
     TaskScore,
 )
 from models.evaluation.params import EvaluationParams
+from models.evaluation.suite import SuiteProtocol
 from models.training.chain import ChainRun, TrainingChain
 from models.training.router_health import LayerHealth
 from models.training.run_record import RunRecord, SequenceLengths
@@ -87,8 +88,12 @@ TASK = TaskScore(
     answer="direct",
     metric="accuracy",
     num_fewshot=5,
+    num_exemplars=99,
     num_exemplars_dropped=1,
     max_new_tokens=8,
+    source_file="eval/topic.jsonl",
+    split="test",
+    num_published=40,
     num_items=20,
     num_contaminated=20,
     partial=True,
@@ -121,6 +126,9 @@ EVALUATION = EvaluationRecord(
         SuiteScore(
             suite="sample",
             title="Sample",
+            protocol=SuiteProtocol(
+                follows="zero-shot", source="this project", differences=("other prompts",)
+            ),
             averaged=False,
             weight=1.0,
             num_tasks=1,

@@ -55,7 +55,9 @@ def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, *
     return {
         "task": task, "suite": task.split("/")[0], "group": "", "unit": task.split("/")[1],
         "version": 2, "answer": "direct", "metric": "accuracy", "num_fewshot": 0,
-        "num_exemplars_dropped": 0, "max_new_tokens": 8, "num_items": num_items,
+        "num_exemplars": 0, "num_exemplars_dropped": 0, "max_new_tokens": 8,
+        "source_file": "eval/t.jsonl", "split": "test", "num_published": None,
+        "num_items": num_items,
         "num_contaminated": num_contaminated, "partial": False, "partial_reason": "",
         "accuracy": accuracy, "standard_error": 0.01, "random_score": 0.25, "maximum": 1.0,
         "normalised": 1.0,
@@ -70,7 +72,9 @@ def suite_score(suite, tasks, *, weight, partial=False):
     num_items = sum(task["num_items"] for task in tasks)
     accuracy = sum(task["weight_in_suite"] * task["accuracy"] for task in tasks)
     return {
-        "suite": suite, "title": suite, "averaged": False, "weight": weight,
+        "suite": suite, "title": suite,
+        "protocol": {"follows": "zero-shot", "source": "none", "differences": []},
+        "averaged": False, "weight": weight,
         "num_tasks": len(tasks), "missing": [], "num_items": num_items, "num_contaminated": 0,
         "partial": partial, "partial_reason": "limit" if partial else "", "accuracy": accuracy,
         "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,

@@ -45,7 +45,9 @@ SOURCES: dict[str, Source] = {
     "sample/niv2": _generated("niv2_json", "niv2/sample_*.json", mixture="niv2"),
     "sample/cot": _generated("cot_tsv", "cot/sample_*.tsv", mixture="cot"),
     "sample/text": _generated("text", "text/sample.txt", mixture="text"),
-    "sample/eval_data": _generated("items", "eval_data/sample/*.jsonl", suite="sample"),
+    "sample/eval_data": _generated(
+        "items", "eval_data/sample/*.jsonl", suite="sample", splits={"*": "held out"}
+    ),
 }
 """Catalog entries of the generated files, by source name."""
 
