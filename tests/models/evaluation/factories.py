@@ -24,12 +24,13 @@ def sentence(generator, num_words):
 
 def multiple_choice_item(generator, item_id, num_options=4):
     options = list("ABCDEF"[:num_options])
-    texts = [f"({option}) {sentence(generator, 3)}" for option in options]
+    option_texts = [sentence(generator, 3) for _ in options]
+    texts = [f"({option}) {text}" for option, text in zip(options, option_texts, strict=True)]
     question = sentence(generator, 12) + "?"
     return {
         "id": item_id, "text": "\n".join([question, *texts]), "question": question,
         "choices": " ".join(texts), "answer": generator.choice("ABCDEF"[:num_options]),
-        "options": options,
+        "options": options, "option_texts": option_texts,
     }  # fmt: skip
 
 
