@@ -12,7 +12,7 @@ from typing import Any
 
 from data_pipelines.files import sha256
 from models.errors import DataMismatch
-from models.evaluation.suite import OWN_EXEMPLARS, Suite, SuiteTask
+from models.evaluation.suite import PUBLISHED_WITH_TASK, Suite, SuiteTask
 
 TRAINING_SPLIT = "train"
 """Split that is never scored; its items only serve as few-shot exemplars."""
@@ -230,9 +230,7 @@ class EvalData:
         items, digest = self._load_items(entry), entry.sha256
         reasons = [entry.partial_reason] if entry.partial_reason else []
         exemplars: list[TaskItem] = []
-        if suite.num_fewshot and suite.exemplars[dataset] == OWN_EXEMPLARS:
-            exemplars = _own_exemplars(items[0], suite.num_fewshot)
-        elif suite.num_fewshot:
+        if suite.num_fewshot:
             exemplar_source, exemplars = self._load_exemplars(suite, dataset, file)
             digests = f"{digest} {self.entries[exemplar_source].sha256}"
             digest = hashlib.sha256(digests.encode()).hexdigest()
@@ -270,7 +268,8 @@ class EvalData:
         self, suite: Suite, dataset: str, file: str
     ) -> tuple[tuple[str, str], list[TaskItem]]:
         """Return the (dataset, file) of a task's exemplars, and the exemplars."""
-        location = suite.exemplars[dataset].format(task=file)
+        template = suite.exemplars[dataset]
+        location = template.removesuffix(PUBLISHED_WITH_TASK).format(task=file)
         exemplar_dataset, _, exemplar_file = location.partition("/")
         source = (exemplar_dataset, exemplar_file)
         if source not in self.entries:
@@ -279,6 +278,8 @@ class EvalData:
                 "name their source in data_pipelines.fetch.sources"
             )
         exemplars = self._load_items(self.entries[source])
+        if template.endswith(PUBLISHED_WITH_TASK):  # there may be none
+            return source, _exemplars_of_task(exemplars[0], suite.num_fewshot)
         if suite.answer_mode == "cot":
             exemplars = [exemplar for exemplar in exemplars if exemplar.rationale]
         exemplars = exemplars[: suite.num_fewshot]
@@ -299,8 +300,8 @@ class EvalData:
         return items
 
 
-def _own_exemplars(item: TaskItem, num_fewshot: int) -> list[TaskItem]:
-    """Return the exemplars that the item's file publishes with the task; there may be none."""
+def _exemplars_of_task(item: TaskItem, num_fewshot: int) -> list[TaskItem]:
+    """Return the exemplars that an item's file publishes with the task."""
     return [
         TaskItem(id=f"exemplar-{number}", text=exemplar["text"], answer=exemplar["answer"])
         for number, exemplar in enumerate(item.exemplars[:num_fewshot], start=1)

@@ -9,7 +9,8 @@ PROBLEMS = {
     "truncated": "prompts cut at their start",
     "unfinished": "answers cut at the maximum length",
     "empty": "answers empty",
-    "unanswered": "answers without an answer of the expected form",
+    "unanswered": "texts without a single answer of the expected form",
+    "ambiguous": "texts with several answers, so that none of them counts",
     "without_tokens": "items with an option without tokens, which no model can choose",
 }
 """Flag of a sample row -> what it means; the record counts each flag."""

@@ -30,8 +30,8 @@ RENAMED_FIELDS = {
 
 TaskNames = list[str] | dict[str, list[str]] | Literal["all", "best split"]
 
-OWN_EXEMPLARS = "items"
-"""Value of `Suite.exemplars`: the exemplars that a task's file publishes with its items."""
+PUBLISHED_WITH_TASK = "#exemplars"
+"""End of a value of `Suite.exemplars`: the exemplars that the file publishes with its task."""
 
 
 class SuiteTask(NamedTuple):
@@ -85,8 +85,9 @@ class Suite:
     num_fewshot: int = 0
     """Few-shot exemplars before the item."""
     exemplars: dict[str, str] = field(default_factory=dict)
-    """Dataset -> DATASET/FILE of its exemplars; `{task}` stands for the task's file name; `items`:
-    those that the task's own file publishes. Exemplars among the scored items are not scored."""
+    """Dataset -> DATASET/FILE of its exemplars; `{task}` stands for the task's file name. They are
+    the file's items, which are then not scored; with `#exemplars` at the end, those that the file
+    publishes with its task."""
     description: str = ""
     """Text before the exemplars, unless the exemplars' file brings one. Placeholders: `{subject}`,
     the task's name, and `{definition}`, the task's instruction."""

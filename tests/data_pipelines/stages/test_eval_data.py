@@ -84,7 +84,7 @@ def test_eval_data_files_of_two_splits_are_two_tasks(eval_files):
     assert {entry["task"] for entry in index} == {"arc_easy_dev", "arc_easy_test"}
 
 
-def test_eval_data_two_files_of_one_task_raise(eval_files):
+def test_eval_data_two_files_of_the_same_task_raise(eval_files):
     question = {"id": "1", "question": "Q?", "answers": [{"text": "a"}]}
     content = json.dumps({"data": [{"paragraphs": [{"context": "C", "qas": [question]}]}]})
     files = {

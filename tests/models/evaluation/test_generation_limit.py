@@ -30,7 +30,7 @@ def test_generation_limit_grows_with_the_tokens_of_the_same_text(
     assert limit == expected
 
 
-def test_generation_limit_of_a_small_vocabulary_leaves_room_for_the_same_characters(bbh, spiece):
+def test_generation_limit_of_a_small_vocabulary_allows_the_same_characters(bbh, spiece):
     suite, tasks = bbh
     processor = spm.SentencePieceProcessor(model_file=str(spiece))
     limit = generation_limit(suite, tasks, tasks[0], lambda text: len(processor.EncodeAsIds(text)))

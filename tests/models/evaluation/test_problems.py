@@ -8,7 +8,7 @@ from models.evaluation.problems import PROBLEMS, problem_lines
 from tests.models.evaluation.factories import task_score
 
 
-def test_problem_lines_have_one_line_per_suite_with_its_sums():
+def test_problem_lines_sum_the_counts_of_each_suite():
     counts = dict.fromkeys(PROBLEMS, 0)
     tasks = [
         task_score(

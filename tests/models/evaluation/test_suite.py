@@ -54,7 +54,7 @@ def test_every_suite_names_its_protocol_and_source():
         assert all(difference.endswith(".") for difference in protocol.differences), name
 
 
-def test_no_suite_scores_a_training_split_and_only_exemplars_name_one():
+def test_training_split_gives_exemplars_and_is_never_scored():
     for name in suite_names():
         suite = load_suite(name)
         assert "train" not in {split for splits in suite.splits.values() for split in splits}
