@@ -218,7 +218,7 @@ def test_clean_published_files_detects_the_known_contamination(real_pipeline):
         contaminated_tasks(real_pipeline, "boolq")["task381_boolq_question_generation"]["num_rows"]
         >= 186
     )
-    # One dev question; the train questions, of which 79 are in ARC's training split, are not scored.
+    # One dev question; the training questions, 79 of them in ARC's training split, are not scored.
     assert contaminated_tasks(real_pipeline, "elementary_science")["arc"]["num_items"] == 1
     assert contaminated_tasks(real_pipeline, "arc_challenge")["arc"]["num_rows_same_question"] == 6
     # No question of GSM8K's training split is in the test split; three share an n-gram of 13 words.
