@@ -163,7 +163,7 @@ def test_eval_data_of_published_files_has_the_published_sizes(real_pipeline):
     sized = [entry for entry in index if entry["num_published"] is not None]
     assert {(e["suite"], e["task"]): (e["num_items"], e["num_published"])
             for e in sized if e["num_items"] != e["num_published"]} == PARTIAL_TASKS  # fmt: skip
-    assert len(sized) == 21 + 45 + 45 + 8 + 6 + 12
+    assert len(sized) == 21 + 45 + 45 + 8 + 6 + 11
     splits = {(e["suite"], e["split"]) for e in sized}
     assert ("strategyqa", "train") in splits
     assert ("arc_easy", "dev") in splits
