@@ -9,6 +9,7 @@ from typing import Any
 
 from data_pipelines import layout
 from data_pipelines.errors import DataError
+from data_pipelines.sources.omissions import describe_omissions
 
 CLEAN_FIELDS = ("duplicates", "contaminated", "dropped")
 PACKING_FIELDS = (
@@ -77,7 +78,8 @@ def _combine(
             }
             for name, source in manifest["sources"].items()
         },
-        "excluded_sources": manifest["excluded_sources"],
+        "omitted_sources": manifest["omitted_sources"],
+        "omissions": describe_omissions(manifest),
         "quarantined": read["quarantined"],
         "held_out": sum(t["examples"] for t in read["tasks"] if t["split"] == "test"),
         "duplicates": clean["duplicates"],

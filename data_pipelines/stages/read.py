@@ -6,6 +6,7 @@ rejected rows; report.json, the number of examples per source and task.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,9 +26,12 @@ from data_pipelines.example import (
 )
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
+from data_pipelines.sources.omissions import describe_omissions
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.table import LOADERS
 from data_pipelines.tables import concatenate, open_row_writer
+
+logger = logging.getLogger(__name__)
 
 SCAN_BYTES = 1 << 22
 TaskCounts = Counter[tuple[str, str, str]]
@@ -62,9 +66,12 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
             rows, two sources contain the same task, or two NIV2 files have the same name.
         DataError: a worker died repeatedly.
     """
+    raw_manifest = manifest.read_manifest(workspace)
+    for line in describe_omissions(raw_manifest):
+        logger.warning("%s", line)
     parts = [
         part
-        for name, source in manifest.read_sources(workspace).items()
+        for name, source in raw_manifest["sources"].items()
         if source["mixture"]
         for file in source["present_files"]
         for part in split_part(

@@ -86,6 +86,7 @@ def report(as_json: bool, workspace: Path | None) -> None:
         f"packed: {packed['rows']:,} rows (lower bound {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
+        *(f"warning: {line}" for line in summary["omissions"]),
         *(f"warning: {f['suite']}: {f['column']}: {f['observed']}"
           for f in summary["expectations"]["warnings"]),
         f"full report, by task: {folder / layout.PACKED / 'report.html'}",

@@ -69,6 +69,19 @@ def test_read_quarantines_invalid_rows_only(tmp_path):
     assert pq.read_table(records / "examples").num_rows == 97
 
 
+def test_read_names_the_sources_that_were_not_fetched(tmp_path, caplog):
+    root = tmp_path / "root"
+    write_export(root, "a.jsonl", [make_row(0)])
+    params = FetchParams(sources=("flan/*", "eval_data/svamp*"), root=str(root), verify=False)
+    fetch.run(params, tmp_path)
+    caplog.clear()
+    read.run(ReadParams(), EngineParams(workers=1, memory_mb=256), tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        "source eval_data/svamp is left out: no file matches eval/svamp/SVAMP.json below "
+        f"{root}"
+    ]
+
+
 def test_read_niv2_task_in_two_files_fails(tmp_path):
     root = tmp_path / "root"
     task = json.dumps({"Definition": ["d"], "Instances": [{"input": "i", "output": "o"}]})

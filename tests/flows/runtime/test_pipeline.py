@@ -1,10 +1,12 @@
 """The Prefect flow with stages that are functions: order, cache, failure, retries, promotion."""
 
+import io
 from pathlib import Path
 
 import pytest
 from prefect.flows import load_flow_from_entrypoint
 from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import pipeline as pipeline_module
@@ -34,6 +36,7 @@ def stages(monkeypatch):
     monkeypatch.setattr(stage_runner, "run_with_dvc", fakes.run_with_dvc)
     monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, _: folder.name)
     monkeypatch.setattr(pipeline_module, "RETRY_DELAY_S", 0)
+    monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [f"about {stage}"])
     return fakes
 
 
@@ -67,6 +70,17 @@ def test_pipeline_runs_stages_in_order_then_registers_and_promotes(prefect_api, 
     assert context.registry.promotions == [("flan", [1, 2], "someone")]
     assert result.decision.reason == "version 2 is better"
     assert [version.version for version in result.versions] == [1, 2]
+
+
+@pytest.mark.process
+def test_pipeline_shows_the_notes_of_stages_that_ran_or_were_unchanged(
+    prefect_api, stages, tmp_path
+):
+    console = Console(file=io.StringIO(), width=100)
+    with activate(run_context(tmp_path, console, changed={"clean"})):
+        pipeline(workspace=tmp_path)
+    output = console.file.getvalue()
+    assert [output.count(f"    about {stage}\n") for stage in DIAMOND] == [1, 1, 1, 1]
 
 
 @pytest.mark.process
