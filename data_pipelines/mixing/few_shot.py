@@ -56,7 +56,8 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
         params: share, number and length of exemplars.
 
     Returns:
-        The rows in the same order, with `inputs` and `num_exemplars` updated.
+        The rows in the same order, with `inputs` and `num_exemplars` updated, and the column
+        `exemplars`: the uids of the prepended exemplars.
     """
     candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()
@@ -65,35 +66,40 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
         for index, uid in zip(candidates.tolist(), uids, strict=True)
         if stable_fraction(params.seed, "few", uid) < params.few_shot_share
     ]
-    if not selected:
-        return rows
     inputs = rows["inputs"].to_pylist()
     num_exemplars = rows["num_exemplars"].to_pylist()
+    exemplars: list[list[str]] = [[] for _ in inputs]
     indices = [index for index, _ in selected]
-    tasks, templates = (rows[name].take(indices).to_pylist() for name in ("task", "template"))
+    tasks, templates = (
+        rows[name].take(pa.array(indices, pa.int64())).to_pylist() for name in ("task", "template")
+    )
     for (index, uid), task, template in zip(selected, tasks, templates, strict=True):
-        blocks = _select_blocks(inputs[index], uid, pool.get((task, template), ()), params)
-        if blocks:
-            inputs[index] = "\n\n".join([*blocks, inputs[index]])
-            num_exemplars[index] += len(blocks)
+        chosen = _select_exemplars(inputs[index], uid, pool.get((task, template), ()), params)
+        inputs[index] = "\n\n".join([*map(_format, chosen), inputs[index]])
+        num_exemplars[index] += len(chosen)
+        exemplars[index] = [exemplar.uid for exemplar in chosen]
     rows = rows.set_column(rows.schema.get_field_index("inputs"), "inputs", pa.array(inputs))
     column = rows.schema.get_field_index("num_exemplars")
-    return rows.set_column(column, "num_exemplars", pa.array(num_exemplars, pa.int32()))
+    rows = rows.set_column(column, "num_exemplars", pa.array(num_exemplars, pa.int32()))
+    return rows.append_column("exemplars", pa.array(exemplars, pa.list_(pa.string())))
 
 
-def _select_blocks(inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams) -> list[str]:
-    """Return the exemplars for one row as text, up to the length limit."""
+def _select_exemplars(
+    inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams
+) -> list[Exemplar]:
+    """Return the exemplars for one row, up to the length limit."""
     others = [exemplar for exemplar in pool if exemplar.uid != uid]
     # The pool is in random order; each row takes consecutive exemplars from its own start.
     chance = stable_hash(params.seed, "shots", uid)
     num_exemplars = 1 + chance % params.max_exemplars
-    blocks, free_characters = [], params.max_few_shot_characters - len(inputs)
+    chosen, free_characters = [], params.max_few_shot_characters - len(inputs)
     for step in range(min(num_exemplars, len(others))):
-        block = _format(others[(chance // 64 + step) % len(others)])
-        if len(block) + 2 <= free_characters:
-            blocks.append(block)
-            free_characters -= len(block) + 2
-    return blocks
+        exemplar = others[(chance // 64 + step) % len(others)]
+        num_characters = len(_format(exemplar)) + 2
+        if num_characters <= free_characters:
+            chosen.append(exemplar)
+            free_characters -= num_characters
+    return chosen
 
 
 def _format(exemplar: Exemplar) -> str:

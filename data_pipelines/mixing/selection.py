@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from data_pipelines import layout
 from data_pipelines.database import quote_literal, read_parquet
-from data_pipelines.example import EXAMPLE_SCHEMA, TEXT
+from data_pipelines.example import EXAMPLE_SCHEMA, TEXT, TEXT_SCHEMA
 from data_pipelines.mixing.few_shot import POOL_SIZE
 from data_pipelines.params import MixParams
 from data_pipelines.tables import open_parquet_writer
@@ -163,7 +163,7 @@ def write_selected_shards(
     Returns:
         The files, `SPLIT-NNNNN.parquet`, one per shard.
     """
-    names = [name for name in EXAMPLE_SCHEMA.names if name != "split"]
+    names = [name for name in EXAMPLE_SCHEMA.names if name not in ("split", "exemplars")]
     columns = ", ".join(f"e.{name}" for name in names)
     files: list[Path] = []
     for split in SPLITS:
@@ -181,9 +181,10 @@ def write_selected_shards(
 def write_text_shards(
     connection: duckdb.DuckDBPyConnection, params: MixParams, folder: Path
 ) -> None:
-    """Write plain pre-training text in random order, one file per shard."""
+    """Write plain pre-training text in random order, one file per shard, with TEXT_SCHEMA."""
+    origin = ", ".join(TEXT_SCHEMA.names[1:])
     rows = connection.sql(
-        f"SELECT inputs AS text FROM eligible WHERE mixture = '{TEXT}' "
+        f"SELECT inputs AS text, {origin} FROM eligible WHERE mixture = '{TEXT}' "
         f"ORDER BY md5_number_lower('{params.seed} order ' || uid), uid"
     )
     _write_shards(rows, params.examples_per_shard, folder, "")

@@ -1,7 +1,7 @@
 """Stage `read`: convert every source to Examples, each row rendered by one template.
 
 Writes data/records: examples/*.parquet, one file per part of a source; quarantine.parquet, the
-rejected rows; report.json, the number of examples per source and task.
+rejected rows; report.json, the number of examples per source and task, and each task's licence.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from data_pipelines.example import (
 )
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
+from data_pipelines.sources import niv2
 from data_pipelines.sources.omissions import describe_omissions
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.table import LOADERS
@@ -56,6 +57,8 @@ class ReadResult:
     counts: TaskCounts
     num_rejected: int
     first_rejected: RejectedRow | None
+    licence: tuple[str, str] | None
+    """Licence and terms that the file itself states; None: those of the source."""
 
 
 def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
@@ -99,7 +102,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
             results = list(
                 tqdm(workers.map(read_part, tasks), desc="read", total=len(tasks), unit="part")
             )
-        report = _make_report(results, params)
+        report = _make_report(results, params, raw_manifest["sources"])
         quarantines = (task.quarantine for task in tasks)
         concatenate(quarantines, out / "quarantine.parquet", QUARANTINE_SCHEMA)
         for task in tasks:
@@ -133,6 +136,7 @@ def read_part(task: ReadTask) -> ReadResult:
         counts=counts,
         num_rejected=num_rejected,
         first_rejected=first_rejected,
+        licence=niv2.read_licence(task.part) if task.part.format == "niv2_json" else None,
     )
 
 
@@ -197,7 +201,14 @@ def _check_niv2_tasks_are_unique(parts: list[Part]) -> None:
             )
 
 
-def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any]:
+def _make_report(
+    results: list[ReadResult], params: ReadParams, sources: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the counts per source and task, with the source and licence of each task.
+
+    Raises:
+        SourceError: a source has too many rejected rows, or two sources contain the same task.
+    """
     counts: dict[str, TaskCounts] = defaultdict(Counter)
     num_rejected: Counter[str] = Counter()
     first_rejected: dict[str, RejectedRow] = {}
@@ -215,10 +226,23 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
                 f"data_pipelines.read.max_quarantine_share {params.max_quarantine_share} allows; "
                 f"first: {row.source_file}, row {row.source_row}: {row.reason}"
             )
-    _check_task_sources_are_unique(counts)
+    source_by_task = _map_tasks_to_sources(counts)
+    licence_by_task = {
+        (mixture, task): result.licence
+        for result in results
+        if result.licence is not None
+        for mixture, task, _ in result.counts
+    }
     tasks: TaskCounts = Counter()
     for counter in counts.values():
         tasks.update(counter)
+
+    def describe_source(mixture: str, task: str) -> dict[str, str]:
+        source = source_by_task[mixture, task]
+        of_source = (sources[source]["licence"], sources[source]["terms"])
+        licence, terms = licence_by_task.get((mixture, task), of_source)
+        return {"source": source, "licence": licence, "terms": terms}
+
     return {
         "sources": {
             source: {"examples": counts[source].total(), "quarantined": num_rejected[source]}
@@ -226,6 +250,7 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
         },
         "tasks": [
             {"mixture": mixture, "task": task, "split": split, "examples": number}
+            | describe_source(mixture, task)
             for (mixture, task, split), number in sorted(tasks.items())
         ],
         "examples": sum(n for (mixture, _, _), n in tasks.items() if mixture != TEXT),
@@ -234,8 +259,12 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
     }
 
 
-def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
-    """Raise SourceError if two sources contain the same task of a mixture."""
+def _map_tasks_to_sources(counts: dict[str, TaskCounts]) -> dict[tuple[str, str], str]:
+    """Return the source of each task of a mixture.
+
+    Raises:
+        SourceError: two sources contain the same task of a mixture.
+    """
     source_by_task: dict[tuple[str, str], str] = {}
     for source, counter in sorted(counts.items()):
         for mixture, task, _ in counter:
@@ -245,3 +274,4 @@ def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
                     f"task {task!r} of {mixture} is in two sources, {other} and {source}; remove "
                     "one from data_pipelines.fetch.sources"
                 )
+    return source_by_task
