@@ -43,7 +43,7 @@ def upgrade_run_record(record: Json) -> Json:
     """Return a version 1 run record as version 2.
 
     Version 1 does not record the runs that a run started from: only a run from scratch has a known
-    training chain and cumulative cost.
+    training chain and cumulative cost. Its licences were not recorded either.
     """
     run = {key: record[key] for key in ("name", "preset", "data", "data_version", "tasks")}
     run |= {key: record[key] for key in ("steps", "seed", "training_flops")}
@@ -51,6 +51,7 @@ def upgrade_run_record(record: Json) -> Json:
     is_from_scratch = record["start"] == SCRATCH
     return {
         **_rename(record, _RUN),
+        "licences": None,
         "recomputation_flops": None,
         "cumulative_training_flops": record["training_flops"] if is_from_scratch else None,
         "training_chain": {"origin": SCRATCH if is_from_scratch else UNKNOWN, "runs": [run]},

@@ -66,6 +66,15 @@ class TrainingChainSchema(RecordSchema):
     runs: tuple[ChainRunSchema, ...]
 
 
+class SourceLicenceSchema(RecordSchema):
+    """A licence of data that a run, or a run that it starts from, trained on."""
+
+    source: str
+    licence: str
+    """As the publisher words it; `unknown` if none is stated."""
+    terms: Literal["open", "share-alike", "non-commercial", "unstated"]
+
+
 class RunRecordSchema(RecordSchema):
     """runs/NAME/run.json: what was trained, from what, and at which cost."""
 
@@ -108,6 +117,8 @@ class RunRecordSchema(RecordSchema):
     git_commit: str
     data_version: str
     data_hashes: dict[str, str]
+    licences: tuple[SourceLicenceSchema, ...] | None
+    """Of the data of the run and of the runs that it starts from; None: not recorded."""
     sequence: SequenceSchema
     tokenizer_sha256: str
     weights: str

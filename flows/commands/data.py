@@ -1,4 +1,7 @@
-"""`flanmoe data …`: the catalog of sources, and the report on the mixture."""
+"""`flanmoe data …`: the catalog of sources, and the report on the mixture.
+
+The commands `seen` and `diff` are in modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.diff import diff
 from flows.commands.options import json_option, load_workspace, workspace_option
+from flows.commands.seen import seen
 from flows.commands.tables import plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -21,7 +26,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Show the catalog of data sources, or the report on the mixture."""
+    """Show the data sources, the mixture, what a run trained on, and what differs."""
+
+
+data.add_command(seen)
+data.add_command(diff)
 
 
 @data.command(short_help="List every source of the catalog.")

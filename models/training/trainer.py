@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_pipelines.order import row_indices
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import CheckpointFailed, Diverged, Preempted
-from models.training.batches import Batch, load_microbatches, row_indices
+from models.training.batches import Batch, load_microbatches
 from models.training.checkpoint import Checkpointer, CheckpointInfo
 from models.training.distributed import DistributedContext
 from models.training.final_weights import load_final_weights

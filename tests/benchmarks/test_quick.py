@@ -24,7 +24,7 @@ def numbers(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["data", "evaluation", "model", "moe_layer", "scaling", "training"]
+    "name", ["data", "evaluation", "model", "moe_layer", "provenance", "scaling", "training"]
 )
 def test_benchmark_quick_writes_finite_figures(name, tmp_path):
     target = tmp_path / "figures.json"

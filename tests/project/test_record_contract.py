@@ -20,7 +20,7 @@ from models.evaluation.params import EvaluationParams
 from models.evaluation.suite import SuiteProtocol
 from models.training.chain import ChainRun, TrainingChain
 from models.training.router_health import LayerHealth
-from models.training.run_record import RunRecord, SequenceLengths
+from models.training.run_record import RunRecord, SequenceLengths, SourceLicence
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema
 
 RUN = RunRecord(
@@ -70,6 +70,7 @@ RUN = RunRecord(
     git_commit="abc",
     data_version="d",
     data_hashes={"data/raw": "0"},
+    licences=[SourceLicence(source="cot/flan", licence="Apache-2.0", terms="open")],
     sequence=SequenceLengths(encoder_length=64, decoder_length=16),
     tokenizer_sha256="0" * 64,
     weights="weights/model.safetensors",

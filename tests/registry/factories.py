@@ -33,7 +33,7 @@ def run_record(name="run", *, is_moe=False, **changes):
         "training_seconds": 3.5, "flops_per_second": 3e8, "mfu": 0.4, "peak_flops": 7e8,
         "target_tokens": 5000, "losses": {"train_loss": 1.1, "validation_loss": 1.0},
         "skipped_batches": [], "router_health": {}, "finished_at": 1.8e9, "git_commit": "abc",
-        "data_version": "d", "data_hashes": {},
+        "data_version": "d", "data_hashes": {}, "licences": [],
         "sequence": {"encoder_length": 64, "decoder_length": 16}, "tokenizer_sha256": "0" * 64,
         "weights": "weights/model.safetensors", "weights_sha256": "1" * 64, "world_size": 1,
         "resumed_from_step": 0, "recomputation_flops": 0.0, **changes,

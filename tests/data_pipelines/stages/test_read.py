@@ -77,8 +77,7 @@ def test_read_names_the_sources_that_were_not_fetched(tmp_path, caplog):
     caplog.clear()
     read.run(ReadParams(), EngineParams(workers=1, memory_mb=256), tmp_path)
     assert [record.getMessage() for record in caplog.records] == [
-        "source eval_data/svamp is left out: no file matches eval/svamp/SVAMP.json below "
-        f"{root}"
+        f"source eval_data/svamp is left out: no file matches eval/svamp/SVAMP.json below {root}"
     ]
 
 
