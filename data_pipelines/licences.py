@@ -23,8 +23,11 @@ Licences = list[dict[str, Any]]
 
 
 def classify_terms(licence: str) -> LicenceTerms:
-    """Return the terms of use of a licence, by the words of its name; `unstated` if unknown."""
-    words = licence.lower()
+    """Return the terms of use of a licence, by the words of its name; `unstated` if unknown.
+
+    The words of an address do not count.
+    """
+    words = re.sub(r"https?://\S+", "", licence.lower())
     return next((terms for terms, pattern in _PATTERNS if re.search(pattern, words)), "unstated")
 
 

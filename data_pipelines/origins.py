@@ -111,8 +111,7 @@ class CorpusOrigins:
             tables = list(pool.map(lambda entry: _open_shard_origins(folder, entry), shards))
         starts = np.cumsum([0, *(entry["rows"] for entry in shards)])[:-1]
         rows = [
-            table["row"].to_numpy().astype(np.int64) + start
-            for table, start in zip(tables, starts, strict=True)
+            _to_numpy(table["row"]) + start for table, start in zip(tables, starts, strict=True)
         ]
         segments = pa.concat_tables(tables)
         origins = cls(segments, np.concatenate(rows), int(manifest["rows"]))
@@ -130,8 +129,8 @@ class CorpusOrigins:
             task = pc.cast(segments["task"], pa.string())
             segments = segments.filter(pc.is_in(task, pa.array(names, pa.string())))
         rows = next_fit_rows(
-            segments["encoder_tokens"].to_numpy(),
-            segments["decoder_tokens"].to_numpy(),
+            _to_numpy(segments["encoder_tokens"]),
+            _to_numpy(segments["decoder_tokens"]),
             manifest["encoder_length"],
             manifest["decoder_length"],
         )
@@ -159,12 +158,18 @@ class CorpusOrigins:
 
     def segments_of_example(self, uid: str) -> Ints:
         """Return the segments that an example is, or in whose prompt it is an exemplar."""
-        is_example = pc.equal(self.segments["uid"], uid).to_numpy()
+        as_example = _to_numpy(pc.indices_nonzero(pc.equal(self.segments["uid"], uid)))
         exemplars = self.segments["exemplars"]
-        parents, uids = pc.list_parent_indices(exemplars), pc.list_flatten(exemplars)
-        is_exemplar = pc.equal(uids, uid).to_numpy().astype(bool)
-        with_exemplar = parents.to_numpy()[is_exemplar]
-        return np.union1d(np.flatnonzero(is_example), with_exemplar).astype(np.int64)
+        parents = _to_numpy(pc.list_parent_indices(exemplars))
+        matches = pc.indices_nonzero(pc.equal(pc.list_flatten(exemplars), uid))
+        return np.union1d(as_example, parents[_to_numpy(matches)])
+
+
+def _to_numpy(column: pa.Array | pa.ChunkedArray) -> Ints:
+    """Return a column of numbers as int64; `to_numpy` would import pandas, which is slow."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    arrays = [np.from_dlpack(chunk).astype(np.int64) for chunk in chunks if len(chunk)]
+    return np.concatenate([np.empty(0, np.int64), *arrays])
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

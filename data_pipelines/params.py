@@ -54,9 +54,9 @@ class FetchParams:
     catalog: str = ""
     """Path of a catalog that replaces data_pipelines/catalog.yaml."""
     verify: bool = True
-    """Verify files against the hashes next to the catalog. Set to false for files of the same
-    formats with other content; sources matched by a pattern but missing below the root are then
-    skipped with a message."""
+    """Verify files against the hashes next to the catalog, and list the files without a hash. Set
+    to false for files of the same formats with other content; sources matched by a pattern but
+    missing below the root are then left out, with a message that names the files."""
     licences: tuple[LicenceTerms, ...] = TERMS
     """Accepted terms of use; sources under other terms are skipped with a message."""
     retries: Retries = 4

@@ -102,12 +102,18 @@ def _make_table(
     steps: npt.NDArray[np.int64],
     global_batch_size: int,
 ) -> pa.Table:
-    examples = origins.segments.select(SOURCE_COLUMNS).take(pa.array(segments))
+    examples = origins.segments.select(SOURCE_COLUMNS).take(_to_arrow(segments))
     columns = {
-        "step": pa.array(steps),
-        "epoch": pa.array(positions // origins.num_rows + 1),
-        "batch_row": pa.array(positions % global_batch_size + 1),
-        "packed_row": pa.array(origins.rows[segments]),
-        "segment": pa.array(origins.segment_ids(segments)),
+        "step": _to_arrow(steps),
+        "epoch": _to_arrow(positions // origins.num_rows + 1),
+        "batch_row": _to_arrow(positions % global_batch_size + 1),
+        "packed_row": _to_arrow(origins.rows[segments]),
+        "segment": _to_arrow(origins.segment_ids(segments)),
     }
     return pa.table({**columns, **{name: examples[name] for name in SOURCE_COLUMNS}})
+
+
+def _to_arrow(values: Indices) -> pa.Array:
+    """Return int64 values as an Arrow array; `pa.array` would import pandas, which is slow."""
+    buffer = pa.py_buffer(np.ascontiguousarray(values, np.int64))
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, buffer])

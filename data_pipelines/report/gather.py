@@ -78,6 +78,8 @@ def _combine(
             }
             for name, source in manifest["sources"].items()
         },
+        "licences": mix["licences"],
+        "text_licences": mix["text_licences"],
         "omitted_sources": manifest["omitted_sources"],
         "omissions": describe_omissions(manifest),
         "quarantined": read["quarantined"],

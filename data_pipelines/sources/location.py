@@ -50,6 +50,7 @@ class SourceLocator:
         """
         params = self.params
         locations: dict[str, str] = {}
+        missing_patterns: list[str] = []
         can_omit = bool(params.root) and not params.verify and name not in params.sources
         for pattern, url in source.url_by_pattern.items():
             hashed = [file for file in self.hashes if catalog.matches_pattern(file, pattern)]
@@ -73,7 +74,8 @@ class SourceLocator:
                 if can_omit and "*" in pattern:
                     continue  # the loader raises SourceError if it needs a missing file
                 if can_omit:
-                    raise FilesMissing((pattern,))
+                    missing_patterns.append(pattern)
+                    continue
                 raise SourceError(
                     f"{name}: no file matches {pattern!r} below {params.root}"
                     f"{self._hint(pattern, before='; ')}"
@@ -84,11 +86,13 @@ class SourceLocator:
                 )
         if not any(catalog.matches_any(file, source.files) for file in locations):
             if can_omit:
-                raise FilesMissing(source.files)
+                raise FilesMissing((*source.files, *missing_patterns))
             raise SourceError(
                 f"{name}: no file matches {', '.join(source.files)!r} below "
                 f"{params.root or source.url}{self._hint(*source.files, before='; ')}"
             )
+        if missing_patterns:
+            raise FilesMissing(tuple(missing_patterns))
         return locations
 
     def similar_files(self, patterns: tuple[str, ...]) -> list[str]:

@@ -32,8 +32,8 @@ def _rank(pattern: PurePosixPath, file: PurePosixPath) -> tuple[int, float] | No
     """Return the kind and degree of similarity, smaller for more similar; None if there is none.
 
     Kinds: 0, the same path in another case or compressed; 1, the same name in another folder;
-    2, a similar name in the same folder; 3, a similar name elsewhere; 4, another file of the same
-    type in the same folder.
+    2, a similar name in the same folder, or the same with another suffix; 3, the same elsewhere;
+    4, another file of the same type in the same folder.
     """
     expected, actual = str(pattern).lower(), _decompressed(file)
     if fnmatch.fnmatchcase(actual, expected) and actual.count("/") == expected.count("/"):
@@ -45,12 +45,13 @@ def _rank(pattern: PurePosixPath, file: PurePosixPath) -> tuple[int, float] | No
         not is_general or pattern.parent.name.lower() == PurePosixPath(actual).parent.name
     ):
         return 1, 0.0
-    similarity = _similarity(pattern.stem, PurePosixPath(actual_name).stem)
-    if not is_general and similarity >= MIN_SIMILARITY:
+    stem = PurePosixPath(actual_name).stem
+    similarity = _similarity(pattern.stem, stem)
+    same_type = PurePosixPath(actual_name).suffix == pattern.suffix.lower()
+    has_similar_name = similarity >= MIN_SIMILARITY if same_type else pattern.stem.lower() == stem
+    if not is_general and has_similar_name:
         return (2 if same_folder else 3), -similarity
-    if same_folder and PurePosixPath(actual_name).suffix == pattern.suffix.lower():
-        return 4, -similarity
-    return None
+    return (4, -similarity) if same_folder and same_type else None
 
 
 def _decompressed(file: PurePosixPath) -> str:

@@ -6,6 +6,7 @@ The commands `seen` and `diff` are in modules of their own.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ def report(as_json: bool, workspace: Path | None) -> None:
         f"packed: {packed['rows']:,} rows (lower bound {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
+        f"licences: {_describe_licences(summary)}",
         *(f"warning: {line}" for line in summary["omissions"]),
         *(f"warning: {f['suite']}: {f['column']}: {f['observed']}"
           for f in summary["expectations"]["warnings"]),
@@ -102,6 +104,16 @@ def report(as_json: bool, workspace: Path | None) -> None:
     ]  # fmt: skip
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _describe_licences(summary: dict[str, Any]) -> str:
+    """Return the number of sources of the mixture and its text by their terms of use."""
+    sources = {
+        (entry["terms"], entry["source"])
+        for entry in (*summary["licences"], *summary["text_licences"])
+    }
+    counts = Counter(terms for terms, _ in sorted(sources))
+    return ", ".join(f"{terms} {number}" for terms, number in counts.items()) + " (sources)"
 
 
 def _catalog_entry(

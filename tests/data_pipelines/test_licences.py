@@ -29,6 +29,7 @@ TERMS = {
     "MSR-LA": "non-commercial",
     "RACE license": "non-commercial",
     "Dedicated License (https://github.com/nlpdata/dialogre/blob/master/license.txt)": "unstated",
+    "Dedicated License (https://github.com/google-research-datasets/paws/)": "unstated",
     "unknown": "unstated",
 }
 

@@ -21,6 +21,7 @@ from data_pipelines.params import (
     TokenizerParams,
     ValidateParams,
 )
+from data_pipelines.sources import niv2
 from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
@@ -75,6 +76,14 @@ def test_niv2_source_has_97_tasks_and_few_rejected_rows():
     official = set((ROOT / "niv2/splits/default/test_tasks.txt").read_text().split())
     assert {row.task for row in examples if row.split == "test"} == tasks & official
     assert tasks & official
+
+
+def test_niv2_licences_are_those_of_the_task_files():
+    licences = [niv2.read_licence(part) for part in make_parts("niv2/tasks")]
+    assert Counter(terms for _, terms in licences) == {
+        "unstated": 44, "open": 35, "share-alike": 10, "non-commercial": 8,
+    }  # fmt: skip
+    assert sum(licence == "unknown" for licence, _ in licences) == 41
 
 
 NUM_ROWS = {

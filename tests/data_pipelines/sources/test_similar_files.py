@@ -16,6 +16,7 @@ from data_pipelines.sources.similar_files import MAX_SUGGESTIONS, suggest_files
         ("eval/strategyqa/train.json", "eval/strategyqa/strategyqa_train.json"),
         ("eval/boolq/val.jsonl", "eval/boolq/dev.jsonl"),
         ("raw/mrpc/msr_paraphrase_train.txt", "mrpc/msr-paraphrase-train.txt"),
+        ("eval/svamp/SVAMP.json", "svamp/svamp.jsonl"),
         ("cot/flan_v2/*_train.tsv", "flan_v2/gsm8k_train.tsv"),
         ("niv2/tasks/*.json", "natural-instructions/tasks/task001_quoref.json"),
         ("eval/mmlu/test/*_test.csv", "mmlu/test/anatomy_test.csv"),
@@ -33,6 +34,7 @@ def test_suggest_files_of_a_file_under_another_name_returns_it(pattern, file):
         ("niv2/tasks/*.json", "eval/bbh/snarks.json"),
         ("cot/flan_v2/*_train.tsv", "mgsm/mgsm_de.tsv"),
         ("eval/boolq/val.jsonl", "eval/boolq/README.md"),
+        ("eval/mmlu/test/*_test.csv", "eval/gsm8k/Test.jsonl"),
     ],
 )
 def test_suggest_files_of_unrelated_files_returns_none(pattern, file):

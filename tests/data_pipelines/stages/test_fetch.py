@@ -264,6 +264,14 @@ def test_fetch_unverified_folder_without_files_of_a_pattern_omits_the_source(
     assert manifest["omitted_sources"] == {"cot/b": {"reason": reason, "similar_files": []}}
 
 
+def test_fetch_omitted_source_names_all_missing_files(folder_params, tmp_path):
+    for folder in ("other", "lists"):
+        shutil.rmtree(Path(folder_params.root) / folder)
+    fetch.run(replace(folder_params, verify=False), tmp_path)
+    omitted = json.loads(read_raw(tmp_path, "manifest.json"))["omitted_sources"]["cot/b"]
+    assert omitted["reason"].startswith("no file matches other/b_train.tsv, lists/l.txt below ")
+
+
 def test_fetch_omitted_source_names_a_file_in_another_folder(folder_params, tmp_path):
     root = Path(folder_params.root)
     (root / "B").mkdir()
