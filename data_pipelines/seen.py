@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_pipelines.errors import DataError
 from data_pipelines.order import Indices, batch_of_step, stream_positions, stream_rows
@@ -110,7 +111,13 @@ def _make_table(
         "packed_row": _to_arrow(origins.rows[segments]),
         "segment": _to_arrow(origins.segment_ids(segments)),
     }
-    return pa.table({**columns, **{name: examples[name] for name in SOURCE_COLUMNS}})
+    return pa.table({**columns, **{name: _decode(examples[name]) for name in SOURCE_COLUMNS}})
+
+
+def _decode(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return names as plain strings, which convert to Python objects faster."""
+    is_names = pa.types.is_dictionary(column.type)
+    return pc.cast(column, pa.string()) if is_names else column
 
 
 def _to_arrow(values: Indices) -> pa.Array:
