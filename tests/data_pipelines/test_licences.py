@@ -87,8 +87,7 @@ def test_packed_corpus_has_the_licences_of_its_tasks(finished_pipeline, corpus):
     for entry in manifest["licences"]:
         source = sources[entry["source"]]
         assert source["mixture"] in ("muffin", "t0_sf", "niv2", "cot")
-        if source["format"] != "niv2_json":
-            assert (entry["licence"], entry["terms"]) == (source["licence"], source["terms"])
+        assert (entry["licence"], entry["terms"]) == (source["licence"], source["terms"])
 
 
 def test_packed_corpus_of_some_tasks_has_only_their_licences(finished_pipeline):
