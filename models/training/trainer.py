@@ -184,13 +184,9 @@ class Trainer:
         self._log_lines.reset(self.health.all_reduce(self.dist), self.progress.target_tokens)
 
     def _load_microbatches(self, batch_index: int) -> list[Batch]:
+        size, dist = self.params.global_batch_size, self.dist
         rows = row_indices(
-            len(self.corpus),
-            batch_index,
-            self.params.global_batch_size,
-            self.seed,
-            self.dist.rank,
-            self.dist.world_size,
+            len(self.corpus), batch_index, size, self.seed, dist.rank, dist.world_size
         )
         number = self.params.gradient_accumulation_steps
         return load_microbatches(self.corpus, rows, number, self.dist.device)
