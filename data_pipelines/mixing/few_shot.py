@@ -31,6 +31,7 @@ class Exemplar:
     uid: str
     inputs: str
     targets: str
+    flags: tuple[str, ...] = ()
 
 
 ExemplarPool = Mapping[tuple[str, str], Sequence[Exemplar]]
@@ -39,10 +40,10 @@ ExemplarPool = Mapping[tuple[str, str], Sequence[Exemplar]]
 
 @cached_by_file(maxsize=1)
 def load_pool(path: Path) -> ExemplarPool:
-    """Load a Parquet file with columns `uid, task, template, inputs, targets`."""
+    """Load a Parquet file with columns `uid, task, template, inputs, targets, flags`."""
     pool: dict[tuple[str, str], list[Exemplar]] = defaultdict(list)
     for row in pq.read_table(path).to_pylist():
-        exemplar = Exemplar(row["uid"], row["inputs"], row["targets"])
+        exemplar = Exemplar(row["uid"], row["inputs"], row["targets"], tuple(row["flags"]))
         pool[row["task"], row["template"]].append(exemplar)
     return pool
 
@@ -51,13 +52,13 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
     """Prepend exemplars to the share `few_shot_share` of the rows that allow exemplars.
 
     Args:
-        rows: columns `uid, task, template, inputs, num_exemplars, allow_exemplars` and others.
+        rows: columns `uid, task, template, inputs, num_exemplars, flags, allow_exemplars`, others.
         pool: candidate exemplars by task and template.
         params: share, number and length of exemplars.
 
     Returns:
-        The rows in the same order, with `inputs` and `num_exemplars` updated, and the column
-        `exemplars`: the uids of the prepended exemplars.
+        The rows in the same order, with `inputs`, `num_exemplars` and `flags` updated (a row has the
+        flags of its exemplars, too), and the column `exemplars`: the uids of the prepended exemplars.
     """
     candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()
@@ -69,18 +70,25 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
     inputs = rows["inputs"].to_pylist()
     num_exemplars = rows["num_exemplars"].to_pylist()
     exemplars: list[list[str]] = [[] for _ in inputs]
+    flags = rows["flags"].to_pylist()
     indices = [index for index, _ in selected]
     tasks, templates = (
         rows[name].take(pa.array(indices, pa.int64())).to_pylist() for name in ("task", "template")
     )
     for (index, uid), task, template in zip(selected, tasks, templates, strict=True):
         chosen = _select_exemplars(inputs[index], uid, pool.get((task, template), ()), params)
-        inputs[index] = "\n\n".join([*map(_format, chosen), inputs[index]])
-        num_exemplars[index] += len(chosen)
-        exemplars[index] = [exemplar.uid for exemplar in chosen]
-    rows = rows.set_column(rows.schema.get_field_index("inputs"), "inputs", pa.array(inputs))
-    column = rows.schema.get_field_index("num_exemplars")
-    rows = rows.set_column(column, "num_exemplars", pa.array(num_exemplars, pa.int32()))
+        if chosen:
+            inputs[index] = "\n\n".join([*map(_format, chosen), inputs[index]])
+            num_exemplars[index] += len(chosen)
+            exemplars[index] = [exemplar.uid for exemplar in chosen]
+            shown = {flag for exemplar in chosen for flag in exemplar.flags}
+            flags[index] = sorted(shown.union(flags[index]))
+    for name, values in (
+        ("inputs", pa.array(inputs)),
+        ("num_exemplars", pa.array(num_exemplars, pa.int32())),
+        ("flags", pa.array(flags, pa.list_(pa.string()))),
+    ):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, values)
     return rows.append_column("exemplars", pa.array(exemplars, pa.list_(pa.string())))
 
 

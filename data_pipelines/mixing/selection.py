@@ -132,8 +132,8 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
     Candidates are from the training split and allow exemplars themselves.
 
     Args:
-        connection: database with the view `selected`.
-        target: Parquet file to write; columns `uid, task, template, inputs, targets`.
+        connection: database with the views `selected` and `eligible`.
+        target: Parquet file to write; columns `uid, task, template, inputs, targets, flags`.
     """
     connection.execute(
         f"""
@@ -143,8 +143,8 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
                 QUALIFY {POOL_SIZE} >=
                     row_number() OVER (PARTITION BY task, template ORDER BY sort_key, uid)
             )
-            SELECT r.uid, r.task, r.template, r.inputs, r.targets
-            FROM pool JOIN records r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
+            SELECT r.uid, r.task, r.template, r.inputs, r.targets, r.flags
+            FROM pool JOIN eligible r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
         ) TO {quote_literal(target)} (FORMAT parquet)
         """
     )

@@ -4,7 +4,7 @@ Writes data/clean:
 - duplicates.parquet: uid of each duplicate, uid of the row that it duplicates, and the kind,
   `exact` or `near`.
 - contamination.parquet: each pair of a row and an evaluation item that overlap, and the match,
-  `question` or `ngram`.
+  `question`, `ngram` or `short_item`.
 - verdicts.parquet: uid of each affected row, the reasons, and whether it is dropped or flagged.
 - report.json: counts per suite and task.
 """
@@ -29,7 +29,7 @@ from data_pipelines.cleaning.duplicates import (
     find_exact_duplicates,
     find_fuzzy_duplicates,
 )
-from data_pipelines.cleaning.words import join_texts, normalise
+from data_pipelines.cleaning.words import normalise
 from data_pipelines.database import open_database, quote_literal, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.example import TEXT
@@ -37,7 +37,11 @@ from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
 from data_pipelines.tables import open_parquet_writer, read_batches
 
-COLUMNS = ["uid", "mixture", "task", "split", "context", "question", "answer", "targets"]
+TEXT_COLUMNS = ("context", "question", "answer", "inputs", "targets")
+COLUMNS = ["uid", "mixture", "task", "split", *TEXT_COLUMNS]
+ALWAYS_EXCLUDED_TASKS = ("*mmmlu*",)
+"""The 57 tasks of NIV2 that are MMLU itself; FLAN's published task list excludes them, too."""
+SIGNATURE_COLUMNS = TEXT_COLUMNS[:3]
 TASK_FIELDS = ("mixture", "task", "duplicates", "contaminated", "dropped")
 
 
@@ -103,25 +107,27 @@ def scan_records(task: CleanTask) -> None:
         open_parquet_writer(task.matches, MATCH_SCHEMA) as matches,
     ):
         for batch in read_batches(task.records, COLUMNS):
-            context, question, answer = (
-                normalise(batch[name].combine_chunks())
-                for name in ("context", "question", "answer")
-            )
-            targets = normalise(batch["targets"].combine_chunks())
-            full_text = join_texts(context, question, answer, targets)
+            texts = _normalise_columns(batch)
             # Held-out tasks (split `test`) are never trained on, so they cannot contaminate.
             trained = pc.not_equal(batch["split"].combine_chunks(), "test")
-            matches.write_table(
-                index.find_matches(
-                    batch.filter(trained), question.filter(trained), full_text.filter(trained)
-                )
-            )
+            columns = (texts[name].filter(trained) for name in ("question", "inputs", "targets"))
+            matches.write_table(index.find_matches(batch.filter(trained), *columns))
             # Only instructions are deduplicated, not plain pre-training text.
             is_instruction = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
             if pc.any(is_instruction).as_py():
-                columns = (batch["uid"].combine_chunks(), context, question, answer)
-                table = compute_signatures(*(column.filter(is_instruction) for column in columns))
-                signatures.write_table(table)
+                columns = (texts[name].filter(is_instruction) for name in SIGNATURE_COLUMNS)
+                uids = batch["uid"].combine_chunks().filter(is_instruction)
+                signatures.write_table(compute_signatures(uids, *columns))
+
+
+def _normalise_columns(rows: pa.Table) -> dict[str, pa.Array]:
+    """Return the normalised text columns; equal columns, as in rendered exports, only once."""
+    columns = {name: rows[name].combine_chunks() for name in TEXT_COLUMNS}
+    texts = {name: normalise(columns[name]) for name in SIGNATURE_COLUMNS}
+    for name, source in (("inputs", "question"), ("targets", "answer")):
+        is_same = columns[name].equals(columns[source])
+        texts[name] = texts[source] if is_same else normalise(columns[name])
+    return texts
 
 
 def _create_tables(
@@ -136,10 +142,11 @@ def _create_tables(
         f"CREATE TABLE contamination AS SELECT * FROM {read_parquet(scratch / 'matches-*.parquet')}"
     )
     tasks = connection.execute("SELECT DISTINCT task FROM records ORDER BY task").fetchall()
+    patterns = (*ALWAYS_EXCLUDED_TASKS, *params.exclude_tasks)
     excluded = [
         task
         for (task,) in tasks
-        if any(fnmatch.fnmatchcase(task, pattern) for pattern in params.exclude_tasks)
+        if any(fnmatch.fnmatchcase(task.lower(), pattern.lower()) for pattern in patterns)
     ]
     connection.register("excluded", pa.table({"task": pa.array(excluded, pa.string())}))
     connection.execute(

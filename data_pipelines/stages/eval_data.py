@@ -22,16 +22,14 @@ from tqdm import tqdm
 
 from data_pipelines import layout, manifest
 from data_pipelines.catalog import match_file_name
+from data_pipelines.cleaning.item_fields import EVAL_ITEM_SCHEMA
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.sources.eval_data.item import EvalItem
+from data_pipelines.sources.eval_data.option_texts import option_texts
 from data_pipelines.sources.eval_data.table import READERS, SCORED_READERS
 from data_pipelines.sources.part import Part
-
-EVAL_ITEM_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("suite", "task", "id", "question", "text")]
-)
 
 TRAINING_SPLIT = "train"
 """Split whose items are never scored; they only serve as few-shot exemplars."""
@@ -73,7 +71,7 @@ def run(workspace: Path) -> None:
         )
     with new_folder(workspace / layout.EVAL_DATA) as out:
         index: list[IndexEntry] = []
-        scored_items: list[dict[str, str]] = []
+        scored_items: list[dict[str, Any]] = []
         for name, source in sources.items():
             suite = source["suite"]
             suffix = _common_suffix(source["present_files"])
@@ -152,10 +150,16 @@ def _with_unique_ids(items: list[EvalItem]) -> list[EvalItem]:
     return result
 
 
-def _contamination_row(suite: str, task: str, item: EvalItem) -> dict[str, str]:
+def _contamination_row(suite: str, task: str, item: EvalItem) -> dict[str, Any]:
     """Return the item as a row of EVAL_ITEM_SCHEMA."""
-    text = f"{item.context}\n{item.question}"
-    return {"suite": suite, "task": task, "id": item.id, "question": item.question, "text": text}
+    return {
+        "suite": suite,
+        "task": task,
+        "id": item.id,
+        "context": item.context,
+        "question": item.question,
+        "options": option_texts(item),
+    }
 
 
 def _write_items(target: Path, items: list[EvalItem], source_file: str) -> str:
