@@ -114,8 +114,8 @@ class CleanParams:
     ngram: Annotated[int, Field(ge=5, le=1000)] = 13
     """Number of consecutive words that count as an overlap (arXiv 2005.14165, appendix C)."""
     max_ngram_items: Count = 10
-    """Largest number of texts of a suite (contexts, questions, options) that may contain an n-gram;
-    an n-gram in more texts is boilerplate and is ignored."""
+    """Largest number of items of a suite that may contain an n-gram; an n-gram in more items is
+    boilerplate and is ignored in all suites. A passage of several items counts once."""
     exclude_tasks: tuple[str, ...] = ("*mmmlu*",)
     """Shell patterns of tasks to exclude, in any case. NIV2's 57 `mmmlu` tasks, which are MMLU
     itself, are excluded even if no pattern matches them."""

@@ -165,6 +165,25 @@ class ContaminationSchema(RecordSchema):
     num_contaminated: int = Field(ge=0)
 
 
+class PlantCountSchema(RecordSchema):
+    """Rows of one kind in the self-test of the contamination check."""
+
+    num_rows: int = Field(gt=0)
+    num_matched: int = Field(ge=0)
+    is_verbatim: bool
+
+
+class OverlapSelfTestSchema(RecordSchema):
+    """Self-test of the contamination check on overlaps planted in the mixture."""
+
+    min_recall: float = Field(ge=0, le=1)
+    """Smallest recall of a kind of verbatim plants."""
+    precision: float = Field(ge=0, le=1)
+    """Share of plants among the matched rows, rows with boilerplate only included."""
+    kinds: dict[str, PlantCountSchema]
+    boilerplate: dict[str, PlantCountSchema]
+
+
 class TaskScoreSchema(RecordSchema):
     """One task of an evaluation record."""
 
@@ -262,6 +281,8 @@ class EvaluationRecordSchema(RecordSchema):
     num_contaminated: int | None = Field(ge=0)
     contamination: dict[str, ContaminationSchema]
     """By suite of data/eval_data, whether scored here or not."""
+    overlap_self_test: OverlapSelfTestSchema | None
+    """None if the contamination check was not tested."""
     data_warnings: tuple[str, ...]
     suites: tuple[SuiteScoreSchema, ...] = Field(min_length=1)
     tasks: tuple[TaskScoreSchema, ...] = Field(min_length=1)

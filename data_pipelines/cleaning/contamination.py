@@ -8,7 +8,7 @@ and exemplars included. A row overlaps with an item if
 - it contains an item that is too short for that (see `short_items`);
 - its question, without the template, equals the item's question.
 
-No n-gram spans two fields. An n-gram that many texts of a suite contain, and a question of several
+No n-gram spans two fields. An n-gram that many items of a suite contain, and a question of several
 items of a suite, are boilerplate and are ignored.
 """
 
@@ -136,13 +136,13 @@ def load_contamination_index(path: Path, n: int, max_items: int) -> Contaminatio
     Args:
         path: eval_items.parquet, columns `suite, task, id, context, question, options`.
         n: number of words of an n-gram.
-        max_items: largest number of texts of a suite that may contain an n-gram; n-grams in more
-            texts are ignored. A text that several items share counts once.
+        max_items: largest number of items of a suite that may contain an n-gram; n-grams in more
+            items are ignored. A context that several items share counts once.
     """
     table = pq.read_table(path)
     fields = collect_fields(table)
     words = HashedWords.from_texts(fields.texts)
-    ngrams = _specific_ngrams(words, fields.suites, n, max_items)
+    ngrams = _specific_ngrams(words, fields, n, max_items)
     has_ngram = np.zeros(len(fields.suites), np.bool_)
     has_ngram[ngrams.owners] = True
     short_items, items_by_question = _index_questions(table, fields, has_ngram)
@@ -157,16 +157,15 @@ def load_contamination_index(path: Path, n: int, max_items: int) -> Contaminatio
     )
 
 
-def _specific_ngrams(
-    words: HashedWords, suites: npt.NDArray[np.int64], n: int, max_items: int
-) -> Phrases:
-    """Return the n-grams that at most `max_items` texts of the suite contain."""
+def _specific_ngrams(words: HashedWords, fields: ItemFields, n: int, max_items: int) -> Phrases:
+    """Return the n-grams that are not boilerplate: in more than `max_items` items of a suite."""
     grams = words.ngrams(n)
     _, first = np.unique(combine(grams.hashes, grams.rows), return_index=True)
     hashes, owners = grams.hashes[first], grams.rows[first]
-    in_suite = combine(hashes, suites[owners])
-    _, inverse, counts = np.unique(in_suite, return_inverse=True, return_counts=True)
-    specific = counts[inverse] <= max_items
+    in_suite = combine(hashes, fields.suites[owners])
+    _, inverse = np.unique(in_suite, return_inverse=True)
+    counts = np.bincount(inverse, fields.weights[owners])[inverse]
+    specific = ~np.isin(hashes, hashes[counts > max_items])
     hashes, owners = hashes[specific], owners[specific]
     lengths = np.full(len(hashes), n, np.int64)
     return Phrases(anchors=hashes, hashes=hashes, lengths=lengths, owners=owners)

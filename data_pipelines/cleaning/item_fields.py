@@ -31,6 +31,9 @@ class ItemFields:
     """Number of the suite of each field, int64 [num_fields]."""
     items: Sequence[Sequence[int]]
     """Indices of the items that have each field, in ascending order."""
+    weights: npt.NDArray[np.int64]
+    """Number of items that count towards boilerplate: the items of a question or option; 1 for a
+    context, which several questions may share, int64 [num_fields]."""
     items_by_question: dict[int, list[int]]
     """Field that is a question -> indices of the items whose question it is."""
 
@@ -40,6 +43,7 @@ def collect_fields(table: pa.Table) -> ItemFields:
     suites = table["suite"].combine_chunks().dictionary_encode().indices.to_pylist()
     number_by_key: dict[tuple[int, str], int] = {}
     items: dict[int, set[int]] = defaultdict(set)
+    contexts: set[int] = set()
     items_by_question: dict[int, list[int]] = defaultdict(list)
     for name in ("context", "question", "options"):
         column = table[name].combine_chunks()
@@ -50,11 +54,15 @@ def collect_fields(table: pa.Table) -> ItemFields:
             if text:
                 field = number_by_key.setdefault((suites[item], text), len(number_by_key))
                 items[field].add(item)
+                if name == "context":
+                    contexts.add(field)
                 if name == "question":
                     items_by_question[field].append(item)
+    fields = range(len(number_by_key))
     return ItemFields(
         texts=pa.array([text for _, text in number_by_key], pa.string()),
         suites=np.array([suite for suite, _ in number_by_key], np.int64),
-        items=[sorted(items[field]) for field in range(len(number_by_key))],
+        items=[sorted(items[field]) for field in fields],
+        weights=np.array([1 if f in contexts else len(items[f]) for f in fields], np.int64),
         items_by_question=dict(items_by_question),
     )

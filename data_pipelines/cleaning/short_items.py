@@ -23,7 +23,7 @@ _LABEL_CHARACTERS = 24
 _LEAD_CHARACTERS = 60
 """Space between a question and its options, e.g. `Choose from the following:`."""
 _INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]")
-_GAP = r"[\W_]*"
+_GAP = r"(?:</?[A-Za-z][^<>]{0,200}>|[\W_])*"
 _SENTENCE_END = re.compile(r"[.?!:;|\n\r\t\"“”„«»()\[\]{}<>*•]|(?<!\w)['‘’`-]|['‘’`-](?!\w)")
 _SYMBOL = re.compile(r"[()\[\]{}<>+*/=^|&~\\]")
 

@@ -1,13 +1,14 @@
 """Vectorised word splitting and n-gram hashing over many texts.
 
 Texts are lower-cased and split at all characters other than letters, marks and digits; each Chinese
-or Japanese character is a word. Texts that differ only in case, punctuation, line breaks, invisible
-characters and Unicode composition are therefore equal.
+or Japanese character is a word. Texts that differ only in case, punctuation, line breaks, tags,
+invisible characters and Unicode composition are therefore equal.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,18 +20,30 @@ import pyarrow.compute as pc
 Hashes = npt.NDArray[np.uint64]
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
+_TAG = r"</?[A-Za-z][^<>]{0,200}>"
 _INVISIBLE = r"\p{Cf}"
 _CHARACTER_AS_WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 
 
 def normalise(texts: pa.Array) -> pa.Array:
     """Return the lower-case words of each text, joined by single spaces."""
-    is_ascii = pc.string_is_ascii(texts)
-    if not pc.all(is_ascii).as_py():
-        others = pc.invert(is_ascii)
-        texts = pc.replace_with_mask(texts, others, _separate_characters(texts.filter(others)))
+    texts = _replace_where(pc.invert(pc.string_is_ascii(texts)), texts, _separate_characters)
+    texts = _replace_where(pc.match_substring(texts, "</"), texts, _remove_tags)
     lower = pc.utf8_lower(texts)
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
+
+
+def _replace_where(
+    mask: pa.Array, texts: pa.Array, convert: Callable[[pa.Array], pa.Array]
+) -> pa.Array:
+    """Convert the texts that a mask selects."""
+    if not pc.any(mask).as_py():
+        return texts
+    return pc.replace_with_mask(texts, mask, convert(texts.filter(mask)))
+
+
+def _remove_tags(texts: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(texts, _TAG, " ")
 
 
 def _separate_characters(texts: pa.Array) -> pa.Array:

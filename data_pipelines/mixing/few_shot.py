@@ -57,8 +57,8 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
         params: share, number and length of exemplars.
 
     Returns:
-        The rows in the same order, with `inputs`, `num_exemplars` and `flags` updated (a row has the
-        flags of its exemplars, too), and the column `exemplars`: the uids of the prepended exemplars.
+        The rows in the same order, with `inputs`, `num_exemplars` and `flags` updated: a row has
+        the flags of its exemplars, too. The column `exemplars` has the uids of the exemplars.
     """
     candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()

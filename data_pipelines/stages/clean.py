@@ -12,48 +12,25 @@ Writes data/clean:
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.cleaning.contamination import MATCH_SCHEMA, load_contamination_index
-from data_pipelines.cleaning.duplicates import (
-    SIGNATURE_SCHEMA,
-    compute_signatures,
-    find_exact_duplicates,
-    find_fuzzy_duplicates,
-)
-from data_pipelines.cleaning.words import normalise
+from data_pipelines.cleaning.duplicates import find_exact_duplicates, find_fuzzy_duplicates
+from data_pipelines.cleaning.scan import ScanTask, scan_records
 from data_pipelines.database import open_database, quote_literal, read_parquet
 from data_pipelines.engine import open_engine
-from data_pipelines.example import TEXT
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
-from data_pipelines.tables import open_parquet_writer, read_batches
 
-TEXT_COLUMNS = ("context", "question", "answer", "inputs", "targets")
-COLUMNS = ["uid", "mixture", "task", "split", *TEXT_COLUMNS]
 ALWAYS_EXCLUDED_TASKS = ("*mmmlu*",)
 """The 57 tasks of NIV2 that are MMLU itself; FLAN's published task list excludes them, too."""
-SIGNATURE_COLUMNS = TEXT_COLUMNS[:3]
 TASK_FIELDS = ("mixture", "task", "duplicates", "contaminated", "dropped")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CleanTask:
-    """One file of records, and the files to which its signatures and overlaps are written."""
-
-    records: Path
-    eval_items: Path
-    params: CleanParams
-    signatures: Path
-    matches: Path
 
 
 def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
@@ -68,7 +45,7 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
         scratch_folder(workspace / layout.CLEAN) as scratch,
     ):
         tasks = [
-            CleanTask(
+            ScanTask(
                 records=path,
                 eval_items=workspace / layout.EVAL_ITEMS,
                 params=params,
@@ -94,40 +71,10 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
                     f"COPY (SELECT * FROM {name} ORDER BY {order}) "
                     f"TO {quote_literal(out / f'{name}.parquet')} (FORMAT parquet)"
                 )
-            write_json(out / "report.json", _make_report(connection, workspace / layout.EVAL_ITEMS))
-
-
-def scan_records(task: CleanTask) -> None:
-    """Write the duplicate signatures and evaluation overlaps of one file of records."""
-    index = load_contamination_index(
-        task.eval_items, task.params.ngram, task.params.max_ngram_items
-    )
-    with (
-        open_parquet_writer(task.signatures, SIGNATURE_SCHEMA) as signatures,
-        open_parquet_writer(task.matches, MATCH_SCHEMA) as matches,
-    ):
-        for batch in read_batches(task.records, COLUMNS):
-            texts = _normalise_columns(batch)
-            # Held-out tasks (split `test`) are never trained on, so they cannot contaminate.
-            trained = pc.not_equal(batch["split"].combine_chunks(), "test")
-            columns = (texts[name].filter(trained) for name in ("question", "inputs", "targets"))
-            matches.write_table(index.find_matches(batch.filter(trained), *columns))
-            # Only instructions are deduplicated, not plain pre-training text.
-            is_instruction = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
-            if pc.any(is_instruction).as_py():
-                columns = (texts[name].filter(is_instruction) for name in SIGNATURE_COLUMNS)
-                uids = batch["uid"].combine_chunks().filter(is_instruction)
-                signatures.write_table(compute_signatures(uids, *columns))
-
-
-def _normalise_columns(rows: pa.Table) -> dict[str, pa.Array]:
-    """Return the normalised text columns; equal columns, as in rendered exports, only once."""
-    columns = {name: rows[name].combine_chunks() for name in TEXT_COLUMNS}
-    texts = {name: normalise(columns[name]) for name in SIGNATURE_COLUMNS}
-    for name, source in (("inputs", "question"), ("targets", "answer")):
-        is_same = columns[name].equals(columns[source])
-        texts[name] = texts[source] if is_same else normalise(columns[name])
-    return texts
+            report = _make_report(connection, workspace / layout.EVAL_ITEMS)
+            # The self-test of the contamination check runs with the same parameters.
+            report["params"] = asdict(params)
+            write_json(out / "report.json", report)
 
 
 def _create_tables(

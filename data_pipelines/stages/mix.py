@@ -1,9 +1,10 @@
 """Stage `mix`: sample examples at the published rates, prepend few-shot exemplars, shuffle.
 
 Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (pre-training), one
-file per shard; contamination.json, the evaluation items that overlap with the mixture; report.json,
-counts per task, and the licences; metrics.json, the shares, for DVC. Selection, exemplars and order
-of the rows depend only on the seed and each row's uid.
+file per shard; contamination.json, the evaluation items that overlap with the mixture;
+self_test.json, the self-test of the contamination check; report.json, counts per task, and the
+licences; metrics.json, the shares, for DVC. Selection, exemplars and order of the rows depend only
+on the seed and each row's uid.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from data_pipelines.mixing.selection import (
     write_text_shards,
 )
 from data_pipelines.params import EngineParams, MixParams
+from data_pipelines.report.self_test import run_self_test
 from data_pipelines.tables import open_parquet_writer, read_batches
 
 MIN_PARALLEL_TASKS = 9
@@ -114,6 +116,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         with open_engine(engine) as workers:
             mixed = workers.map(mix_shard, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
             results = list(tqdm(mixed, desc="mix", total=len(tasks)))
+        write_json(out / layout.SELF_TEST, run_self_test(workspace, out).to_dict())
         report = _make_report(available, quotas, results, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
         write_json(out / "report.json", report | _collect_licences(report, params, workspace))

@@ -71,13 +71,18 @@ def catalog(as_json: bool) -> None:
 @json_option
 @workspace_option
 def report(as_json: bool, workspace: Path | None) -> None:
-    """Report on the mixture: shares, duplicates, quarantine, contamination."""
+    """Report on the mixture: shares, duplicates, quarantine, contamination.
+
+    Runs the self-test of the contamination check: evaluation items are planted in rows of the
+    mixture, and the share that the check finds is shown.
+    """
     from data_pipelines import layout
     from data_pipelines.report.gather import gather_report
+    from data_pipelines.report.self_test import run_self_test
     from flows.runtime.workspace import find_project
 
     folder = workspace or find_project()
-    summary = gather_report(folder)
+    summary = {**gather_report(folder), "self_test": run_self_test(folder).to_dict()}
     if as_json:
         click.echo(json.dumps(summary, indent=1, ensure_ascii=False))
         return
@@ -85,6 +90,8 @@ def report(as_json: bool, workspace: Path | None) -> None:
     console.print(_shares_table(summary))
     console.print()
     console.print(_contamination_table(summary))
+    console.print()
+    console.print(_self_test_table(summary["self_test"]))
     packed = summary["packing"]["train"]
     lines = [
         "",
@@ -93,6 +100,9 @@ def report(as_json: bool, workspace: Path | None) -> None:
         "duplicates: "
         + (", ".join(f"{n:,} {kind}" for kind, n in summary["duplicates"].items()) or "none")
         + f"; {summary['rows_dropped']:,} rows dropped, {summary['rows_flagged']:,} flagged",
+        f"self-test of the contamination check: smallest recall of a verbatim kind "
+        f"{summary['self_test']['min_recall']:.1%}, precision "
+        f"{summary['self_test']['precision']:.1%}",
         f"packed: {packed['rows']:,} rows (lower bound {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
@@ -175,5 +185,22 @@ def _contamination_table(summary: dict[str, Any]) -> Table:
             f"{entry['num_items_in_sources']:,}",
             f"{entry['num_items_in_mixture']:,}",
             f"{largest['task']} ({largest['num_rows']:,} rows)" if largest else "",
+        )
+    return table
+
+
+def _self_test_table(self_test: dict[str, Any]) -> Table:
+    table = plain_table(["planted in rows of the mixture", ">rows", ">matched", ">share"])
+    rows = [
+        *((kind, entry) for kind, entry in self_test["kinds"].items()),
+        *((f"boilerplate: {kind}", entry) for kind, entry in self_test["boilerplate"].items()),
+    ]
+    for kind, entry in rows:
+        share = entry["num_matched"] / entry["num_rows"]
+        table.add_row(
+            kind.replace("_", " "),
+            f"{entry['num_rows']:,}",
+            f"{entry['num_matched']:,}",
+            f"{share:.1%}",
         )
     return table

@@ -152,6 +152,39 @@ class ContaminationCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlantCount:
+    """Rows of one kind in the self-test of the contamination check."""
+
+    num_rows: int
+    num_matched: int
+    is_verbatim: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlapSelfTest:
+    """Self-test of the contamination check on overlaps planted in the mixture."""
+
+    min_recall: float
+    """Smallest recall of a kind of verbatim plants."""
+    precision: float
+    """Share of plants among the matched rows, rows with boilerplate only included."""
+    kinds: dict[str, PlantCount]
+    boilerplate: dict[str, PlantCount]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> OverlapSelfTest:
+        """Return the content of data/mixture/self_test.json."""
+        return cls(
+            min_recall=content["min_recall"],
+            precision=content["precision"],
+            kinds={kind: PlantCount(**count) for kind, count in content["kinds"].items()},
+            boilerplate={
+                kind: PlantCount(**count) for kind, count in content["boilerplate"].items()
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
     """The result of one evaluation."""
 
@@ -161,6 +194,8 @@ class EvaluationRecord:
     tasks: list[TaskScore]
     contamination: dict[str, ContaminationCount]
     """Every suite that the training mixture was checked against, evaluated here or not."""
+    overlap_self_test: OverlapSelfTest | None
+    """None if the workspace has no self-test of the contamination check."""
     data_warnings: list[str]
     """Data expectations that fail without blocking."""
     max_input_tokens: int

@@ -29,7 +29,11 @@ from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.evaluation.batches import RequestBatch, Response
 from models.evaluation.eval_data import EvalData
-from models.evaluation.evaluation_record import ContaminationCount, EvaluationRecord
+from models.evaluation.evaluation_record import (
+    ContaminationCount,
+    EvaluationRecord,
+    OverlapSelfTest,
+)
 from models.evaluation.generation_limit import generation_limit
 from models.evaluation.harness_tasks import SCORING_VERSION, run_tasks, task_config
 from models.evaluation.params import EvaluationParams
@@ -114,6 +118,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
             )
             for suite, counts in contamination.items()
         },
+        overlap_self_test=_read_self_test(workspace / layout.SELF_TEST),
         data_warnings=_data_warnings(workspace),
         max_input_tokens=spec.max_input_tokens,
         weights_sha256=weights_sha256,
@@ -223,6 +228,12 @@ def _read_json(path: Path, stage: str) -> Any:
     if not path.is_file():
         raise DataMismatch(f"{path} is missing; run `flanmoe {stage}`")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _read_self_test(path: Path) -> OverlapSelfTest | None:
+    if not path.is_file():
+        return None
+    return OverlapSelfTest.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _data_warnings(workspace: Path) -> list[str]:

@@ -84,6 +84,13 @@ def suite_score(suite, tasks, *, weight, partial=False):
     }  # fmt: skip
 
 
+SELF_TEST = {
+    "min_recall": 1.0, "precision": 1.0,
+    "kinds": {"verbatim": {"num_rows": 4, "num_matched": 4, "is_verbatim": True}},
+    "boilerplate": {"fragment": {"num_rows": 4, "num_matched": 0, "is_verbatim": False}},
+}  # fmt: skip
+
+
 def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
     """Return an evaluation record of schema version 2; averages follow from the tasks."""
     tasks = [task_score()] if tasks is None else tasks
@@ -102,7 +109,7 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
         "normalised_standard_error": 0.1, "normalised_suites": list(tasks_by_suite),
         "partial": partial, "flops_per_item": 5e7,
         "num_items": sum(task["num_items"] for task in tasks), "num_contaminated": 0,
-        "contamination": {}, "data_warnings": [],
+        "contamination": {}, "overlap_self_test": SELF_TEST, "data_warnings": [],
         "suites": [
             suite_score(suite, members, weight=weight, partial=partial)
             for suite, members in tasks_by_suite.items()
