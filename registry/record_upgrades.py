@@ -63,7 +63,7 @@ def upgrade_evaluation_record(record: Json) -> Json:
     """Return a version 1 evaluation record as version 2, with the weights of tasks and suites.
 
     Items that overlap with the training mixture may not have been counted; then
-    `num_contaminated` is None. The contamination check was not tested: `overlap_self_test` is None.
+    `num_contaminated` is None. `overlap_self_test` is None.
     """
     tasks = [_upgrade_task(task) for task in record["tasks"]]
     weights = task_weights(tasks)

@@ -282,7 +282,7 @@ class EvaluationRecordSchema(RecordSchema):
     contamination: dict[str, ContaminationSchema]
     """By suite of data/eval_data, whether scored here or not."""
     overlap_self_test: OverlapSelfTestSchema | None
-    """None if the contamination check was not tested."""
+    """None in records of a release without this self-test."""
     data_warnings: tuple[str, ...]
     suites: tuple[SuiteScoreSchema, ...] = Field(min_length=1)
     tasks: tuple[TaskScoreSchema, ...] = Field(min_length=1)

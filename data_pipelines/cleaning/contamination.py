@@ -5,7 +5,7 @@ and exemplars included. A row overlaps with an item if
 
 - it contains n consecutive words (13, as in GPT-3: arXiv 2005.14165, appendix C) of the item's
   context, of its question, or of an option;
-- it contains an item that is too short for that (see `short_items`);
+- it contains an item that is too short for that (see `short_items`), or its complete text;
 - its question, without the template, equals the item's question.
 
 No n-gram spans two fields. An n-gram that many items of a suite contain, and a question of several
@@ -58,9 +58,10 @@ class ContaminationIndex:
     ngrams: PhraseIndex
     """The specific n-grams of each field; the owner of a phrase is a field."""
     short_questions: PhraseIndex
-    """The questions without a specific n-gram; the owner of a phrase is a field."""
+    """The questions without a specific n-gram, and the complete text of their items; the owner of a
+    phrase is a field."""
     short_items: dict[int, list[tuple[int, ShortItem]]]
-    """Field of a short question -> its items, by index."""
+    """Field of `short_questions` -> its items, by index."""
     items_by_question: dict[bytes, list[int]]
     """Digest of a question -> indices into `items`, at most one per suite."""
 
@@ -134,7 +135,7 @@ def load_contamination_index(path: Path, n: int, max_items: int) -> Contaminatio
     """Build the index of evaluation items.
 
     Args:
-        path: eval_items.parquet, columns `suite, task, id, context, question, options`.
+        path: eval_items.parquet, with EVAL_ITEM_SCHEMA.
         n: number of words of an n-gram.
         max_items: largest number of items of a suite that may contain an n-gram; n-grams in more
             items are ignored. A context that several items share counts once.
@@ -161,6 +162,7 @@ def _specific_ngrams(words: HashedWords, fields: ItemFields, n: int, max_items: 
     """Return the n-grams that are not boilerplate: in more than `max_items` items of a suite."""
     grams = words.ngrams(n)
     _, first = np.unique(combine(grams.hashes, grams.rows), return_index=True)
+    first = first[grams.rows[first] < fields.first_text]
     hashes, owners = grams.hashes[first], grams.rows[first]
     in_suite = combine(hashes, fields.suites[owners])
     _, inverse = np.unique(in_suite, return_inverse=True)
@@ -185,6 +187,7 @@ def _index_questions(
     """
     short_items: dict[int, list[tuple[int, ShortItem]]] = {}
     items_by_question: dict[bytes, list[int]] = {}
+    texts = table["text"].to_pylist()
     questions, options = table["question"].to_pylist(), normalise_lists(table["options"])
     for field, items in fields.items_by_question.items():
         words = fields.texts[field].as_py()
@@ -194,15 +197,14 @@ def _index_questions(
             items_by_question.setdefault(digest(words), []).extend(items)
         if not has_ngram[field]:
             short_items[field] = [
-                (
-                    item,
-                    ShortItem(
-                        words=words,
-                        question=questions[item],
-                        options=tuple(options[item]),
-                        is_unique=is_unique,
-                    ),
-                )
+                (item, ShortItem(words, questions[item], tuple(options[item]), is_unique))
                 for item in items
             ]
+    without_ngram = {item for items in short_items.values() for item, _ in items}
+    for field in range(fields.first_text, len(fields.texts)):
+        items = [item for item in fields.items[field] if item in without_ngram]
+        if items:
+            text, words = texts[items[0]], fields.texts[field].as_py()
+            is_unique = len(fields.items[field]) == 1 and words.count(" ") >= MIN_QUESTION_WORDS - 1
+            short_items[field] = [(item, ShortItem(words, text, (), is_unique)) for item in items]
     return short_items, items_by_question

@@ -14,16 +14,17 @@ from data_pipelines.cleaning.words import normalise
 
 EVAL_ITEM_SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("suite", "task", "id", "context", "question")),
+        *((name, pa.string()) for name in ("suite", "task", "id", "context", "question", "text")),
         ("options", pa.list_(pa.string())),
     ]
 )
-"""Schema of eval_items.parquet; `options` are the texts of the options, without letters."""
+"""Schema of eval_items.parquet; `text` is the item as published, `options` are the texts of the
+options, without letters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ItemFields:
-    """The distinct texts of each suite: contexts, questions and options."""
+    """The distinct texts of each suite: contexts, questions, options and complete items."""
 
     texts: pa.Array
     """Normalised text of each field, not empty, string [num_fields]."""
@@ -36,6 +37,9 @@ class ItemFields:
     context, which several questions may share, int64 [num_fields]."""
     items_by_question: dict[int, list[int]]
     """Field that is a question -> indices of the items whose question it is."""
+    first_text: int
+    """Fields from this number on are complete items. They join several fields, so they are compared
+    as a unit, without n-grams."""
 
 
 def collect_fields(table: pa.Table) -> ItemFields:
@@ -45,7 +49,10 @@ def collect_fields(table: pa.Table) -> ItemFields:
     items: dict[int, set[int]] = defaultdict(set)
     contexts: set[int] = set()
     items_by_question: dict[int, list[int]] = defaultdict(list)
-    for name in ("context", "question", "options"):
+    first_text = 0
+    for name in ("context", "question", "options", "text"):
+        if name == "text":
+            first_text = len(number_by_key)
         column = table[name].combine_chunks()
         owners = range(len(column))
         if name == "options":
@@ -65,4 +72,5 @@ def collect_fields(table: pa.Table) -> ItemFields:
         items=[sorted(items[field]) for field in fields],
         weights=np.array([1 if f in contexts else len(items[f]) for f in fields], np.int64),
         items_by_question=dict(items_by_question),
+        first_text=first_text,
     )

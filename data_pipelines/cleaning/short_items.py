@@ -28,13 +28,14 @@ _SENTENCE_END = re.compile(r"[.?!:;|\n\r\t\"“”„«»()\[\]{}<>*•]|(?<!\w)
 _SYMBOL = re.compile(r"[()\[\]{}<>+*/=^|&~\\]")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ShortItem:
     """An evaluation item without a specific n-gram."""
 
     words: str
-    """The normalised question."""
+    """The normalised question, or the complete text of the item."""
     question: str
+    """The same as published."""
     options: tuple[str, ...]
     """The normalised options; empty where an option has no word."""
     is_unique: bool
@@ -50,11 +51,12 @@ def contains_item(text: str, words: str, item: ShortItem) -> bool:
         words: the normalised text.
         item: the item.
     """
-    if _SYMBOL.search(item.question) and _squeeze(item.question) in _squeeze(text):
-        return True
     question_words = item.words.split(" ")
-    if all(word.isascii() and (len(word) == 1 or word.isdigit()) for word in question_words):
-        return False
+    if _SYMBOL.search(item.question):
+        if _squeeze(item.question) in _squeeze(text):
+            return True
+        if all(word.isascii() and (len(word) == 1 or word.isdigit()) for word in question_words):
+            return False
     if item.is_unique and (
         len(question_words) >= MIN_SPECIFIC_WORDS or _has_sentence(text, question_words)
     ):

@@ -23,6 +23,8 @@ Host = tuple[str, str]
 NUM_PER_KIND = 200
 _HOST_CHARACTERS = 1200
 _SHORT_WORDS = 13
+_SHUFFLED_CHARACTERS = 60
+"""The words of shorter questions may be an item in another order, too."""
 _BOILERPLATE_ITEMS = 20
 """Texts of a task with the same beginning from which the beginning counts as boilerplate."""
 _INSTRUCTIONS = (
@@ -91,7 +93,7 @@ def _sample_evenly(items: Sequence[Item], rng: random.Random) -> list[Item]:
     for item in items:
         by_suite.setdefault(item["suite"], []).append(item)
     queues = [rng.sample(group, min(len(group), NUM_PER_KIND)) for group in by_suite.values()]
-    sample = []
+    sample: list[Item] = []
     while queues and len(sample) < NUM_PER_KIND:
         sample += [queue.pop() for queue in queues]
         queues = [queue for queue in queues if queue]
@@ -204,11 +206,13 @@ NOT_VERBATIM = frozenset(["words_replaced"])
 def _make_boilerplate(items: Sequence[Item], hosts: Sequence[Host], seed: int) -> Iterator[Plant]:
     """Yield rows that overlap with no item."""
     shared = _shared_beginnings(items)
-    long_items = [item for item in items if len(item["question"].split()) >= 2 * _SHORT_WORDS]
+    pools = {
+        "shuffled_words": [item for item in items if len(item["question"]) >= _SHUFFLED_CHARACTERS],
+        "fragment": [i for i in items if len(i["question"].split()) >= 2 * _SHORT_WORDS],
+    }
     for kind in ("mixture_row", "instruction", "shared_text", "shuffled_words", "fragment"):
         rng = random.Random(f"{seed} {kind}")
-        pool = long_items if kind == "fragment" else items
-        for item in _sample_evenly(pool, rng) if pool else ():
+        for item in _sample_evenly(pools.get(kind, items), rng):
             host = _sample_host(hosts, rng)
             words = item["question"].split()
             if kind == "mixture_row":

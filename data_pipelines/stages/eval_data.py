@@ -158,6 +158,7 @@ def _contamination_row(suite: str, task: str, item: EvalItem) -> dict[str, Any]:
         "id": item.id,
         "context": item.context,
         "question": item.question,
+        "text": item.text,
         "options": option_texts(item),
     }
 

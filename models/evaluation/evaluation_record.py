@@ -6,7 +6,7 @@ Accuracies and standard errors are fractions of 1, normalised scores are points 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.evaluation.params import EvaluationParams
@@ -162,14 +162,17 @@ class PlantCount:
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapSelfTest:
-    """Self-test of the contamination check on overlaps planted in the mixture."""
+    """Self-test of the contamination check on overlaps planted in the mixture.
 
-    min_recall: float
+    Without a self-test, recall and precision are 0.
+    """
+
+    min_recall: float = 0.0
     """Smallest recall of a kind of verbatim plants."""
-    precision: float
+    precision: float = 0.0
     """Share of plants among the matched rows, rows with boilerplate only included."""
-    kinds: dict[str, PlantCount]
-    boilerplate: dict[str, PlantCount]
+    kinds: dict[str, PlantCount] = field(default_factory=dict)
+    boilerplate: dict[str, PlantCount] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> OverlapSelfTest:
@@ -194,8 +197,7 @@ class EvaluationRecord:
     tasks: list[TaskScore]
     contamination: dict[str, ContaminationCount]
     """Every suite that the training mixture was checked against, evaluated here or not."""
-    overlap_self_test: OverlapSelfTest | None
-    """None if the workspace has no self-test of the contamination check."""
+    overlap_self_test: OverlapSelfTest
     data_warnings: list[str]
     """Data expectations that fail without blocking."""
     max_input_tokens: int

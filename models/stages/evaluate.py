@@ -230,9 +230,10 @@ def _read_json(path: Path, stage: str) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _read_self_test(path: Path) -> OverlapSelfTest | None:
+def _read_self_test(path: Path) -> OverlapSelfTest:
+    """Return the self-test of the contamination check; without one, its recall is 0."""
     if not path.is_file():
-        return None
+        return OverlapSelfTest()
     return OverlapSelfTest.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 

@@ -3,8 +3,11 @@
 The README describes the folder. The expected numbers hold for files with the catalog's hashes.
 """
 
+import json
 import os
-from collections import Counter
+import re
+import shutil
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ from data_pipelines import catalog
 from data_pipelines.example import Example, RejectedRow
 from data_pipelines.files import sha256
 from data_pipelines.params import (
+    CleanParams,
     EngineParams,
     FetchParams,
     MixParams,
@@ -244,11 +248,84 @@ def test_mix_published_files_has_no_contamination(real_pipeline):
     assert all(entry["num_contaminated"] == 0 for entry in contamination.values())
 
 
+def read_item_ngrams(pipeline):
+    """Return the 13-grams of all items: context, question and options, each by itself.
+
+    13-grams in more than 10 items of a suite are boilerplate.
+    """
+    owners = defaultdict(set)
+    suites = pipeline.read_json("mixture/contamination.json")
+    for entry in pipeline.read_json("eval_data/index.json"):
+        if entry["suite"] not in suites:
+            continue
+        for line in pipeline.path(f"eval_data/{entry['file']}").open():
+            item = json.loads(line)
+            options = re.split(r"\n\([A-Z]\) |\n- ", item["text"])[1:]
+            for text in (item.get("context", ""), item["question"], *options):
+                for gram in split_ngrams(text):
+                    owners[gram].add((entry["suite"], item.get("context") or item["id"]))
+    return {
+        gram
+        for gram, items in owners.items()
+        if max(Counter(suite for suite, _ in items).values()) <= 10
+    }
+
+
+def split_ngrams(text):
+    words = re.findall(r"[^\W_]+", text.lower())
+    return {" ".join(words[i : i + 13]) for i in range(len(words) - 12)}
+
+
 @pytest.mark.process
-def test_exclude_tasks_matches_the_57_mmlu_tasks_of_niv2(real_pipeline):
+def test_clean_published_files_leaves_no_row_with_13_words_of_an_item(real_pipeline):
+    """Every row that cleaning leaves, and every row of the mixture, exemplars included."""
+    item_ngrams = read_item_ngrams(real_pipeline)
+    verdicts = real_pipeline.read_rows("clean/verdicts.parquet")
+    dropped = {row["uid"] for row in verdicts if row["dropped"]}
+    contaminated = {
+        row["uid"] for row in verdicts if any(r.startswith("contam") for r in row["reasons"])
+    }
+    records = real_pipeline.read_rows("records/examples")
+    overlapping = {
+        row["uid"]
+        for row in [*records, *real_pipeline.read_rows()]
+        if row["split"] != "test"
+        and not item_ngrams.isdisjoint(split_ngrams(row["inputs"]) | split_ngrams(row["targets"]))
+    }
+    assert overlapping & dropped
+    assert not overlapping - contaminated
+
+
+@pytest.mark.process
+def test_self_test_on_published_files_reaches_the_limits_of_the_gate(real_pipeline):
+    result = real_pipeline.read_json("mixture/self_test.json")
+    assert result["min_recall"] >= 0.95, result
+    assert result["precision"] >= 0.99, result
+
+
+def test_clean_excludes_the_57_mmlu_tasks_of_niv2(tmp_path):
     published = (ROOT / "niv2/splits/default/train_tasks.txt").read_text().split()
-    pattern = real_pipeline.clean.exclude_tasks[0].strip("*")
-    assert sum(pattern in task for task in published) == 57
+    names = [task for task in published if "mmmlu" in task]
+    assert len(names) == 57
+    task = {
+        "Definition": ["Do this."], "Positive Examples": [], "Negative Examples": [],
+        "Instances": [{"id": "1", "input": "in", "output": ["out"]}],
+    }  # fmt: skip
+    (tmp_path / "root/niv2/tasks").mkdir(parents=True)
+    for name in [*names, "task001_other"]:
+        (tmp_path / f"root/niv2/tasks/{name}.json").write_text(json.dumps(task))
+    shutil.copytree(ROOT / "niv2/splits", tmp_path / "root/niv2/splits")
+    shutil.copytree(ROOT / "eval/svamp", tmp_path / "root/eval/svamp")
+    pipeline = DataPipeline(
+        tmp_path / "workspace",
+        fetch=FetchParams(
+            sources=("niv2/*", "eval_data/svamp"), root=str(tmp_path / "root"), verify=False
+        ),
+        clean=CleanParams(exclude_tasks=(), duplicates="flag", contamination="flag"),
+        mix=MixParams(num_examples=1000, text="examples"),
+    ).run("fetch", "eval_data", "read", "clean", "mix")
+    assert pipeline.read_json("clean/report.json")["rows_excluded"] == 57
+    assert {row["task"] for row in pipeline.read_rows()} == {"task001_other"}
 
 
 @pytest.mark.process

@@ -13,6 +13,8 @@ from models.evaluation.evaluation_record import (
     GroupScore,
     MetricScore,
     OverallScore,
+    OverlapSelfTest,
+    PlantCount,
     SuiteScore,
     TaskScore,
 )
@@ -154,6 +156,12 @@ EVALUATION = EvaluationRecord(
     ],
     tasks=[TASK],
     contamination={"sample": ContaminationCount(num_items=20, num_contaminated=20)},
+    overlap_self_test=OverlapSelfTest(
+        min_recall=0.9,
+        precision=1.0,
+        kinds={"verbatim": PlantCount(num_rows=10, num_matched=9, is_verbatim=True)},
+        boilerplate={"fragment": PlantCount(num_rows=10, num_matched=0, is_verbatim=False)},
+    ),
     data_warnings=["mixture: share of cot"],
     max_input_tokens=64,
     weights_sha256="1" * 64,

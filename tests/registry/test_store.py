@@ -10,8 +10,10 @@ from alembic.migration import MigrationContext
 from registry.errors import GateFailed, UnknownVersion
 from registry.params import GateParams
 from registry.tables import RegistryBase, VersionStage
+from tests.registry.factories import SELF_TEST
 
 GATES = GateParams()
+NO_SELF_TEST = {"min_recall": 0.0, "precision": 0.0, "kinds": {}, "boilerplate": {}}
 
 
 def test_migrations_create_the_tables_of_the_classes(registry):
@@ -99,6 +101,18 @@ def test_promote_best_equal_accuracy_prefers_fewer_flops(registry, submit):
         ({"partial": True}, "complete"),
         ({"num_contaminated": 1}, "uncontaminated: 1 of 400 items of the most contaminated suite"),
         ({"num_contaminated": None}, "uncontaminated: the evaluation record does not count"),
+        (
+            {"record": {"overlap_self_test": SELF_TEST | {"min_recall": 0.94}}},
+            "planted overlaps: smallest recall of a verbatim kind 0.940, minimum 0.95",
+        ),
+        (
+            {"record": {"overlap_self_test": SELF_TEST | {"precision": 0.989}}},
+            "precision 0.9890, minimum 0.99",
+        ),
+        (
+            {"record": {"overlap_self_test": NO_SELF_TEST}},
+            "contamination_check_tested: planted overlaps: smallest recall",
+        ),
     ],
 )
 def test_promote_failed_gate_requires_an_override(registry, submit, changes, gate):

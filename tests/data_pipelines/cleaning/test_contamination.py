@@ -17,7 +17,7 @@ def write_items(path, items):
     """Write evaluation items, each a question or a dict of columns."""
     rows = [{"question": item} if isinstance(item, str) else item for item in items]
     table = [
-        {"suite": "s", "task": "t", "id": str(i), "context": "", "options": [], **row}
+        {"suite": "s", "task": "t", "id": str(i), "context": "", "options": [], "text": "", **row}
         for i, row in enumerate(rows)
     ]
     pq.write_table(pa.Table.from_pylist(table, EVAL_ITEM_SCHEMA), path)
@@ -164,6 +164,10 @@ BRACKETS = [f"Close the brackets. Input: {brackets}" for brackets in ("[ { (", "
         (["yes or no", "yes or no"], "yes or no", False),
         (BRACKETS, f"Q: {BRACKETS[1]}", True),
         (BRACKETS, "Q: Close the brackets. Input: ( ( (", False),
+        ([{"question": "57 75 54", "text": "Give the smallest number of it. 57 75 54 Output:"}],
+         "Please give the smallest number of it. 57 75 54 output: 54", True),
+        (["57 75 54"], "Input: 57 75 54", True),
+        (["57 75 54"], "Input: 57 75 54 12", False),
         (["-4 + (-3) ="], "Fully grown giraffes stand 4.3-5.7 m tall.", False),
         (["-4 + (-3) ="], "What is -4+(-3)=", True),
     ],

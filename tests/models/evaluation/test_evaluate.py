@@ -197,6 +197,21 @@ def test_clean_score_leaves_out_contaminated_items(evaluated, workspace, many_su
     assert record["contamination"] == {"sample": {"num_items": 20, "num_contaminated": 4}}
 
 
+def test_evaluate_records_the_self_test_of_the_contamination_check(workspace, params):
+    counts = {"num_rows": 4, "num_matched": 3, "is_verbatim": True}
+    self_test = {
+        "min_recall": 0.75, "precision": 1.0, "kinds": {"verbatim": counts},
+        "boilerplate": {"fragment": counts | {"num_matched": 0, "is_verbatim": False}},
+    }  # fmt: skip
+    path = workspace / "data/mixture/self_test.json"
+    path.write_text(json.dumps(self_test | {"misses": ["verbatim: sample/topic/1"]}))
+    run(workspace, params, "dense", limit=2)
+    assert read_record(workspace, "dense")["overlap_self_test"] == self_test
+    path.unlink()
+    run(workspace, params, "dense", limit=2)
+    assert read_record(workspace, "dense")["overlap_self_test"]["min_recall"] == 0
+
+
 def test_evaluate_records_failed_data_expectations(workspace, params):
     finding = {
         "suite": "mixture", "expectation": "share", "column": "cot", "limits": "0.1",
