@@ -18,7 +18,7 @@ ITEMS = [
     }
     for i in range(30)
     for text in [
-        f"What is the colour of the {i}th stone in the old wall that stands behind the house, and "
+        f"What is the colour of the {i}th stone in the old wall that stands behind the mill, and "
         "who, do you think, put it there so many years ago?"
     ]
 ]  # fmt: skip
