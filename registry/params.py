@@ -22,9 +22,9 @@ class GateParams:
     """Whether an evaluation on a part of the items is sufficient."""
     max_contaminated_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Maximum share of a suite's items that may overlap with the training mixture."""
-    min_self_test_recall: float = 0.95
+    min_self_test_recall: Annotated[float, Field(ge=0, le=1)] = 0.95
     """Minimum recall of the contamination check on each kind of verbatim planted overlaps."""
-    min_self_test_precision: float = 0.99
+    min_self_test_precision: Annotated[float, Field(ge=0, le=1)] = 0.99
     """Minimum precision of the contamination check on planted overlaps and boilerplate."""
 
 

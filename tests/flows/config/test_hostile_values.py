@@ -92,6 +92,8 @@ ALLOWED = {
             "models.training.optim.decay_fraction",
             "models.training.loss.label_smoothing",
             "registry.gates.max_contaminated_share",
+            "registry.gates.min_self_test_recall",
+            "registry.gates.min_self_test_precision",
         )
     },
     # Decimals.
