@@ -1,6 +1,6 @@
 """Cases of test_parallel: settings whose training must equal that of a single rank.
 
-Imported by the tests and by `workers/train_cases.py`.
+Imported by the tests and by `train_cases.py`.
 """
 
 import importlib.util
