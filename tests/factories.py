@@ -60,7 +60,7 @@ def user_environment(**extra):
     prefixes = ("FLANMOE_", "PREFECT_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
     path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    return {**environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    return {**environment, "PATH": path, **extra}
 
 
 @dataclass(frozen=True)
@@ -143,12 +143,6 @@ class Project:
         """Copy the project with its data, runs and registry; the DVC cache is hard-linked."""
         shutil.copytree(self.folder, target, symlinks=True, copy_function=_copy_or_link)
         return Project(target)
-
-    def take_prefect_database(self, other):
-        """Copy another project's Prefect database, as creating its tables takes long."""
-        target = self.folder / PREFECT_DATABASE
-        target.parent.mkdir(parents=True)
-        shutil.copyfile(other.folder / PREFECT_DATABASE, target)
 
     def _run(self, command, timeout_s, environment):
         return subprocess.run(

@@ -54,8 +54,7 @@ def test_run_renamed_key_names_the_present_key(fresh_project):
 
 
 @pytest.mark.process
-def test_run_missing_source_stops_the_flow(fresh_project, finished):
-    fresh_project.take_prefect_database(finished.project)
+def test_run_missing_source_stops_the_flow(fresh_project, prefect_server):
     root = fresh_project.folder / "files"
     root.mkdir()
     (root / "x.txt").write_text("no file of the catalog\n")
@@ -66,6 +65,7 @@ def test_run_missing_source_stops_the_flow(fresh_project, finished):
         *("--set", "data_pipelines.fetch.verify=false"),
         *("--set", "flows.retries=0"),
         *("--workspace", fresh_project.folder / "w"),
+        PREFECT_API_URL=prefect_server.url,
     )
     assert "fetch: cot/flan: no file matches 'cot/flan_v2/*_train.tsv'" in error_line(done)
     assert not (fresh_project.folder / "w" / "data" / "raw").exists()
@@ -196,12 +196,12 @@ def test_debug_option_shows_the_traceback(fresh_project):
 
 
 @pytest.mark.process
-def test_run_failed_expectation_stops_the_flow(finished_copy):
+def test_run_failed_expectation_stops_the_flow(finished_copy, prefect_server):
     params = finished_copy.params()
     params["data_pipelines"]["validate"]["max_input_characters"] = 10
     finished_copy.write_params(params)
     before = (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes()
-    done = finished_copy.call("run")
+    done = finished_copy.call("run", PREFECT_API_URL=prefect_server.url)
     line = error_line(done)
     assert "validate: " in line
     assert "inputs_characters" in line
@@ -211,13 +211,13 @@ def test_run_failed_expectation_stops_the_flow(finished_copy):
 
 
 @pytest.mark.process
-def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, finished):
-    fresh_project.take_prefect_database(finished.project)
+def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, prefect_server):
     done = fresh_project.call(
         "run",
         *("--set", "data_pipelines.engine=dask"),
         *("--set", "flows.dask_cluster_class=no.such.Cluster"),
         *("--workspace", fresh_project.folder / "w"),
+        PREFECT_API_URL=prefect_server.url,
     )
     line = error_line(done)
     assert "flows.dask_cluster_class" in line

@@ -4,29 +4,28 @@ import io
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.flows import load_flow_from_entrypoint
-from prefect.testing.utilities import prefect_test_harness
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import pipeline as pipeline_module
 from flows.runtime import stage_runner
-from flows.runtime.pipeline import pipeline, run_stage
+from flows.runtime.pipeline import DRAIN_TIMEOUT_S, pipeline, run_stage
 from flows.runtime.run_context import activate, active_context
 from tests.factories import ROOT
 from tests.flows.runtime.factories import DIAMOND, FakeStages, run_context
 
-STARTUP_TIMEOUT_S = 120
-
 
 @pytest.fixture(scope="module")
-def prefect_api():
-    """A Prefect server with an empty database."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        patch.setenv("DO_NOT_TRACK", "1")
-        with prefect_test_harness(server_startup_timeout=STARTUP_TIMEOUT_S):
-            yield
+def prefect_api(prefect_server):
+    """Run the flows of this process on the shared Prefect server."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        yield
+        APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+        EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
 
 
 @pytest.fixture
