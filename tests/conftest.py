@@ -16,6 +16,7 @@ from tests.factories import (
     copy_of_checkout,
     free_port,
     is_http_up,
+    shared_folder,
     user_environment,
     wait_for,
 )
@@ -35,12 +36,6 @@ class PrefectServer:
 
     url: str
     database: Path
-
-
-def shared_folder(tmp_path_factory, worker_id, name):
-    """Return a folder that is the same for all pytest processes."""
-    temporary = tmp_path_factory.getbasetemp()
-    return (temporary if worker_id == "master" else temporary.parent) / name
 
 
 @pytest.fixture(scope="session")

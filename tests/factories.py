@@ -23,6 +23,12 @@ AWKWARD_FOLDERS = ["job%2Fmain", "a?b", "c#d", "e f", "ü", "g[h]i", "k*l", "m$n
 PREFECT_DATABASE = Path(".flanmoe") / "prefect" / "prefect.db"
 
 
+def shared_folder(tmp_path_factory, worker_id, name):
+    """Return a folder that is the same for all pytest processes."""
+    temporary = tmp_path_factory.getbasetemp()
+    return (temporary if worker_id == "master" else temporary.parent) / name
+
+
 def free_port():
     """Return a loopback port on which nothing listens."""
     with socket.socket() as probe:

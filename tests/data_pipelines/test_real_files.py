@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from data_pipelines import catalog
 from data_pipelines.example import Example, RejectedRow
@@ -31,6 +32,7 @@ from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
 from tests.data_pipelines.factories import DataPipeline
 from tests.data_pipelines.sources.factories import load_rows
+from tests.factories import shared_folder
 
 ROOT = Path(os.environ.get("FLANMOE_FLAN_FILES", ""))
 
@@ -197,10 +199,11 @@ def test_exemplar_source_has_rationales(name):
 
 
 @pytest.fixture(scope="module")
-def real_pipeline(tmp_path_factory):
-    """All published sources, mixed and packed into rows of 512/128 tokens."""
-    return DataPipeline(
-        tmp_path_factory.mktemp("real"),
+def real_pipeline(tmp_path_factory, worker_id):
+    """All published sources, mixed and packed once for all pytest processes: 512/128 tokens."""
+    folder = shared_folder(tmp_path_factory, worker_id, "real_pipeline")
+    pipeline = DataPipeline(
+        folder,
         fetch=FetchParams(
             sources=("cot/*", "niv2/*", "muffin/*", "t0/*", "eval_data/*", "exemplars/*"),
             root=str(ROOT),
@@ -210,7 +213,12 @@ def real_pipeline(tmp_path_factory):
         tokenizer=TokenizerParams(vocab_size=4096, num_sentinels=32, max_sentences=20000),
         pack=PackParams(encoder_length=512, decoder_length=128),
         engine=EngineParams(workers=2),
-    ).run()
+    )
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            pipeline.run()
+            (folder / "complete").touch()
+    return pipeline
 
 
 def contaminated_tasks(pipeline, suite):

@@ -155,9 +155,10 @@ def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy
 def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_copy):
     """Stages of both packages are computed again by DVC, without Prefect and without its cache."""
     recomputed = {"mix", "train@moe_instruct", "evaluate@moe_instruct"}
-    for stage in sorted(recomputed):
-        done = finished_copy.dvc("repro", "--single-item", "--force", "--no-run-cache", stage)
-        assert done.returncode == 0, done.stdout + done.stderr
+    options = ("--single-item", "--force", "--no-run-cache")
+    done = finished_copy.dvc("repro", *options, *sorted(recomputed))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for stage in recomputed:
         assert f"Running stage '{stage}'" in done.stdout
     rest = finished_copy.dvc("repro")
     assert rest.returncode == 0, rest.stdout + rest.stderr

@@ -9,6 +9,7 @@ import torch.distributed.checkpoint as dcp
 from filelock import FileLock
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
+from tests.factories import shared_folder
 from tests.models.training.parallel_cases import REFERENCES, build_case_trainer, cases_for
 from tests.models.training.rewrite_checkpoint import STEP, rewrite_checkpoint
 from tests.ranks import run_on_ranks
@@ -26,8 +27,7 @@ def parallel_runs(tmp_path_factory, worker_id):
 
     Beside the results of the cases, the folder holds the checkpoints of WORLD_SIZE_BY_CHECKPOINT.
     """
-    temporary = tmp_path_factory.getbasetemp()
-    folder = (temporary if worker_id == "master" else temporary.parent) / "parallel_runs"
+    folder = shared_folder(tmp_path_factory, worker_id, "parallel_runs")
     with FileLock(f"{folder}.lock"):
         if not (folder / "rewritten_on_1").is_dir():
             shutil.rmtree(folder, ignore_errors=True)
