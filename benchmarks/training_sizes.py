@@ -66,5 +66,5 @@ QUICK = BenchmarkSize(
     checkpoint_steps=5,
     checkpoint_pairs=1,
     num_experts=(8,),
-    parallel=(("ddp", 1, 1, ROWS), ("oss", 2, 2, ROWS)),
+    parallel=(("oss", 2, 2, ROWS),),
 )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardParams:
     """Address of the dashboard's server."""
 
-    address: str = "127.0.0.1"
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]+$")] = "127.0.0.1"
     """Network interface; 0.0.0.0 makes the dashboard reachable from the network."""
-    port: int = 8501
+    port: Annotated[int, Field(ge=1, le=65535)] = 8501
     """TCP port."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.port <= 65535:
-            raise ValueError(f"port: {self.port} is out of range; expected 1 to 65535")

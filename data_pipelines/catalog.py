@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,8 @@ from data_pipelines.suggestions import did_you_mean
 
 BUILT_IN = Path(__file__).with_name("catalog.yaml")
 BUILT_IN_HASHES = Path(__file__).with_name("catalog.sha256")
+
+Value = TypeVar("Value")
 
 RENAMED_FOLDERS = {"benchmarks/": "eval_data/"}
 """Former prefix of source names in the built-in catalog -> present prefix."""
@@ -117,6 +119,18 @@ def matches_pattern(file: str, pattern: str) -> bool:
         fnmatch.fnmatchcase(file_part, pattern_part)
         for file_part, pattern_part in zip(file_parts, pattern_parts, strict=True)
     )
+
+
+def match_file_name(file: str, values: dict[str, Value]) -> Value | None:
+    """Return the value of the first pattern that matches the name of a file; None without a match.
+
+    Args:
+        file: path of the file; its folders do not count.
+        values: value by glob pattern; upper and lower case are alike.
+    """
+    name = PurePosixPath(file).name.casefold()
+    matches = (v for pattern, v in values.items() if fnmatch.fnmatchcase(name, pattern.casefold()))
+    return next(matches, None)
 
 
 def load_hashes(path: Path) -> dict[str, str]:

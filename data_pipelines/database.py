@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,9 @@ def open_database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConn
         memory_mb: memory limit in MB (10^6 bytes).
     """
     # A database on disk: DuckDB can evict its tables without copying them to the spill folder.
-    connection = duckdb.connect(str(scratch / "database.duckdb"))
+    file = str(scratch / "database.duckdb")
+    # DuckDB inserts the suffix of its log, .wal, before the first question mark of the path.
+    connection = duckdb.connect(":memory:" if "?" in file else file)
     try:
         connection.execute(f"SET memory_limit = '{memory_mb}MB'")
         connection.execute("SET temp_directory = ?", [str(scratch / "spill")])
@@ -28,6 +31,17 @@ def open_database(scratch: Path, memory_mb: int) -> Iterator[duckdb.DuckDBPyConn
         yield connection
     finally:
         connection.close()
+
+
+def read_parquet(files: Path) -> str:
+    """Return the table function that reads one file, or all files that a pattern matches.
+
+    Args:
+        files: path whose last part may be a pattern; the folders are names, whatever their
+            characters: neither patterns nor the partitions of a Hive table.
+    """
+    path = Path(glob.escape(str(files.parent))) / files.name
+    return f"read_parquet({quote_literal(path)}, hive_partitioning = false)"
 
 
 def quote_literal(text: object) -> str:

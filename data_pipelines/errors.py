@@ -15,3 +15,7 @@ class ExpectationFailed(DataError):
 
 class CorruptShard(DataError):
     """A packed shard or its manifest is unreadable or does not match its checksum."""
+
+
+class DataVersionChanged(DataError):
+    """The packed data is not the version that a run trained on."""

@@ -83,14 +83,31 @@ EXAMPLE_SCHEMA = pa.schema(
         ("source_file", pa.string()),
         ("source_row", pa.int64()),
         ("num_exemplars", pa.int32()),
+        # uids of the examples that the stage `mix` prepended, in the order of the prompt.
+        ("exemplars", pa.list_(pa.string())),
         # Reasons for which cleaning flagged the row instead of dropping it; usually empty.
         ("flags", pa.list_(pa.string())),
     ]
 )
 
+TEXT_SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        *[
+            EXAMPLE_SCHEMA.field(name)
+            for name in ("uid", "mixture", "task", "template", "source_file", "source_row")
+        ],
+    ]
+)
+"""Schema of pre-training text: a document, and the row that it is from."""
+
 RECORD_SCHEMA = pa.schema(
     [
-        *[EXAMPLE_SCHEMA.field(name) for name in EXAMPLE_SCHEMA.names if name != "flags"],
+        *[
+            EXAMPLE_SCHEMA.field(name)
+            for name in EXAMPLE_SCHEMA.names
+            if name not in ("exemplars", "flags")
+        ],
         ("allow_exemplars", pa.bool_()),
         ("context", pa.string()),
         ("question", pa.string()),

@@ -10,6 +10,8 @@ EVAL_ITEMS = EVAL_DATA / "eval_items.parquet"
 RECORDS = Path("data/records")
 CLEAN = Path("data/clean")
 MIXTURE = Path("data/mixture")
+SELF_TEST = "self_test.json"
+"""File in the folder of the mixture."""
 VALIDATION = Path("data/validation")
 TOKENIZER = Path("data/tokenizer")
 PACKED = Path("data/packed")

@@ -16,21 +16,30 @@ def read_sources(workspace: Path) -> dict[str, dict[str, Any]]:
 
     Returns:
         Catalog entry by source name, plus `present_files` (paths below data/raw of all fetched
-        files) and `truncated_files` (paths of the files that contain only a part of the published
-        file).
+        files), `truncated_files` (paths of the files that contain only a part of the published
+        file) and `missing_files` (files of the catalog that were not fetched).
+
+    Raises:
+        SourceError: `fetch` has not run, or an older release wrote the file.
+    """
+    sources: dict[str, dict[str, Any]] = read_manifest(workspace)["sources"]
+    return sources
+
+
+def read_manifest(workspace: Path) -> dict[str, Any]:
+    """Return the content of data/raw/manifest.json.
 
     Raises:
         SourceError: `fetch` has not run, or an older release wrote the file.
     """
     path = workspace / layout.RAW / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SourceError(f"{path} is missing; run `flanmoe fetch`") from None
-    sources: dict[str, dict[str, Any]] = manifest["sources"]
-    if not all("present_files" in source for source in sources.values()):
+    if "omitted_sources" not in manifest:
         raise SourceError(f"{path} is of an older release; run `flanmoe fetch`")
-    return sources
+    return manifest
 
 
 def make_part(workspace: Path, name: str, source: dict[str, Any], file: str) -> Part:

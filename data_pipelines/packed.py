@@ -66,7 +66,7 @@ class PackedCorpus:
             raise DataError(f"{path} is missing; run `flanmoe pack`") from None
         except ValueError as error:
             raise CorruptShard(f"{path} is not JSON: {error}; run `flanmoe pack`") from None
-        if "task_names" not in manifest:
+        if "licences" not in manifest:
             raise DataError(
                 f"{folder}: the shards were packed by an older release of flanmoe; "
                 "run `flanmoe pack`"
@@ -123,9 +123,17 @@ class PackedCorpus:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         ]
         shard = _repack(self.shards, np.array(task_ids))
-        text = json.dumps([self.manifest["version"], sorted(patterns)])
-        version = hashlib.sha256(text.encode()).hexdigest()[:16]
-        manifest = {**self.manifest, "rows": len(shard["encoder_input_tokens"]), "version": version}
+        selected = {self.manifest["task_names"][task_id] for task_id in task_ids}
+        manifest = {
+            **self.manifest,
+            "rows": len(shard["encoder_input_tokens"]),
+            "version": version_of_tasks(self.manifest["version"], patterns),
+            "licences": [
+                entry
+                for entry in self.manifest["licences"]
+                if not selected.isdisjoint(entry["tasks"])
+            ],
+        }
         return PackedCorpus(manifest, [shard])
 
 
@@ -140,8 +148,7 @@ def _repack(shards: list[Shard], task_ids: npt.NDArray[np.int64]) -> Shard:
         Each of COLUMNS as int32 [num_rows, length], without `tasks` and `task_counts`.
     """
     lengths = [shards[0][tokens].shape[1] for tokens, _ in SIDES]
-    rows: list[list[list[npt.NDArray[np.int32]]]] = []
-    free = [0, 0]
+    pairs: list[list[npt.NDArray[np.int32]]] = []
     for shard in shards:
         ends = np.cumsum(shard["task_counts"])
         selected = np.flatnonzero(np.isin(shard["tasks"], task_ids))
@@ -149,23 +156,63 @@ def _repack(shards: list[Shard], task_ids: npt.NDArray[np.int64]) -> Shard:
         firsts = ends - shard["task_counts"]
         segments = selected - firsts[source_rows] + 1
         for row, segment in zip(source_rows, segments, strict=True):
-            pair = [shard[t][row][shard[s][row] == segment] for t, s in SIDES]
-            if any(len(part) > size for part, size in zip(pair, free, strict=True)):
-                rows.append([])
-                free = list(lengths)
-            rows[-1].append(pair)
-            free = [size - len(part) for size, part in zip(free, pair, strict=True)]
+            pairs.append([shard[t][row][shard[s][row] == segment] for t, s in SIDES])
+    encoder, decoder = (np.array([len(pair[side]) for pair in pairs]) for side in (0, 1))
+    row_by_pair = next_fit_rows(encoder, decoder, *lengths)
+    rows: list[list[list[npt.NDArray[np.int32]]]] = [[] for _ in range(row_by_pair[-1] + 1)]
+    for row, pair in zip(row_by_pair.tolist(), pairs, strict=True):
+        rows[row].append(pair)
     packed: Shard = {}
     for side, (token_column, segment_column) in enumerate(SIDES):
         packed[token_column] = np.zeros((len(rows), lengths[side]), np.int32)
         packed[segment_column] = np.zeros_like(packed[token_column])
-        for number, pairs in enumerate(rows):
-            parts = [pair[side] for pair in pairs]
+        for number, row_pairs in enumerate(rows):
+            parts = [pair[side] for pair in row_pairs]
             num_tokens = sum(map(len, parts))
             packed[token_column][number, :num_tokens] = np.concatenate(parts)
             segment_ids = np.repeat(np.arange(1, len(parts) + 1), list(map(len, parts)))
             packed[segment_column][number, :num_tokens] = segment_ids
     return packed
+
+
+def next_fit_rows(
+    encoder: npt.NDArray[Any], decoder: npt.NDArray[Any], encoder_length: int, decoder_length: int
+) -> npt.NDArray[np.int64]:
+    """Assign segments to rows, in order: a segment that does not fit starts the next row.
+
+    Args:
+        encoder: encoder tokens of each segment, int [num_segments].
+        decoder: decoder tokens of each segment, int [num_segments].
+        encoder_length: encoder tokens per row.
+        decoder_length: decoder tokens per row.
+
+    Returns:
+        Row of each segment, int64 [num_segments].
+    """
+    rows = []
+    row, free_e, free_d = -1, 0, 0
+    for size_e, size_d in zip(encoder.tolist(), decoder.tolist(), strict=True):
+        if size_e > free_e or size_d > free_d:
+            row, free_e, free_d = row + 1, encoder_length, decoder_length
+        free_e -= size_e
+        free_d -= size_d
+        rows.append(row)
+    return np.array(rows, np.int64)
+
+
+def manifest_version(manifest: dict[str, Any]) -> str:
+    """Return the version of a corpus: a digest of its manifest, with the shards' checksums.
+
+    `licences` do not count: they are not data.
+    """
+    content = {k: v for k, v in manifest.items() if k not in ("version", "licences")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def version_of_tasks(version: str, patterns: Sequence[str]) -> str:
+    """Return the version of the rows that `filter_tasks` selects from a corpus."""
+    text = json.dumps([version, sorted(patterns)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def open_shard(folder: Path, entry: dict[str, Any]) -> Shard:

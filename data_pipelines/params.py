@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+from pydantic import Field
+
+from data_pipelines.bounds import MAX_COUNT, Count, CountOrZero, Length, Rate, Retries, Seed, Share
 from data_pipelines.suggestions import did_you_mean
 
 Mixture = Literal["muffin", "t0_sf", "niv2", "cot"]
@@ -26,19 +29,14 @@ CleanAction = Literal["drop", "flag"]
 class SampleParams:
     """The generated FLAN-like sample (`data_pipelines.fetch.sample`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the generator."""
-    examples_per_family: int = 1200
+    examples_per_family: Count = 1200
     """Training rows of each task family that is not held out."""
-    held_out_items: int = 150
+    held_out_items: Count = 150
     """Evaluation items of each held-out task family."""
-    text_documents: int = 20000
+    text_documents: Count = 20000
     """Plain-text documents for pre-training."""
-
-    def __post_init__(self) -> None:
-        for name in ("examples_per_family", "held_out_items", "text_documents"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,56 +54,50 @@ class FetchParams:
     catalog: str = ""
     """Path of a catalog that replaces data_pipelines/catalog.yaml."""
     verify: bool = True
-    """Verify files against the hashes next to the catalog. Set to false for files of the same
-    formats with other content; sources matched by a pattern but missing below the root are then
-    skipped with a message."""
+    """Verify files against the hashes next to the catalog, and list the files without a hash. Set
+    to false for files of the same formats with other content; sources matched by a pattern but
+    missing below the root are then left out, with a message that names the files."""
     licences: tuple[LicenceTerms, ...] = TERMS
     """Accepted terms of use; sources under other terms are skipped with a message."""
-    retries: int = 4
+    retries: Retries = 4
     """Retries of a failed download, with exponential backoff."""
 
     def __post_init__(self) -> None:
         if self.sample is None and not self.sources:
-            raise ValueError("nothing to fetch: set sample, or name sources of the catalog")
-        if self.retries < 0:
-            raise ValueError("retries must not be negative")
+            raise ValueError(
+                "sample: null leaves nothing to fetch without sources; set it, or name sources"
+            )
+        if not self.licences:
+            raise ValueError(f"licences: [] accepts no source; list some of {', '.join(TERMS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadParams:
     """Rendering of source rows as examples (`data_pipelines.read`)."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the choice of template and form of each row."""
-    cot_rationale_share: float = 0.5
+    cot_rationale_share: Share = 0.5
     """Share of CoT rows, inverted rows aside, whose target is the rationale and the answer; the
     target of the others is the answer only."""
-    options_share: float = 0.5
+    options_share: Share = 0.5
     """Share of Muffin rows with answer options, inverted rows aside, whose prompt lists the
     options."""
-    inversion_share: float = 0.3
+    inversion_share: Share = 0.3
     """Share of CoT and Muffin rows rendered by an input-inversion template (from answer to
     question), for tasks that have such templates (arXiv 2301.13688, section 3)."""
-    niv2_examples_share: float = 0.5
+    niv2_examples_share: Share = 0.5
     """Share of NIV2 rows whose prompt contains the task's published examples as exemplars."""
     niv2_split: Literal["official", "all"] = "official"
     """`official`: the tasks of the published test list are held out; `all`: train on all tasks."""
     t0_sets: tuple[Literal["BASE", "GPT_EVAL", "SGLUE"], ...] = ("BASE", "GPT_EVAL", "SGLUE")
     """Training sets of T0 (`BASE`), T0+ (`GPT_EVAL`) and T0++ (`SGLUE`) that are rendered."""
-    max_quarantine_share: float = 0.05
+    max_quarantine_share: Share = 0.05
     """Largest share of rejected rows of a source; with more, the stage fails."""
-    max_field_characters: int = 200_000
+    max_field_characters: Count = 200_000
     """Longest inputs or targets in characters; longer rows are rejected."""
-    part_mb: int = 32
+    part_mb: Annotated[int, Field(ge=1, le=2047)] = 32
     """Size in MiB of the parts into which line-oriented files are split for parallel reading."""
-
-    def __post_init__(self) -> None:
-        for name in ("cot_rationale_share", "options_share", "inversion_share",
-                     "niv2_examples_share", "max_quarantine_share"):  # fmt: skip
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1]")
-        if self.part_mb < 1 or self.max_field_characters < 1:
-            raise ValueError("part_mb and max_field_characters must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,61 +106,56 @@ class CleanParams:
 
     duplicates: CleanAction = "drop"
     """`drop` all but one of a set of duplicates, or keep all and `flag` the others."""
-    jaccard_threshold: float = 0.85
+    jaccard_threshold: Annotated[float, Field(ge=0.5, le=1)] = 0.85
     """Smallest estimated Jaccard similarity (MinHash) at which two rows with the same answer are
     near duplicates; 1 disables the search for near duplicates."""
     contamination: CleanAction = "drop"
     """`drop` rows that overlap with an evaluation item, or keep and `flag` them."""
-    ngram: int = 13
+    ngram: Annotated[int, Field(ge=5, le=1000)] = 13
     """Number of consecutive words that count as an overlap (arXiv 2005.14165, appendix C)."""
-    max_ngram_items: int = 10
+    max_ngram_items: Count = 10
     """Largest number of items of a suite that may contain an n-gram; an n-gram in more items is
-    boilerplate and is ignored."""
+    boilerplate and is ignored in all suites. A passage of several items counts once."""
     exclude_tasks: tuple[str, ...] = ("*mmmlu*",)
-    """Shell patterns of tasks to exclude. NIV2's `mmmlu` tasks are MMLU itself; FLAN's published
-    task list excludes them too."""
-
-    def __post_init__(self) -> None:
-        if not 0.5 <= self.jaccard_threshold <= 1:
-            raise ValueError("jaccard_threshold must lie in [0.5, 1]")
-        if self.ngram < 5 or self.max_ngram_items < 1:
-            raise ValueError("ngram must be at least 5, max_ngram_items at least 1")
+    """Shell patterns of tasks to exclude, in any case. NIV2's 57 `mmmlu` tasks, which are MMLU
+    itself, are excluded even if no pattern matches them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixParams:
     """The mixture (`data_pipelines.mix`); shares and caps as in Chung et al., arXiv 2210.11416."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the selection, the few-shot exemplars and the order."""
-    num_examples: int = 24000
+    num_examples: Count = 24000
     """Target number of examples, training and validation together."""
-    shares: dict[str, float] = field(
+    shares: dict[str, Annotated[float, Field(ge=0, le=1e9)]] = field(
         default_factory=lambda: {"muffin": 46.0, "t0_sf": 27.9, "niv2": 24.2, "cot": 1.8}
     )
-    """Share of each mixture, normalised over the mixtures that have data."""
-    caps: dict[str, int] = field(
+    """Share of each mixture, normalised over the mixtures that have data; without an entry 0.
+    Shares other than the default may name only mixtures that have a source."""
+    caps: dict[str, Count] = field(
         default_factory=lambda: {"muffin": 30000, "t0_sf": 20000, "niv2": 5000, "cot": 100000}
     )
     """Cap of examples-proportional mixing: within a mixture, a task's rate is proportional to
-    min(its number of examples, the cap). A mixture without an entry, or with 0, has no cap."""
-    temperature: float = 1.0
+    min(its number of examples, the cap). A mixture without an entry has no cap."""
+    temperature: Annotated[float, Field(ge=1, le=1e6)] = 1.0
     """Mixing temperature: rates are raised to 1/temperature, so values above 1 upweight small
     tasks (arXiv 1910.10683, section 3.5.2)."""
-    few_shot_share: float = 0.5
+    few_shot_share: Share = 0.5
     """Share of the examples that allow exemplars to which few-shot exemplars of the same task and
     template are prepended."""
-    max_exemplars: int = 5
+    max_exemplars: Count = 5
     """Largest number of exemplars prepended to an example."""
-    max_few_shot_characters: int = 1600
+    max_few_shot_characters: Count = 1600
     """Largest length in characters of inputs with prepended exemplars; exemplars that do not fit
     are omitted."""
-    validation_share: float = 0.02
+    validation_share: Rate = 0.02
     """Share of examples in the validation split."""
     text: Literal["files", "examples"] = "files"
     """Source of pre-training text: `files` (sources of mixture `text`) or `examples` (inputs and
     targets of the training split)."""
-    examples_per_shard: int = 32768
+    examples_per_shard: Count = 32768
     """Number of examples in each file of the mixture; each file is packed into one shard."""
 
     def __post_init__(self) -> None:
@@ -176,40 +163,30 @@ class MixParams:
             for mixture in getattr(self, name):
                 if mixture not in MIXTURES:
                     raise ValueError(
-                        f"{name}: {mixture!r} is not one of {', '.join(MIXTURES)}; "
-                        f"{did_you_mean(mixture, MIXTURES)}".rstrip("; ")
+                        f"{name}.{mixture}: unknown mixture; {did_you_mean(mixture, MIXTURES)}"
+                        f"allowed: {', '.join(MIXTURES)}"
                     )
-        if any(share < 0 for share in self.shares.values()) or not sum(self.shares.values()):
-            raise ValueError("shares must not be negative, and not all 0")
-        if not 0 <= self.validation_share < 1:
-            raise ValueError("validation_share must lie in [0, 1)")
-        if not 0 <= self.few_shot_share <= 1:
-            raise ValueError("few_shot_share must lie in [0, 1]")
-        if self.num_examples < 1 or self.max_exemplars < 1 or self.examples_per_shard < 1:
-            raise ValueError(
-                "num_examples, max_exemplars and examples_per_shard must be at least 1"
-            )
-        if self.temperature < 1:
-            raise ValueError("temperature must be at least 1")
+        if not any(self.shares.values()):
+            raise ValueError("shares: no share is above 0; raise that of a mixture to train on")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidateParams:
     """Limits of the expectations (`data_pipelines.validate`)."""
 
-    share_tolerance: float = 0.1
+    share_tolerance: Share = 0.1
     """Largest difference between a mixture's realised and target share; a warning."""
-    max_input_characters: int = 20000
+    max_input_characters: Count = 20000
     """Longest inputs or targets of an example in characters; blocking."""
-    min_examples: int = 100
+    min_examples: CountOrZero = 100
     """Smallest number of examples of each mixture that has data; blocking."""
-    max_duplicate_share: float = 0.2
+    max_duplicate_share: Share = 0.2
     """Largest share of a mixture's examples that repeat another example exactly; a warning."""
-    max_answer_share: float = 0.95
+    max_answer_share: Share = 0.95
     """Largest share of a task's multiple-choice examples with the same answer; a warning."""
-    min_english_share: float = 0.8
+    min_english_share: Share = 0.8
     """Smallest share of a mixture's examples classified as English; a warning."""
-    max_contaminated_share: float = 0.0
+    max_contaminated_share: Share = 0.0
     """Largest share of an evaluation suite's items that overlap with the mixture; a warning. The
     promotion gate has its own limit."""
 
@@ -218,40 +195,39 @@ class ValidateParams:
 class TokenizerParams:
     """The SentencePiece model (`data_pipelines.tokenizer`)."""
 
-    vocab_size: int = 1000
+    vocab_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Target vocabulary size, sentinels included; smaller if the text yields fewer pieces."""
-    num_sentinels: int = 16
+    num_sentinels: Annotated[int, Field(ge=0, le=10_000)] = 16
     """Number of span-corruption sentinels, <extra_id_0> and up (T5 has 100)."""
     model_file: str = ""
     """An existing SentencePiece model file to use instead of training one."""
-    max_sentences: int = 200000
+    max_sentences: Count = 200000
     """Number of texts sampled for training the tokenizer."""
 
     def __post_init__(self) -> None:
         if self.vocab_size <= self.num_sentinels + 16:
-            raise ValueError("vocab_size must exceed num_sentinels by more than 16")
+            raise ValueError(
+                f"vocab_size: {self.vocab_size} must exceed num_sentinels, {self.num_sentinels}, "
+                "by more than 16"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackParams:
     """Packing into fixed-length rows (`data_pipelines.pack`)."""
 
-    encoder_length: int = 128
+    encoder_length: Length = 128
     """Encoder tokens per packed row."""
-    decoder_length: int = 48
+    decoder_length: Length = 48
     """Decoder tokens per packed row."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of span corruption and of the prefix-LM split points."""
-    span_corruption_share: float = 0.5
+    span_corruption_share: Share = 0.5
     """Share of pre-training pairs made by span corruption; the others are prefix LM."""
-    noise_density: float = 0.15
+    noise_density: Annotated[float, Field(gt=0, le=0.5)] = 0.15
     """Share of tokens that span corruption masks (arXiv 1910.10683, section 3.1.4)."""
-    mean_noise_span_length: float = 3.0
+    mean_noise_span_length: Annotated[float, Field(ge=1, le=65536)] = 3.0
     """Mean length of a masked span in tokens."""
-
-    def __post_init__(self) -> None:
-        if self.encoder_length < 8 or self.decoder_length < 8:
-            raise ValueError("encoder_length and decoder_length must be at least 8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,21 +236,17 @@ class EngineParams:
 
     engine: Literal["local", "dask"] = "local"
     """`local`: worker processes on this machine; `dask`: a Dask cluster."""
-    workers: int = 0
+    workers: Annotated[int, Field(ge=0, le=4096)] = 0
     """Number of worker processes; 0: one per CPU core."""
     scheduler: str = ""
     """Address of a running Dask scheduler, e.g. tcp://10.0.0.1:8786. Empty: each run starts its
     own cluster."""
-    memory_mb: int = 512
+    memory_mb: Annotated[int, Field(ge=64, le=MAX_COUNT)] = 512
     """Memory limit of joins and sorts in MB (10^6 bytes); beyond the limit they spill to disk."""
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ValueError("workers must not be negative")
-        if self.memory_mb < 64:
-            raise ValueError("memory_mb must be at least 64")
         if self.scheduler and self.engine != "dask":
-            raise ValueError("scheduler requires engine: dask")
+            raise ValueError(f"scheduler: {self.scheduler!r} requires engine: dask")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,9 +254,9 @@ class DataParams(EngineParams):
     """All data stages, from sources to packed shards (`data_pipelines`)."""
 
     fetch: FetchParams
-    read: ReadParams = field(default_factory=ReadParams)
-    clean: CleanParams = field(default_factory=CleanParams)
-    mix: MixParams = field(default_factory=MixParams)
-    validate: ValidateParams = field(default_factory=ValidateParams)
-    tokenizer: TokenizerParams = field(default_factory=TokenizerParams)
-    pack: PackParams = field(default_factory=PackParams)
+    read: ReadParams
+    clean: CleanParams
+    mix: MixParams
+    validate: ValidateParams
+    tokenizer: TokenizerParams
+    pack: PackParams

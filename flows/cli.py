@@ -46,10 +46,13 @@ def cli(context: click.Context, debug: bool) -> None:
     flanmoe dashboard    explore the results in a browser
     flanmoe predict ...  answer an instruction with the champion
     """
+    from flows.config.environment import prepare_environment
     from flows.config.renamed_keys import check_environment
 
     context.ensure_object(CliOptions).debug = debug
     check_environment(os.environ)
+    for warning in prepare_environment(os.environ):
+        click.echo(f"warning: {warning}", err=True)
     configure_logging()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from models.evaluation.params import EvaluationParams
 from models.training.params import NAME, SCRATCH, RunParams, TrainingParams
@@ -14,13 +14,15 @@ class ModelsParams:
     """Runs, and the settings of their training and evaluation."""
 
     runs: dict[str, RunParams]
-    training: TrainingParams = field(default_factory=TrainingParams)
-    evaluation: EvaluationParams = field(default_factory=EvaluationParams)
+    training: TrainingParams
+    evaluation: EvaluationParams
 
     def __post_init__(self) -> None:
+        if not self.runs:
+            raise ValueError("runs: {} has no run; add one, e.g. base: {preset: tiny_dense}")
         for name, run in self.runs.items():
             if name == SCRATCH or not re.fullmatch(NAME, name):
-                raise ValueError(f"runs.{name}: invalid name; use letters, digits and _")
+                raise ValueError(f"runs.{name}: invalid name; use up to 100 letters, digits and _")
             if not re.fullmatch(NAME, run.start):
                 raise ValueError(f"runs.{name}.start: {run.start!r} is not a valid name of a run")
             visited = {name}

@@ -7,23 +7,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL
 
 from registry.intake import Submission
 
 
-def artifact_store(project: Path, database_url: str, configured: str) -> Path:
+def artifact_store(project: Path, url: URL, configured: str) -> Path:
     """Return the folder of all artifacts.
 
     Args:
         project: the project's root.
-        database_url: SQLAlchemy URL of the registry.
+        url: URL of the registry's database.
         configured: `registry.artifacts` of params.yaml; empty: beside the SQLite file, or
             .flanmoe/artifacts for a database server.
     """
     if configured:
         return (project / configured).resolve()
-    url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         return Path(url.database).resolve().parent / "artifacts"
     return (project / ".flanmoe" / "artifacts").resolve()

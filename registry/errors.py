@@ -9,6 +9,10 @@ class RegistryUnreachable(RegistryError):
     """The database cannot be opened or does not answer."""
 
 
+class MissingRegistry(RegistryError):
+    """The database has no registry, and the command does not create one."""
+
+
 class UnsupportedRegistry(RegistryError):
     """The database was migrated by a newer release."""
 

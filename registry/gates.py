@@ -64,6 +64,7 @@ def check_gates(
             f"must be above {min_accuracy:.4f}",
         ),
         _check_contamination(scores, params),
+        _check_self_test(scores, params),
     ]
     if champion is not None and champion.version != candidate.version:
         gates += _compare_with_champion(scores, champion, params)
@@ -91,6 +92,25 @@ def _check_contamination(scores: EvaluationRecordSchema, params: GateParams) -> 
         detail=f"{num_contaminated[suite]} of {num_items[suite]} items of the most contaminated "
         f"suite ({suite}) overlap with the training mixture, maximum "
         f"{params.max_contaminated_share:.1%}",
+    )
+
+
+def _check_self_test(scores: EvaluationRecordSchema, params: GateParams) -> GateResult:
+    """Check that the contamination check finds the overlaps planted in the mixture."""
+    result = scores.overlap_self_test
+    if result is None:
+        return GateResult(
+            name="contamination_check_tested",
+            passed=True,
+            detail="not checked: the record is of a release without this self-test",
+        )
+    return GateResult(
+        name="contamination_check_tested",
+        passed=result.min_recall >= params.min_self_test_recall
+        and result.precision >= params.min_self_test_precision,
+        detail=f"planted overlaps: smallest recall of a verbatim kind {result.min_recall:.3f}, "
+        f"minimum {params.min_self_test_recall}; precision {result.precision:.4f}, minimum "
+        f"{params.min_self_test_precision}",
     )
 
 

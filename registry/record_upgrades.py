@@ -43,7 +43,7 @@ def upgrade_run_record(record: Json) -> Json:
     """Return a version 1 run record as version 2.
 
     Version 1 does not record the runs that a run started from: only a run from scratch has a known
-    training chain and cumulative cost.
+    training chain and cumulative cost. Its licences were not recorded either.
     """
     run = {key: record[key] for key in ("name", "preset", "data", "data_version", "tasks")}
     run |= {key: record[key] for key in ("steps", "seed", "training_flops")}
@@ -51,6 +51,7 @@ def upgrade_run_record(record: Json) -> Json:
     is_from_scratch = record["start"] == SCRATCH
     return {
         **_rename(record, _RUN),
+        "licences": None,
         "recomputation_flops": None,
         "cumulative_training_flops": record["training_flops"] if is_from_scratch else None,
         "training_chain": {"origin": SCRATCH if is_from_scratch else UNKNOWN, "runs": [run]},
@@ -62,7 +63,7 @@ def upgrade_evaluation_record(record: Json) -> Json:
     """Return a version 1 evaluation record as version 2, with the weights of tasks and suites.
 
     Items that overlap with the training mixture may not have been counted; then
-    `num_contaminated` is None.
+    `num_contaminated` is None. `overlap_self_test` is None.
     """
     tasks = [_upgrade_task(task) for task in record["tasks"]]
     weights = task_weights(tasks)
@@ -73,6 +74,7 @@ def upgrade_evaluation_record(record: Json) -> Json:
         "device": "cpu",
         "precision": "float32",
         "torch_version": "",
+        "overlap_self_test": None,
         **_rename(record, _EVALUATION),
         "contamination": {
             suite: _rename(counts, _COMMON) for suite, counts in record["contamination"].items()
@@ -114,6 +116,10 @@ def task_weights(tasks: Sequence[Json]) -> list[tuple[float, float]]:
 def _upgrade_task(task: Json) -> Json:
     return {
         "num_contaminated": None,
+        "num_exemplars": None,
+        "source_file": "",
+        "split": "",
+        "num_published": None,
         **_rename(task, _TASK),
         "clean": _upgrade_clean(task["clean"]),
         "other_metrics": {
@@ -125,6 +131,7 @@ def _upgrade_task(task: Json) -> Json:
 def _upgrade_suite(suite: Json) -> Json:
     return {
         "num_contaminated": None,
+        "protocol": {"follows": "", "source": "", "differences": []},
         **_rename(suite, _SUITE),
         "clean": _upgrade_clean(suite["clean"]),
         "groups": [_rename(group, _SUITE) for group in suite["groups"]],

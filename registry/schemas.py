@@ -66,6 +66,15 @@ class TrainingChainSchema(RecordSchema):
     runs: tuple[ChainRunSchema, ...]
 
 
+class SourceLicenceSchema(RecordSchema):
+    """A licence of data that a run, or a run that it starts from, trained on."""
+
+    source: str
+    licence: str
+    """As the publisher words it; `unknown` if none is stated."""
+    terms: Literal["open", "share-alike", "non-commercial", "unstated"]
+
+
 class RunRecordSchema(RecordSchema):
     """runs/NAME/run.json: what was trained, from what, and at which cost."""
 
@@ -108,6 +117,8 @@ class RunRecordSchema(RecordSchema):
     git_commit: str
     data_version: str
     data_hashes: dict[str, str]
+    licences: tuple[SourceLicenceSchema, ...] | None
+    """Of the data of the run and of the runs that it starts from; None: not recorded."""
     sequence: SequenceSchema
     tokenizer_sha256: str
     weights: str
@@ -154,6 +165,25 @@ class ContaminationSchema(RecordSchema):
     num_contaminated: int = Field(ge=0)
 
 
+class PlantCountSchema(RecordSchema):
+    """Rows of one kind in the self-test of the contamination check."""
+
+    num_rows: int = Field(gt=0)
+    num_matched: int = Field(ge=0)
+    is_verbatim: bool
+
+
+class OverlapSelfTestSchema(RecordSchema):
+    """Self-test of the contamination check on overlaps planted in the mixture."""
+
+    min_recall: float = Field(ge=0, le=1)
+    """Smallest recall of a kind of verbatim plants."""
+    precision: float = Field(ge=0, le=1)
+    """Share of plants among the matched rows, rows with boilerplate only included."""
+    kinds: dict[str, PlantCountSchema]
+    boilerplate: dict[str, PlantCountSchema]
+
+
 class TaskScoreSchema(RecordSchema):
     """One task of an evaluation record."""
 
@@ -171,8 +201,16 @@ class TaskScoreSchema(RecordSchema):
     answer: str
     metric: str
     num_fewshot: int = Field(ge=0)
+    num_exemplars: int | None = Field(ge=0)
+    """Few-shot exemplars in all prompts; None if they were not counted."""
     num_exemplars_dropped: int = Field(ge=0)
     max_new_tokens: int = Field(ge=0)
+    source_file: str
+    """Scored file; empty if it was not recorded."""
+    split: str
+    """Split of the scored file; empty if it is unknown."""
+    num_published: int | None = Field(ge=0)
+    """Items of the complete published file; None if the number is unknown."""
     num_items: int = Field(gt=0)
     num_contaminated: int | None = Field(ge=0)
     """Items that overlap with the training mixture; None if they were not counted."""
@@ -191,11 +229,21 @@ class TaskScoreSchema(RecordSchema):
     file_sha256: str
 
 
+class ProtocolSchema(RecordSchema):
+    """The published evaluation that a suite follows, and where it differs."""
+
+    follows: str
+    """Empty if it was not recorded."""
+    source: str
+    differences: tuple[str, ...]
+
+
 class SuiteScoreSchema(RecordSchema):
     """One suite of an evaluation record."""
 
     suite: str
     title: str
+    protocol: ProtocolSchema
     averaged: bool
     """Whether the paper's normalised average includes the suite."""
     weight: float = Field(gt=0, le=1)
@@ -233,6 +281,8 @@ class EvaluationRecordSchema(RecordSchema):
     num_contaminated: int | None = Field(ge=0)
     contamination: dict[str, ContaminationSchema]
     """By suite of data/eval_data, whether scored here or not."""
+    overlap_self_test: OverlapSelfTestSchema | None
+    """None in records of a release without this self-test."""
     data_warnings: tuple[str, ...]
     suites: tuple[SuiteScoreSchema, ...] = Field(min_length=1)
     tasks: tuple[TaskScoreSchema, ...] = Field(min_length=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,57 +13,124 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from registry.errors import RegistryUnreachable, UnsupportedRegistry
+from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 URL_VARIABLE = "FLANMOE_DATABASE_URL"
+_EXPECTED = "expected sqlite:////folder/registry.db or postgresql://user:password@host:5432/name"
+_PORT_ERROR = "a URL whose port is not a number"
+_PASSWORD = re.compile(r"(//[^:/@]*):.*@", re.DOTALL)
 _MIGRATION_LOCK = 724_305_14705  # key of a PostgreSQL advisory lock; any fixed number serves
 
 
-def database_url(project: Path) -> str:
-    """Return FLANMOE_DATABASE_URL, or the URL of a SQLite file in the project's state folder."""
-    return os.environ.get(URL_VARIABLE) or f"sqlite:///{project.resolve() / '.flanmoe/registry.db'}"
+def database_url(project: Path) -> URL:
+    """Return FLANMOE_DATABASE_URL, or the URL of a SQLite file in the project's state folder.
+
+    Raises:
+        RegistryUnreachable: the variable is not the URL of a supported database.
+    """
+    configured = os.environ.get(URL_VARIABLE, "").strip()
+    return parse_url(configured) if configured else default_url(project)
 
 
-def open_engine(url: str) -> Engine:
-    """Open a database and migrate it to the newest schema.
+def default_url(project: Path) -> URL:
+    """Return the URL of the SQLite file in the project's state folder."""
+    return URL.create("sqlite", database=str(project.resolve() / ".flanmoe" / "registry.db"))
+
+
+def parse_url(text: str) -> URL:
+    """Parse the URL of a SQLite file or a PostgreSQL database; `postgres://` is accepted.
+
+    Raises:
+        RegistryUnreachable: the URL is invalid or of another kind of database.
+    """
+    # A password may contain any character, so it ends at the last @.
+    shown = _PASSWORD.sub(r"\1:***@", text)
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        reason = _PORT_ERROR if isinstance(error, ValueError) else "not a URL"
+        raise RegistryUnreachable(f"{URL_VARIABLE}: {shown} is {reason}; {_EXPECTED}") from None
+    backend = url.drivername.partition("+")[0]
+    if backend in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or not url.database or url.database == ":memory:":
+        problem = f"a {backend} database" if backend != "sqlite" else "no file"
+        raise RegistryUnreachable(
+            f"{URL_VARIABLE}: {shown} is {problem}, which is not supported; {_EXPECTED}"
+        )
+    return url.set(drivername="sqlite")
+
+
+def open_engine(url: URL | str, *, create: bool = True) -> Engine:
+    """Open a registry's database and migrate it to the newest schema.
 
     Args:
-        url: SQLAlchemy URL. Error messages omit its password.
+        url: SQLAlchemy URL, or its text. Error messages omit its password.
+        create: whether to create the registry if the database is empty or the SQLite file missing;
+            a SQLite file is created only in an existing folder.
 
     Raises:
         RegistryUnreachable: the URL is invalid, or the database does not answer.
-        UnsupportedRegistry: a newer release migrated the database.
+        MissingRegistry: `create` is False, and the database has no registry.
+        UnsupportedRegistry: a newer release, or another program, made the database's schema.
     """
+    parsed = parse_url(url) if isinstance(url, str) else url
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite:
+        _check_file(Path(str(parsed.database)), create=create)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        arguments: dict[str, Any] = {}
-        if parsed.get_backend_name() == "postgresql":
-            arguments["connect_timeout"] = 10
-        engine = create_engine(parsed, connect_args=arguments)
-        if engine.dialect.name == "sqlite":
+        engine = create_engine(parsed, connect_args={} if is_sqlite else {"connect_timeout": 10})
+        if is_sqlite:
             _serialise_writers(engine)
-        _migrate(engine)
+        _migrate(engine, create=create)
         return engine
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
         raise RegistryUnreachable(
-            f"{URL_VARIABLE}: not a supported database URL: {error}"
+            f"{URL_VARIABLE}: the driver {error.name} is not installed; `pip install {error.name}`"
         ) from None
     except (DBAPIError, OSError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise RegistryUnreachable(
-            f"the registry at {make_url(url).render_as_string()} cannot be opened: {cause}; "
+            f"the registry at {_shown(parsed)} cannot be opened: {cause}; "
             f"check that the server runs, or unset {URL_VARIABLE} to use a SQLite file"
         ) from None
+
+
+def open_empty() -> Engine:
+    """Open an empty registry in memory, in place of one that does not exist yet."""
+    # One connection for all threads: each connection would have a database of its own.
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    _migrate(engine, create=True)
+    return engine
+
+
+def _shown(url: URL) -> str:
+    """Return the path of a SQLite file, or a URL without its password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string()
+
+
+def _check_file(path: Path, *, create: bool) -> None:
+    if path.is_file():
+        return
+    if path.exists():
+        raise RegistryUnreachable(f"{URL_VARIABLE}: {path} is not a file; name a SQLite file")
+    if not create:
+        raise MissingRegistry(
+            f"the registry {path.absolute()} does not exist; correct {URL_VARIABLE}, or create it "
+            "with `flanmoe run`"
+        )
+    if not path.parent.is_dir():
+        raise RegistryUnreachable(
+            f"{URL_VARIABLE}: the folder {path.parent.absolute()} does not exist; create it, or "
+            "correct the variable"
+        )
 
 
 @contextmanager
@@ -86,9 +154,10 @@ def _serialise_writers(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, *, create: bool) -> None:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    # ConfigParser, which Alembic uses, interpolates a single %.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
     with engine.begin() as connection:
@@ -96,14 +165,19 @@ def _migrate(engine: Engine) -> None:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
             )
-        revision = MigrationContext.configure(connection).get_current_revision()
-        if revision == head:
+        revisions = MigrationContext.configure(connection).get_current_heads()
+        if revisions == (head,):
             return
-        if revision and revision not in {script.revision for script in scripts.walk_revisions()}:
+        if not revisions and not create:
+            raise MissingRegistry(
+                f"the database {_shown(engine.url)} has no registry; correct {URL_VARIABLE}, or "
+                "create it with `flanmoe run`"
+            )
+        unknown = set(revisions) - {script.revision for script in scripts.walk_revisions()}
+        if unknown:
             raise UnsupportedRegistry(
-                f"the registry at {engine.url.render_as_string()} has schema revision "
-                f"{revision!r}, newer than {head!r}, the newest that this release of flanmoe "
-                "supports; upgrade flanmoe"
+                f"the registry at {_shown(engine.url)} has schema revision {min(unknown)!r}, newer "
+                f"than {head!r}, the newest that this release of flanmoe supports; upgrade flanmoe"
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

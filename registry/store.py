@@ -10,12 +10,18 @@ from sqlalchemy.orm import Session
 
 from registry import artifacts, promotion
 from registry.comparison.frontier import Frontier, compute_frontier
-from registry.errors import UnknownVersion
+from registry.errors import MissingRegistry, UnknownVersion
 from registry.gates import GateResult
 from registry.history import HistoryEntry, new_transition
 from registry.intake import Submission
 from registry.params import GateParams
-from registry.session import database_url, open_engine, transaction
+from registry.session import (
+    database_url,
+    default_url,
+    open_empty,
+    open_engine,
+    transaction,
+)
 from registry.tables import EvaluationRow, ModelRow, TransitionRow, VersionRow, VersionStage
 from registry.versions import VersionInfo
 
@@ -28,19 +34,40 @@ class Registry:
     artifact_store: Path
 
     @classmethod
-    def open(cls, project: Path, artifact_folder: str = "") -> Registry:
+    def open(cls, project: Path, artifact_folder: str = "", *, create: bool = False) -> Registry:
         """Open a project's registry and migrate it to the newest schema.
 
         Args:
             project: the project's root.
             artifact_folder: `registry.artifacts` of params.yaml.
+            create: whether to create a registry that does not exist. Without it, the project's own
+                registry is then empty and nothing is written.
 
         Raises:
-            RegistryUnreachable: the database does not answer.
+            RegistryUnreachable: FLANMOE_DATABASE_URL is invalid, or the database does not answer.
+            MissingRegistry: without `create`, the database of FLANMOE_DATABASE_URL is empty.
             UnsupportedRegistry: a newer release migrated the database.
         """
         url = database_url(project)
-        return cls(open_engine(url), artifacts.artifact_store(project, url, artifact_folder))
+        is_own = url == default_url(project)
+        if is_own and create:
+            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            engine = open_engine(url, create=create)
+        except MissingRegistry:
+            if not is_own:
+                raise
+            engine = open_empty()
+        return cls(engine, artifacts.artifact_store(project, url, artifact_folder))
+
+    def require_model(self, name: str) -> None:
+        """Check that a model is registered.
+
+        Raises:
+            UnknownVersion: it is not; the text lists the registered models.
+        """
+        with transaction(self.engine) as session:
+            promotion.lock_model(session, name)
 
     def register(self, model_name: str, submission: Submission) -> VersionInfo:
         """Add a run as a version; if it is registered already, return its existing version.

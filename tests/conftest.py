@@ -1,11 +1,25 @@
 """Fixtures for tests of the project as its users meet it."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from tests.factories import Project, copy_of_checkout
+from flows.runtime.parent_watch import PARENT_VARIABLE
+from tests.factories import (
+    ROOT,
+    Project,
+    copy_of_checkout,
+    free_port,
+    is_http_up,
+    shared_folder,
+    user_environment,
+    wait_for,
+)
 
 
 @dataclass
@@ -16,14 +30,54 @@ class FinishedRun:
     output: str
 
 
+@dataclass(frozen=True)
+class PrefectServer:
+    """A running Prefect server."""
+
+    url: str
+    database: Path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory, worker_id):
+    """Start a Prefect server once for all pytest processes.
+
+    It ends with the first pytest process, the one that the user started.
+    """
+    folder = shared_folder(tmp_path_factory, worker_id, "prefect_server")
+    database = folder / "prefect.db"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "url").is_file():
+            folder.mkdir(exist_ok=True)
+            port = free_port()
+            environment = user_environment(
+                PREFECT_API_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{database}",
+                PREFECT_HOME=str(folder),
+                PREFECT_SERVER_ANALYTICS_ENABLED="false",
+                DO_NOT_TRACK="1",
+                PYTHONPATH=str(ROOT),
+            )
+            environment[PARENT_VARIABLE] = str(
+                os.getpid() if worker_id == "master" else os.getppid()
+            )
+            with (folder / "log").open("w") as log:
+                subprocess.Popen(
+                    [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)],
+                    env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True,
+                )  # fmt: skip
+            url = f"http://127.0.0.1:{port}/api"
+            assert wait_for(lambda: is_http_up(f"{url}/health"), 120), (folder / "log").read_text()
+            (folder / "url").write_text(url)
+    return PrefectServer((folder / "url").read_text(), database)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, worker_id):
     """Run the main job once for all tests that only read its results.
 
     The first of several pytest processes that needs it runs it; the others wait.
     """
-    temporary = tmp_path_factory.getbasetemp()
-    folder = (temporary if worker_id == "master" else temporary.parent) / "finished"
+    folder = shared_folder(tmp_path_factory, worker_id, "finished")
     output = folder / "output"
     with FileLock(f"{folder}.lock"):
         if not output.is_file():

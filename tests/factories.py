@@ -18,7 +18,15 @@ from unittest.mock import patch
 import yaml
 
 ROOT = Path(__file__).parent.parent
+AWKWARD_FOLDERS = ["job%2Fmain", "a?b", "c#d", "e f", "ü", "g[h]i", "k*l", "m$n", "o=p", "q'r"]
+"""Names of folders with characters that URLs, globs, SQL or configuration files interpret."""
 PREFECT_DATABASE = Path(".flanmoe") / "prefect" / "prefect.db"
+
+
+def shared_folder(tmp_path_factory, worker_id, name):
+    """Return a folder that is the same for all pytest processes."""
+    temporary = tmp_path_factory.getbasetemp()
+    return (temporary if worker_id == "master" else temporary.parent) / name
 
 
 def free_port():
@@ -58,7 +66,7 @@ def user_environment(**extra):
     prefixes = ("FLANMOE_", "PREFECT_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
     path = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    return {**environment, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    return {**environment, "PATH": path, **extra}
 
 
 @dataclass(frozen=True)
@@ -141,12 +149,6 @@ class Project:
         """Copy the project with its data, runs and registry; the DVC cache is hard-linked."""
         shutil.copytree(self.folder, target, symlinks=True, copy_function=_copy_or_link)
         return Project(target)
-
-    def take_prefect_database(self, other):
-        """Copy another project's Prefect database, as creating its tables takes long."""
-        target = self.folder / PREFECT_DATABASE
-        target.parent.mkdir(parents=True)
-        shutil.copyfile(other.folder / PREFECT_DATABASE, target)
 
     def _run(self, command, timeout_s, environment):
         return subprocess.run(

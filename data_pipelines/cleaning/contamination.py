@@ -1,9 +1,15 @@
 """Overlaps between training rows and evaluation items (decontamination).
 
-A row overlaps with an item if both contain the same n consecutive words (13, as in GPT-3:
-arXiv 2005.14165, appendix C), or if the row's question equals the item's question. An n-gram that
-many items of a suite contain, and a question of several items of a suite, are boilerplate and are
-ignored.
+Compared are the inputs and the targets of a row, each as the model reads it: template, definition
+and exemplars included. A row overlaps with an item if
+
+- it contains n consecutive words (13, as in GPT-3: arXiv 2005.14165, appendix C) of the item's
+  context, of its question, or of an option;
+- it contains an item that is too short for that (see `short_items`), or its complete text;
+- its question, without the template, equals the item's question.
+
+No n-gram spans two fields. An n-gram that many items of a suite contain, and a question of several
+items of a suite, are boilerplate and are ignored.
 """
 
 from __future__ import annotations
@@ -15,15 +21,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_pipelines.cleaning.words import HashedWords, Hashes, digest, normalise
+from data_pipelines.cleaning.item_fields import ItemFields, collect_fields
+from data_pipelines.cleaning.phrases import PhraseIndex, Phrases
+from data_pipelines.cleaning.short_items import ShortItem, contains_item
+from data_pipelines.cleaning.words import HashedWords, combine, digest, normalise_lists
 from data_pipelines.file_cache import cached_by_file
 
 MIN_QUESTION_WORDS = 3
 """Shorter questions are too unspecific for an exact match to indicate contamination."""
-_FILTER_BITS = 26
 
 MATCH_SCHEMA = pa.schema(
     [
@@ -33,37 +40,41 @@ MATCH_SCHEMA = pa.schema(
         ("suite", pa.string()),
         ("suite_task", pa.string()),
         ("item", pa.string()),
-        # "question" or "ngram"; "question" if both match.
+        # "question", "ngram" or "short_item": the first of these that applies.
         ("match", pa.string()),
     ]
 )
+Pairs = set[tuple[int, int]]
+"""Indices of rows and items."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContaminationIndex:
-    """Index of all evaluation items by n-gram and by question."""
+    """Index of all evaluation items."""
 
-    n: int
     items: pa.Table
     """Columns `suite, task, id`, one row per item."""
-    ngrams: Hashes
-    """Sorted n-gram hashes, uint64 [num_entries]; one entry per n-gram and item."""
-    ngram_items: npt.NDArray[np.int64]
-    """Index into `items` of the item of each entry of `ngrams`, int64 [num_entries]."""
-    ngram_filter: npt.NDArray[np.uint8]
-    """1 at the low bits of each n-gram hash, uint8 [2**26]. It rejects most n-grams of the
-    training data without a binary search."""
+    fields: ItemFields
+    ngrams: PhraseIndex
+    """The specific n-grams of each field; the owner of a phrase is a field."""
+    short_questions: PhraseIndex
+    """The questions without a specific n-gram, and the complete text of their items; the owner of a
+    phrase is a field."""
+    short_items: dict[int, list[tuple[int, ShortItem]]]
+    """Field of `short_questions` -> its items, by index."""
     items_by_question: dict[bytes, list[int]]
     """Digest of a question -> indices into `items`, at most one per suite."""
 
-    def find_matches(self, rows: pa.Table, question: pa.Array, full_text: pa.Array) -> pa.Table:
+    def find_matches(
+        self, rows: pa.Table, question: pa.Array, inputs: pa.Array, targets: pa.Array
+    ) -> pa.Table:
         """Find the overlaps of training rows with evaluation items.
 
         Args:
-            rows: training rows, with columns `uid, mixture, task`.
+            rows: training rows, with columns `uid, mixture, task, inputs, targets`.
             question: normalised question of each row, string [num_rows].
-            full_text: normalised context, question, answer and targets of each row, string
-                [num_rows].
+            inputs: normalised inputs of each row, string [num_rows].
+            targets: normalised targets of each row, string [num_rows].
 
         Returns:
             A row of MATCH_SCHEMA per overlapping pair of row and item.
@@ -73,11 +84,22 @@ class ContaminationIndex:
             for row, text in enumerate(question.to_pylist())
             for item in self.items_by_question.get(digest(text), ())
         }
-        by_ngram = set(self._find_ngram_pairs(full_text)) - by_question
-        pairs = [*sorted(by_question), *sorted(by_ngram)]
+        by_ngram: Pairs = set()
+        by_short_item: Pairs = set()
+        for name, texts in (("inputs", inputs), ("targets", targets)):
+            words = HashedWords.from_texts(texts)
+            by_ngram.update(self._find_ngrams(words))
+            by_short_item.update(self._find_short_items(words, rows[name], texts))
+        by_ngram -= by_question
+        by_short_item -= by_question | by_ngram
+        pairs, kinds = [], []
+        for kind, matches in (
+            ("question", by_question), ("ngram", by_ngram), ("short_item", by_short_item),
+        ):  # fmt: skip
+            pairs += sorted(matches)
+            kinds += [kind] * len(matches)
         train = rows.take(pa.array([row for row, _ in pairs], pa.int64()))
         items = self.items.take(pa.array([item for _, item in pairs], pa.int64()))
-        kinds = ["question"] * len(by_question) + ["ngram"] * len(by_ngram)
         return pa.table(
             [
                 train["uid"], train["mixture"], train["task"],
@@ -87,22 +109,25 @@ class ContaminationIndex:
             schema=MATCH_SCHEMA,
         )  # fmt: skip
 
-    def _find_ngram_pairs(self, texts: pa.Array) -> Iterator[tuple[int, int]]:
-        """Yield the indices of each pair of row and item with a common n-gram."""
-        grams = HashedWords.from_texts(texts).ngrams(self.n)
-        candidates = np.flatnonzero(self.ngram_filter[_low_bits(grams.hashes)])
-        hashes, rows = grams.hashes[candidates], grams.rows[candidates]
-        first = np.searchsorted(self.ngrams, hashes, "left")
-        counts = np.searchsorted(self.ngrams, hashes, "right") - first
-        matched_rows = np.repeat(rows, counts)
-        offset = np.arange(len(matched_rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        matched_items = self.ngram_items[np.repeat(first, counts) + offset]
-        pairs = np.unique(np.stack([matched_rows, matched_items], 1), axis=0)
-        yield from zip(pairs[:, 0].tolist(), pairs[:, 1].tolist(), strict=True)
+    def _find_ngrams(self, words: HashedWords) -> Iterator[tuple[int, int]]:
+        """Yield each pair of row and item with a common specific n-gram."""
+        for row, field in _zip(self.ngrams.search(words)):
+            for item in self.fields.items[field]:
+                yield row, item
+
+    def _find_short_items(
+        self, words: HashedWords, raw_texts: pa.ChunkedArray, texts: pa.Array
+    ) -> Iterator[tuple[int, int]]:
+        """Yield each pair of row and short item that the row contains."""
+        for row, field in _zip(self.short_questions.search(words)):
+            raw_text, text = raw_texts[row].as_py(), texts[row].as_py()
+            for item, short_item in self.short_items[field]:
+                if contains_item(raw_text, text, short_item):
+                    yield row, item
 
 
-def _low_bits(hashes: Hashes) -> npt.NDArray[np.int64]:
-    return (hashes & np.uint64((1 << _FILTER_BITS) - 1)).astype(np.int64)
+def _zip(pairs: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> Iterator[tuple[int, int]]:
+    yield from zip(pairs[0].tolist(), pairs[1].tolist(), strict=True)
 
 
 @cached_by_file(maxsize=2)
@@ -110,54 +135,76 @@ def load_contamination_index(path: Path, n: int, max_items: int) -> Contaminatio
     """Build the index of evaluation items.
 
     Args:
-        path: eval_items.parquet, columns `suite, task, id, question, text`.
+        path: eval_items.parquet, with EVAL_ITEM_SCHEMA.
         n: number of words of an n-gram.
         max_items: largest number of items of a suite that may contain an n-gram; n-grams in more
-            items are ignored.
+            items are ignored. A context that several items share counts once.
     """
     table = pq.read_table(path)
-    suites = table["suite"].combine_chunks().dictionary_encode().indices.to_numpy()
-    texts = normalise(table["text"].combine_chunks())
-    grams = HashedWords.from_texts(texts).ngrams(n)
-    pairs = np.unique(np.stack([grams.hashes, grams.rows.astype(np.uint64)], 1), axis=0)
-    hashes, items = pairs[:, 0], pairs[:, 1].astype(np.int64)
-    specific = ~_is_boilerplate(hashes, suites[items] if len(items) else items, max_items)
-    hashes, items = hashes[specific], items[specific]
-    ngram_filter = np.zeros(1 << _FILTER_BITS, np.uint8)
-    ngram_filter[_low_bits(hashes)] = 1
+    fields = collect_fields(table)
+    words = HashedWords.from_texts(fields.texts)
+    ngrams = _specific_ngrams(words, fields, n, max_items)
+    has_ngram = np.zeros(len(fields.suites), np.bool_)
+    has_ngram[ngrams.owners] = True
+    short_items, items_by_question = _index_questions(table, fields, has_ngram)
+    short_questions = np.array(sorted(short_items), np.int64)
     return ContaminationIndex(
-        n=n,
         items=table.select(["suite", "task", "id"]),
-        ngrams=hashes,
-        ngram_items=items,
-        ngram_filter=ngram_filter,
-        items_by_question=_items_by_question(table, suites),
+        fields=fields,
+        ngrams=PhraseIndex(ngrams, n),
+        short_questions=PhraseIndex(Phrases.of_texts(words, short_questions, n), n),
+        short_items=short_items,
+        items_by_question=items_by_question,
     )
 
 
-def _is_boilerplate(
-    hashes: Hashes, suites: npt.NDArray[np.int64], max_items: int
-) -> npt.NDArray[np.bool_]:
-    """Return a mask of the (n-gram, item) entries whose n-gram is in too many items of a suite."""
-    keys = np.stack([hashes, suites.astype(np.uint64)], 1)
-    _, inverse, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
-    mask: npt.NDArray[np.bool_] = (counts > max_items)[inverse.reshape(-1)]
-    return mask
+def _specific_ngrams(words: HashedWords, fields: ItemFields, n: int, max_items: int) -> Phrases:
+    """Return the n-grams that are not boilerplate: in more than `max_items` items of a suite."""
+    grams = words.ngrams(n)
+    _, first = np.unique(combine(grams.hashes, grams.rows), return_index=True)
+    first = first[grams.rows[first] < fields.first_text]
+    hashes, owners = grams.hashes[first], grams.rows[first]
+    in_suite = combine(hashes, fields.suites[owners])
+    _, inverse = np.unique(in_suite, return_inverse=True)
+    counts = np.bincount(inverse, fields.weights[owners])[inverse]
+    specific = ~np.isin(hashes, hashes[counts > max_items])
+    hashes, owners = hashes[specific], owners[specific]
+    lengths = np.full(len(hashes), n, np.int64)
+    return Phrases(anchors=hashes, hashes=hashes, lengths=lengths, owners=owners)
 
 
-def _items_by_question(table: pa.Table, suites: npt.NDArray[np.int64]) -> dict[bytes, list[int]]:
-    """Map the digest of each specific question to its items, at most one per suite.
+def _index_questions(
+    table: pa.Table, fields: ItemFields, has_ngram: npt.NDArray[np.bool_]
+) -> tuple[dict[int, list[tuple[int, ShortItem]]], dict[bytes, list[int]]]:
+    """Return the short items by field, and the items by the digest of their question.
 
     A question that two items of a suite share ("Which of these is true?") identifies neither.
+
+    Args:
+        table: all items.
+        fields: their fields.
+        has_ngram: mask of the fields that have a specific n-gram.
     """
-    questions = normalise(table["question"].combine_chunks())
-    num_words = pc.add(pc.count_substring(questions, " "), 1).to_pylist()
-    items_by_key: dict[tuple[int, bytes], list[int]] = {}
-    for item, (question, size) in enumerate(zip(questions.to_pylist(), num_words, strict=True)):
-        if size >= MIN_QUESTION_WORDS:
-            items_by_key.setdefault((int(suites[item]), digest(question)), []).append(item)
-    specific: dict[bytes, list[int]] = {}
-    for (_, key), items in items_by_key.items():
-        if len(items) == 1:
-            specific.setdefault(key, []).extend(items)
-    return specific
+    short_items: dict[int, list[tuple[int, ShortItem]]] = {}
+    items_by_question: dict[bytes, list[int]] = {}
+    texts = table["text"].to_pylist()
+    questions, options = table["question"].to_pylist(), normalise_lists(table["options"])
+    for field, items in fields.items_by_question.items():
+        words = fields.texts[field].as_py()
+        num_words = words.count(" ") + 1
+        is_unique = len(items) == 1 and num_words >= MIN_QUESTION_WORDS
+        if is_unique:
+            items_by_question.setdefault(digest(words), []).extend(items)
+        if not has_ngram[field]:
+            short_items[field] = [
+                (item, ShortItem(words, questions[item], tuple(options[item]), is_unique))
+                for item in items
+            ]
+    without_ngram = {item for items in short_items.values() for item, _ in items}
+    for field in range(fields.first_text, len(fields.texts)):
+        items = [item for item in fields.items[field] if item in without_ngram]
+        if items:
+            text, words = texts[items[0]], fields.texts[field].as_py()
+            is_unique = len(fields.items[field]) == 1 and words.count(" ") >= MIN_QUESTION_WORDS - 1
+            short_items[field] = [(item, ShortItem(words, text, (), is_unique)) for item in items]
+    return short_items, items_by_question

@@ -18,7 +18,7 @@ import pyarrow as pa
 from rensa import RMinHash
 
 from data_pipelines.cleaning.words import HashedWords, digest, join_texts
-from data_pipelines.database import quote_literal
+from data_pipelines.database import read_parquet
 
 SHINGLE_WORDS = 5
 NUM_MINIMA = 128
@@ -137,11 +137,11 @@ def find_exact_duplicates(connection: duckdb.DuckDBPyConnection, files: Path) ->
         f"""
         CREATE TABLE duplicates AS
         WITH repeated AS (
-            SELECT exact, min(uid) AS duplicate_of FROM read_parquet({quote_literal(files)})
+            SELECT exact, min(uid) AS duplicate_of FROM {read_parquet(files)}
             GROUP BY exact HAVING count(*) > 1
         )
         SELECT s.uid, r.duplicate_of, 'exact' AS kind
-        FROM read_parquet({quote_literal(files)}) s JOIN repeated r ON r.exact = s.exact
+        FROM {read_parquet(files)} s JOIN repeated r ON r.exact = s.exact
         WHERE s.uid <> r.duplicate_of
         """
     )
@@ -162,7 +162,7 @@ def find_fuzzy_duplicates(
     connection.execute(
         f"""
         CREATE VIEW banded AS
-        SELECT unnest(bands) AS band, uid FROM read_parquet({quote_literal(files)}) s
+        SELECT unnest(bands) AS band, uid FROM {read_parquet(files)} s
         WHERE NOT EXISTS (SELECT 1 FROM duplicates d WHERE d.uid = s.uid)
         """
     )
@@ -181,7 +181,7 @@ def find_fuzzy_duplicates(
             FROM buckets a JOIN buckets b ON a.band = b.band
             AND b.position > a.position AND b.position <= a.position + {MAX_NEIGHBOURS}
         ), signatures AS (
-            SELECT uid, text_minima, question_minima FROM read_parquet({quote_literal(files)})
+            SELECT uid, text_minima, question_minima FROM {read_parquet(files)}
             WHERE uid IN (SELECT uid FROM buckets)
         )
         SELECT p.uid, p.duplicate_of,

@@ -1,13 +1,16 @@
 """Vectorised word splitting and n-gram hashing over many texts.
 
-Texts are lower-cased and split at all characters other than letters and digits. Texts that differ
-only in case, punctuation and line breaks are therefore equal.
+Texts are lower-cased and split at all characters other than letters, marks and digits; each Chinese
+or Japanese character is a word. Texts that differ only in case, punctuation, line breaks, tags,
+invisible characters and Unicode composition are therefore equal.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +18,46 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Hashes = npt.NDArray[np.uint64]
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+_BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
+_TAG = r"</?[A-Za-z][^<>]{0,200}>"
+_INVISIBLE = r"\p{Cf}"
+_CHARACTER_AS_WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 
 
 def normalise(texts: pa.Array) -> pa.Array:
     """Return the lower-case words of each text, joined by single spaces."""
+    texts = _replace_where(pc.invert(pc.string_is_ascii(texts)), texts, _separate_characters)
+    texts = _replace_where(pc.match_substring(texts, "</"), texts, _remove_tags)
     lower = pc.utf8_lower(texts)
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{N}]+", " "))
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
+
+
+def _replace_where(
+    mask: pa.Array, texts: pa.Array, convert: Callable[[pa.Array], pa.Array]
+) -> pa.Array:
+    """Convert the texts that a mask selects."""
+    if not pc.any(mask).as_py():
+        return texts
+    return pc.replace_with_mask(texts, mask, convert(texts.filter(mask)))
+
+
+def _remove_tags(texts: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(texts, _TAG, " ")
+
+
+def _separate_characters(texts: pa.Array) -> pa.Array:
+    """Compose characters, remove invisible ones, and make each Han or Kana character a word."""
+    visible = pc.replace_substring_regex(pc.utf8_normalize(texts, "NFKC"), _INVISIBLE, "")
+    return pc.replace_substring_regex(visible, _CHARACTER_AS_WORD, r" \0 ")
+
+
+def normalise_lists(lists: pa.ChunkedArray) -> list[list[str]]:
+    """Return the normalised texts of each list."""
+    column = lists.combine_chunks()
+    texts = normalise(column.flatten()).to_pylist()
+    ends = np.cumsum(pc.list_value_length(column).to_numpy(zero_copy_only=False)).tolist()
+    return [texts[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def join_texts(*texts: pa.Array) -> pa.Array:
@@ -58,29 +93,65 @@ class HashedWords:
         codes = encoded.indices.to_numpy(zero_copy_only=False)
         return cls(hash_by_code[codes], offsets)
 
+    @cached_property
+    def _powers(self) -> tuple[Hashes, Hashes]:
+        """Powers of the base and of its inverse modulo 2^64, each uint64 [num_hashes + 1]."""
+        exponents = np.ones((2, len(self.hashes) + 1), np.uint64)
+        exponents[0, 1:], exponents[1, 1:] = _BASE, pow(_BASE, -1, 1 << 64)
+        powers, inverse_powers = np.cumprod(exponents, axis=1)
+        return powers, inverse_powers
+
+    @cached_property
+    def _prefix_sums(self) -> Hashes:
+        """Sums over the first i words of hash * base^position, uint64 [num_hashes + 1]."""
+        sums = np.zeros(len(self.hashes) + 1, np.uint64)
+        np.cumsum(self.hashes * self._powers[0][:-1], out=sums[1:])
+        return sums
+
+    def hash_phrases(self, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> Hashes:
+        """Return the hashes of phrases, each of some consecutive words of one text.
+
+        Args:
+            starts: index into `hashes` of each phrase's first word, int64 [num_phrases].
+            lengths: number of words of each phrase, int64 [num_phrases].
+
+        Returns:
+            uint64 [num_phrases]; equal for equal phrases, at any position.
+        """
+        sums = self._prefix_sums
+        return _mix((sums[starts + lengths] - sums[starts]) * self._powers[1][starts])
+
+    def hash_windows(self, n: int) -> Hashes:
+        """Return the hashes of all phrases of n words, also of those that span two texts."""
+        num_windows = max(0, len(self.hashes) - n + 1)
+        sums = self._prefix_sums
+        return _mix((sums[n:] - sums[:num_windows]) * self._powers[1][:num_windows])
+
     def ngrams(self, n: int) -> HashedWords:
         """Return the hashes of all n-grams; a text of fewer than n words has none."""
-        num_windows = len(self.hashes) - n + 1
-        lengths = np.diff(self.offsets)
-        counts = np.maximum(lengths - n + 1, 0)
+        counts = np.maximum(np.diff(self.offsets) - n + 1, 0)
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        if num_windows <= 0:
-            return HashedWords(np.empty(0, np.uint64), offsets)
-        rolled = np.zeros(num_windows, np.uint64)
-        for step in range(n):
-            rolled = rolled * _BASE + self.hashes[step : step + num_windows]
-        rolled ^= rolled >> np.uint64(32)
-        rolled *= _MIX
-        rolled ^= rolled >> np.uint64(29)
         # Omit windows that begin in one text and end in the next.
-        starts = np.repeat(self.offsets[:-1], counts)
-        position = np.arange(len(starts)) - np.repeat(offsets[:-1], counts)
-        return HashedWords(rolled[starts + position], offsets)
+        starts = np.repeat(self.offsets[:-1] - offsets[:-1], counts) + np.arange(offsets[-1])
+        return HashedWords(self.hash_windows(n)[starts], offsets)
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
         """Index of the text of each hash, int64 [num_hashes]."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+
+
+def _mix(hashes: Hashes) -> Hashes:
+    """Distribute the information of all bits over all bits."""
+    hashes = hashes ^ (hashes >> np.uint64(32))
+    hashes *= _MIX
+    hashes ^= hashes >> np.uint64(29)
+    return hashes
+
+
+def combine(hashes: Hashes, numbers: npt.NDArray[np.int64]) -> Hashes:
+    """Return a hash of each pair of a hash and a number, uint64 [num_hashes]."""
+    return _mix(hashes + numbers.astype(np.uint64) * np.uint64(_BASE))
 
 
 def _hash(word: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_pipelines.expectations.runner import Finding, check, merge_findings
+from data_pipelines.expectations.runner import Finding, build_suite, check, merge_findings
 from data_pipelines.packed import open_shard
 from data_pipelines.packing.vocabulary import EOS
 
@@ -31,7 +31,7 @@ def validate_corpus(folder: Path, manifest: dict[str, Any]) -> list[Finding]:
     Raises:
         CorruptShard: a shard is missing or does not match its checksum.
     """
-    suite = _make_suite(manifest["corpus"], manifest["vocab_size"])
+    suite = packed_suite(manifest["corpus"], manifest["vocab_size"])
     shards = [entry for entry in manifest["shards"] if entry["rows"]]
 
     def validate_shards(entries: list[dict[str, Any]]) -> list[Finding]:
@@ -44,10 +44,11 @@ def validate_corpus(folder: Path, manifest: dict[str, Any]) -> list[Finding]:
     )
 
 
-def _make_suite(corpus: str, vocab_size: int) -> gx.ExpectationSuite:
-    return gx.ExpectationSuite(
-        name=f"packed {corpus}",
-        expectations=[
+def packed_suite(corpus: str, vocab_size: int) -> gx.ExpectationSuite:
+    """Return the suite on the properties of each packed row of a corpus."""
+    return build_suite(
+        f"packed {corpus}",
+        [
             gxe.ExpectColumnValuesToBeBetween(column="lowest_token", min_value=0),
             gxe.ExpectColumnValuesToBeBetween(column="highest_token", max_value=vocab_size - 1),
             gxe.ExpectColumnValuesToBeBetween(column="encoder_segment_ids", min_value=1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from typing import Any
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 
 import great_expectations as gx
+import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
 COLUMN_KEYS = ("column", "column_A", "column_B")
@@ -45,6 +47,27 @@ class Finding:
             f"{self.suite}: {self.expectation} {self.column} ({self.limits}), "
             f"observed {self.observed}"
         )
+
+
+def build_suite(
+    name: str, expectations: Sequence[Expectation], required: Sequence[str] = ()
+) -> gx.ExpectationSuite:
+    """Return a suite in which no checked column may be null.
+
+    Expectations on values skip nulls, so a null would pass them.
+
+    Args:
+        name: name of the suite.
+        expectations: expectations on values.
+        required: further columns that must not be null.
+    """
+    columns = [e.configuration.kwargs.get(key) for e in expectations for key in COLUMN_KEYS]
+    not_null = [
+        gxe.ExpectColumnValuesToNotBeNull(column=column)
+        for column in dict.fromkeys([*required, *columns])
+        if column is not None
+    ]
+    return gx.ExpectationSuite(name=name, expectations=[*not_null, *expectations])
 
 
 def check(frame: pd.DataFrame, suite: gx.ExpectationSuite) -> list[Finding]:

@@ -15,30 +15,35 @@ import pyarrow.compute as pc
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from data_pipelines.example import TEXT
+from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA, TEXT
+from data_pipelines.expectations.runner import build_suite
 from data_pipelines.params import MIXTURES, ReadParams, ValidateParams
 
 # U+FFFD indicates a wrong encoding; control characters other than tab and line breaks indicate
 # binary data.
 BROKEN_TEXT = r"[\x00-\x08\x0e-\x1f\x{FFFD}]"
 WARNING = FailureSeverity.WARNING
+RECORD_COLUMNS = tuple(RECORD_SCHEMA.names)
+EXAMPLE_COLUMNS = tuple(EXAMPLE_SCHEMA.names)
+TEXT_COLUMNS = ("inputs", "targets", "context", "question", "answer")
+LIST_COLUMNS = ("references", "options", "exemplars", "flags")
+NULLABLE_COLUMNS = ("options",)
+"""Columns that may be null: an example may have no options."""
 
 
 def records_suite(read: ReadParams) -> gx.ExpectationSuite:
     """Return the suite on every record: schema, nulls, lengths, encoding."""
     limits = {"min_value": 1, "max_value": read.max_field_characters}
-    return gx.ExpectationSuite(
-        name="records",
-        expectations=[
-            gxe.ExpectColumnValuesToNotBeNull(column="uid"),
-            gxe.ExpectColumnValuesToNotBeNull(column="task"),
-            gxe.ExpectColumnValuesToNotBeNull(column="source_file"),
+    return build_suite(
+        "records",
+        [
             gxe.ExpectColumnValuesToBeInSet(column="mixture", value_set=[*MIXTURES, TEXT]),
             gxe.ExpectColumnValuesToBeInSet(column="split", value_set=["train", "test"]),
             _between("inputs_characters", **limits),
             _between("question_characters", **limits),
             _valid_encoding(),
         ],
+        required=_frame_columns(RECORD_COLUMNS),
     )
 
 
@@ -48,18 +53,17 @@ def mixture_suite(name: str, params: ValidateParams) -> gx.ExpectationSuite:
     It checks schema, nulls, lengths, encoding, and that targets are among the options.
     """
     limits = {"min_value": 1, "max_value": params.max_input_characters}
-    return gx.ExpectationSuite(
-        name=name,
-        expectations=[
-            gxe.ExpectColumnValuesToNotBeNull(column="uid"),
+    return build_suite(
+        name,
+        [
             gxe.ExpectColumnValuesToBeInSet(column="mixture", value_set=[name]),
             gxe.ExpectColumnValuesToBeInSet(column="split", value_set=["train", "validation"]),
-            gxe.ExpectColumnValuesToNotBeNull(column="source_file"),
             _between("inputs_characters", **limits),
             _between("targets_characters", **limits),
             gxe.ExpectColumnValuesToBeInSet(column="target_is_an_option", value_set=[True]),
             _valid_encoding(),
         ],
+        required=_frame_columns(EXAMPLE_COLUMNS),
     )
 
 
@@ -77,22 +81,29 @@ def make_row_frame(rows: pa.Table) -> pd.DataFrame:
     """Return the columns that the row-level suites check.
 
     Texts are replaced by their length in characters and by whether their encoding is broken,
-    because Great Expectations would fingerprint and copy the texts.
+    because Great Expectations would fingerprint and copy the texts; lists by their length. The
+    length of a null is null.
     """
-    columns = {
-        name: rows[name]
-        for name in ("uid", "mixture", "task", "split", "source_file")
-        if name in rows.column_names
-    }
-    for name in ("inputs", "question", "targets"):
-        if name in rows.column_names:
+    columns = {}
+    for name in rows.column_names:
+        if name in TEXT_COLUMNS:
             columns[f"{name}_characters"] = pc.utf8_length(rows[name])
+        elif name in LIST_COLUMNS:
+            columns[f"{name}_length"] = pc.list_value_length(rows[name])
+        else:
+            columns[name] = rows[name]
     if "inputs" in rows.column_names:
         columns["inputs_broken"] = pc.match_substring_regex(rows["inputs"], BROKEN_TEXT)
     if "options" in rows.column_names:
         columns["target_is_an_option"] = pa.array(_target_is_an_option(rows))
     frame: pd.DataFrame = pa.table(columns).to_pandas()
     return frame
+
+
+def _frame_columns(names: tuple[str, ...]) -> list[str]:
+    """Return the names that columns without nulls have in `make_row_frame`."""
+    suffixes = dict.fromkeys(TEXT_COLUMNS, "_characters") | dict.fromkeys(LIST_COLUMNS, "_length")
+    return [name + suffixes.get(name, "") for name in names if name not in NULLABLE_COLUMNS]
 
 
 def _target_is_an_option(rows: pa.Table) -> list[bool]:
@@ -108,9 +119,9 @@ def _target_is_an_option(rows: pa.Table) -> list[bool]:
 
 def mixtures_suite(params: ValidateParams) -> gx.ExpectationSuite:
     """Return the suite on the statistics of each mixture, one row per mixture."""
-    return gx.ExpectationSuite(
-        name="mixtures",
-        expectations=[
+    return build_suite(
+        "mixtures",
+        [
             gxe.ExpectColumnValuesToBeBetween(column="examples", min_value=params.min_examples),
             gxe.ExpectColumnValuesToBeBetween(column="repeated_uids", max_value=0),
             gxe.ExpectColumnValuesToBeBetween(
@@ -128,9 +139,9 @@ def mixtures_suite(params: ValidateParams) -> gx.ExpectationSuite:
 
 def tasks_suite(params: ValidateParams) -> gx.ExpectationSuite:
     """Return the suite on label balance, one row per multiple-choice task."""
-    return gx.ExpectationSuite(
-        name="label balance",
-        expectations=[
+    return build_suite(
+        "label balance",
+        [
             gxe.ExpectColumnValuesToBeBetween(
                 column="answer_share", max_value=params.max_answer_share, severity=WARNING
             )
@@ -140,9 +151,9 @@ def tasks_suite(params: ValidateParams) -> gx.ExpectationSuite:
 
 def contamination_suite(params: ValidateParams) -> gx.ExpectationSuite:
     """Return the suite on contamination, one row per evaluation suite."""
-    return gx.ExpectationSuite(
-        name="contamination",
-        expectations=[
+    return build_suite(
+        "contamination",
+        [
             gxe.ExpectColumnValuesToBeBetween(
                 column="contaminated_share",
                 max_value=params.max_contaminated_share,
@@ -154,9 +165,9 @@ def contamination_suite(params: ValidateParams) -> gx.ExpectationSuite:
 
 def quarantine_suite(read: ReadParams) -> gx.ExpectationSuite:
     """Return the suite on rejected rows, one row per source."""
-    return gx.ExpectationSuite(
-        name="quarantine",
-        expectations=[
+    return build_suite(
+        "quarantine",
+        [
             gxe.ExpectColumnValuesToBeBetween(
                 column="quarantined_share", max_value=read.max_quarantine_share
             )

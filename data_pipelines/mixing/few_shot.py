@@ -31,6 +31,7 @@ class Exemplar:
     uid: str
     inputs: str
     targets: str
+    flags: tuple[str, ...] = ()
 
 
 ExemplarPool = Mapping[tuple[str, str], Sequence[Exemplar]]
@@ -39,10 +40,10 @@ ExemplarPool = Mapping[tuple[str, str], Sequence[Exemplar]]
 
 @cached_by_file(maxsize=1)
 def load_pool(path: Path) -> ExemplarPool:
-    """Load a Parquet file with columns `uid, task, template, inputs, targets`."""
+    """Load a Parquet file with columns `uid, task, template, inputs, targets, flags`."""
     pool: dict[tuple[str, str], list[Exemplar]] = defaultdict(list)
     for row in pq.read_table(path).to_pylist():
-        exemplar = Exemplar(row["uid"], row["inputs"], row["targets"])
+        exemplar = Exemplar(row["uid"], row["inputs"], row["targets"], tuple(row["flags"]))
         pool[row["task"], row["template"]].append(exemplar)
     return pool
 
@@ -51,12 +52,13 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
     """Prepend exemplars to the share `few_shot_share` of the rows that allow exemplars.
 
     Args:
-        rows: columns `uid, task, template, inputs, num_exemplars, allow_exemplars` and others.
+        rows: columns `uid, task, template, inputs, num_exemplars, flags, allow_exemplars`, others.
         pool: candidate exemplars by task and template.
         params: share, number and length of exemplars.
 
     Returns:
-        The rows in the same order, with `inputs` and `num_exemplars` updated.
+        The rows in the same order, with `inputs`, `num_exemplars` and `flags` updated: a row has
+        the flags of its exemplars, too. The column `exemplars` has the uids of the exemplars.
     """
     candidates = np.flatnonzero(rows["allow_exemplars"].to_numpy(zero_copy_only=False))
     uids = rows["uid"].take(candidates).to_pylist()
@@ -65,35 +67,47 @@ def prepend_exemplars(rows: pa.Table, pool: ExemplarPool, params: MixParams) -> 
         for index, uid in zip(candidates.tolist(), uids, strict=True)
         if stable_fraction(params.seed, "few", uid) < params.few_shot_share
     ]
-    if not selected:
-        return rows
     inputs = rows["inputs"].to_pylist()
     num_exemplars = rows["num_exemplars"].to_pylist()
+    exemplars: list[list[str]] = [[] for _ in inputs]
+    flags = rows["flags"].to_pylist()
     indices = [index for index, _ in selected]
-    tasks, templates = (rows[name].take(indices).to_pylist() for name in ("task", "template"))
+    tasks, templates = (
+        rows[name].take(pa.array(indices, pa.int64())).to_pylist() for name in ("task", "template")
+    )
     for (index, uid), task, template in zip(selected, tasks, templates, strict=True):
-        blocks = _select_blocks(inputs[index], uid, pool.get((task, template), ()), params)
-        if blocks:
-            inputs[index] = "\n\n".join([*blocks, inputs[index]])
-            num_exemplars[index] += len(blocks)
-    rows = rows.set_column(rows.schema.get_field_index("inputs"), "inputs", pa.array(inputs))
-    column = rows.schema.get_field_index("num_exemplars")
-    return rows.set_column(column, "num_exemplars", pa.array(num_exemplars, pa.int32()))
+        chosen = _select_exemplars(inputs[index], uid, pool.get((task, template), ()), params)
+        if chosen:
+            inputs[index] = "\n\n".join([*map(_format, chosen), inputs[index]])
+            num_exemplars[index] += len(chosen)
+            exemplars[index] = [exemplar.uid for exemplar in chosen]
+            shown = {flag for exemplar in chosen for flag in exemplar.flags}
+            flags[index] = sorted(shown.union(flags[index]))
+    for name, values in (
+        ("inputs", pa.array(inputs)),
+        ("num_exemplars", pa.array(num_exemplars, pa.int32())),
+        ("flags", pa.array(flags, pa.list_(pa.string()))),
+    ):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, values)
+    return rows.append_column("exemplars", pa.array(exemplars, pa.list_(pa.string())))
 
 
-def _select_blocks(inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams) -> list[str]:
-    """Return the exemplars for one row as text, up to the length limit."""
+def _select_exemplars(
+    inputs: str, uid: str, pool: Sequence[Exemplar], params: MixParams
+) -> list[Exemplar]:
+    """Return the exemplars for one row, up to the length limit."""
     others = [exemplar for exemplar in pool if exemplar.uid != uid]
     # The pool is in random order; each row takes consecutive exemplars from its own start.
     chance = stable_hash(params.seed, "shots", uid)
     num_exemplars = 1 + chance % params.max_exemplars
-    blocks, free_characters = [], params.max_few_shot_characters - len(inputs)
+    chosen, free_characters = [], params.max_few_shot_characters - len(inputs)
     for step in range(min(num_exemplars, len(others))):
-        block = _format(others[(chance // 64 + step) % len(others)])
-        if len(block) + 2 <= free_characters:
-            blocks.append(block)
-            free_characters -= len(block) + 2
-    return blocks
+        exemplar = others[(chance // 64 + step) % len(others)]
+        num_characters = len(_format(exemplar)) + 2
+        if num_characters <= free_characters:
+            chosen.append(exemplar)
+            free_characters -= num_characters
+    return chosen
 
 
 def _format(exemplar: Exemplar) -> str:

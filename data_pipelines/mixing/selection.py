@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_pipelines import layout
-from data_pipelines.database import quote_literal
-from data_pipelines.example import EXAMPLE_SCHEMA, TEXT
+from data_pipelines.database import quote_literal, read_parquet
+from data_pipelines.example import EXAMPLE_SCHEMA, TEXT, TEXT_SCHEMA
 from data_pipelines.mixing.few_shot import POOL_SIZE
 from data_pipelines.params import MixParams
 from data_pipelines.tables import open_parquet_writer
@@ -45,11 +45,10 @@ def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts
     """
     files = workspace / layout.RECORDS / "examples" / "*.parquet"
     clean = workspace / layout.CLEAN
-    connection.execute(f"CREATE VIEW records AS SELECT * FROM read_parquet({quote_literal(files)})")
+    connection.execute(f"CREATE VIEW records AS SELECT * FROM {read_parquet(files)}")
     for name in ("verdicts", "duplicates", "contamination"):
         connection.execute(
-            f"CREATE VIEW {name} AS "
-            f"SELECT * FROM read_parquet({quote_literal(clean / f'{name}.parquet')})"
+            f"CREATE VIEW {name} AS SELECT * FROM {read_parquet(clean / f'{name}.parquet')}"
         )
     connection.execute(
         """
@@ -124,9 +123,7 @@ def select_examples(
                 pc.less(rows["split_key"], pa.scalar(threshold, pa.uint64())), "validation", "train"
             )
             file.write_table(rows.append_column("split", split).select(SELECTED_SCHEMA.names))
-    connection.execute(
-        f"CREATE VIEW selected AS SELECT * FROM read_parquet({quote_literal(target)})"
-    )
+    connection.execute(f"CREATE VIEW selected AS SELECT * FROM {read_parquet(target)}")
 
 
 def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -135,8 +132,8 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
     Candidates are from the training split and allow exemplars themselves.
 
     Args:
-        connection: database with the view `selected`.
-        target: Parquet file to write; columns `uid, task, template, inputs, targets`.
+        connection: database with the views `selected` and `eligible`.
+        target: Parquet file to write; columns `uid, task, template, inputs, targets, flags`.
     """
     connection.execute(
         f"""
@@ -146,8 +143,8 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
                 QUALIFY {POOL_SIZE} >=
                     row_number() OVER (PARTITION BY task, template ORDER BY sort_key, uid)
             )
-            SELECT r.uid, r.task, r.template, r.inputs, r.targets
-            FROM pool JOIN records r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
+            SELECT r.uid, r.task, r.template, r.inputs, r.targets, r.flags
+            FROM pool JOIN eligible r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
         ) TO {quote_literal(target)} (FORMAT parquet)
         """
     )
@@ -166,7 +163,7 @@ def write_selected_shards(
     Returns:
         The files, `SPLIT-NNNNN.parquet`, one per shard.
     """
-    names = [name for name in EXAMPLE_SCHEMA.names if name != "split"]
+    names = [name for name in EXAMPLE_SCHEMA.names if name not in ("split", "exemplars")]
     columns = ", ".join(f"e.{name}" for name in names)
     files: list[Path] = []
     for split in SPLITS:
@@ -184,9 +181,10 @@ def write_selected_shards(
 def write_text_shards(
     connection: duckdb.DuckDBPyConnection, params: MixParams, folder: Path
 ) -> None:
-    """Write plain pre-training text in random order, one file per shard."""
+    """Write plain pre-training text in random order, one file per shard, with TEXT_SCHEMA."""
+    origin = ", ".join(TEXT_SCHEMA.names[1:])
     rows = connection.sql(
-        f"SELECT inputs AS text FROM eligible WHERE mixture = '{TEXT}' "
+        f"SELECT inputs AS text, {origin} FROM eligible WHERE mixture = '{TEXT}' "
         f"ORDER BY md5_number_lower('{params.seed} order ' || uid), uid"
     )
     _write_shards(rows, params.examples_per_shard, folder, "")
@@ -224,7 +222,7 @@ def count_contamination(connection: duckdb.DuckDBPyConnection, workspace: Path) 
         task of the suite.
     """
     totals = connection.execute(
-        f"SELECT suite, count(*) FROM read_parquet({quote_literal(workspace / layout.EVAL_ITEMS)}) "
+        f"SELECT suite, count(*) FROM {read_parquet(workspace / layout.EVAL_ITEMS)} "
         "GROUP BY suite ORDER BY suite"
     ).fetchall()
     overlaps = connection.execute(

@@ -38,7 +38,7 @@ class TokenizedPairs:
 
 
 @dataclass(frozen=True)
-class _Placement:
+class Placement:
     """Position of each pair in the packed rows. All arrays are int64 [num_pairs]."""
 
     order: Ints
@@ -61,8 +61,8 @@ class _Placement:
         return ends - lengths[self.order] - np.maximum.accumulate(row_offset)
 
 
-def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
-    """Pack the pairs and write the rows.
+def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> Placement:
+    """Pack the pairs, write the rows, and return the position of each pair.
 
     The pairs are in random order, and packing sorts them by length. Rows are therefore written in
     the order of their smallest pair index, so that consecutive rows are a random sample.
@@ -71,16 +71,13 @@ def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
         path: Arrow file to write.
         pairs: tokenized pairs, in random order.
         params: row lengths.
-
-    Returns:
-        The number of rows.
     """
     encoder, decoder = pairs.packed_lengths(params)
     packed = pack(encoder, decoder, params.encoder_length, params.decoder_length)
     packed.sort(key=min)
     counts = np.array([len(row) for row in packed], np.int64)
     firsts = np.repeat(np.cumsum(counts) - counts, counts)
-    placement = _Placement(
+    placement = Placement(
         order=np.array([pair for row in packed for pair in row], np.int64),
         row=np.repeat(np.arange(len(packed)), counts),
         segment=np.arange(len(firsts)) - firsts + 1,
@@ -97,11 +94,11 @@ def write_shard(path: Path, pairs: TokenizedPairs, params: PackParams) -> int:
     table = pa.table(columns, names=[*COLUMNS, "tasks"])
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    return len(packed)
+    return placement
 
 
 def _pack_side(
-    sequences: TokenSequences, lengths: Ints, placement: _Placement, row_length: int
+    sequences: TokenSequences, lengths: Ints, placement: Placement, row_length: int
 ) -> tuple[pa.FixedSizeListArray, pa.FixedSizeListArray]:
     """Return the token ids and segment ids of one side, int32 [num_rows, row_length] each.
 

@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_pipelines import origins
 from data_pipelines.file_cache import cached_by_file
 from data_pipelines.files import sha256
+from data_pipelines.origins import write_origins
 from data_pipelines.packing.packer import row_lower_bound
 from data_pipelines.packing.pretraining import make_pair
 from data_pipelines.packing.shard import TokenizedPairs, write_shard
@@ -45,6 +47,7 @@ class PackResult:
     rows: int
     row_lower_bound: int
     sha256: str
+    origins_sha256: str
     examples: Counter[str] = field(default_factory=Counter)
     encoder_tokens: Counter[str] = field(default_factory=Counter)
     decoder_tokens: Counter[str] = field(default_factory=Counter)
@@ -60,22 +63,33 @@ def pack_shard(task: PackTask) -> PackResult:
     params = task.params
     table = pq.read_table(task.source)
     if "text" in table.column_names:
-        pairs, truncated = _make_pretraining_pairs(table["text"].to_pylist(), vocabulary, task)
+        pairs, truncated, indices = _make_pretraining_pairs(
+            table["text"].to_pylist(), vocabulary, task
+        )
+        table = table.take(pa.array(indices, pa.int64()))
     else:
         pairs, truncated = _make_instruction_pairs(table, vocabulary, task)
     encoder, decoder = pairs.packed_lengths(params)
-    num_rows = write_shard(task.shard, pairs, params)
+    placement = write_shard(task.shard, pairs, params)
+    origins_sha256 = write_origins(
+        task.shard.parent / origins.FOLDER / task.shard.name,
+        table.take(pa.array(placement.order)),
+        placement.row,
+        encoder[placement.order],
+        decoder[placement.order],
+    )
 
     def sum_by_task(values: npt.NDArray[np.int64]) -> Counter[str]:
         sums = np.bincount(pairs.tasks, values, minlength=len(task.task_ids)).astype(int).tolist()
         return Counter({name: n for name, n in zip(task.task_ids, sums, strict=True) if n})
 
     return PackResult(
-        rows=num_rows,
+        rows=placement.num_rows,
         row_lower_bound=row_lower_bound(
             encoder, decoder, params.encoder_length, params.decoder_length
         ),
         sha256=sha256(task.shard),
+        origins_sha256=origins_sha256,
         examples=sum_by_task(np.ones(len(encoder), np.int64)),
         encoder_tokens=sum_by_task(encoder),
         decoder_tokens=sum_by_task(decoder),
@@ -98,11 +112,12 @@ def _make_instruction_pairs(
 
 def _make_pretraining_pairs(
     texts: list[str], vocabulary: Vocabulary, task: PackTask
-) -> tuple[TokenizedPairs, npt.NDArray[np.bool_]]:
-    """Return the pairs of a file of plain text, and a mask of truncated texts, bool [num_pairs].
+) -> tuple[TokenizedPairs, npt.NDArray[np.bool_], list[int]]:
+    """Return the pairs of a file of plain text, a mask of truncated texts, and their indices.
 
-    Texts that are too short for a pair are omitted. The mask marks texts that are truncated to the
-    encoder length; it does not mark truncated targets.
+    Texts that are too short for a pair are omitted. The mask, bool [num_pairs], marks texts that
+    are truncated to the encoder length; it does not mark truncated targets. The indices are those
+    of the pairs' texts in `texts`.
     """
     tokens = vocabulary.encode(texts)
     indexed_pairs = [
@@ -116,7 +131,7 @@ def _make_pretraining_pairs(
     )
     tasks = np.full(len(indices), task.task_ids[TEXT_TASK], np.int32)
     truncated = tokens.lengths[indices] >= task.params.encoder_length
-    return TokenizedPairs(inputs, targets, tasks), truncated
+    return TokenizedPairs(inputs, targets, tasks), truncated, indices
 
 
 @cached_by_file(maxsize=1)

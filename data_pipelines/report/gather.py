@@ -9,6 +9,7 @@ from typing import Any
 
 from data_pipelines import layout
 from data_pipelines.errors import DataError
+from data_pipelines.sources.omissions import describe_omissions
 
 CLEAN_FIELDS = ("duplicates", "contaminated", "dropped")
 PACKING_FIELDS = (
@@ -36,6 +37,7 @@ def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]
     clean = _read_json(workspace / layout.CLEAN / "report.json", "clean")
     mix = _read_json(workspace / layout.MIXTURE / "report.json", "mix")
     contamination = _read_json(workspace / layout.MIXTURE / "contamination.json", "mix")
+    self_test = _read_json(workspace / layout.MIXTURE / layout.SELF_TEST, "mix")
     findings = _read_json(workspace / layout.VALIDATION / "results.json", "validate")
     findings += _read_json(packed / "validation.json", "pack")
     corpora = {
@@ -43,7 +45,7 @@ def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]
         for corpus in ("train", "validation", "pretrain")
     }
     try:
-        return _combine(manifest, read, clean, mix, contamination, findings, corpora)
+        return _combine(manifest, read, clean, mix, contamination, self_test, findings, corpora)
     except KeyError as error:
         raise DataError(
             f"{workspace}: the data reports have no field {error}: an older release of flanmoe "
@@ -57,6 +59,7 @@ def _combine(
     clean: dict[str, Any],
     mix: dict[str, Any],
     contamination: dict[str, Any],
+    self_test: dict[str, Any],
     findings: list[dict[str, Any]],
     corpora: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
@@ -77,7 +80,10 @@ def _combine(
             }
             for name, source in manifest["sources"].items()
         },
-        "excluded_sources": manifest["excluded_sources"],
+        "licences": mix["licences"],
+        "text_licences": mix["text_licences"],
+        "omitted_sources": manifest["omitted_sources"],
+        "omissions": describe_omissions(manifest),
         "quarantined": read["quarantined"],
         "held_out": sum(t["examples"] for t in read["tasks"] if t["split"] == "test"),
         "duplicates": clean["duplicates"],
@@ -88,6 +94,7 @@ def _combine(
             suite: {**entry, "num_items_in_mixture": contamination[suite]["num_contaminated"]}
             for suite, entry in clean["contamination"].items()
         },
+        "self_test": self_test,
         "mixtures": {
             mixture: {
                 **entry,

@@ -14,7 +14,8 @@ from typing import Any
 from data_pipelines.errors import SourceError
 from data_pipelines.example import Example, RejectedRow, stable_fraction, stable_hash
 from data_pipelines.file_cache import cached_by_file
-from data_pipelines.params import ReadParams
+from data_pipelines.licences import join_licences
+from data_pipelines.params import LicenceTerms, ReadParams
 from data_pipelines.sources.part import InvalidRow, Part, convert_rows
 from data_pipelines.templates.instructions import choose_template, template_group
 
@@ -84,6 +85,16 @@ def read_task(part: Part) -> tuple[dict[str, Any], list[str], list[Any]]:
     if not definitions or not isinstance(instances, list):
         raise SourceError(f"{part.path} is not a NIV2 task: Definition or Instances is missing")
     return task, definitions, instances
+
+
+def read_licence(part: Part) -> tuple[str, LicenceTerms]:
+    """Return the licence of the task's data set (`Instance License`) and its terms.
+
+    Raises:
+        SourceError: The file is missing, not JSON, or not a task file.
+    """
+    task, _, _ = read_task(part)
+    return join_licences(non_empty_texts(task.get("Instance License")))
 
 
 def parse_instance(instance: Any) -> tuple[str, list[str]]:

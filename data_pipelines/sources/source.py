@@ -29,10 +29,17 @@ class Source:
     url: str = ""
     truncated_files: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, str] = field(default_factory=dict)
+    num_items: dict[str, int] = field(default_factory=dict)
+    num_items_source: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.mixture) == bool(self.suite):
             raise ValueError("exactly one of mixture and suite is required")
+        if (self.splits or self.num_items) and not self.suite:
+            raise ValueError("splits and num_items are fields of evaluation suites")
+        if self.num_items and not self.num_items_source:
+            raise ValueError("num_items needs num_items_source, which states where they are from")
         for former, present in RENAMED_OPTIONS.items():
             if former in self.options:
                 raise ValueError(f"options.{former}: unknown option; renamed to {present!r}")

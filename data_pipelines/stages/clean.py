@@ -4,7 +4,7 @@ Writes data/clean:
 - duplicates.parquet: uid of each duplicate, uid of the row that it duplicates, and the kind,
   `exact` or `near`.
 - contamination.parquet: each pair of a row and an evaluation item that overlap, and the match,
-  `question` or `ngram`.
+  `question`, `ngram` or `short_item`.
 - verdicts.parquet: uid of each affected row, the reasons, and whether it is dropped or flagged.
 - report.json: counts per suite and task.
 """
@@ -12,44 +12,25 @@ Writes data/clean:
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.cleaning.contamination import MATCH_SCHEMA, load_contamination_index
-from data_pipelines.cleaning.duplicates import (
-    SIGNATURE_SCHEMA,
-    compute_signatures,
-    find_exact_duplicates,
-    find_fuzzy_duplicates,
-)
-from data_pipelines.cleaning.words import join_texts, normalise
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.cleaning.duplicates import find_exact_duplicates, find_fuzzy_duplicates
+from data_pipelines.cleaning.scan import ScanTask, scan_records
+from data_pipelines.database import open_database, quote_literal, read_parquet
 from data_pipelines.engine import open_engine
-from data_pipelines.example import TEXT
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
-from data_pipelines.tables import open_parquet_writer, read_batches
 
-COLUMNS = ["uid", "mixture", "task", "split", "context", "question", "answer", "targets"]
+ALWAYS_EXCLUDED_TASKS = ("*mmmlu*",)
+"""The 57 tasks of NIV2 that are MMLU itself; FLAN's published task list excludes them, too."""
 TASK_FIELDS = ("mixture", "task", "duplicates", "contaminated", "dropped")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CleanTask:
-    """One file of records, and the files to which its signatures and overlaps are written."""
-
-    records: Path
-    eval_items: Path
-    params: CleanParams
-    signatures: Path
-    matches: Path
 
 
 def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
@@ -64,7 +45,7 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
         scratch_folder(workspace / layout.CLEAN) as scratch,
     ):
         tasks = [
-            CleanTask(
+            ScanTask(
                 records=path,
                 eval_items=workspace / layout.EVAL_ITEMS,
                 params=params,
@@ -78,10 +59,8 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
             for _ in tqdm(results, desc="scan", total=len(tasks), unit="part"):
                 pass
         with open_database(scratch, engine.memory_mb) as connection:
-            files = quote_literal(records[0].parent / "*.parquet")
-            connection.execute(
-                f"CREATE VIEW records AS SELECT uid, mixture, task FROM read_parquet({files})"
-            )
+            files = read_parquet(records[0].parent / "*.parquet")
+            connection.execute(f"CREATE VIEW records AS SELECT uid, mixture, task FROM {files}")
             _create_tables(connection, params, scratch)
             for name, order in (
                 ("duplicates", "uid, duplicate_of"),
@@ -92,38 +71,10 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
                     f"COPY (SELECT * FROM {name} ORDER BY {order}) "
                     f"TO {quote_literal(out / f'{name}.parquet')} (FORMAT parquet)"
                 )
-            write_json(out / "report.json", _make_report(connection, workspace / layout.EVAL_ITEMS))
-
-
-def scan_records(task: CleanTask) -> None:
-    """Write the duplicate signatures and evaluation overlaps of one file of records."""
-    index = load_contamination_index(
-        task.eval_items, task.params.ngram, task.params.max_ngram_items
-    )
-    with (
-        open_parquet_writer(task.signatures, SIGNATURE_SCHEMA) as signatures,
-        open_parquet_writer(task.matches, MATCH_SCHEMA) as matches,
-    ):
-        for batch in read_batches(task.records, COLUMNS):
-            context, question, answer = (
-                normalise(batch[name].combine_chunks())
-                for name in ("context", "question", "answer")
-            )
-            targets = normalise(batch["targets"].combine_chunks())
-            full_text = join_texts(context, question, answer, targets)
-            # Held-out tasks (split `test`) are never trained on, so they cannot contaminate.
-            trained = pc.not_equal(batch["split"].combine_chunks(), "test")
-            matches.write_table(
-                index.find_matches(
-                    batch.filter(trained), question.filter(trained), full_text.filter(trained)
-                )
-            )
-            # Only instructions are deduplicated, not plain pre-training text.
-            is_instruction = pc.not_equal(batch["mixture"].combine_chunks(), TEXT)
-            if pc.any(is_instruction).as_py():
-                columns = (batch["uid"].combine_chunks(), context, question, answer)
-                table = compute_signatures(*(column.filter(is_instruction) for column in columns))
-                signatures.write_table(table)
+            report = _make_report(connection, workspace / layout.EVAL_ITEMS)
+            # The self-test of the contamination check runs with the same parameters.
+            report["params"] = asdict(params)
+            write_json(out / "report.json", report)
 
 
 def _create_tables(
@@ -135,14 +86,14 @@ def _create_tables(
     if params.jaccard_threshold < 1:
         find_fuzzy_duplicates(connection, signatures, params.jaccard_threshold)
     connection.execute(
-        f"CREATE TABLE contamination AS SELECT * FROM "
-        f"read_parquet({quote_literal(scratch / 'matches-*.parquet')})"
+        f"CREATE TABLE contamination AS SELECT * FROM {read_parquet(scratch / 'matches-*.parquet')}"
     )
     tasks = connection.execute("SELECT DISTINCT task FROM records ORDER BY task").fetchall()
+    patterns = (*ALWAYS_EXCLUDED_TASKS, *params.exclude_tasks)
     excluded = [
         task
         for (task,) in tasks
-        if any(fnmatch.fnmatchcase(task, pattern) for pattern in params.exclude_tasks)
+        if any(fnmatch.fnmatchcase(task.lower(), pattern.lower()) for pattern in patterns)
     ]
     connection.register("excluded", pa.table({"task": pa.array(excluded, pa.string())}))
     connection.execute(
@@ -168,9 +119,7 @@ def _make_report(connection: duckdb.DuckDBPyConnection, eval_items: Path) -> dic
         return connection.execute(sql).fetchall()
 
     num_items = dict(
-        query(
-            f"SELECT suite, count(*) FROM read_parquet({quote_literal(eval_items)}) GROUP BY suite"
-        )
+        query(f"SELECT suite, count(*) FROM {read_parquet(eval_items)} GROUP BY suite")
     )
     pairs = query(
         "SELECT suite, mixture, task, count(DISTINCT uid), count(DISTINCT (suite_task, item)), "

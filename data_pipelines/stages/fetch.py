@@ -1,7 +1,8 @@
 """Stage `fetch`: copy or download every source into data/raw and record the hash of each file.
 
 Each file has the same path below data/raw as in the catalog. Also writes data/raw/manifest.json:
-the hash and size of every file, and every source with its files and licence.
+the hash and size of every file, every source with its files and licence, every selected source
+that was omitted, and with `verify` the files without a hash.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ import logging
 import os
 import shutil
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fsspec
-from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from tqdm import tqdm
 
@@ -22,6 +22,8 @@ from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.params import FetchParams
 from data_pipelines.sources.download import download
+from data_pipelines.sources.location import FilesMissing, SourceLocator
+from data_pipelines.sources.omissions import OmittedSource, describe_omissions
 from data_pipelines.sources.sample.generate import SOURCES as SAMPLE_SOURCES
 from data_pipelines.sources.sample.generate import generate
 from data_pipelines.sources.source import Source
@@ -36,33 +38,43 @@ def run(params: FetchParams, workspace: Path) -> None:
     """Write data/raw.
 
     Raises:
-        SourceError: the catalog is invalid, no source has accepted terms, or a file is missing,
-            empty, cannot be downloaded, or does not match its hash.
+        SourceError: the catalog is invalid, no source has accepted terms or files, or a file is
+            missing, empty, cannot be downloaded, or does not match its hash.
     """
     catalog_path = catalog.resolve_path(params.catalog)
-    selected = (
-        catalog.select_sources(catalog.load(catalog_path), params.sources) if params.sources else {}
-    )
+    known = catalog.load(catalog_path) if params.sources else {}
+    selected = catalog.select_sources(known, params.sources)
     accepted = {n: s for n, s in selected.items() if s.terms in params.licences}
-    excluded = {
-        name: f"its licence is {source.licence} ({source.terms})"
+    omitted = {
+        name: OmittedSource(
+            reason=f"its licence is {source.licence} ({source.terms}), which "
+            "data_pipelines.fetch.licences does not accept"
+        )
         for name, source in selected.items()
         if name not in accepted
     }
     if not accepted and params.sample is None:
         raise SourceError(
-            f"data_pipelines.fetch.licences excludes every source: {', '.join(excluded)}; accept "
+            f"data_pipelines.fetch.licences excludes every source: {', '.join(omitted)}; accept "
             "further terms or name other sources"
         )
     hashes = catalog.load_hashes(catalog_path)
-    locations_by_source = {
-        name: _locate_files(name, source, params, hashes) for name, source in accepted.items()
-    }
-    for name in [name for name, files in locations_by_source.items() if not files]:
-        excluded[name] = f"{params.root} does not contain its files"
-        del accepted[name], locations_by_source[name]
-    for name, reason in excluded.items():
-        logger.warning("%s is skipped: %s", name, reason)
+    locator = SourceLocator(params, known, hashes)
+    locations_by_source: dict[str, dict[str, str]] = {}
+    for name, source in accepted.items():
+        try:
+            locations_by_source[name] = locator.locate(name, source)
+        except FilesMissing as error:
+            omitted[name] = OmittedSource(
+                reason=f"no file matches {', '.join(error.patterns)} below {params.root}",
+                similar_files=tuple(locator.similar_files(error.patterns)),
+            )
+    accepted = {name: accepted[name] for name in locations_by_source}
+    if not accepted and params.sample is None:
+        raise SourceError(
+            f"data_pipelines.fetch.root: {params.root!r} contains no file of the selected sources; "
+            + next(source.describe(name) for name, source in omitted.items())
+        )
     locations = {
         file: location for files in locations_by_source.values() for file, location in files.items()
     }
@@ -89,19 +101,22 @@ def run(params: FetchParams, workspace: Path) -> None:
                 for file, digest in digests.items()
             },
             "sources": {
-                name: asdict(source) | _present_files(source, digests, hashes)
+                name: asdict(source) | _list_files(source, digests, hashes)
                 for name, source in sources.items()
             },
-            "excluded_sources": excluded,
+            "omitted_sources": {name: asdict(source) for name, source in omitted.items()},
+            "unverified_files": sorted(set(locations) - set(expected)) if params.verify else [],
         }
         write_json(raw / "manifest.json", manifest)
+    for line in describe_omissions(manifest):
+        logger.warning("%s", line)
     shutil.rmtree(workspace / DOWNLOADS, ignore_errors=True)
 
 
-def _present_files(
+def _list_files(
     source: Source, digests: dict[str, str], hashes: dict[str, str]
 ) -> dict[str, list[str]]:
-    """Return the fetched files of a source, and which files are truncated.
+    """Return the fetched files of a source, and which files are truncated or missing.
 
     Args:
         source: the catalog entry.
@@ -109,7 +124,8 @@ def _present_files(
         hashes: sha256 of the files that the catalog was written for, by path.
 
     Returns:
-        `present_files` and `truncated_files`, lists of paths below data/raw.
+        `present_files`, `truncated_files` and `missing_files`: paths below data/raw. A missing
+        file has a hash and was not fetched.
     """
     present = [file for file in digests if catalog.matches_any(file, source.files)]
     truncated = [
@@ -117,88 +133,10 @@ def _present_files(
         for file in present
         if file in source.truncated_files and digests[file] == hashes.get(file)
     ]
-    return {"present_files": present, "truncated_files": truncated}
-
-
-def _locate_files(
-    name: str, source: Source, params: FetchParams, hashes: dict[str, str]
-) -> dict[str, str]:
-    """Return the path or URL of each file of a source, by its path below data/raw.
-
-    Args:
-        name: name of the source.
-        source: the catalog entry.
-        params: root, verification, and the sources that are selected by name.
-        hashes: sha256 of the files that the catalog was written for, by path.
-
-    Returns:
-        Location by file; empty if the source is to be skipped.
-
-    Raises:
-        SourceError: the source has no published address, or a file is missing.
-    """
-    locations: dict[str, str] = {}
-    # An unverified root may lack the files of sources that only a pattern selects.
-    optional = bool(params.root) and not params.verify and name not in params.sources
-    for pattern, url in source.url_by_pattern.items():
-        hashed = [file for file in hashes if catalog.matches_pattern(file, pattern)]
-        if not params.root and not url:
-            raise SourceError(f"{name} has no published address; set data_pipelines.fetch.root")
-        if params.root and not _is_http(params.root):
-            files = _list_files(params.root, pattern)
-            missing = sorted(set(hashed) - set(files)) if params.verify else []
-            if missing:
-                raise SourceError(
-                    f"{_join(params.root, missing[0])} is missing, but the catalog has its hash; "
-                    "fetch it again, or set data_pipelines.fetch.verify: false"
-                )
-        elif "*" in pattern:
-            # HTTP cannot list a folder, so the catalog's hashes name the files.
-            files = hashed
-        else:
-            files = [pattern]
-        if not files and pattern in source.additional_files:
-            if optional and "*" in pattern:
-                continue  # the loader raises SourceError if it needs a missing file
-            if optional:
-                return {}
-            raise SourceError(f"{name}: no file matches {pattern!r} below {params.root}")
-        for file in files:
-            location = _join(params.root, file) if params.root else _published(url, pattern, file)
-            locations[file] = location
-    if not any(catalog.matches_any(file, source.files) for file in locations):
-        if optional:
-            return {}
-        where = params.root or source.url
-        raise SourceError(f"{name}: no file matches {', '.join(source.files)!r} below {where}")
-    return locations
-
-
-def _join(root: str, file: str) -> str:
-    """Return the location of a file below a folder or URL."""
-    return f"{root.rstrip('/')}/{file}"
-
-
-def _published(url: str, pattern: str, file: str) -> str:
-    """Return a file's URL; `url` is the address of the folder before the pattern's first `*`."""
-    folder = PurePosixPath(pattern.split("*")[0] + "x").parent
-    return _join(url, PurePosixPath(file).relative_to(folder).as_posix())
-
-
-def _is_http(root: str) -> bool:
-    return isinstance(fsspec.core.url_to_fs(root)[0], HTTPFileSystem)
-
-
-def _list_files(root: str, pattern: str) -> list[str]:
-    filesystem, base = fsspec.core.url_to_fs(root)
-    if not filesystem.isdir(base):
-        raise SourceError(
-            f"data_pipelines.fetch.root: {root!r} is not a folder; set it to the folder that "
-            "contains the source files"
-        )
-    base = base.rstrip("/")
-    paths = filesystem.glob(f"{base}/{pattern}")
-    return sorted(p.removeprefix(base + "/") for p in paths if filesystem.isfile(p))
+    missing = [
+        file for file in hashes if file not in digests and catalog.matches_any(file, source.files)
+    ]
+    return {"present_files": present, "truncated_files": truncated, "missing_files": missing}
 
 
 def _fetch_files(

@@ -1,13 +1,15 @@
 """Stage `mix`: sample examples at the published rates, prepend few-shot exemplars, shuffle.
 
 Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (pre-training), one
-file per shard; contamination.json, the evaluation items that overlap with the mixture; report.json,
-counts per task; metrics.json, the shares, for DVC. Selection, exemplars and order of the rows
-depend only on the seed and each row's uid.
+file per shard; contamination.json, the evaluation items that overlap with the mixture;
+self_test.json, the self-test of the contamination check; report.json, counts per task, and the
+licences; metrics.json, the shares, for DVC. Selection, exemplars and order of the rows depend only
+on the seed and each row's uid.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -23,8 +25,9 @@ from data_pipelines import layout
 from data_pipelines.database import open_database
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import SourceError
-from data_pipelines.example import EXAMPLE_SCHEMA
+from data_pipelines.example import EXAMPLE_SCHEMA, TEXT, TEXT_SCHEMA
 from data_pipelines.files import new_folder, scratch_folder, write_json
+from data_pipelines.licences import Licences, select_licences
 from data_pipelines.mixing.few_shot import load_pool, prepend_exemplars
 from data_pipelines.mixing.rates import compute_quotas, target_shares
 from data_pipelines.mixing.selection import (
@@ -37,12 +40,12 @@ from data_pipelines.mixing.selection import (
     write_text_shards,
 )
 from data_pipelines.params import EngineParams, MixParams
+from data_pipelines.report.self_test import run_self_test
 from data_pipelines.tables import open_parquet_writer, read_batches
 
 MIN_PARALLEL_TASKS = 9
 """Starting worker processes takes longer than mixing fewer shards in one process."""
 SUMMED_FIELDS = ("few_shot", "with_options", "flagged", "characters")
-TEXT_SCHEMA = pa.schema([("text", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +117,10 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         with open_engine(engine) as workers:
             mixed = workers.map(mix_shard, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
             results = list(tqdm(mixed, desc="mix", total=len(tasks)))
+        write_json(out / layout.SELF_TEST, run_self_test(workspace, out).to_dict())
         report = _make_report(available, quotas, results, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())
-        write_json(out / "report.json", report)
+        write_json(out / "report.json", report | _collect_licences(report, params, workspace))
         metrics = {key: value for key, value in report.items() if key != "mixtures"}
         shares = {name: entry["share"] for name, entry in report["mixtures"].items()}
         write_json(out / "metrics.json", {**metrics, "shares": shares})
@@ -135,7 +139,8 @@ def mix_shard(task: MixTask) -> MixResult:
             examples.write_table(rows)
             if text is not None:
                 documents = pc.binary_join_element_wise(rows["inputs"], rows["targets"], " ")
-                text.write_table(pa.table([documents], schema=TEXT_SCHEMA))
+                origin = [rows[name] for name in TEXT_SCHEMA.names[1:]]
+                text.write_table(pa.table([documents, *origin], schema=TEXT_SCHEMA))
     return result
 
 
@@ -158,6 +163,25 @@ def _add_counts(rows: pa.Table, result: MixResult) -> None:
         result.examples[key] += row["count_all"]
         for name in SUMMED_FIELDS:
             getattr(result, name)[key] += row[f"{name}_sum"]
+
+
+def _collect_licences(
+    report: dict[str, Any], params: MixParams, workspace: Path
+) -> dict[str, Licences]:
+    """Return the licences of the examples and of the plain text of the mixture."""
+    path = workspace / layout.RECORDS / "report.json"
+    records = json.loads(path.read_text(encoding="utf-8"))["tasks"]
+    examples = select_licences(
+        entry
+        for entry in records
+        if entry["split"] == "train"
+        and report["mixtures"].get(entry["mixture"], {"tasks": {}})["tasks"]
+        .get(entry["task"], {"examples": 0})["examples"]
+    )  # fmt: skip
+    texts = examples
+    if params.text == "files":
+        texts = select_licences(entry for entry in records if entry["mixture"] == TEXT)
+    return {"licences": examples, "text_licences": texts if report["texts"] else []}
 
 
 def _make_report(

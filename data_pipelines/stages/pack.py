@@ -1,14 +1,14 @@
 """Stage `pack`: tokenize the mixture and pack it into fixed-length rows.
 
 Writes three corpora to data/packed: `pretrain` (plain text), `train` and `validation`
-(instructions). Each corpus has a manifest, and one shard per file of the mixture. The shards are
+(instructions). Each corpus has a manifest, and one shard per file of the mixture, with the origin
+of each packed example next to it. The shards are
 validated before they replace the shards of an earlier run. Also writes validation.json, the
 findings; summary.json, the counts per corpus; report.html, the report on the mixture.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -24,6 +24,8 @@ from data_pipelines.errors import DataError, ExpectationFailed
 from data_pipelines.expectations.packed import validate_corpus
 from data_pipelines.expectations.runner import Finding, first_failure
 from data_pipelines.files import new_folder, write_json
+from data_pipelines.licences import restrict_licences
+from data_pipelines.packed import manifest_version
 from data_pipelines.packing.worker import TEXT_TASK, PackResult, PackTask, pack_shard
 from data_pipelines.params import EngineParams, PackParams
 from data_pipelines.report.gather import gather_report
@@ -45,7 +47,9 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
     mixture = workspace / layout.MIXTURE
     tokenizer_folder = workspace / layout.TOKENIZER
     tokenizer = json.loads((tokenizer_folder / "tokenizer.json").read_text(encoding="utf-8"))
-    task_ids = _assign_task_ids(json.loads((mixture / "report.json").read_text(encoding="utf-8")))
+    mix_report = json.loads((mixture / "report.json").read_text(encoding="utf-8"))
+    task_ids = _assign_task_ids(mix_report)
+    licences = {"pretrain": [{**e, "tasks": [TEXT_TASK]} for e in mix_report["text_licences"]]}
     files_by_corpus = {
         "train": sorted((mixture / "examples").glob("train-*.parquet")),
         "validation": sorted((mixture / "examples").glob("validation-*.parquet")),
@@ -62,6 +66,10 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
             if task_ids != {TEXT_TASK: 0} and corpus != "pretrain":
                 _check_not_empty(results, corpus)
             manifest = _make_manifest(corpus, results, tasks, params, tokenizer, list(task_ids))
+            manifest["version"] = manifest_version(manifest)
+            manifest["licences"] = restrict_licences(
+                licences.get(corpus, mix_report["licences"]), manifest["by_task"]
+            )
             write_json(out / corpus / "manifest.json", manifest)
             findings += validate_corpus(out / corpus, manifest)
             summary[corpus] = {field: manifest[field] for field in SUMMARY_FIELDS}
@@ -132,7 +140,7 @@ def _make_manifest(
     encoder_tokens, decoder_tokens = (
         totals[name].total() for name in ("encoder_tokens", "decoder_tokens")
     )
-    manifest = {
+    return {
         "corpus": corpus,
         "rows": num_rows,
         "row_lower_bound": sum(result.row_lower_bound for result in results),
@@ -147,11 +155,14 @@ def _make_manifest(
         },
         "task_names": task_names,
         "shards": [
-            {"file": task.shard.name, "sha256": result.sha256, "rows": result.rows}
+            {
+                "file": task.shard.name,
+                "sha256": result.sha256,
+                "origins_sha256": result.origins_sha256,
+                "rows": result.rows,
+            }
             for task, result in zip(tasks, results, strict=True)
         ],
         "tokenizer_sha256": tokenizer["sha256"],
         "vocab_size": tokenizer["vocab_size"],
     }
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    return {**manifest, "version": digest[:16]}

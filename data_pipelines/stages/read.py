@@ -1,11 +1,12 @@
 """Stage `read`: convert every source to Examples, each row rendered by one template.
 
 Writes data/records: examples/*.parquet, one file per part of a source; quarantine.parquet, the
-rejected rows; report.json, the number of examples per source and task.
+rejected rows; report.json, the number of examples per source and task, and each task's licence.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,9 +26,13 @@ from data_pipelines.example import (
 )
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
+from data_pipelines.sources import niv2
+from data_pipelines.sources.omissions import describe_omissions
 from data_pipelines.sources.part import Part
 from data_pipelines.sources.table import LOADERS
 from data_pipelines.tables import concatenate, open_row_writer
+
+logger = logging.getLogger(__name__)
 
 SCAN_BYTES = 1 << 22
 TaskCounts = Counter[tuple[str, str, str]]
@@ -52,6 +57,8 @@ class ReadResult:
     counts: TaskCounts
     num_rejected: int
     first_rejected: RejectedRow | None
+    licence: tuple[str, str] | None
+    """Licence and terms that the file itself states; None: those of the source."""
 
 
 def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
@@ -62,9 +69,12 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
             rows, two sources contain the same task, or two NIV2 files have the same name.
         DataError: a worker died repeatedly.
     """
+    raw_manifest = manifest.read_manifest(workspace)
+    for line in describe_omissions(raw_manifest):
+        logger.warning("%s", line)
     parts = [
         part
-        for name, source in manifest.read_sources(workspace).items()
+        for name, source in raw_manifest["sources"].items()
         if source["mixture"]
         for file in source["present_files"]
         for part in split_part(
@@ -88,7 +98,7 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
             results = list(
                 tqdm(workers.map(read_part, tasks), desc="read", total=len(tasks), unit="part")
             )
-        report = _make_report(results, params)
+        report = _make_report(results, params, raw_manifest["sources"])
         quarantines = (task.quarantine for task in tasks)
         concatenate(quarantines, out / "quarantine.parquet", QUARANTINE_SCHEMA)
         if not tasks:
@@ -125,6 +135,7 @@ def read_part(task: ReadTask) -> ReadResult:
         counts=counts,
         num_rejected=num_rejected,
         first_rejected=first_rejected,
+        licence=niv2.read_licence(task.part) if task.part.format == "niv2_json" else None,
     )
 
 
@@ -189,7 +200,14 @@ def _check_niv2_tasks_are_unique(parts: list[Part]) -> None:
             )
 
 
-def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any]:
+def _make_report(
+    results: list[ReadResult], params: ReadParams, sources: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the counts per source and task, with the source and licence of each task.
+
+    Raises:
+        SourceError: a source has too many rejected rows, or two sources contain the same task.
+    """
     counts: dict[str, TaskCounts] = defaultdict(Counter)
     num_rejected: Counter[str] = Counter()
     first_rejected: dict[str, RejectedRow] = {}
@@ -207,10 +225,23 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
                 f"data_pipelines.read.max_quarantine_share {params.max_quarantine_share} allows; "
                 f"first: {row.source_file}, row {row.source_row}: {row.reason}"
             )
-    _check_task_sources_are_unique(counts)
+    source_by_task = _map_tasks_to_sources(counts)
+    licence_by_task = {
+        (mixture, task): result.licence
+        for result in results
+        if result.licence is not None
+        for mixture, task, _ in result.counts
+    }
     tasks: TaskCounts = Counter()
     for counter in counts.values():
         tasks.update(counter)
+
+    def describe_source(mixture: str, task: str) -> dict[str, str]:
+        source = source_by_task[mixture, task]
+        of_source = (sources[source]["licence"], sources[source]["terms"])
+        licence, terms = licence_by_task.get((mixture, task), of_source)
+        return {"source": source, "licence": licence, "terms": terms}
+
     return {
         "sources": {
             source: {"examples": counts[source].total(), "quarantined": num_rejected[source]}
@@ -218,6 +249,7 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
         },
         "tasks": [
             {"mixture": mixture, "task": task, "split": split, "examples": number}
+            | describe_source(mixture, task)
             for (mixture, task, split), number in sorted(tasks.items())
         ],
         "examples": sum(n for (mixture, _, _), n in tasks.items() if mixture != TEXT),
@@ -226,8 +258,12 @@ def _make_report(results: list[ReadResult], params: ReadParams) -> dict[str, Any
     }
 
 
-def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
-    """Raise SourceError if two sources contain the same task of a mixture."""
+def _map_tasks_to_sources(counts: dict[str, TaskCounts]) -> dict[tuple[str, str], str]:
+    """Return the source of each task of a mixture.
+
+    Raises:
+        SourceError: two sources contain the same task of a mixture.
+    """
     source_by_task: dict[tuple[str, str], str] = {}
     for source, counter in sorted(counts.items()):
         for mixture, task, _ in counter:
@@ -237,3 +273,4 @@ def _check_task_sources_are_unique(counts: dict[str, TaskCounts]) -> None:
                     f"task {task!r} of {mixture} is in two sources, {other} and {source}; remove "
                     "one from data_pipelines.fetch.sources"
                 )
+    return source_by_task

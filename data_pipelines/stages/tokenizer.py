@@ -13,7 +13,7 @@ from pathlib import Path
 import sentencepiece as spm
 
 from data_pipelines import layout
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.database import open_database, read_parquet
 from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, scratch_folder, sha256, write_json
 from data_pipelines.packing.vocabulary import Vocabulary
@@ -26,7 +26,8 @@ def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
     Without training sources there is no text to train on: tokenizer.json says so, with 0 pieces.
 
     Raises:
-        SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids.
+        SourceError: `model_file` is missing, or is not a SentencePiece model with T5's ids; or
+            no model of `vocab_size` can be trained.
     """
     with new_folder(workspace / layout.TOKENIZER) as out:
         target = out / "spiece.model"
@@ -61,8 +62,8 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
     for name, column in (("examples", "unnest([inputs, targets])"), ("text", "text")):
         folder = workspace / layout.MIXTURE / name
         if any(folder.glob("*.parquet")):
-            files = quote_literal(folder / "*.parquet")
-            selections.append(f"SELECT {column} AS text FROM read_parquet({files})")
+            files = read_parquet(folder / "*.parquet")
+            selections.append(f"SELECT {column} AS text FROM {files}")
     if not selections:
         return []
     with (
@@ -79,7 +80,24 @@ def _sample_texts(workspace: Path, params: TokenizerParams, memory_mb: int) -> l
 
 
 def _train(texts: list[str], params: TokenizerParams) -> bytes:
+    """Return a SentencePiece model trained on the texts.
+
+    Raises:
+        SourceError: SentencePiece cannot train it, e.g. because the vocabulary is too small.
+    """
     model = io.BytesIO()
+    try:
+        _run_trainer(texts, params, model)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(
+            f"data_pipelines.tokenizer.vocab_size: {params.vocab_size} does not fit the texts: "
+            f"{reason}; choose another size"
+        ) from None
+    return model.getvalue()
+
+
+def _run_trainer(texts: list[str], params: TokenizerParams, model: io.BytesIO) -> None:
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=model,
@@ -97,4 +115,3 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
         bos_id=-1,
         minloglevel=2,
     )
-    return model.getvalue()

@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from data_pipelines import layout
-from data_pipelines.database import open_database, quote_literal
+from data_pipelines.database import open_database, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import ExpectationFailed
 from data_pipelines.expectations.language import english_share
 from data_pipelines.expectations.page import render
 from data_pipelines.expectations.runner import Finding, check, first_failure, merge_findings
 from data_pipelines.expectations.suites import (
+    EXAMPLE_COLUMNS,
+    RECORD_COLUMNS,
     contamination_suite,
     make_row_frame,
     mixture_suite,
@@ -35,12 +37,12 @@ from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams, ValidateParams
 
 ROWS_PER_CHECK = 250_000
-RECORD_COLUMNS = ("uid", "mixture", "task", "split", "source_file", "inputs", "question")
-MIXTURE_COLUMNS = ("uid", "mixture", "split", "source_file", "inputs", "targets", "options")
 MIN_PARALLEL_TASKS = 13
 """Workers need seconds to import Great Expectations; fewer checks are faster in one process."""
 LANGUAGE_SAMPLE_ROWS = 500
 """Largest number of rows of a mixture whose language is identified."""
+NO_MIXTURE = "without mixture"
+"""Name of the suite of rows whose mixture is null."""
 MIN_TASK_EXAMPLES = 20
 """Smallest number of multiple-choice examples of a task whose label balance is checked."""
 
@@ -90,7 +92,7 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
 
 def validate_files(task: ValidateTask) -> list[Finding]:
     """Run the row-level suites on the files of one task."""
-    columns = RECORD_COLUMNS if task.is_records else MIXTURE_COLUMNS
+    columns = RECORD_COLUMNS if task.is_records else EXAMPLE_COLUMNS
     frames = []
     for path in task.files:
         present = [column for column in columns if column in pq.read_schema(path).names]
@@ -100,7 +102,7 @@ def validate_files(task: ValidateTask) -> list[Finding]:
         return check(frame, records_suite(task.read))
     return merge_findings(
         check(rows, mixture_suite(str(name), task.params))
-        for name, rows in frame.groupby("mixture")
+        for name, rows in frame.groupby(frame["mixture"].fillna(NO_MIXTURE))
     )
 
 
@@ -135,8 +137,9 @@ def _dataset_findings(
         scratch_folder(workspace / layout.VALIDATION) as scratch,
         open_database(scratch, engine.memory_mb) as connection,
     ):
-        files = quote_literal(mixture / "examples" / "*.parquet")
-        connection.execute(f"CREATE VIEW rows AS SELECT * FROM read_parquet({files})")
+        files = read_parquet(mixture / "examples" / "*.parquet")
+        # Rows without a mixture are in no statistics; the row-level suites reject them.
+        connection.execute(f"CREATE VIEW rows AS SELECT * FROM {files} WHERE mixture IS NOT NULL")
         statistics = connection.sql(
             """
             WITH texts AS (
@@ -166,14 +169,15 @@ def _dataset_findings(
             name: [
                 text
                 for (text,) in connection.execute(
-                    "SELECT inputs FROM rows WHERE mixture = ? ORDER BY uid LIMIT ?",
+                    "SELECT inputs FROM rows WHERE mixture = ? AND inputs IS NOT NULL "
+                    "ORDER BY uid LIMIT ?",
                     [name, LANGUAGE_SAMPLE_ROWS],
                 ).fetchall()
             ]
             for name in statistics["mixture"]
         }
-    targets = report["mixtures"]
-    # A mixture without any row is not in the query's result, but must fail `examples`.
+    targets = {n: entry for n, entry in report["mixtures"].items() if entry["target_share"]}
+    # A mixture with a share but no row is not in the query's result, but must fail `examples`.
     rows = {name: {"examples": 0, "repeated_uids": 0, "repeated_share": 0.0} for name in targets}
     rows |= {row.pop("mixture"): row for row in statistics.to_dict("records")}
     mixtures = pd.DataFrame(

@@ -1,15 +1,21 @@
-"""`flanmoe data …`: the catalog of sources, and the report on the mixture."""
+"""`flanmoe data …`: the catalog of sources, and the report on the mixture.
+
+The commands `seen` and `diff` are in modules of their own.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.diff import diff
 from flows.commands.options import json_option, load_workspace, workspace_option
+from flows.commands.seen import seen
 from flows.commands.tables import plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -21,7 +27,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Show the catalog of data sources, or the report on the mixture."""
+    """Show the data sources, the mixture, what a run trained on, and what differs."""
+
+
+data.add_command(seen)
+data.add_command(diff)
 
 
 @data.command(short_help="List every source of the catalog.")
@@ -61,13 +71,18 @@ def catalog(as_json: bool) -> None:
 @json_option
 @workspace_option
 def report(as_json: bool, workspace: Path | None) -> None:
-    """Report on the mixture: shares, duplicates, quarantine, contamination."""
+    """Report on the mixture: shares, duplicates, quarantine, contamination.
+
+    Runs the self-test of the contamination check: evaluation items are planted in rows of the
+    mixture, and the share that the check finds is shown.
+    """
     from data_pipelines import layout
     from data_pipelines.report.gather import gather_report
+    from data_pipelines.report.self_test import run_self_test
     from flows.runtime.workspace import find_project
 
     folder = workspace or find_project()
-    summary = gather_report(folder)
+    summary = {**gather_report(folder), "self_test": run_self_test(folder).to_dict()}
     if as_json:
         click.echo(json.dumps(summary, indent=1, ensure_ascii=False))
         return
@@ -75,6 +90,8 @@ def report(as_json: bool, workspace: Path | None) -> None:
     console.print(_shares_table(summary))
     console.print()
     console.print(_contamination_table(summary))
+    console.print()
+    console.print(_self_test_table(summary["self_test"]))
     packed = summary["packing"]["train"]
     lines = [
         "",
@@ -83,15 +100,30 @@ def report(as_json: bool, workspace: Path | None) -> None:
         "duplicates: "
         + (", ".join(f"{n:,} {kind}" for kind, n in summary["duplicates"].items()) or "none")
         + f"; {summary['rows_dropped']:,} rows dropped, {summary['rows_flagged']:,} flagged",
+        f"self-test of the contamination check: smallest recall of a verbatim kind "
+        f"{summary['self_test']['min_recall']:.1%}, precision "
+        f"{summary['self_test']['precision']:.1%}",
         f"packed: {packed['rows']:,} rows (lower bound {packed['row_lower_bound']:,}), encoder "
         f"fill {packed['encoder_fill']:.1%}, decoder fill {packed['decoder_fill']:.1%}, "
         f"{packed['truncated']:,} truncated",
+        f"licences: {_describe_licences(summary)}",
+        *(f"warning: {line}" for line in summary["omissions"]),
         *(f"warning: {f['suite']}: {f['column']}: {f['observed']}"
           for f in summary["expectations"]["warnings"]),
         f"full report, by task: {folder / layout.PACKED / 'report.html'}",
     ]  # fmt: skip
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _describe_licences(summary: dict[str, Any]) -> str:
+    """Return the number of sources of the mixture and its text by their terms of use."""
+    sources = {
+        (entry["terms"], entry["source"])
+        for entry in (*summary["licences"], *summary["text_licences"])
+    }
+    counts = Counter(terms for terms, _ in sorted(sources))
+    return ", ".join(f"{terms} {number}" for terms, number in counts.items()) + " (sources)"
 
 
 def _catalog_entry(
@@ -153,5 +185,22 @@ def _contamination_table(summary: dict[str, Any]) -> Table:
             f"{entry['num_items_in_sources']:,}",
             f"{entry['num_items_in_mixture']:,}",
             f"{largest['task']} ({largest['num_rows']:,} rows)" if largest else "",
+        )
+    return table
+
+
+def _self_test_table(self_test: dict[str, Any]) -> Table:
+    table = plain_table(["planted in rows of the mixture", ">rows", ">matched", ">share"])
+    rows = [
+        *((kind, entry) for kind, entry in self_test["kinds"].items()),
+        *((f"boilerplate: {kind}", entry) for kind, entry in self_test["boilerplate"].items()),
+    ]
+    for kind, entry in rows:
+        share = entry["num_matched"] / entry["num_rows"]
+        table.add_row(
+            kind.replace("_", " "),
+            f"{entry['num_rows']:,}",
+            f"{entry['num_matched']:,}",
+            f"{share:.1%}",
         )
     return table

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry
-from flows.commands.tables import format_flops, plain_table, versions_table, wide_console
+from flows.commands.tables import (
+    evaluation_lines,
+    format_flops,
+    plain_table,
+    versions_table,
+    wide_console,
+)
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
     from registry.store import Registry
+    from registry.versions import VersionInfo
 
 model_option = click.option(
     "--model", help="Registered model. Default: registry.model in params.yaml."
@@ -30,6 +37,12 @@ def _open() -> tuple[Registry, Params]:
     return open_registry(root, params), params
 
 
+def _check_model(store: Registry, model: str | None) -> None:
+    """Check that the model of `--model`, if the option is used, is registered."""
+    if model is not None:
+        store.require_model(model)
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False))
 
@@ -40,6 +53,7 @@ def _print_json(value: Any) -> None:
 def list_versions(model: str | None, as_json: bool) -> None:
     """List all registered versions."""
     store, _ = _open()
+    _check_model(store, model)
     versions = store.versions(model)
     if as_json:
         _print_json([version.to_dict() for version in versions])
@@ -73,7 +87,7 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         f"{format_flops(record.cumulative_training_flops)}\n",
         highlight=False,
     )
-    table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised"])
+    table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised", "split", "file"])
     for task in info.evaluation.tasks:
         table.add_row(
             task.task,
@@ -81,8 +95,23 @@ def show(model: str | None, version: int, as_json: bool) -> None:
             f"{100 * task.accuracy:.1f} ± {100 * task.standard_error:.1f} %",
             f"{100 * task.random_score:.1f} %",
             f"{task.normalised:.1f}",
+            task.split,
+            task.source_file,
         )
     console.print(table)
+    console.print()
+    for line in [*evaluation_lines([info]), *_protocol_lines(info)]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _protocol_lines(info: VersionInfo) -> list[str]:
+    """Return a line for the protocol of each suite, and one for each difference from it."""
+    lines = []
+    for suite in info.evaluation.suites:
+        if suite.protocol.follows:
+            lines.append(f"{suite.suite}: {suite.protocol.follows} ({suite.protocol.source})")
+            lines += [f"  but: {difference}" for difference in suite.protocol.differences]
+    return lines
 
 
 @registry.command()
@@ -117,6 +146,7 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
 def history(model: str | None, as_json: bool) -> None:
     """List every change of a version's stage, with actor and reason."""
     store, _ = _open()
+    _check_model(store, model)
     entries = store.history(model)
     if as_json:
         _print_json([entry.to_dict() for entry in entries])
@@ -153,6 +183,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     and start chain.
     """
     store, params = _open()
+    _check_model(store, model)
     pareto = store.frontier(model or params.registry.model, cost)
     if as_json:
         _print_json(pareto.to_dict())

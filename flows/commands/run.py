@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flows.commands.options import FILE, FOLDER
-from flows.commands.tables import versions_table, wide_console
+from flows.commands.tables import evaluation_lines, versions_table, wide_console
 
 
 @click.command()
@@ -27,8 +29,8 @@ from flows.commands.tables import versions_table, wide_console
 @click.option(
     "--workspace",
     type=FOLDER,
-    help="Workspace folder. Default: the project, or .flanmoe/workspaces/NAME with --params or "
-    "--set.",
+    help="Workspace folder. Default: the project, or .flanmoe/workspaces/NAME with --params, "
+    "NAME-HASH with --set.",
 )
 def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
     """Run the pipeline: all stages, register, promote.
@@ -44,18 +46,25 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
     from flows.runtime.prefect_server import start_api
     from flows.runtime.processes import ProcessGroups, stop_on_signal
     from flows.runtime.run_context import RunContext, activate
-    from flows.runtime.workspace import find_project, project_of, workspace_lock
+    from flows.runtime.workspace import (
+        find_project,
+        prepare_workspace,
+        project_of,
+        workspace_lock,
+    )
     from flows.stages import digest
     from registry.store import Registry
 
     console = wide_console()
     root = find_project()
     project = project_of(root)
-    folder = _select_workspace(root, params_file, assignments, workspace)
-    params = load_params(folder / "params.yaml")
-    registry = Registry.open(project, params.registry.artifacts)
+    folder, data = _select_workspace(root, params_file, assignments, workspace)
     processes = ProcessGroups()
     with workspace_lock(folder), stop_on_signal(processes):
+        if data is not None:
+            prepare_workspace(project, folder, data)
+        params = load_params(folder / "params.yaml")
+        registry = Registry.open(project, params.registry.artifacts, create=True)
         console.print(f"flanmoe: {folder}", highlight=False)
         with start_api(project, processes) as api:
             # Prefect reads its settings, among them the URL, when it is imported; the import takes
@@ -91,6 +100,8 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
     console.print()
     console.print(versions_table(result.versions))
     console.print()
+    for line in evaluation_lines(result.versions):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print(result.decision.reason, highlight=False, soft_wrap=True)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
 
@@ -101,11 +112,19 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
 )
 def check(params_file: Path | None) -> None:
     """Check every parameter without running anything."""
-    from flows.config.load import load_params
-    from flows.runtime.workspace import find_project
+    from flows.config.load import parse_params, read_params
+    from flows.errors import NotInProject
+    from flows.runtime.workspace import find_project, project_of
 
-    path = params_file or find_project() / "params.yaml"
-    load_params(path)
+    try:
+        root = find_project()
+    except NotInProject:
+        if params_file is None:
+            raise
+        root = params_file.parent
+    path = params_file or root / "params.yaml"
+    # Initial weights and files are those of the project, as in a run with --params.
+    parse_params(read_params(path), path.name, project_of(root) if params_file else root)
     click.echo(f"{path}: every parameter is valid")
 
 
@@ -114,19 +133,26 @@ def _select_workspace(
     params_file: Path | None,
     assignments: tuple[str, ...],
     workspace: Path | None,
-) -> Path:
-    """Return the folder to run in; a workspace is prepared after its parameters are validated."""
+) -> tuple[Path, dict[str, Any] | None]:
+    """Return the folder to run in and the validated parameters to write there.
+
+    Each set of assignments has a workspace of its own, so that several can run at once.
+
+    Returns:
+        The folder, which exists, and the parameters; None for the project's own params.yaml.
+    """
     if params_file is None and not assignments and workspace is None:
-        return root
+        return root, None
     from flows.config.load import apply_overrides, parse_params, read_params
-    from flows.runtime.workspace import STATE, prepare_workspace, project_of, workspace_lock
+    from flows.runtime.workspace import STATE, project_of
 
     source = params_file or root / "params.yaml"
     data = apply_overrides(read_params(source), assignments)
     project = project_of(root)
     parse_params(data, source.name, project)
-    default = project / STATE / "workspaces" / source.stem
-    target = (workspace or default).resolve()
+    name = source.stem
+    if assignments:
+        name += "-" + hashlib.sha256("\n".join(assignments).encode()).hexdigest()[:8]
+    target = (workspace or project / STATE / "workspaces" / name).resolve()
     target.mkdir(parents=True, exist_ok=True)
-    with workspace_lock(target):
-        return prepare_workspace(project, target, data)
+    return target, data

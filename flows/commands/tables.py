@@ -76,3 +76,19 @@ def versions_table(versions: Sequence[VersionInfo]) -> Table:
             style="bold green" if version.is_champion else None,
         )
     return table
+
+
+def evaluation_lines(versions: Sequence[VersionInfo]) -> list[str]:
+    """Return a line for each partial suite and each suite with problems of prompts or answers."""
+    from models.evaluation.problems import problem_lines
+
+    lines = []
+    for version in versions:
+        scores = version.evaluation
+        lines += [
+            f"{version.name}, {suite.suite}: partial: {suite.partial_reason}"
+            for suite in scores.suites
+            if suite.partial
+        ]
+        lines += [f"{version.name}, {line}" for line in problem_lines(scores.tasks)]
+    return lines

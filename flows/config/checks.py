@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from data_pipelines.suggestions import did_you_mean
+from flows.config.data_checks import data_errors
 from flows.config.run_training import training_params
 from flows.config.schema import Params
 from flows.errors import InvalidParams
@@ -42,7 +43,7 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
         # Runs that share `models.training` share its errors: each is reported once.
         errors += [line for line in _training_errors(params, name, config) if line not in errors]
         errors += _start_errors(params, name, config, root)
-    return errors + _data_errors(params)
+    return errors + data_errors(params, root)
 
 
 def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) -> list[str]:
@@ -136,53 +137,4 @@ def _training_errors(params: Params, name: str, config: ModelConfig) -> list[str
             f"{where}.freeze: {training.freeze!r} needs MoE layers; preset {run.preset!r} of run "
             f"{name} has none"
         )
-    return errors
-
-
-def _data_errors(params: Params) -> list[str]:
-    """Return conflicts between the data parameters, the catalog, and the data that runs need."""
-    from data_pipelines import catalog
-    from data_pipelines.errors import SourceError
-    from data_pipelines.example import TEXT
-
-    data = params.data_pipelines
-    try:
-        sources = catalog.load(catalog.resolve_path(data.fetch.catalog))
-        selected = catalog.select_sources(sources, data.fetch.sources)
-    except SourceError as error:
-        return [str(error)]
-    suites = {source.suite for source in selected.values() if source.suite}
-    if data.fetch.sample is not None:
-        suites.add("sample")
-    errors = _suite_errors(params, suites)
-    has_text = data.fetch.sample is not None or any(s.mixture == TEXT for s in selected.values())
-    pretraining = [name for name, run in params.models.runs.items() if run.data == "pretrain"]
-    if data.mix.text == "files" and not has_text and pretraining:
-        errors.append(
-            f"models.runs.{pretraining[0]}.data: pretrain needs text, but no source in "
-            "data_pipelines.fetch has any; add one, or set data_pipelines.mix.text: examples"
-        )
-    return errors
-
-
-def _suite_errors(params: Params, fetched: set[str]) -> list[str]:
-    """Return errors for suites that do not exist, or whose data no selected source fetches."""
-    from models.errors import ModelError
-    from models.evaluation.suite import load_suite
-
-    errors = []
-    for name in params.models.evaluation.suites:
-        try:
-            suite = load_suite(name)
-        except ModelError as error:
-            errors.append(f"models.evaluation.suites: {error}")
-            continue
-        present = [data_set for data_set in suite.tasks if data_set in fetched]
-        needed = {suite.exemplars[key].split("/")[0] for key in present if suite.num_fewshot}
-        missing = sorted(needed - fetched) if present else list(suite.tasks)
-        if missing:
-            errors.append(
-                f"models.evaluation.suites: {name} needs {', '.join(missing)}, which no source in "
-                f"data_pipelines.fetch provides; fetched are {', '.join(sorted(fetched))}"
-            )
     return errors

@@ -11,6 +11,13 @@ from typing import Any
 from data_pipelines.suggestions import did_you_mean
 from flows.config.renamed_keys import new_name
 
+_BOUNDS = {
+    "greater_than": "must be above {}",
+    "greater_than_equal": "must be at least {}",
+    "less_than": "must be below {}",
+    "less_than_equal": "must be at most {}",
+}
+"""Type of pydantic's error -> problem in the words of an error line."""
 _FIELD = re.compile(r"[a-z_]\w*(\.\w+)*: ")
 
 
@@ -22,7 +29,7 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
         schema: expected type of the data: a dataclass, a dict of dataclasses, or optional.
         path: dotted key of the data; "" at the top.
     """
-    schema = _without_none(schema)
+    schema = without_none(schema)
     if not isinstance(data, dict):
         return []
     if dataclasses.is_dataclass(schema):
@@ -48,8 +55,8 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
     return []
 
 
-def _without_none(schema: Any) -> Any:
-    """Return `X` for `X | None`."""
+def without_none(schema: Any) -> Any:
+    """Return `X` for `X | None`; any other type unchanged."""
     if typing.get_origin(schema) in (types.UnionType, typing.Union):
         return next(arg for arg in typing.get_args(schema) if arg is not type(None))
     return schema
@@ -62,7 +69,8 @@ def describe(detail: Any, path: str = "") -> str:
         detail: an entry of `ValidationError.errors()`.
         path: dotted key of the validated part; "" for all parameters.
     """
-    location = [str(part) for part in detail["loc"]]
+    # pydantic marks an error of a mapping's key by "[key]" after the key itself.
+    location = [str(part) for part in detail["loc"] if part != "[key]"]
     where = ".".join(filter(None, [path, *location]))
     if detail["type"] == "missing":
         return f"{where}: is missing"
@@ -73,8 +81,15 @@ def describe(detail: Any, path: str = "") -> str:
         # A message that starts with a field, "port: 0 is out of range", completes the key.
         separator = "." if _FIELD.match(text) else ": "
         return f"{where}{separator}{text}" if where else text
+    if detail["type"] in _BOUNDS:
+        return f"{where}: {detail['input']!r} {_describe_bound(detail)}"
     message = detail["msg"][0].lower() + detail["msg"][1:]
     return f"{where}: {detail['input']!r}: {message}"
+
+
+def _describe_bound(detail: Any) -> str:
+    (bound,) = detail["ctx"].values()
+    return _BOUNDS[detail["type"]].format(int(bound) if bound == int(bound) else bound)
 
 
 def _describe_choice(detail: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from flows.config.checks import cross_field_errors
 from flows.config.keys import describe, unknown_keys
 from flows.config.recipes import with_recipe
 from flows.config.schema import Params
+from flows.config.values import value_errors
+from flows.config.yaml_file import parse_yaml
 from flows.errors import InvalidParams
 
 
@@ -32,7 +35,7 @@ def read_params(path: Path) -> dict[str, Any]:
         InvalidParams: the file is missing or is not a YAML mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidParams(f"{path} is missing") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -61,7 +64,7 @@ def apply_overrides(data: dict[str, Any], assignments: Iterable[str]) -> dict[st
             if not isinstance(section, dict):
                 raise InvalidParams(f"--set {assignment!r}: {parent} is a value, it has no keys")
         try:
-            section[key] = yaml.safe_load(text)
+            section[key] = parse_yaml(text)
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
             raise InvalidParams(f"--set {assignment!r}: the value is not YAML: {reason}") from None
@@ -79,10 +82,10 @@ def parse_params(data: dict[str, Any], source: str, root: Path) -> Params:
     Raises:
         InvalidParams: with all errors, one line each.
     """
-    errors = unknown_keys(data, Params, "")
+    errors = unknown_keys(data, Params, "") + value_errors(data, Params, "")
     if not errors:
         try:
-            params: Params = TypeAdapter(Params).validate_python(_with_recipe(data))
+            params = _adapter().validate_python(_with_recipe(data))
         except ValidationError as error:
             errors = [describe(detail) for detail in error.errors()]
         else:
@@ -99,3 +102,8 @@ def _with_recipe(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(models, dict) or not isinstance(training, dict):
         return data
     return {**data, "models": {**models, "training": with_recipe(training)}}
+
+
+@cache
+def _adapter() -> TypeAdapter[Params]:
+    return TypeAdapter(Params)

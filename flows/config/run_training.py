@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.config.keys import describe, unknown_keys
 from flows.config.recipes import merge, with_recipe
+from flows.config.values import value_errors
 from flows.errors import InvalidParams
 from models.params import ModelsParams
 from models.training.params import TrainingParams
@@ -22,6 +23,7 @@ def training_params(models: ModelsParams, run: str) -> TrainingParams:
     overrides = models.runs[run].training
     where = f"models.runs.{run}.training"
     errors = unknown_keys(overrides, TrainingParams, where)
+    errors += value_errors(overrides, TrainingParams, where)
     if not errors:
         merged = merge(dataclasses.asdict(models.training), with_recipe(overrides))
         try:

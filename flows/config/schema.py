@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from dashboard.params import DashboardParams
+from data_pipelines.bounds import Retries
 from data_pipelines.params import DataParams
 from flows.fleet.params import FleetParams
 from models.params import ModelsParams
@@ -16,22 +19,16 @@ from registry.params import RegistryParams
 class FlowsParams:
     """How the pipeline runs the stages (`flows.*`)."""
 
-    max_parallel_stages: int = 2
+    max_parallel_stages: Annotated[int, Field(ge=1, le=8)] = 2
     """Maximum number of stages that run in parallel; above about 4, DVC's lock is often busy."""
-    retries: int = 3
+    retries: Retries = 3
     """Retries of a stage that could not acquire DVC's lock, or that was preempted."""
-    dask_cluster_class: str = "distributed.LocalCluster"
+    dask_cluster_class: Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")] = "distributed.LocalCluster"
     """Class of the Dask cluster that a run starts if `data_pipelines.engine` is dask and
     `data_pipelines.scheduler` is empty, e.g. dask_kubernetes.operator.KubeCluster."""
     dask_cluster_kwargs: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments of that class."""
     fleet: FleetParams = field(default_factory=FleetParams)
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_parallel_stages <= 8:
-            raise ValueError("max_parallel_stages must be between 1 and 8")
-        if self.retries < 0:
-            raise ValueError("retries must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,13 +36,14 @@ def render_script(name: str, training: TrainingParams, fleet: FleetParams, works
         "mem": f"{fleet.memory_gb}G",
         "time": f"{minutes // 60:02d}:{minutes % 60:02d}:00",
         "signal": "TERM@120",
-        "output": f"{workspace}/.flanmoe/logs/slurm-{name}-%j.log",
+        # Slurm replaces %j by the number of the job, and %% by a single %.
+        "output": f"{str(workspace).replace('%', '%%')}/.flanmoe/logs/slurm-{name}-%j.log",
     }
     if fleet.gpus:
         options["gpus-per-node"] = fleet.gpus
     if fleet.partition:
         options["partition"] = fleet.partition
-    directives = [f"#SBATCH --{key}={value}" for key, value in options.items()]
+    directives = [f"#SBATCH --{key}={shlex.quote(str(value))}" for key, value in options.items()]
     return "\n".join(
         [
             "#!/bin/bash",

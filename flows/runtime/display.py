@@ -88,3 +88,10 @@ class Display:
             started = self._start_times.pop(stage, None)
             elapsed = f"{time.monotonic() - started:6.1f} s" if started else ""
             self.console.print(f"  {stage:<24} {_MARKS[status]:<22} {elapsed}", highlight=False)
+
+    def note(self, text: str) -> None:
+        """Print a line below the lines of the finished stages."""
+        with self._lock:
+            self.console.print(
+                f"    {text}", style="yellow", highlight=False, markup=False, soft_wrap=True
+            )

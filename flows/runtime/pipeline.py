@@ -24,6 +24,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import stage_runner
 from flows.runtime.run_context import RunContext, active_context, active_or_new_context
+from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_runner import StageStatus
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
@@ -94,6 +95,9 @@ def run_stage(workspace: Path, stage: str) -> StageStatus:
     """
     context = active_context(workspace)
     status = _run_stage_if_needed(context, stage)
+    for line in describe_outputs(stage, context.workspace):
+        context.display.note(line)
+        get_run_logger().warning("%s", line)
     get_run_logger().info("%s: %s", stage, status)
     return status
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flows.errors import ServerError, StageInterrupted
 from flows.runtime.processes import ProcessGroups
@@ -24,6 +26,7 @@ from flows.runtime.workspace import STATE
 BOOT_TIMEOUT_S = 120.0
 RECORD_TIMEOUT_S = 20.0
 POLL_S = 0.1
+_UNKNOWN_REVISION = re.compile(r"Can't locate revision identified by '(\w+)'")
 _FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -35,6 +38,8 @@ class PrefectApi:
     processes: ProcessGroups
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    boot_lock: IO[str] | None = None
+    """Open, and so locked, while the run's own server boots."""
 
     def await_healthy(self) -> None:
         """Wait until the API answers.
@@ -55,13 +60,15 @@ class PrefectApi:
             if self.process is None:
                 raise ServerError(
                     f"PREFECT_API_URL is {self.url}: no Prefect server answers there; start it, "
-                    "or unset the variable to let flanmoe start its own"
+                    "correct the URL, which ends in /api, or unset the variable to let flanmoe "
+                    "start its own server"
                 )
-            lines = self.log.read_text(errors="replace").strip().splitlines() or ["no output"]
-            raise ServerError(f"the Prefect server did not start: {lines[-1]} (log: {self.log})")
+            raise ServerError(_boot_failure(self.log))
         if self.process is not None:
             # From now on Ctrl-C ends the stages only: the server records how they ended.
             self.processes.discard(self.process)
+        if self.boot_lock is not None:
+            self.boot_lock.close()
 
 
 @contextmanager
@@ -88,12 +95,15 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     os.environ["PREFECT_API_URL"] = api.url
     started_at = datetime.now(UTC).isoformat()
     assert api.process is not None
+    assert api.boot_lock is not None
     try:
         yield api
         _await_records(api.url, started_at)
+        api.log.unlink()
     finally:
         processes.end(api.process)
-        del os.environ["PREFECT_API_URL"]
+        api.boot_lock.close()
+        os.environ.pop("PREFECT_API_URL", None)
 
 
 def _configure_client(state: Path) -> None:
@@ -111,23 +121,59 @@ def _configure_client(state: Path) -> None:
 
 def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
     state.mkdir(parents=True, exist_ok=True)
+    boot_lock = _lock_boot(state, processes)
     port = _free_port()
-    log = state / "server.log"
+    log = state / f"server-{port}.log"
     with log.open("wb") as output:
         process = processes.start(
             [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)],
             cwd=state,
             environment={
-                "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{state}/prefect.db",
+                # Relative to the working directory, because a path may have characters that
+                # Prefect would interpret as parts of a URL.
+                "PREFECT_API_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///prefect.db",
                 "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
                 "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
             },
             output=output,
         )
     if process is None:
+        boot_lock.close()
         raise StageInterrupted("stopped before the Prefect server was started")
     url = f"http://127.0.0.1:{port}/api"
-    return PrefectApi(url=url, processes=processes, log=log, process=process)
+    return PrefectApi(url=url, processes=processes, log=log, process=process, boot_lock=boot_lock)
+
+
+def _lock_boot(state: Path, processes: ProcessGroups) -> IO[str]:
+    """Wait until no other server of the project boots; two would create the tables at once.
+
+    Raises:
+        StageInterrupted: the run was stopped.
+    """
+    file = (state / "boot.lock").open("a", encoding="utf-8")
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if processes.stopping.is_set():
+                file.close()
+                raise StageInterrupted("stopped while another Prefect server was booting") from None
+            time.sleep(POLL_S)
+        else:
+            return file
+
+
+def _boot_failure(log: Path) -> str:
+    """Return why a server did not start, from its log."""
+    text = log.read_text(errors="replace")
+    revision = _UNKNOWN_REVISION.search(text)
+    if revision:
+        return (
+            f"{log.parent / 'prefect.db'}: revision {revision[1]} is of a newer release of "
+            "Prefect; upgrade Prefect, or delete the file, which holds only the history of runs"
+        )
+    lines = text.strip().splitlines() or ["no output"]
+    return f"the Prefect server did not start: {lines[-1]} (log: {log})"
 
 
 def _free_port() -> int:
@@ -139,8 +185,9 @@ def _free_port() -> int:
 def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
+            # Below any other path Prefect's server answers with the page of its dashboard.
+            return bool(response.read(16) == b"true")
+    except (OSError, ValueError, HTTPException):
         return False
 
 

@@ -93,7 +93,7 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
         yield active_context(workspace)
         return
     params = load_params(workspace / "params.yaml")
-    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    registry = Registry.open(project_of(workspace), params.registry.artifacts, create=True)
     processes = ProcessGroups()
     with workspace_lock(workspace), start_cluster(params):
         digest.run(workspace)  # before DVC compares the code of the stages

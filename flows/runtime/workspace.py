@@ -69,7 +69,10 @@ def prepare_workspace(project: Path, workspace: Path, params: dict[str, Any]) ->
     if not (workspace / ".dvc").is_dir():
         _dvc(workspace, "init", "-q", "--no-scm")
         _dvc(workspace, "config", "core.analytics", "false")
-        _dvc(workspace, "cache", "dir", str(project / ".dvc" / "cache"))
+        # A link, because DVC cannot write a path with non-ASCII characters to its configuration.
+        cache = project / ".dvc" / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        (workspace / ".dvc" / "cache").symlink_to(cache, target_is_directory=True)
     return workspace
 
 

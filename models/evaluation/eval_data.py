@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_pipelines.files import sha256
 from models.errors import DataMismatch
-from models.evaluation.suite import Suite, SuiteTask
+from models.evaluation.suite import PUBLISHED_WITH_TASK, Suite, SuiteTask
+
+TRAINING_SPLIT = "train"
+"""Split that is never scored; its items only serve as few-shot exemplars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +32,12 @@ class TaskItem:
     """Labelled options on one line."""
     definition: str = ""
     """Instruction of the task."""
+    exemplars: tuple[dict[str, str], ...] = ()
+    """Few-shot exemplars `{text, answer}` that the file publishes with the task."""
     options: tuple[str, ...] = ()
     """Possible answers; empty where the answer is free text."""
+    option_texts: tuple[str, ...] = ()
+    """Texts of lettered options."""
     references: tuple[str, ...] = ()
     """Accepted answers, where there are several."""
     rationale: str = ""
@@ -47,7 +55,7 @@ class TaskItem:
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in fields.items() if name in known}
         values["id"] = str(values["id"])
-        for name in ("options", "references"):
+        for name in ("exemplars", "options", "option_texts", "references"):
             values[name] = tuple(values.get(name) or ())
         return cls(**values)
 
@@ -57,11 +65,27 @@ class TaskFile:
     """One task file in data/eval_data/index.json."""
 
     file: str
+    source_file: str
+    """Path of the source file, relative to data/raw."""
+    split: str
+    """Split of the source file; empty if the catalog does not state it."""
     sha256: str
+    num_items: int
+    num_published: int | None
+    """Number of items of the complete published file; None if the catalog does not state it."""
     truncated: bool
-    """Whether the file holds a part of the published one."""
+    """Whether the source file is known to hold only a part of the published one."""
     num_rejected: int
     """Rows of the source that are not valid items."""
+
+    @property
+    def partial_reason(self) -> str:
+        """How the number of items differs from that of the published file; empty if it does not."""
+        if self.num_published is None:
+            return "a part of the published file" if self.truncated else ""
+        if self.num_items == self.num_published:
+            return ""
+        return f"{self.num_items:,} of {self.num_published:,} items"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +97,12 @@ class EvalTask:
     file: str
     """Name of the task's file within the dataset."""
     group: str
+    source_file: str
+    """Path of the source file of the items, relative to data/raw."""
+    split: str
+    """Split of that file; empty if the catalog does not state it."""
+    num_published: int | None
+    """Number of items of the complete published file; None if the catalog does not state it."""
     items: list[TaskItem]
     exemplars: list[TaskItem]
     sha256: str
@@ -105,7 +135,11 @@ class EvalData:
             entries = {
                 (entry["suite"], entry["task"]): TaskFile(
                     file=entry["file"],
+                    source_file=entry["source_file"],
+                    split=entry["split"],
                     sha256=entry["sha256"],
+                    num_items=entry["num_items"],
+                    num_published=entry["num_published"],
                     truncated=entry["truncated"],
                     num_rejected=len(entry["rejected"]),
                 )
@@ -139,6 +173,12 @@ class EvalData:
             else:
                 name = suite.task_name(suite_task.dataset, suite_task.file)
                 missing.append(name.split("/", 1)[1])
+        for dataset, splits in suite.splits.items():
+            best = self._best_split(dataset, splits)
+            if best is not None:
+                tasks.append(self._load_task(suite, best, limit))
+            else:
+                missing.append(f"{dataset} {splits[0]} split")
         if not tasks:
             raise DataMismatch(
                 f"suite {suite.name}: none of its files is in {self.folder}; name the source of "
@@ -154,15 +194,41 @@ class EvalData:
             SuiteTask(dataset, file, "")
             for suite_dataset, tasks in suite.tasks.items()
             if tasks == "all"
-            for dataset, file in self.entries
-            if dataset == suite_dataset
+            for (dataset, file), entry in self.entries.items()
+            if dataset == suite_dataset and entry.split != TRAINING_SPLIT
         ]
+
+    def _best_split(self, dataset: str, splits: Sequence[str]) -> SuiteTask | None:
+        """Return the task of the first of the splits that is present.
+
+        Raises:
+            DataMismatch: several files are of this split.
+        """
+        for split in splits:
+            files = [
+                file
+                for (name, file), e in self.entries.items()
+                if (name, e.split) == (dataset, split)
+            ]
+            if len(files) > 1:
+                raise DataMismatch(
+                    f"{self.folder / dataset}: {', '.join(files)} are all of the {split} split; "
+                    "remove all but one from the sources"
+                )
+            if files:
+                return SuiteTask(dataset, files[0], "")
+        return None
 
     def _load_task(self, suite: Suite, suite_task: SuiteTask, limit: int | None) -> EvalTask:
         dataset, file, group = suite_task
         entry = self.entries[dataset, file]
+        if entry.split == TRAINING_SPLIT:
+            raise DataMismatch(
+                f"suite {suite.name}: {dataset}/{file} is a training split ({entry.source_file}); "
+                "name a test or dev split"
+            )
         items, digest = self._load_items(entry), entry.sha256
-        partial_reason = "a part of the published file" if entry.truncated else ""
+        reasons = [entry.partial_reason] if entry.partial_reason else []
         exemplars: list[TaskItem] = []
         if suite.num_fewshot:
             exemplar_source, exemplars = self._load_exemplars(suite, dataset, file)
@@ -171,9 +237,12 @@ class EvalData:
             if exemplar_source == (dataset, file):
                 items = [item for item in items if item not in exemplars]
         if limit is not None and len(items) > limit:
+            reasons = [f"{limit:,} of {entry.num_published or len(items):,} items"]
             selected = {item.id for item in sorted(items, key=_id_hash)[:limit]}
             items = [item for item in items if item.id in selected]
-            partial_reason = f"{limit} items"
+        best_split = suite.splits.get(dataset, (entry.split,))[0]
+        if entry.split != best_split:
+            reasons.append(f"the {entry.split} split, as the {best_split} split is missing")
         without_answer = [item.id for item in items if not item.answer.strip()]
         if without_answer:
             raise DataMismatch(
@@ -185,10 +254,13 @@ class EvalData:
             dataset=dataset,
             file=file,
             group=group or next((item.group for item in items if item.group), ""),
+            source_file=entry.source_file,
+            split=entry.split,
+            num_published=entry.num_published,
             items=items,
             exemplars=exemplars,
             sha256=digest,
-            partial_reason=partial_reason,
+            partial_reason="; ".join(reasons),
             num_rejected=entry.num_rejected,
         )
 
@@ -196,7 +268,8 @@ class EvalData:
         self, suite: Suite, dataset: str, file: str
     ) -> tuple[tuple[str, str], list[TaskItem]]:
         """Return the (dataset, file) of a task's exemplars, and the exemplars."""
-        location = suite.exemplars[dataset].format(task=file)
+        template = suite.exemplars[dataset]
+        location = template.removesuffix(PUBLISHED_WITH_TASK).format(task=file)
         exemplar_dataset, _, exemplar_file = location.partition("/")
         source = (exemplar_dataset, exemplar_file)
         if source not in self.entries:
@@ -205,6 +278,8 @@ class EvalData:
                 "name their source in data_pipelines.fetch.sources"
             )
         exemplars = self._load_items(self.entries[source])
+        if template.endswith(PUBLISHED_WITH_TASK):  # there may be none
+            return source, _exemplars_of_task(exemplars[0], suite.num_fewshot)
         if suite.answer_mode == "cot":
             exemplars = [exemplar for exemplar in exemplars if exemplar.rationale]
         exemplars = exemplars[: suite.num_fewshot]
@@ -223,6 +298,14 @@ class EvalData:
         if not items:
             raise DataMismatch(f"{path} has no items; run `flanmoe eval_data`")
         return items
+
+
+def _exemplars_of_task(item: TaskItem, num_fewshot: int) -> list[TaskItem]:
+    """Return the exemplars that an item's file publishes with the task."""
+    return [
+        TaskItem(id=f"exemplar-{number}", text=exemplar["text"], answer=exemplar["answer"])
+        for number, exemplar in enumerate(item.exemplars[:num_fewshot], start=1)
+    ]
 
 
 def _id_hash(item: TaskItem) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.evaluation.params import EvaluationParams
+from models.evaluation.suite import SuiteProtocol
 
 SCHEMA_VERSION = 2
 
@@ -64,9 +65,18 @@ class TaskScore:
     """direct or cot, see `Suite.answer_mode`."""
     metric: str
     num_fewshot: int
+    num_exemplars: int
+    """Few-shot exemplars in all prompts."""
     num_exemplars_dropped: int
     """Few-shot exemplars that did not fit, over all prompts."""
     max_new_tokens: int
+    """Maximum length of an answer, in tokens of the model's tokenizer."""
+    source_file: str
+    """Path of the scored file, relative to data/raw."""
+    split: str
+    """Split of that file; empty if the catalog does not state it."""
+    num_published: int | None
+    """Number of items of the complete published file; None if the catalog does not state it."""
     num_items: int
     num_contaminated: int | None
     """None if the training data is unknown."""
@@ -85,7 +95,7 @@ class TaskScore:
     num_rejected: int
     """Rows of the source that are not valid items."""
     counts: dict[str, int]
-    """Number of items with each problem of `scoring.PROBLEMS`."""
+    """Number of items with each problem of `problems.PROBLEMS`."""
     flops_per_item: int
     file_sha256: str
 
@@ -107,6 +117,8 @@ class SuiteScore:
 
     suite: str
     title: str
+    protocol: SuiteProtocol
+    """The published evaluation that the suite follows, and where it differs."""
     averaged: bool
     """Whether the suite is part of the paper's normalised average."""
     weight: float
@@ -153,6 +165,42 @@ class ContaminationCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlantCount:
+    """Rows of one kind in the self-test of the contamination check."""
+
+    num_rows: int
+    num_matched: int
+    is_verbatim: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlapSelfTest:
+    """Self-test of the contamination check on overlaps planted in the mixture.
+
+    Without a self-test, recall and precision are 0.
+    """
+
+    min_recall: float = 0.0
+    """Smallest recall of a kind of verbatim plants."""
+    precision: float = 0.0
+    """Share of plants among the matched rows, rows with boilerplate only included."""
+    kinds: dict[str, PlantCount] = field(default_factory=dict)
+    boilerplate: dict[str, PlantCount] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> OverlapSelfTest:
+        """Return the content of data/mixture/self_test.json."""
+        return cls(
+            min_recall=content["min_recall"],
+            precision=content["precision"],
+            kinds={kind: PlantCount(**count) for kind, count in content["kinds"].items()},
+            boilerplate={
+                kind: PlantCount(**count) for kind, count in content["boilerplate"].items()
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRecord:
     """The result of one evaluation."""
 
@@ -162,6 +210,7 @@ class EvaluationRecord:
     tasks: list[TaskScore]
     contamination: dict[str, ContaminationCount]
     """Every suite that the training mixture was checked against, evaluated here or not."""
+    overlap_self_test: OverlapSelfTest
     data_warnings: list[str]
     """Data expectations that fail without blocking."""
     max_input_tokens: int

@@ -47,7 +47,12 @@ def task_config(task: PreparedTask) -> dict[str, Any]:
         "output_type": "generate_until",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {
-            "until": STOP_STRINGS if suite.num_fewshot else [],
+            # Those with which the suite's own questions begin: the exemplars show no other.
+            "until": [
+                stop
+                for stop in STOP_STRINGS
+                if suite.num_fewshot and stop.strip() in suite.prompt_template
+            ],
             "max_gen_toks": task.max_new_tokens,
             "do_sample": False,
         },

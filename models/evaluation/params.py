@@ -5,15 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-_POSITIVE_FIELDS = (
-    "limit",
-    "max_input_tokens",
-    "max_new_tokens",
-    "batch_size",
-    "max_batch_tokens",
-    "threads",
-    "workers",
-)
+from data_pipelines.bounds import Count, Processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,32 +14,28 @@ class EvaluationParams:
 
     suites: tuple[str, ...] = ("sample",)
     """Suites to score: names of files in models/evaluation/suites."""
-    limit: int | None = None
+    limit: Count | None = None
     """Number of items of each task, chosen by hash; null: all. A limit marks scores partial."""
-    max_input_tokens: int | None = None
+    max_input_tokens: Count | None = None
     """Maximum prompt length in tokens; null: the encoder length of training. Few-shot exemplars
     that do not fit are dropped."""
-    max_new_tokens: int | None = None
+    max_new_tokens: Count | None = None
     """Maximum number of generated tokens, where it is below the suite's own; null: the suite's."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Maximum number of requests of a batch."""
-    max_batch_tokens: int = 16384
+    max_batch_tokens: Count = 16384
     """Maximum number of input tokens of a batch, padding included."""
-    threads: int = 1
+    threads: Processes = 1
     """CPU threads of each process."""
     engine: Literal["local", "dask"] = "local"
     """Where batches run: `local`, on this machine; `dask`, on a cluster. Answers are identical."""
-    workers: int = 1
+    workers: Processes = 1
     """Number of processes, each with a copy of the model in memory."""
     scheduler: str = ""
     """Address of a running Dask scheduler; empty: DASK_SCHEDULER_ADDRESS, else a local cluster."""
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE_FIELDS:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if not self.suites or len(set(self.suites)) < len(self.suites):
-            raise ValueError("suites must name at least one suite, each once")
+        if not self.suites:
+            raise ValueError("suites: [] is empty; name at least one suite")
         if self.scheduler and self.engine != "dask":
-            raise ValueError("scheduler requires engine: dask")
+            raise ValueError(f"scheduler: {self.scheduler!r} requires engine: dask")

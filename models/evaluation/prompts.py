@@ -27,7 +27,7 @@ class EvalPrompt:
     num_exemplars: int
     """Few-shot exemplars in the prompt."""
     num_exemplars_dropped: int
-    """Few-shot exemplars dropped from the start of the prompt, because they do not fit."""
+    """Few-shot exemplars dropped from the end of their list, because they do not fit."""
     language: str = ""
     """ISO 639-1 code of the item's language; empty: English."""
 
@@ -50,20 +50,26 @@ def build_prompts(
         suite: the suite that the task belongs to.
         task: the task with its items and exemplars.
         num_tokens: counts the tokens of a text, the end-of-sequence token included.
-        max_input_tokens: exemplars are dropped until the prompt has at most this many tokens.
+        max_input_tokens: exemplars are dropped until the prompt has at most this many tokens, the
+            last first, as in the evaluation code of MMLU and of Super-NaturalInstructions.
 
     Returns:
         One prompt per item, in the items' order.
     """
     exemplars = [
-        _format_item(suite, exemplar) + _exemplar_answer(suite, exemplar)
-        for exemplar in task.exemplars
+        _format_exemplar(suite, exemplar, number)
+        for number, exemplar in enumerate(task.exemplars, start=1)
     ]
-    description = suite.description.format(subject=task.file.replace("_", " "))
-    if task.exemplars and task.exemplars[0].preamble:
-        description = task.exemplars[0].preamble
+    preamble = task.exemplars[0].preamble if task.exemplars else ""
     return [
-        _build_prompt(suite, item, description, exemplars, num_tokens, max_input_tokens)
+        _build_prompt(
+            suite,
+            item,
+            preamble or _description(suite, task, item),
+            exemplars,
+            num_tokens,
+            max_input_tokens,
+        )
         for item in task.items
     ]
 
@@ -78,7 +84,8 @@ def _build_prompt(
 ) -> EvalPrompt:
     question = _format_item(suite, item)
     for num_dropped in range(len(exemplars) + 1):
-        parts = ([description] if description else []) + exemplars[num_dropped:] + [question]
+        retained = exemplars[: len(exemplars) - num_dropped]
+        parts = ([description] if description else []) + retained + [question]
         prompt = PART_SEPARATOR.join(parts)
         if num_dropped == len(exemplars) or num_tokens(prompt) <= max_input_tokens:
             break
@@ -89,19 +96,38 @@ def _build_prompt(
         answer=item.answer,
         references=item.references or (item.answer,),
         options=options,
-        multiple_choice=options is not None and suite.answer_mode == "direct",
+        multiple_choice=(
+            options is not None and suite.answer_mode == "direct" and suite.ranks_options
+        ),
         num_exemplars=len(exemplars) - num_dropped,
         num_exemplars_dropped=num_dropped,
         language=item.language,
     )
 
 
+def _description(suite: Suite, task: EvalTask, item: TaskItem) -> str:
+    return suite.description.format(subject=task.file.replace("_", " "), definition=item.definition)
+
+
 def _format_item(suite: Suite, item: TaskItem) -> str:
-    return suite.prompt_template.format(
-        text=item.text, question=item.question, choices=item.choices, definition=item.definition
-    )
+    return suite.prompt_template.format(**_placeholders(item))
 
 
-def _exemplar_answer(suite: Suite, exemplar: TaskItem) -> str:
-    """Return the text after an exemplar's question: its chain of thought, or its answer alone."""
-    return exemplar.rationale if suite.answer_mode == "cot" else f" {exemplar.answer}"
+def _format_exemplar(suite: Suite, exemplar: TaskItem, number: int) -> str:
+    """Return an exemplar with its answer, or with its chain of thought."""
+    if suite.exemplar_template:
+        return suite.exemplar_template.format(
+            **_placeholders(exemplar), answer=exemplar.answer, number=number
+        )
+    answer = exemplar.rationale if suite.answer_mode == "cot" else f" {exemplar.answer}"
+    return _format_item(suite, exemplar) + answer
+
+
+def _placeholders(item: TaskItem) -> dict[str, str]:
+    lines = zip(item.options, item.option_texts, strict=False)
+    return {
+        "text": item.text,
+        "question": item.question,
+        "choices": item.choices,
+        "choice_lines": "\n".join(f"{letter}. {text}" for letter, text in lines),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from models.evaluation.averages import TaskAverage, mean_and_standard_error, normalised_score
@@ -16,22 +16,15 @@ from models.evaluation.evaluation_record import (
     sum_or_none,
 )
 from models.evaluation.harness_tasks import SCORING_VERSION
+from models.evaluation.problems import PROBLEMS
 from models.evaluation.samples import PreparedTask, SampleRow
 from models.evaluation.suite import Suite
 
 MAXIMUM = 1.0
 """Best score of every metric."""
 
-PROBLEMS = {
-    "truncated": "prompts exceed the model's input and lost their start",
-    "unknown_pieces": "prompts have characters that the tokenizer does not know",
-    "unfinished": "answers reached the maximum length without ending",
-    "empty": "answers are empty",
-    "unanswered": "generated texts contain no answer of the expected form, or several",
-    "ambiguous": "generated texts contain several answers, so that none of them counts",
-    "without_tokens": "items have an option without tokens, which no model can choose",
-}
-"""Flag of a sample row -> the warning about it; the record counts each."""
+MAX_REASONS = 4
+"""Number of tasks whose reasons a suite repeats; the others are counted."""
 
 
 def score_evaluation(
@@ -106,10 +99,14 @@ def score_task(
         answer=suite.answer_mode,
         metric=suite.metric,
         num_fewshot=suite.num_fewshot,
+        num_exemplars=sum(row.num_exemplars for row in rows),
         num_exemplars_dropped=sum(row.num_exemplars_dropped for row in rows),
         max_new_tokens=prepared.max_new_tokens,
         num_items=len(rows),
         num_contaminated=len(rows) - len(clean_scores) if is_known else None,
+        source_file=task.source_file,
+        split=task.split,
+        num_published=task.num_published,
         partial=bool(task.partial_reason),
         partial_reason=task.partial_reason,
         accuracy=round(accuracy, 6),
@@ -143,23 +140,21 @@ def score_suite(
     Returns:
         The suite's score.
     """
-    reasons = {task.partial_reason for task in tasks if task.partial}
-    if missing:
-        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        reasons.add(f"{names} missing")
+    partial_reason = _suite_partial_reason(tasks, missing)
     average = TaskAverage.over([task.unit for task in tasks])
     normalised_errors = [100 * t.standard_error / (MAXIMUM - t.random_score) for t in tasks]
     return SuiteScore(
         suite=suite.name,
         title=suite.title,
+        protocol=suite.protocol,
         averaged=suite.in_normalized_average,
         weight=float(suite_weight),
         num_tasks=len(tasks),
         missing=missing,
         num_items=sum(task.num_items for task in tasks),
         num_contaminated=sum_or_none(task.num_contaminated for task in tasks),
-        partial=bool(reasons),
-        partial_reason="; ".join(sorted(reasons)),
+        partial=bool(partial_reason),
+        partial_reason=partial_reason,
         accuracy=round(average.mean([task.accuracy for task in tasks]), 6),
         standard_error=round(average.standard_error([task.standard_error for task in tasks]), 6),
         random_score=round(average.mean([task.random_score for task in tasks]), 6),
@@ -168,7 +163,9 @@ def score_suite(
         clean=_clean_suite_score(tasks),
         groups=[
             _score_group(
-                group, [task for task in tasks if task.group == group], is_partial=bool(reasons)
+                group,
+                [task for task in tasks if task.group == group],
+                is_partial=bool(partial_reason),
             )
             for group in dict.fromkeys(task.group for task in tasks if task.group)
         ],
@@ -198,18 +195,18 @@ def score_overall(suites: Sequence[SuiteScore], tasks: Sequence[TaskScore]) -> O
     )
 
 
-def problem_warnings(tasks: Sequence[TaskScore]) -> Iterator[str]:
-    """Yield a line for each suite and kind of problem with its prompts or answers."""
-    for suite in dict.fromkeys(task.suite for task in tasks):
-        members = [task for task in tasks if task.suite == suite]
-        num_items = sum(task.num_items for task in members)
-        for problem, message in PROBLEMS.items():
-            count = sum(task.counts[problem] for task in members)
-            if count:
-                yield f"{suite}: {count} of {num_items} {message}"
-        num_dropped = sum(task.num_exemplars_dropped for task in members)
-        if num_dropped:
-            yield f"{suite}: {num_dropped} few-shot exemplars did not fit and were dropped"
+def _suite_partial_reason(tasks: Sequence[TaskScore], missing: list[str]) -> str:
+    """Return why a suite is partial: the reasons of its tasks, then the tasks that are missing."""
+    partial = [task for task in tasks if task.partial]
+    reasons = [
+        f"{task.task.split('/', 1)[1]}: {task.partial_reason}" for task in partial[:MAX_REASONS]
+    ]
+    if len(partial) > MAX_REASONS:
+        reasons.append(f"{len(partial) - MAX_REASONS} further tasks are partial")
+    if missing:
+        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        reasons.append(f"{names} missing")
+    return "; ".join(reasons)
 
 
 def _score_group(group: str, tasks: Sequence[TaskScore], *, is_partial: bool) -> GroupScore:

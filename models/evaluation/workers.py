@@ -91,8 +91,10 @@ def _start_executor(params: EvaluationParams) -> Iterator[Executor]:
         with _dask_executor(params) as executor:
             yield executor
         return
-    # Spawned, because a forked process would inherit torch's threads in an unknown state.
-    context = multiprocessing.get_context("spawn")
+    # Forked from a server process that has imported torch and runs no thread; a fork of this
+    # process would inherit torch's threads in an unknown state.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(params.workers, mp_context=context) as executor:
         yield executor
 

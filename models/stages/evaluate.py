@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,20 @@ from models.determinism import make_deterministic
 from models.errors import DataMismatch
 from models.evaluation.device import model_device, model_precision
 from models.evaluation.eval_data import EvalData
-from models.evaluation.evaluation_record import ContaminationCount, EvaluationRecord
+from models.evaluation.evaluation_record import (
+    ContaminationCount,
+    EvaluationRecord,
+    OverlapSelfTest,
+)
+from models.evaluation.generation_limit import generation_limit
 from models.evaluation.harness_tasks import SCORING_VERSION, run_tasks, task_config
 from models.evaluation.params import EvaluationParams
 from models.evaluation.predictor import Seq2SeqPredictor
+from models.evaluation.problems import problem_lines
 from models.evaluation.prompts import build_prompts
 from models.evaluation.response_cache import ResponseCache
 from models.evaluation.samples import PreparedTask, SampleRow, sample_rows
-from models.evaluation.scoring import problem_warnings, score_evaluation
+from models.evaluation.scoring import score_evaluation
 from models.evaluation.speed import measure_speed
 from models.evaluation.suite import Suite, load_suite
 from models.evaluation.workers import BatchRunner, PredictorSpec
@@ -78,7 +85,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     cache = ResponseCache(workspace / layout.RESPONSES / name / cache_name)
     rows = _run_tasks(tasks, predictor, cache, spec, params, contamination)
     overall, suite_scores, task_scores = score_evaluation(suites, tasks, rows, missing)
-    for line in problem_warnings(task_scores):
+    for line in problem_lines(task_scores):
         logger.warning("%s, %s", name, line)
     _write_samples(folder / "samples.parquet", [row for task_rows in rows for row in task_rows])
     record = EvaluationRecord(
@@ -92,6 +99,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
             )
             for suite, counts in (contamination or {}).items()
         },
+        overlap_self_test=_read_self_test(workspace / layout.SELF_TEST),
         data_warnings=[] if contamination is None else _data_warnings(workspace),
         max_input_tokens=spec.max_input_tokens,
         device=model_device(predictor.model).type,
@@ -120,7 +128,6 @@ def _prepare_tasks(
     prepared, missing = [], {}
     for suite in suites:
         tasks, missing[suite.name] = eval_data.load_tasks(suite, params.limit)
-        max_new_tokens = min(suite.max_new_tokens, params.max_new_tokens or suite.max_new_tokens)
         prepared += [
             PreparedTask(
                 suite=suite,
@@ -128,7 +135,12 @@ def _prepare_tasks(
                 prompts=build_prompts(
                     suite, task, predictor.num_tokens, predictor.max_input_tokens
                 ),
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=min(
+                    params.max_new_tokens or sys.maxsize,
+                    generation_limit(
+                        suite, tasks, task, lambda text: len(predictor.tokenizer.encode(text))
+                    ),
+                ),
             )
             for task in tasks
         ]
@@ -191,6 +203,13 @@ def _read_json(path: Path, stage: str) -> Any:
     if not path.is_file():
         raise DataMismatch(f"{path} is missing; run `flanmoe {stage}`")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _read_self_test(path: Path) -> OverlapSelfTest:
+    """Return the self-test of the contamination check; without one, its recall is 0."""
+    if not path.is_file():
+        return OverlapSelfTest()
+    return OverlapSelfTest.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _data_warnings(workspace: Path) -> list[str]:

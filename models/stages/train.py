@@ -37,7 +37,13 @@ from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measure_peak_flops
 from models.training.preemption import catch_sigterm
 from models.training.result import TrainResult
-from models.training.run_record import RunRecord, SequenceLengths, data_hashes, git_commit
+from models.training.run_record import (
+    RunRecord,
+    SequenceLengths,
+    data_hashes,
+    data_licences,
+    git_commit,
+)
 from models.training.trainer import Trainer
 from models.weights import is_imported, save_weights
 from models.weights_config import WeightsConfig
@@ -263,6 +269,7 @@ def _run_record(
         git_commit=task.commit,
         data_version=manifest["version"],
         data_hashes=data_hashes(task.workspace),
+        licences=data_licences(manifest["licences"], task.run.start, task.workspace / layout.RUNS),
         sequence=lengths,
         tokenizer_sha256=manifest["tokenizer_sha256"],
         weights="weights/model.safetensors",

@@ -1,6 +1,4 @@
-"""Batches of a packed corpus. Their rows are computed from the batch index, so resume is exact.
-
-Row i of the endless data stream is row i mod n of epoch i div n; each epoch has its own shuffle.
+"""Batches of a packed corpus as tensors. `data_pipelines.order` computes their rows.
 
 Shape suffixes: B rows of the batch, L tokens of a row.
 """
@@ -8,7 +6,6 @@ Shape suffixes: B rows of the batch, L tokens of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,40 +15,6 @@ from torch import Tensor
 from data_pipelines.packed import PackedCorpus
 
 Batch = dict[str, Tensor]
-
-
-@lru_cache(maxsize=2)
-def _epoch_order(num_rows: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(num_rows)
-
-
-def row_indices(
-    num_rows: int,
-    batch_index: int,
-    global_batch_size: int,
-    seed: int,
-    rank: int = 0,
-    world_size: int = 1,
-) -> npt.NDArray[np.int64]:
-    """Return the rows of the corpus that a rank trains on in a batch.
-
-    Args:
-        num_rows: rows of the corpus.
-        batch_index: batch of the data stream, from 0.
-        global_batch_size: rows of the batch over all ranks.
-        seed: seed of the shuffles.
-        rank: rank to return the rows of.
-        world_size: number of ranks.
-
-    Returns:
-        Row indices, int64 [global_batch_size / world_size].
-    """
-    first = batch_index * global_batch_size
-    positions = range(first + rank, first + global_batch_size, world_size)
-    return np.array(
-        [_epoch_order(num_rows, seed, p // num_rows)[p % num_rows] for p in positions],
-        dtype=np.int64,
-    )
 
 
 def load_microbatches(

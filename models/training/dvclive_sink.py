@@ -1,11 +1,15 @@
-"""Log lines as DVCLive metrics and plots. The only module of training that imports dvclive."""
+"""Log lines as DVCLive metrics and plots. The only module of training that imports dvclive.
+
+Only rank 0 writes them, so the other ranks do not import it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dvclive import Live
+if TYPE_CHECKING:
+    from dvclive import Live
 
 from data_pipelines.files import write_json
 
@@ -30,6 +34,8 @@ class DvcLiveSink:
 
     def restart(self) -> None:
         """Begin a new history in the same folder."""
+        from dvclive import Live  # a heavy import
+
         self._live = Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None)
 
     def log(self, line: dict[str, Any]) -> None:

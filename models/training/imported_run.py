@@ -12,7 +12,7 @@ from models.cost.flops import count_parameters, flops_per_token
 from models.training.dvclive_sink import DvcLiveSink
 from models.training.initialization import initialize_model, start_folder
 from models.training.params import RunParams, TrainingParams
-from models.training.run_record import RunRecord, SequenceLengths
+from models.training.run_record import RunRecord, SequenceLengths, data_licences
 from models.weights import DEFAULT_INPUT_TOKENS, load_weights, save_weights
 from models.weights_config import WeightsConfig
 
@@ -79,6 +79,7 @@ def write_imported_run(
         git_commit=commit,
         data_version="none",
         data_hashes={},
+        licences=data_licences([], run.start, workspace / layout.RUNS),
         sequence=SequenceLengths(encoder_length=length, decoder_length=length),
         tokenizer_sha256=loaded.tokenizer_sha256,
         weights="weights/model.safetensors",

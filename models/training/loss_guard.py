@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from data_pipelines.order import batch_of_step
 from models.training.params import GuardParams
 
 WINDOW = 20
@@ -44,8 +45,4 @@ class LossGuard:
 
     def batch_index(self, step: int) -> int:
         """Return the index of the batch that `step` trains on, both from 0."""
-        index = step
-        for skipped in self.skipped_batches:
-            if skipped <= index:
-                index += 1
-        return index
+        return batch_of_step(step, self.skipped_batches)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from data_pipelines.bounds import Count, CountOrZero, Processes, Rate, Retries, Seed, Share
 from models.choices import DispatchBackend, OptimizerName
 from models.training.recipes import RecipeName
 
@@ -22,42 +25,34 @@ class OptimParams:
 
     name: OptimizerName = "adamw"
     """adamw, torch's implementation, or adafactor as in T5X."""
-    lr: float = 2e-3
+    lr: Annotated[float, Field(gt=0, le=100)] = 2e-3
     """Peak learning rate. With adafactor it is relative to the root mean square of each weight."""
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
     schedule: Schedule = "linear"
     """After the warm-up: linear (constant, then linear decay to 0 over `decay_fraction`), constant,
     inverse_sqrt (lr * sqrt(warmup_steps / step)), or t5 (inverse_sqrt, at `lr` already during the
     warm-up; Raffel et al., arXiv 1910.10683, section 3.1.2: lr 0.01, warmup_steps 10000)."""
-    warmup_steps: int = 100
+    warmup_steps: CountOrZero = 100
     """Steps of linear warm-up to `lr`; with t5 at `lr`."""
-    decay_fraction: float = 0.4
+    decay_fraction: Share = 0.4
     """With `linear`: fraction of the steps, at the end, over which the rate decays to 0; 1 is all
     of them."""
-    max_grad_norm: float | None = 1.0
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Global gradient norm above which gradients are clipped; null: never."""
 
     def __post_init__(self) -> None:
-        if self.lr <= 0 or (self.max_grad_norm is not None and self.max_grad_norm <= 0):
-            raise ValueError("lr and max_grad_norm must be above 0")
-        if self.warmup_steps < 0 or not 0 <= self.decay_fraction <= 1:
-            raise ValueError("warmup_steps must be at least 0, decay_fraction in [0, 1]")
         if self.schedule in ("inverse_sqrt", "t5") and self.warmup_steps < 1:
-            raise ValueError(f"schedule {self.schedule} needs warmup_steps of at least 1")
+            raise ValueError(f"warmup_steps: 0 must be at least 1 with schedule {self.schedule}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossParams:
     """Terms added to the cross-entropy; the weights of the router losses belong to the preset."""
 
-    label_smoothing: float = 0.0
+    label_smoothing: Rate = 0.0
     """Probability mass that label smoothing moves from the target to the whole vocabulary."""
-    z_loss_weight: float = 0.0
+    z_loss_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """Weight of the output z-loss, (log Z)^2 with Z the denominator of the softmax; 1e-4 in T5X."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1 or self.z_loss_weight < 0:
-            raise ValueError("label_smoothing must be in [0, 1), z_loss_weight at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,28 +63,21 @@ class ParallelParams:
     """ddp: torch DDP, nothing is sharded; oss: DDP with the optimizer state sharded by fairscale's
     OSS; sharded: gradients too, by fairscale's ShardedDataParallel; fsdp: weights too, by torch
     FSDP2."""
-    expert_parallel_size: int = 1
+    expert_parallel_size: Processes = 1
     """Ranks that share the experts of a layer; must divide the world size."""
-    timeout_s: float = 600.0
+    timeout_s: Annotated[float, Field(gt=0, le=1e8)] = 600.0
     """Seconds after which a collective fails; the error names the ranks that are behind."""
-    max_restarts: int = 3
+    max_restarts: Retries = 3
     """Times torchrun restarts all ranks from the last checkpoint after one of them dies."""
-
-    def __post_init__(self) -> None:
-        if self.expert_parallel_size < 1 or self.max_restarts < 0 or self.timeout_s <= 0:
-            raise ValueError(
-                "expert_parallel_size must be at least 1, max_restarts at least 0, "
-                "timeout_s above 0"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointParams:
     """Checkpoints that an interrupted run resumes from, and the weights that a run ends with."""
 
-    save_every: int = 200
+    save_every: Count = 200
     """Steps between checkpoints."""
-    keep_last: int = 2
+    keep_last: Count = 2
     """Number of most recent checkpoints on disk during a run; the best one is retained as well."""
     asynchronous: bool = True
     """Write in a background thread, from a copy in memory, while training continues."""
@@ -101,8 +89,6 @@ class CheckpointParams:
     `start_optimizer`."""
 
     def __post_init__(self) -> None:
-        if self.save_every < 1 or self.keep_last < 1:
-            raise ValueError("save_every and keep_last must be at least 1")
         if self.save_optimizer and self.final_weights != "last":
             raise ValueError(
                 f"save_optimizer: the state is that of the last step, final_weights is "
@@ -114,18 +100,16 @@ class CheckpointParams:
 class GuardParams:
     """Reaction to a loss that spikes or is not finite."""
 
-    loss_spike_factor: float = 3.0
+    loss_spike_factor: Annotated[float, Field(ge=0)] = 3.0
     """A loss above this multiple of the mean of the last 20 losses is an anomaly; 0 disables the
     check."""
-    max_skipped_batches: int = 3
+    max_skipped_batches: Retries = 3
     """Batches that a run may skip before it fails; each skip rolls back to the last checkpoint."""
 
     def __post_init__(self) -> None:
-        if self.max_skipped_batches < 0 or (
-            self.loss_spike_factor != 0 and self.loss_spike_factor <= 1
-        ):
+        if 0 < self.loss_spike_factor <= 1:
             raise ValueError(
-                "loss_spike_factor must be 0 or above 1, max_skipped_batches at least 0"
+                f"loss_spike_factor: {self.loss_spike_factor} must be above 1, or 0 for no check"
             )
 
 
@@ -141,48 +125,39 @@ class TrainingParams:
     parallel: ParallelParams = field(default_factory=ParallelParams)
     checkpoint: CheckpointParams = field(default_factory=CheckpointParams)
     guard: GuardParams = field(default_factory=GuardParams)
-    global_batch_size: int = 16
+    global_batch_size: Count = 16
     """Packed rows of an optimizer step, summed over all ranks and microbatches."""
-    gradient_accumulation_steps: int = 1
+    gradient_accumulation_steps: Count = 1
     """Microbatches into which each rank splits its rows, to hold fewer activations."""
     activation_checkpointing: bool = False
     """Store only the inputs of each block and recompute the rest in the backward pass."""
-    dropout: float | None = None
+    dropout: Rate | None = None
     """Dropout of every layer; null: the preset's, and 0 in runs with `data: pretrain`."""
-    expert_dropout: float | None = None
+    expert_dropout: Rate | None = None
     """Dropout inside experts; null: the preset's, and `dropout` in runs with `data: pretrain`."""
     freeze: FreezePolicy | None = None
     """Parameters that are not trained: gate (the routers), experts, moe (complete MoE layers), or
     all_but_ one of these; null: every parameter is trained."""
-    threads: int = 1
+    threads: Processes = 1
     """CPU threads of each rank. Results are reproducible only at the same number of threads."""
-    processes_per_node: int = 1
+    processes_per_node: Processes = 1
     """Ranks on each machine."""
     dispatch: DispatchBackend = "native"
     """Dispatch backend of the MoE layers: native, tutel or fairscale. The weights are the same."""
     precision: Precision = "float32"
     """float32, or bfloat16: autocast with float32 weights and router."""
-    log_every: int = 20
+    log_every: Count = 20
     """Steps between log lines."""
-    validate_every: int = 0
+    validate_every: CountOrZero = 0
     """Steps between measurements of the validation loss; a multiple of `checkpoint.save_every`, as
     the best checkpoint is chosen by it; 0: only at the end."""
-    validate_rows: int = 256
+    validate_rows: Count = 256
     """Packed rows on which the validation loss is measured."""
-    peak_flops: float = 0.0
+    peak_flops: Annotated[float, Field(ge=0)] = 0.0
     """Peak FLOP/s of the device of one rank, for MFU; 0: measured at the start with a large matrix
     product."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "global_batch_size",
-            "threads",
-            "processes_per_node",
-            "log_every",
-            "gradient_accumulation_steps",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
         if self.global_batch_size % (self.processes_per_node * self.gradient_accumulation_steps):
             microbatches = (
                 f" in {self.gradient_accumulation_steps} microbatches"
@@ -190,25 +165,25 @@ class TrainingParams:
                 else ""
             )
             raise ValueError(
-                f"global_batch_size {self.global_batch_size} cannot be shared evenly by "
+                f"global_batch_size: {self.global_batch_size} cannot be shared evenly by "
                 f"{self.processes_per_node} processes{microbatches}"
             )
-        for name in ("dropout", "expert_dropout"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise ValueError(f"{name} must be in [0, 1)")
         save_every = self.checkpoint.save_every
-        if self.validate_every < 0 or self.validate_every % save_every:
+        if self.validate_every % save_every:
             raise ValueError(
-                f"validate_every is {self.validate_every}, must be 0 or a multiple of "
+                f"validate_every: {self.validate_every} must be 0 or a multiple of "
                 f"checkpoint.save_every, {save_every}"
             )
         if self.checkpoint.final_weights == "best" and not self.validate_every:
-            raise ValueError("checkpoint.final_weights is best: set validate_every")
+            raise ValueError(
+                "checkpoint.final_weights: best needs validate_every; set it to a multiple of "
+                f"checkpoint.save_every, {save_every}"
+            )
 
 
 SCRATCH = "scratch"
 IMPORTED = "imported"
-NAME = "[A-Za-z0-9_]+"
+NAME = "[A-Za-z0-9_]{1,100}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +204,10 @@ class RunParams:
     """`pretrain` (plain text) or `train` (instructions)."""
     tasks: tuple[str, ...] = ()
     """Fine-tune on these tasks only: names or patterns such as `cot_*`. Empty: the full mixture."""
-    steps: int = 1000
+    steps: CountOrZero = 1000
     """Optimizer steps; 0 evaluates the initial weights unchanged. Imported weights then need no
     training data, and are evaluated with their own tokenizer and maximum input."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of initial weights, data order and dropout."""
     tuned: bool = True
     """Whether the model is instruction-tuned; shown in comparisons."""
@@ -240,7 +215,7 @@ class RunParams:
     """Overrides of `models.training` for this run only, e.g. `{optim: {lr: 1e-4}}`."""
 
     def __post_init__(self) -> None:
-        if self.steps < (1 if self.start == SCRATCH else 0):
-            raise ValueError("steps must be at least 1, or 0 with the weights of another run")
+        if self.steps == 0 and self.start == SCRATCH:
+            raise ValueError("steps: 0 must be at least 1; only a run with a start may have 0")
         if self.start_optimizer and self.start == SCRATCH:
             raise ValueError("start_optimizer: random weights have no optimizer state; set start")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from models.training.chain import TrainingChain
+from models.training.params import SCRATCH
 from models.training.router_health import LayerHealth
 
 SCHEMA_VERSION = 2
@@ -25,6 +27,18 @@ class SequenceLengths:
 
     encoder_length: int
     decoder_length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceLicence:
+    """A licence of data that a run, or a run that it starts from, trained on."""
+
+    source: str
+    """Source of the catalog; for imported weights, their name."""
+    licence: str
+    """As the publisher words it; `unknown` if none is stated."""
+    terms: str
+    """`open`, `share-alike`, `non-commercial` or `unstated`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +89,8 @@ class RunRecord:
     git_commit: str
     data_version: str
     data_hashes: dict[str, str]
+    licences: list[SourceLicence]
+    """Licences of the data of the run and of the runs that it starts from."""
     sequence: SequenceLengths
     tokenizer_sha256: str
     weights: str
@@ -119,3 +135,26 @@ def data_hashes(workspace: Path) -> dict[str, str]:
         for out in stage.get("outs", [])
         if out["path"].startswith("data/") and "md5" in out
     }
+
+
+def data_licences(corpus: list[dict[str, Any]], start: str, runs: Path) -> list[SourceLicence]:
+    """Return the licences of a corpus and of the data behind the initial weights, sorted.
+
+    Args:
+        corpus: `licences` of the packed corpus's manifest.
+        start: run of the initial weights, or `scratch`.
+        runs: folder of the runs. Weights without a record or licences there are `unknown`.
+    """
+    entries = [(entry["source"], entry["licence"], entry["terms"]) for entry in corpus]
+    if start != SCRATCH:
+        record = runs / start / "run.json"
+        recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+        inherited = recorded.get("licences")
+        if inherited is None:
+            entries.append((start, "unknown", "unstated"))
+        else:
+            entries += [(entry["source"], entry["licence"], entry["terms"]) for entry in inherited]
+    return [
+        SourceLicence(source=source, licence=licence, terms=terms)
+        for source, licence, terms in sorted(set(entries))
+    ]

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data_pipelines.order import row_indices
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import CheckpointFailed, Diverged, Preempted
-from models.training.batches import Batch, count_tokens, load_microbatches, row_indices
+from models.training.batches import Batch, count_tokens, load_microbatches
 from models.training.checkpoint import Checkpointer, CheckpointInfo
 from models.training.distributed import DistributedContext
 from models.training.final_weights import load_final_weights
@@ -183,13 +184,9 @@ class Trainer:
         self._log_lines.reset(self.health.all_reduce(self.dist), self.progress.target_tokens)
 
     def _load_microbatches(self, batch_index: int) -> list[Batch]:
+        size, dist = self.params.global_batch_size, self.dist
         rows = row_indices(
-            len(self.corpus),
-            batch_index,
-            self.params.global_batch_size,
-            self.seed,
-            self.dist.rank,
-            self.dist.world_size,
+            len(self.corpus), batch_index, size, self.seed, dist.rank, dist.world_size
         )
         number = self.params.gradient_accumulation_steps
         return load_microbatches(self.corpus, rows, number, self.dist.device)

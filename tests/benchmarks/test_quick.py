@@ -12,6 +12,9 @@ from tests.factories import ROOT, user_environment
 pytestmark = pytest.mark.process
 
 
+TORCH_BENCHMARKS = ("evaluation", "model", "moe_layer", "scaling", "training")
+
+
 def numbers(value):
     """Yield every number of nested JSON."""
     if isinstance(value, dict):
@@ -23,16 +26,30 @@ def numbers(value):
         yield value
 
 
-@pytest.mark.parametrize(
-    "name", ["data", "evaluation", "model", "moe_layer", "scaling", "training"]
-)
-def test_benchmark_quick_writes_finite_figures(name, tmp_path):
+def assert_finite_figures(file):
+    figures = list(numbers(json.loads(file.read_text())))
+    assert figures, file
+    assert all(math.isfinite(figure) for figure in figures), file
+
+
+@pytest.mark.parametrize("name", ["data", "provenance"])
+def test_data_benchmark_quick_writes_finite_figures(name, tmp_path):
     target = tmp_path / "figures.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(target)]
     done = subprocess.run(
         command, cwd=ROOT, env=user_environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    figures = list(numbers(json.loads(target.read_text())))
-    assert figures
-    assert all(math.isfinite(figure) for figure in figures)
+    assert_finite_figures(target)
+
+
+def test_torch_benchmarks_quick_write_finite_figures(tmp_path):
+    """In one test, as they share a process that imports torch and transformers."""
+    command = [sys.executable, "-m", "tests.benchmarks.run_quick", tmp_path, *TORCH_BENCHMARKS]
+    done = subprocess.run(
+        command, cwd=ROOT, env=user_environment(), capture_output=True, text=True, check=False
+    )
+    logs = [f"{path.name}: {path.read_text()[-1500:]}" for path in tmp_path.glob("*.log")]
+    assert done.returncode == 0, "\n".join([done.stderr[-2000:], *logs])
+    for name in TORCH_BENCHMARKS:
+        assert_finite_figures(tmp_path / f"{name}.json")

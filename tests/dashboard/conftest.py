@@ -8,6 +8,7 @@ import pytest
 from dashboard.queries import open_registry
 from registry.intake import read_submission
 from registry.params import GateParams
+from registry.store import Registry
 from tests.registry.factories import evaluation_record, run_record, task_score, write_run
 
 
@@ -30,7 +31,8 @@ class ShownProject:
             run=run_record(name, **(run or {})),
             evaluation=evaluation_record(name, tasks, **evaluation),
         )
-        return open_registry().register(model, read_submission(folder, tokenizer))
+        registry = Registry.open(self.folder, create=True)
+        return registry.register(model, read_submission(folder, tokenizer))
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_data_warnings_are_shown_with_the_versions_they_concern(finished_copy, m
     findings[0] |= {"success": False, "blocking": False, "observed": "7 of 9 rows"}
     path.unlink()  # the file may be a link into DVC's cache
     path.write_text(json.dumps(findings))
-    assert finished_copy.call("evaluate", "moe_instruct").returncode == 0
+    assert finished_copy.invoke("evaluate", "moe_instruct").returncode == 0
     monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(folder))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
     submission = read_submission(folder / "runs/moe_instruct", folder / "data/tokenizer")

@@ -1,7 +1,6 @@
 """`flanmoe dashboard` on a finished project: rendered pages and the listening address."""
 
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,11 @@ CHROMIUM_OPTIONS = [
 pytestmark = [pytest.mark.e2e, pytest.mark.process]
 
 
-@contextmanager
-def serve(project):
-    """Run the dashboard and yield its port."""
+@pytest.fixture(scope="module")
+def dashboard_port(finished):
+    """Run the dashboard and return its port."""
     port = free_port()
-    server = project.start("dashboard", "--port", str(port))
+    server = finished.project.start("dashboard", "--port", str(port))
     try:
         assert wait_for(lambda: is_http_up(f"http://127.0.0.1:{port}"), 60)
         yield port
@@ -33,11 +32,12 @@ def serve(project):
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
-def test_dashboard_renders_in_chromium_without_requests_to_other_hosts(finished, tmp_path):
+def test_dashboard_renders_in_chromium_without_requests_to_other_hosts(dashboard_port, tmp_path):
     from playwright.sync_api import sync_playwright
 
-    with serve(finished.project) as port, sync_playwright() as playwright:
-        local = (f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", "data:", "blob:")
+    address = f"127.0.0.1:{dashboard_port}"
+    local = (f"http://{address}", f"ws://{address}", "data:", "blob:")
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         page = browser.new_page(viewport={"width": 1300, "height": 1400})
         urls = []
@@ -57,8 +57,7 @@ def test_dashboard_renders_in_chromium_without_requests_to_other_hosts(finished,
     assert (tmp_path / "page.png").stat().st_size > 20_000
 
 
-def test_dashboard_listens_on_the_loopback_interface_only(finished):
-    with serve(finished.project) as port:
-        lines = Path("/proc/net/tcp").read_text().splitlines()
-        (line,) = [line for line in lines if f":{port:04X} 00000000:0000" in line]
-        assert line.split()[1].startswith("0100007F")  # 127.0.0.1
+def test_dashboard_listens_on_the_loopback_interface_only(dashboard_port):
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    (line,) = [line for line in lines if f":{dashboard_port:04X} 00000000:0000" in line]
+    assert line.split()[1].startswith("0100007F")  # 127.0.0.1

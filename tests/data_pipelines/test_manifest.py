@@ -8,15 +8,15 @@ from data_pipelines.errors import SourceError
 from data_pipelines.manifest import read_sources
 
 
-def write_manifest(workspace, sources):
+def write_manifest(workspace, sources, **fields):
     folder = workspace / "data" / "raw"
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"files": {}, "sources": sources}))
+    (folder / "manifest.json").write_text(json.dumps({"files": {}, "sources": sources} | fields))
 
 
 def test_read_sources_of_this_release_returns_the_sources(tmp_path):
     sources = {"cot/flan": {"format": "cot_tsv", "present_files": ["a.tsv"]}}
-    write_manifest(tmp_path, sources)
+    write_manifest(tmp_path, sources, omitted_sources={})
     assert read_sources(tmp_path) == sources
 
 

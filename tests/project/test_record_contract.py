@@ -13,14 +13,17 @@ from models.evaluation.evaluation_record import (
     GroupScore,
     MetricScore,
     OverallScore,
+    OverlapSelfTest,
+    PlantCount,
     SuiteScore,
     TaskScore,
 )
 from models.evaluation.params import EvaluationParams
 from models.evaluation.speed import SpeedRecord
+from models.evaluation.suite import SuiteProtocol
 from models.training.chain import ChainRun, TrainingChain
 from models.training.router_health import LayerHealth
-from models.training.run_record import RunRecord, SequenceLengths
+from models.training.run_record import RunRecord, SequenceLengths, SourceLicence
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 
 RUN = RunRecord(
@@ -70,6 +73,7 @@ RUN = RunRecord(
     git_commit="abc",
     data_version="d",
     data_hashes={"data/raw": "0"},
+    licences=[SourceLicence(source="cot/flan", licence="Apache-2.0", terms="open")],
     sequence=SequenceLengths(encoder_length=64, decoder_length=16),
     tokenizer_sha256="0" * 64,
     weights="weights/model.safetensors",
@@ -88,8 +92,12 @@ TASK = TaskScore(
     answer="direct",
     metric="accuracy",
     num_fewshot=5,
+    num_exemplars=99,
     num_exemplars_dropped=1,
     max_new_tokens=8,
+    source_file="eval/topic.jsonl",
+    split="test",
+    num_published=40,
     num_items=20,
     num_contaminated=20,
     partial=True,
@@ -122,6 +130,9 @@ EVALUATION = EvaluationRecord(
         SuiteScore(
             suite="sample",
             title="Sample",
+            protocol=SuiteProtocol(
+                follows="zero-shot", source="this project", differences=("other prompts",)
+            ),
             averaged=False,
             weight=1.0,
             num_tasks=1,
@@ -146,6 +157,12 @@ EVALUATION = EvaluationRecord(
     ],
     tasks=[TASK],
     contamination={"sample": ContaminationCount(num_items=20, num_contaminated=20)},
+    overlap_self_test=OverlapSelfTest(
+        min_recall=0.9,
+        precision=1.0,
+        kinds={"verbatim": PlantCount(num_rows=10, num_matched=9, is_verbatim=True)},
+        boilerplate={"fragment": PlantCount(num_rows=10, num_matched=0, is_verbatim=False)},
+    ),
     data_warnings=["mixture: share of cot"],
     max_input_tokens=64,
     device="cpu",

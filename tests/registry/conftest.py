@@ -82,16 +82,22 @@ def submit(tmp_path):
     """Write the folder of a finished run and read it as the pipeline does."""
 
     def write_and_read(
-        name="run", accuracy=0.6, *, flops=1e6, file_sha256="b" * 64, evaluation=None,
-        partial=False, **task,
-    ):  # fmt: skip
+        name="run",
+        accuracy=0.6,
+        *,
+        flops=1e6,
+        file_sha256="b" * 64,
+        partial=False,
+        record=None,
+        **task,
+    ):
         folder = tmp_path / f"{name}-{accuracy}-{flops}-{file_sha256[:4]}"
         task = task_score(accuracy=accuracy, file_sha256=file_sha256, **task)
         write_run(
             folder,
             tmp_path / "tokenizer",
             run=run_record(name, flops_per_token=flops),
-            evaluation=evaluation_record(name, [task], partial=partial, **(evaluation or {})),
+            evaluation=evaluation_record(name, [task], partial=partial, **(record or {})),
         )
         return read_submission(folder, tmp_path / "tokenizer")
 

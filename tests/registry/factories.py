@@ -33,7 +33,7 @@ def run_record(name="run", *, is_moe=False, **changes):
         "training_seconds": 3.5, "flops_per_second": 3e8, "mfu": 0.4, "peak_flops": 7e8,
         "target_tokens": 5000, "losses": {"train_loss": 1.1, "validation_loss": 1.0},
         "skipped_batches": [], "router_health": {}, "finished_at": 1.8e9, "git_commit": "abc",
-        "data_version": "d", "data_hashes": {},
+        "data_version": "d", "data_hashes": {}, "licences": [],
         "sequence": {"encoder_length": 64, "decoder_length": 16}, "tokenizer_sha256": "0" * 64,
         "weights": "weights/model.safetensors", "weights_sha256": "1" * 64, "world_size": 1,
         "resumed_from_step": 0, "recomputation_flops": 0.0, **changes,
@@ -55,7 +55,9 @@ def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, *
     return {
         "task": task, "suite": task.split("/")[0], "group": "", "unit": task.split("/")[1],
         "version": 2, "answer": "direct", "metric": "accuracy", "num_fewshot": 0,
-        "num_exemplars_dropped": 0, "max_new_tokens": 8, "num_items": num_items,
+        "num_exemplars": 0, "num_exemplars_dropped": 0, "max_new_tokens": 8,
+        "source_file": "eval/t.jsonl", "split": "test", "num_published": None,
+        "num_items": num_items,
         "num_contaminated": num_contaminated, "partial": False, "partial_reason": "",
         "accuracy": accuracy, "standard_error": 0.01, "random_score": 0.25, "maximum": 1.0,
         "normalised": 1.0,
@@ -70,7 +72,9 @@ def suite_score(suite, tasks, *, weight, partial=False):
     num_items = sum(task["num_items"] for task in tasks)
     accuracy = sum(task["weight_in_suite"] * task["accuracy"] for task in tasks)
     return {
-        "suite": suite, "title": suite, "averaged": False, "weight": weight,
+        "suite": suite, "title": suite,
+        "protocol": {"follows": "zero-shot", "source": "none", "differences": []},
+        "averaged": False, "weight": weight,
         "num_tasks": len(tasks), "missing": [], "num_items": num_items, "num_contaminated": 0,
         "partial": partial, "partial_reason": "limit" if partial else "", "accuracy": accuracy,
         "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,
@@ -78,6 +82,13 @@ def suite_score(suite, tasks, *, weight, partial=False):
         "clean": {"num_items": num_items, "accuracy": accuracy, "standard_error": 0.01},
         "groups": [], "flops_per_item": 5e7,
     }  # fmt: skip
+
+
+SELF_TEST = {
+    "min_recall": 1.0, "precision": 1.0,
+    "kinds": {"verbatim": {"num_rows": 4, "num_matched": 4, "is_verbatim": True}},
+    "boilerplate": {"fragment": {"num_rows": 4, "num_matched": 0, "is_verbatim": False}},
+}  # fmt: skip
 
 
 def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
@@ -98,7 +109,7 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
         "normalised_standard_error": 0.1, "normalised_suites": list(tasks_by_suite),
         "partial": partial, "flops_per_item": 5e7,
         "num_items": sum(task["num_items"] for task in tasks), "num_contaminated": 0,
-        "contamination": {}, "data_warnings": [],
+        "contamination": {}, "overlap_self_test": SELF_TEST, "data_warnings": [],
         "suites": [
             suite_score(suite, members, weight=weight, partial=partial)
             for suite, members in tasks_by_suite.items()

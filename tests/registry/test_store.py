@@ -12,9 +12,10 @@ from registry.errors import GateFailed, UnknownVersion
 from registry.params import GateParams
 from registry.schemas import SpeedSchema
 from registry.tables import RegistryBase, VersionStage
-from tests.registry.factories import speed_record
+from tests.registry.factories import SELF_TEST, speed_record
 
 GATES = GateParams()
+NO_SELF_TEST = {"min_recall": 0.0, "precision": 0.0, "kinds": {}, "boilerplate": {}}
 
 
 def test_migrations_create_the_tables_of_the_classes(registry):
@@ -102,6 +103,18 @@ def test_promote_best_equal_accuracy_prefers_fewer_flops(registry, submit):
         ({"partial": True}, "complete"),
         ({"num_contaminated": 1}, "uncontaminated: 1 of 400 items of the most contaminated suite"),
         ({"num_contaminated": None}, "uncontaminated: the evaluation record does not count"),
+        (
+            {"record": {"overlap_self_test": SELF_TEST | {"min_recall": 0.94}}},
+            "planted overlaps: smallest recall of a verbatim kind 0.940, minimum 0.95",
+        ),
+        (
+            {"record": {"overlap_self_test": SELF_TEST | {"precision": 0.989}}},
+            "precision 0.9890, minimum 0.99",
+        ),
+        (
+            {"record": {"overlap_self_test": NO_SELF_TEST}},
+            "contamination_check_tested: planted overlaps: smallest recall",
+        ),
     ],
 )
 def test_promote_failed_gate_requires_an_override(registry, submit, changes, gate):
@@ -145,7 +158,7 @@ def test_promote_version_evaluated_on_other_items_fails(registry, submit):
 def test_promote_version_evaluated_in_another_precision_fails(registry, submit, numerics, detail):
     registry.register("m", submit(accuracy=0.5))
     registry.promote("m", 1, GATES, actor="test")
-    registry.register("m", submit(accuracy=0.9, evaluation=numerics))
+    registry.register("m", submit(accuracy=0.9, record=numerics))
     with pytest.raises(GateFailed, match=f"same_precision_as_champion: .*{detail}"):
         registry.promote("m", 2, GATES, actor="test")
 
@@ -153,10 +166,10 @@ def test_promote_version_evaluated_in_another_precision_fails(registry, submit, 
 def test_promote_version_evaluated_in_float32_on_another_device_passes(registry, submit):
     registry.register("m", submit(accuracy=0.5))
     registry.promote("m", 1, GATES, actor="test")
-    registry.register("m", submit(accuracy=0.9, evaluation={"device": "cuda"}))
+    registry.register("m", submit(accuracy=0.9, record={"device": "cuda"}))
     gates = {gate.name: gate for gate in registry.promote("m", 2, GATES, actor="test")}
     assert gates["same_precision_as_champion"].passed
-    registry.register("m", submit(accuracy=0.95, evaluation={"precision": "bfloat16"}))
+    registry.register("m", submit(accuracy=0.95, record={"precision": "bfloat16"}))
     lenient = GateParams(max_rounding_error=0.01)
     assert registry.promote_best("m", [3], lenient, actor="test").champion_version == 3
 

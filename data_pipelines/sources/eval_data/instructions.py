@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,6 @@ from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.niv2 import (
     NUM_EXEMPLARS,
     non_empty_texts,
-    parse_exemplars,
     parse_instance,
     read_task,
     read_test_tasks,
@@ -24,6 +24,9 @@ NUM_INSTANCES = 100
 def niv2(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """Read a task file: each instance with the definition and two positive examples.
 
+    As in Tk-Instruct's data collator, a full stop is added to each definition, input and output of
+    the prompt that does not end with a punctuation mark. References stay as published.
+
     If the catalog names `splits`, only tasks of the published test list are read.
 
     Raises:
@@ -32,24 +35,37 @@ def niv2(part: Part) -> Iterator[EvalItem | RejectedRow]:
     if part.options.get("splits") and part.path.stem not in read_test_tasks(part):
         return
     task, definitions, instances = read_task(part)
-    exemplars = [
-        f"Positive Example {number} -\nInput: {example['input']}\nOutput: {example['output']}"
-        for number, example in enumerate(
-            parse_exemplars(task.get("Positive Examples"))[:NUM_EXEMPLARS], start=1
-        )
-    ]
+    positive = task.get("Positive Examples")
+    exemplars = tuple(
+        {
+            "text": add_full_stop(_first_text(example.get("input"))),
+            "answer": add_full_stop(_first_text(example.get("output"))),
+        }
+        for example in (positive if isinstance(positive, list) else [])[:NUM_EXEMPLARS]
+        if isinstance(example, dict)
+    )
 
     def convert(row: int, instance: Any) -> EvalItem:
         text, outputs = parse_instance(instance)
         return EvalItem(
             id=str(instance.get("id", f"{part.path.stem}-{row}")),
-            text=text,
+            text=add_full_stop(text),
             answer=outputs[0],
             references=tuple(dict.fromkeys(outputs)),
             options=None,
             question=text,
-            definition="\n\n".join([f"Definition: {definitions[0]}", *exemplars]),
-            group=(non_empty_texts(task.get("Categories")) or [""])[0],
+            definition=add_full_stop(f"Definition: {definitions[0]}"),
+            exemplars=exemplars,
+            group=_first_text(task.get("Categories")),
         )
 
     yield from convert_rows(part, enumerate(instances[:NUM_INSTANCES]), convert)
+
+
+def add_full_stop(text: str) -> str:
+    """Add a full stop to a text that does not end with an ASCII punctuation mark."""
+    return text if text.endswith(tuple(string.punctuation)) else f"{text}."
+
+
+def _first_text(value: Any) -> str:
+    return next(iter(non_empty_texts(value)), "")

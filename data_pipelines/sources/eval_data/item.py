@@ -24,10 +24,14 @@ class EvalItem:
     """The passage, if any. A training row that shares an n-gram with it overlaps with the item."""
     choices: str = ""
     """Lettered options on one line, `(A) one (B) two`; empty if only `text` has the options."""
+    option_texts: tuple[str, ...] = ()
+    """Texts of lettered options, in the order of `options`; empty if only `text` has them."""
     references: tuple[str, ...] = ()
     """All accepted answers, `answer` first; if empty, only `answer` is accepted."""
     definition: str = ""
-    """Instruction of the item's task, few-shot exemplars included."""
+    """Instruction of the item's task."""
+    exemplars: tuple[dict[str, str], ...] = ()
+    """Few-shot exemplars `{text, answer}` that the item's file publishes with the task."""
     rationale: str = ""
     """Published text after an exemplar's question, answer included."""
     preamble: str = ""

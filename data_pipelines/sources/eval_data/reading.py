@@ -33,6 +33,7 @@ def arc(part: Part) -> Iterator[EvalItem | RejectedRow]:
             choices=" ".join(lettered),
             answer=LETTERS[index],
             options=tuple(LETTERS[: len(options)]),
+            option_texts=tuple(options),
             question=question,
         )
 

@@ -28,10 +28,11 @@ FAMILIES: dict[str, tuple[Family, ...]] = {
 }
 
 
+LICENCE = "Apache-2.0 (generated)"
+
+
 def _generated(format: str, files: str, **fields: Any) -> Source:
-    return Source(
-        format=format, files=(files,), licence="Apache-2.0 (generated)", terms="open", **fields
-    )
+    return Source(format=format, files=(files,), licence=LICENCE, terms="open", **fields)
 
 
 _RENDERED_OPTIONS = {"allow_exemplars": True}
@@ -45,7 +46,9 @@ SOURCES: dict[str, Source] = {
     "sample/niv2": _generated("niv2_json", "niv2/sample_*.json", mixture="niv2"),
     "sample/cot": _generated("cot_tsv", "cot/sample_*.tsv", mixture="cot"),
     "sample/text": _generated("text", "text/sample.txt", mixture="text"),
-    "sample/eval_data": _generated("items", "eval_data/sample/*.jsonl", suite="sample"),
+    "sample/eval_data": _generated(
+        "items", "eval_data/sample/*.jsonl", suite="sample", splits={"*": "held out"}
+    ),
 }
 """Catalog entries of the generated files, by source name."""
 
@@ -111,7 +114,12 @@ def _write_niv2(path: Path, family: Family, questions: Iterator[SampleQuestion])
         }
         for q in questions
     ]
-    task = {"Source": ["sample"], "Definition": list(family.templates), "Instances": instances}
+    task = {
+        "Source": ["sample"],
+        "Definition": list(family.templates),
+        "Instances": instances,
+        "Instance License": [LICENCE],
+    }
     _write_lines(path, [json.dumps(task)])
 
 

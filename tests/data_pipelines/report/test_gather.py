@@ -6,6 +6,7 @@ import pytest
 
 from data_pipelines.errors import DataError
 from data_pipelines.report.gather import gather_report
+from data_pipelines.report.page import render
 
 
 def test_gather_report_task_counts_add_up_to_the_totals(finished_pipeline):
@@ -29,6 +30,19 @@ def test_render_page_shows_the_report_and_loads_no_resources(finished_pipeline):
     page = finished_pipeline.path("packed/report.html").read_text()
     assert f"{gather_report(finished_pipeline.workspace)['examples']:,}" in page
     assert "http" not in page
+
+
+def test_gather_report_lists_omitted_sources_and_the_page_shows_them(pipeline):
+    path = pipeline.path("raw/manifest.json")
+    manifest = json.loads(path.read_text())
+    reason = "no file matches eval/svamp/SVAMP.json below /data"
+    manifest["omitted_sources"] = {"eval_data/svamp": {"reason": reason, "similar_files": []}}
+    path.write_text(json.dumps(manifest))
+    report = gather_report(pipeline.workspace)
+    line = f"source eval_data/svamp is left out: {reason}"
+    assert report["omissions"] == [line]
+    assert line in render(report)
+    assert "Left out" not in pipeline.path("packed/report.html").read_text()
 
 
 def test_gather_report_before_any_stage_names_the_stage_to_run(tmp_path):

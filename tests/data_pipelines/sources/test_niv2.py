@@ -6,6 +6,7 @@ import pytest
 
 from data_pipelines.errors import SourceError
 from data_pipelines.params import ReadParams
+from data_pipelines.sources.niv2 import read_licence
 from tests.data_pipelines.sources.factories import load_rows, rejected_in
 
 
@@ -47,6 +48,19 @@ def test_niv2_instances_become_examples(make_part):
     assert [row.reason for row in rejected_in(rows)] == ["no input or no output"] * 3
     assert rows[0].task == "task001_x"
     assert rows[0].num_exemplars == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"Instance License": ["CC BY-NC 4.0"]}, ("CC BY-NC 4.0", "non-commercial")),
+        ({"Instance License": "MIT"}, ("MIT", "open")),
+        ({"Instance License": ["Unknown"]}, ("unknown", "unstated")),
+        ({}, ("unknown", "unstated")),
+    ],
+)
+def test_read_licence_is_that_of_the_task_file(make_part, fields, expected):
+    assert read_licence(make_task(make_part, **fields)) == expected
 
 
 def test_niv2_inputs_contain_positive_and_negative_exemplars(make_part):

@@ -151,7 +151,8 @@ def test_fetch_skips_sources_under_other_terms_with_a_warning(params, tmp_path, 
     with caplog.at_level(logging.WARNING):
         fetch.run(replace(params, licences=("open",)), tmp_path)
     assert not (tmp_path / "data/raw/other").exists()
-    assert "cot/b is skipped: its licence is research only" in caplog.text
+    reason = "its licence is research only (non-commercial), which data_pipelines.fetch.licences"
+    assert f"source cot/b is left out: {reason} does not accept" in caplog.text
     with pytest.raises(SourceError, match="licences excludes every source: cot/b"):
         fetch.run(replace(params, sources=("cot/b",), licences=("open",)), tmp_path)
 
@@ -244,18 +245,72 @@ def test_fetch_from_a_damaged_folder_fails(folder_params, tmp_path, damage, mess
         fetch.run(damage(Path(folder_params.root), folder_params), tmp_path)
 
 
-@pytest.mark.parametrize("missing", ["other", "lists"])
-def test_fetch_unverified_folder_without_files_of_a_pattern_skips_the_source(
-    folder_params, tmp_path, caplog, missing
+@pytest.mark.parametrize(
+    ("missing", "file"), [("other", "other/b_train.tsv"), ("lists", "lists/l.txt")]
+)
+def test_fetch_unverified_folder_without_files_of_a_pattern_omits_the_source(
+    folder_params, tmp_path, caplog, missing, file
 ):
     shutil.rmtree(Path(folder_params.root) / missing)
     with caplog.at_level(logging.WARNING):
         fetch.run(replace(folder_params, verify=False), tmp_path)
     assert read_raw(tmp_path, "cot/x_train.tsv") == LARGE
-    message = f"cot/b is skipped: {folder_params.root} does not contain its files"
-    assert message in caplog.text
+    reason = f"no file matches {file} below {folder_params.root}"
+    assert f"source cot/b is left out: {reason}" in caplog.text
     manifest = json.loads(read_raw(tmp_path, "manifest.json"))
     assert list(manifest["sources"]) == ["cot/a"]
     assert manifest["sources"]["cot/a"]["present_files"] == ["cot/x_train.tsv", "cot/y_train.tsv"]
     assert manifest["sources"]["cot/a"]["truncated_files"] == []
-    assert list(manifest["excluded_sources"]) == ["cot/b"]
+    assert manifest["omitted_sources"] == {"cot/b": {"reason": reason, "similar_files": []}}
+
+
+def test_fetch_omitted_source_names_all_missing_files(folder_params, tmp_path):
+    for folder in ("other", "lists"):
+        shutil.rmtree(Path(folder_params.root) / folder)
+    fetch.run(replace(folder_params, verify=False), tmp_path)
+    omitted = json.loads(read_raw(tmp_path, "manifest.json"))["omitted_sources"]["cot/b"]
+    assert omitted["reason"].startswith("no file matches other/b_train.tsv, lists/l.txt below ")
+
+
+def test_fetch_omitted_source_names_a_file_in_another_folder(folder_params, tmp_path):
+    root = Path(folder_params.root)
+    (root / "B").mkdir()
+    (root / "other/b_train.tsv").rename(root / "B/B_Train.tsv")
+    fetch.run(replace(folder_params, verify=False), tmp_path)
+    manifest = json.loads(read_raw(tmp_path, "manifest.json"))
+    assert manifest["omitted_sources"]["cot/b"]["similar_files"] == ["B/B_Train.tsv"]
+
+
+@pytest.mark.parametrize("changes", [{"verify": True}, {"verify": False, "sources": ("cot/b",)}])
+def test_fetch_missing_required_file_names_a_file_in_another_folder(
+    folder_params, tmp_path, changes
+):
+    root = Path(folder_params.root)
+    (root / "other/b_train.tsv").rename(root / "b_train.tsv")
+    with pytest.raises(SourceError, match=r"; b_train\.tsv has a similar name: rename or move it"):
+        fetch.run(replace(folder_params, **changes), tmp_path)
+
+
+def test_fetch_unverified_folder_without_any_file_fails(folder_params, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    params = replace(folder_params, root=str(empty), verify=False)
+    with pytest.raises(SourceError, match=r"contains no file of the selected sources; source cot/"):
+        fetch.run(params, tmp_path)
+
+
+def test_fetch_unverified_folder_lists_missing_files_of_the_catalog(folder_params, tmp_path):
+    (Path(folder_params.root) / "cot/y_train.tsv").unlink()
+    fetch.run(replace(folder_params, verify=False), tmp_path)
+    sources = json.loads(read_raw(tmp_path, "manifest.json"))["sources"]
+    assert sources["cot/a"]["missing_files"] == ["cot/y_train.tsv"]
+    assert sources["cot/b"]["missing_files"] == []
+
+
+def test_fetch_verified_folder_lists_files_without_a_hash(folder_params, tmp_path, caplog):
+    (Path(folder_params.root) / "cot/z_train.tsv").write_bytes(SMALL)
+    with caplog.at_level(logging.WARNING):
+        fetch.run(folder_params, tmp_path)
+    manifest = json.loads(read_raw(tmp_path, "manifest.json"))
+    assert manifest["unverified_files"] == ["cot/z_train.tsv", "lists/l.txt"]
+    assert "2 files have no hash in the catalog and are not verified: cot/z_train" in caplog.text

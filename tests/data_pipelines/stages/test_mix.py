@@ -72,6 +72,19 @@ def test_mix_exemplars_have_the_task_and_template_of_their_example_and_are_from_
         assert count == row["num_exemplars"]
 
 
+def test_mix_names_the_exemplars_of_each_prompt(finished_pipeline):
+    records = {row["uid"]: row for row in finished_pipeline.read_rows("records/examples")}
+    for row in finished_pipeline.read_rows():
+        num_prepended = row["num_exemplars"] - records[row["uid"]]["num_exemplars"]
+        assert len(row["exemplars"]) == num_prepended
+        prompt = row["inputs"]
+        for uid in row["exemplars"]:
+            inputs, targets = records[uid]["inputs"], records[uid]["targets"]
+            assert prompt.startswith((f"{inputs}\n{targets}\n\n", f"{inputs} {targets}\n\n"))
+            prompt = prompt[len(inputs) + len(targets) + 3 :]
+        assert prompt == records[row["uid"]]["inputs"]
+
+
 @pytest.mark.process
 def test_stages_with_two_workers_write_the_same_bytes(finished_pipeline, pipeline):
     expected = finished_pipeline.read_bytes()
@@ -96,3 +109,7 @@ def test_mix_with_text_from_examples_writes_the_training_split(pipeline):
     texts = [row["text"] for row in pipeline.read_rows("mixture/text")]
     train = [row for row in pipeline.read_rows() if row["split"] == "train"]
     assert sorted(texts) == sorted(f"{row['inputs']} {row['targets']}" for row in train)
+    text_by_uid = {row["uid"]: row["text"] for row in pipeline.read_rows("mixture/text")}
+    assert text_by_uid == {row["uid"]: f"{row['inputs']} {row['targets']}" for row in train}
+    report = pipeline.read_json("mixture/report.json")
+    assert report["text_licences"] == report["licences"]

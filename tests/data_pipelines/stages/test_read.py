@@ -87,6 +87,18 @@ def test_read_quarantines_invalid_rows_only(tmp_path):
     assert pq.read_table(records / "examples").num_rows == 97
 
 
+def test_read_names_the_sources_that_were_not_fetched(tmp_path, caplog):
+    root = tmp_path / "root"
+    write_export(root, "a.jsonl", [make_row(0)])
+    params = FetchParams(sources=("flan/*", "eval_data/svamp*"), root=str(root), verify=False)
+    fetch.run(params, tmp_path)
+    caplog.clear()
+    read.run(ReadParams(), EngineParams(workers=1, memory_mb=256), tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"source eval_data/svamp is left out: no file matches eval/svamp/SVAMP.json below {root}"
+    ]
+
+
 def test_read_niv2_task_in_two_files_fails(tmp_path):
     root = tmp_path / "root"
     task = json.dumps({"Definition": ["d"], "Instances": [{"input": "i", "output": "o"}]})
@@ -102,6 +114,34 @@ def test_read_niv2_task_in_two_files_fails(tmp_path):
     )
     with pytest.raises(SourceError, match=r"'task1_x' is in two files, a/task1_x\.json and b/"):
         read_sources(params, tmp_path / "workspace")
+
+
+def test_read_reports_the_licence_of_each_task(tmp_path):
+    root = tmp_path / "root"
+    write_export(root, "a.jsonl", [make_row(0)])
+    licence_by_task = {"task1_x": ["CC BY-SA 4.0"], "task2_x": ["Unknown"]}
+    for name, licence in licence_by_task.items():
+        task = {"Definition": ["d"], "Instances": [{"input": "i", "output": "o"}]}
+        (root / f"{name}.json").write_text(json.dumps(task | {"Instance License": licence}))
+    (root / "catalog.yaml").write_text(
+        "tasks:\n  mixture: niv2\n  format: niv2_json\n  files: ['task*.json']\n"
+        "  licence: Apache-2.0\n  terms: open\n"
+        "rows:\n  mixture: muffin\n  format: flan_export\n  files: [export/a.jsonl]\n"
+        "  licence: as agreed\n  terms: non-commercial\n"
+    )
+    params = FetchParams(
+        sources=("*",), root=str(root), verify=False, catalog=str(root / "catalog.yaml")
+    )
+    read_sources(params, tmp_path / "workspace")
+    report = json.loads((tmp_path / "workspace/data/records/report.json").read_text())
+    assert {
+        entry["task"]: (entry["source"], entry["licence"], entry["terms"])
+        for entry in report["tasks"]
+    } == {
+        "task1_x": ("tasks", "CC BY-SA 4.0", "share-alike"),
+        "task2_x": ("tasks", "unknown", "unstated"),
+        "t": ("rows", "as agreed", "non-commercial"),
+    }
 
 
 def test_read_task_in_two_sources_fails(tmp_path):

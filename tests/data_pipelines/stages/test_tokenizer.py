@@ -31,6 +31,13 @@ def test_tokenizer_description_counts_pieces_and_sentinels(finished_pipeline):
         vocabulary.sentinel_id(8)
 
 
+def test_tokenizer_vocabulary_smaller_than_the_alphabet_raises_a_line(pipeline):
+    params = replace(pipeline.tokenizer, vocab_size=20, num_sentinels=0)
+    with pytest.raises(SourceError, match=r"vocab_size: 20 does not fit the texts.*") as failure:
+        pipeline.replace(tokenizer=params).run("tokenizer")
+    assert "\n" not in str(failure.value)
+
+
 def test_tokenizer_existing_model_is_copied_or_rejected(pipeline, tmp_path):
     trained = pipeline.path("tokenizer/spiece.model")
     existing = tmp_path / "existing.model"

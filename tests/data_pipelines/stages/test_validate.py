@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_pipelines.errors import ExpectationFailed
+from data_pipelines.example import EXAMPLE_SCHEMA, RECORD_SCHEMA
 from data_pipelines.report.gather import gather_report
 
 
@@ -68,6 +69,39 @@ def test_validate_of_invalid_rows_raises_and_writes_the_report(pipeline, folder,
     assert failed == [column]
 
 
+NOT_NULL_COLUMNS = [
+    *(("records/examples", name) for name in RECORD_SCHEMA.names if name != "options"),
+    *(("mixture/examples", name) for name in EXAMPLE_SCHEMA.names if name != "options"),
+]
+
+
+@pytest.fixture
+def only_first_files(pipeline):
+    """A pipeline with one file of records and one of the mixture, which is fast to validate."""
+    for folder in ("records/examples", "mixture/examples"):
+        for path in sorted(pipeline.path(folder).glob("*.parquet"))[1:]:
+            path.unlink()
+    return pipeline
+
+
+@pytest.mark.parametrize(("folder", "column"), NOT_NULL_COLUMNS)
+def test_validate_of_a_null_raises_and_names_the_column(only_first_files, folder, column):
+    def clear_column(rows):
+        rows[1][column] = None
+
+    edit_first_file(only_first_files, folder, clear_column)
+    with pytest.raises(ExpectationFailed):
+        only_first_files.run("validate")
+    results = only_first_files.read_json("validation/results.json")
+    failed = {
+        (result["column"], result["observed"].partition(" of ")[0])
+        for result in results
+        if not result["success"] and result["expectation"] == "expect_column_values_to_not_be_null"
+    }
+    names = {column, f"{column}_characters", f"{column}_length"}
+    assert [count for name, count in failed if name in names] == ["1"]
+
+
 def test_validate_with_a_missing_column_raises_expectation_failed(pipeline):
     for path in pipeline.path("mixture/examples").glob("*.parquet"):
         pq.write_table(pq.read_table(path).drop_columns(["source_file"]), path)
@@ -79,6 +113,12 @@ def test_validate_with_too_few_examples_raises(pipeline):
     params = replace(pipeline.validate, min_examples=500)
     with pytest.raises(ExpectationFailed, match=r"mixtures: .*examples .*min_value=500"):
         pipeline.replace(validate=params).run("validate")
+
+
+def test_validate_mixture_without_a_share_needs_no_examples(pipeline):
+    pipeline.replace(mix=replace(pipeline.mix, shares={"muffin": 1.0})).run("mix", "validate")
+    results = pipeline.read_json("validation/results.json")
+    assert all(result["success"] for result in results if result["blocking"])
 
 
 def test_validate_with_exceeded_warning_limits_continues_and_reports_them(pipeline):

@@ -54,8 +54,7 @@ def test_run_renamed_key_names_the_present_key(fresh_project):
 
 
 @pytest.mark.process
-def test_run_missing_source_stops_the_flow(fresh_project, finished):
-    fresh_project.take_prefect_database(finished.project)
+def test_run_missing_source_stops_the_flow(fresh_project, prefect_server):
     root = fresh_project.folder / "files"
     root.mkdir()
     (root / "x.txt").write_text("no file of the catalog\n")
@@ -66,6 +65,7 @@ def test_run_missing_source_stops_the_flow(fresh_project, finished):
         *("--set", "data_pipelines.fetch.verify=false"),
         *("--set", "flows.retries=0"),
         *("--workspace", fresh_project.folder / "w"),
+        PREFECT_API_URL=prefect_server.url,
     )
     assert "fetch: cot/flan: no file matches 'cot/flan_v2/*_train.tsv'" in error_line(done)
     assert not (fresh_project.folder / "w" / "data" / "raw").exists()
@@ -127,6 +127,42 @@ def test_registry_unreachable_database_hides_the_password(fresh_project, words):
     assert "unset FLANMOE_DATABASE_URL" in line
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://me:secret@host:port/registry", "a URL whose port is not a number"),
+        ("mysql://me:secret@host/registry", "a mysql database, which is not supported"),
+        ("sqlite:////no/such/folder/registry.db", "/no/such/folder/registry.db does not exist"),
+    ],
+)
+@pytest.mark.parametrize("words", [["registry", "list"], ["predict", "x"], ["dashboard"]])
+def test_registry_mistyped_url_is_rejected_and_nothing_is_created(
+    fresh_project, words, url, problem
+):
+    line = error_line(fresh_project.invoke(*words, FLANMOE_DATABASE_URL=url))
+    assert problem in line
+    assert "secret" not in line
+    assert not (fresh_project.folder / ".flanmoe").exists()
+
+
+def test_run_with_a_database_in_a_missing_folder_is_rejected(fresh_project):
+    url = "sqlite:////no/such/folder/registry.db"
+    line = error_line(fresh_project.invoke("run", FLANMOE_DATABASE_URL=url))
+    assert "the folder /no/such/folder does not exist; create it" in line
+
+
+@pytest.mark.parametrize("words", [["list"], ["history"], ["frontier"], ["show", "1"]])
+def test_registry_unknown_model_lists_the_registered_ones(finished, words):
+    line = error_line(finished.project.invoke("registry", *words, "--model", "flan"))
+    assert line == "error: unknown model 'flan'; registered: flan-sample"
+
+
+def test_registry_list_before_the_first_run_creates_nothing(fresh_project):
+    done = fresh_project.invoke("registry", "list")
+    assert "no version is registered yet" in done.stdout
+    assert not (fresh_project.folder / ".flanmoe").exists()
+
+
 def test_dashboard_port_in_use_names_the_option(fresh_project):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -160,28 +196,28 @@ def test_debug_option_shows_the_traceback(fresh_project):
 
 
 @pytest.mark.process
-def test_run_failed_expectation_stops_the_flow(finished_copy):
+def test_run_failed_expectation_stops_the_flow(finished_copy, prefect_server):
     params = finished_copy.params()
-    params["data_pipelines"]["validate"]["min_examples"] = 10_000
+    params["data_pipelines"]["validate"]["max_input_characters"] = 10
     finished_copy.write_params(params)
     before = (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes()
-    done = finished_copy.call("run")
+    done = finished_copy.call("run", PREFECT_API_URL=prefect_server.url)
     line = error_line(done)
     assert "validate: " in line
-    assert "expect_column_values_to_be_between examples (min_value=" in line
+    assert "inputs_characters" in line
     assert (finished_copy.folder / "data" / "validation" / "report.html").is_file()
     assert (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes() == before
     assert "train@moe_base           started" not in done.stdout
 
 
 @pytest.mark.process
-def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, finished):
-    fresh_project.take_prefect_database(finished.project)
+def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, prefect_server):
     done = fresh_project.call(
         "run",
         *("--set", "data_pipelines.engine=dask"),
         *("--set", "flows.dask_cluster_class=no.such.Cluster"),
         *("--workspace", fresh_project.folder / "w"),
+        PREFECT_API_URL=prefect_server.url,
     )
     line = error_line(done)
     assert "flows.dask_cluster_class" in line

@@ -1,10 +1,14 @@
 """`flanmoe data`: the catalog and the report, as tables and as JSON."""
 
 import json
+import subprocess
 
+import pyarrow.parquet as pq
 import pytest
 
 pytestmark = pytest.mark.e2e
+
+IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
 
 
 def test_report_shows_shares_packing_and_the_page(finished):
@@ -70,3 +74,51 @@ def test_evaluate_counts_items_that_the_mixture_overlaps_with(finished_copy):
     assert set(count_by_task.values()) == {0}
     assert record["num_contaminated"] == record["suites"][0]["num_contaminated"] == 1
     assert record["contamination"] == {"sample": {"num_items": 120, "num_contaminated": 1}}
+
+
+def test_seen_lists_the_rows_of_a_run_and_the_reads_of_the_runs_behind_it(finished):
+    project = finished.project
+    shown = project.invoke("data", "seen", "moe_instruct", "--steps", "2:3", "--json")
+    assert shown.returncode == 0, shown.stderr
+    examples = json.loads(shown.stdout)["examples"]
+    table = pq.read_table(project.folder / "data/mixture/examples").to_pylist()
+    rows = {row["uid"]: row for row in table}
+    assert {example["step"] for example in examples} == {2, 3}
+    assert all(rows[e["uid"]]["source_row"] == e["source_row"] for e in examples)
+    uid = examples[0]["uid"]
+    item = json.loads(
+        project.invoke("data", "seen", "moe_instruct", "--item", uid, "--json").stdout
+    )
+    assert [(run["run"], run["in_corpus"]) for run in item["runs"]] == [
+        ("moe_instruct", True),
+        ("moe_base", False),
+    ]
+    assert 2 in {read["step"] for read in item["runs"][0]["reads"]}
+
+
+def test_run_record_has_the_licences_of_its_data_and_of_its_start(finished):
+    runs = finished.project.folder / "runs"
+    base, instruct = (
+        {
+            tuple(entry.values())
+            for entry in json.loads((runs / name / "run.json").read_text())["licences"]
+        }
+        for name in ("moe_base", "moe_instruct")
+    )
+    assert base < instruct
+    assert {licence for licence, _, _ in base} == {"Apache-2.0 (generated)"}
+    report = json.loads(finished.project.invoke("data", "report", "--json").stdout)
+    used = {entry["source"] for entry in report["licences"]}
+    assert {source for _, source, _ in instruct} == used | {source for _, source, _ in base}
+
+
+def test_diff_of_the_project_with_itself_by_revision_and_folder_is_empty(finished_copy):
+    for words in (["add", "dvc.lock"], [*IDENTITY, "commit", "-qm", "lock"]):
+        subprocess.run(["git", "-C", str(finished_copy.folder), *words], check=True)
+    shown = finished_copy.call("data", "diff", "HEAD", "--json")
+    assert shown.returncode == 0, shown.stderr
+    difference = json.loads(shown.stdout)
+    assert difference["sources"] == {"added": [], "removed": [], "changed": {}}
+    assert all(not mixture["added"] for mixture in difference["mixtures"].values())
+    assert difference["data_version"][0] == difference["data_version"][1]
+    assert "sources: the same" in finished_copy.invoke("data", "diff", "data", ".").stdout

@@ -23,7 +23,9 @@ def test_list_show_and_history_are_tables(finished):
     listed = finished.project.invoke("registry", "list").stdout
     assert "moe_instruct" in listed
     assert "champion" in listed
-    assert "sample/qa_what" in finished.project.invoke("registry", "show", "2").stdout
+    shown = finished.project.invoke("registry", "show", "2").stdout
+    assert "eval_data/sample/qa_what.jsonl" in shown
+    assert "sample: zero-shot on the task families" in shown
     assert "all gates passed" in finished.project.invoke("registry", "history").stdout
 
 

@@ -4,14 +4,12 @@ import json
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 
 import pytest
 import yaml
 
-from tests.factories import free_port, is_http_up, user_environment, wait_for
+from tests.factories import PREFECT_DATABASE, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.e2e]
 
@@ -21,16 +19,18 @@ STAGES = {
 }  # fmt: skip
 
 
-def flow_runs(database):
-    """Return the state and the task states of each flow run, oldest first."""
+def flow_runs(database, workspace):
+    """Return the state and the task states of each flow run in a workspace, oldest first."""
     query = (
-        "select fr.state_type, group_concat(tr.name || '=' || tr.state_type) from flow_run fr "
-        "left join task_run tr on tr.flow_run_id = fr.id group by fr.id order by fr.start_time"
+        "select fr.parameters, fr.state_type, group_concat(tr.name || '=' || tr.state_type) "
+        "from flow_run fr left join task_run tr on tr.flow_run_id = fr.id "
+        "group by fr.id order by fr.start_time"
     )
     with sqlite3.connect(database) as connection:
         return [
             (state, dict(entry.split("=") for entry in (tasks or "").split(",") if entry))
-            for state, tasks in connection.execute(query)
+            for parameters, state, tasks in connection.execute(query)
+            if json.loads(parameters).get("workspace") == str(workspace)
         ]
 
 
@@ -75,7 +75,7 @@ def test_run_finished_lists_stages_and_ends_with_the_table(finished):
 
 def test_run_finished_records_every_stage_as_a_completed_task(finished):
     database = finished.project.folder / ".flanmoe" / "prefect" / "prefect.db"
-    state, tasks = flow_runs(database)[0]
+    state, tasks = flow_runs(database, finished.project.folder)[0]
     assert state == "COMPLETED"
     assert tasks.keys() >= STAGES
     # A registration for each run, and one promotion.
@@ -120,8 +120,8 @@ def test_evaluation_scores_follow_from_the_samples(finished):
     assert samples["id"].is_unique
 
 
-def test_run_unchanged_skips_every_stage(finished_copy):
-    done = finished_copy.call("run")
+def test_run_unchanged_skips_every_stage(finished_copy, prefect_server):
+    done = finished_copy.call("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "0 changed" in done.stdout
     assert stages_with(done.stdout, "unchanged") == STAGES
@@ -130,14 +130,14 @@ def test_run_unchanged_skips_every_stage(finished_copy):
     assert len(versions) == 2
 
 
-def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy):
+def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy, prefect_server):
     """Another DVC command holds the repository's lock while the first stage starts."""
     from dvc.repo import Repo
 
     params = finished_copy.params()
     params["models"]["runs"]["moe_instruct"]["steps"] = 22
     finished_copy.write_params(params)
-    running = finished_copy.start("run")
+    running = finished_copy.start("run", PREFECT_API_URL=prefect_server.url)
     output = ""
     while "train@moe_instruct" not in output:
         line = running.stdout.readline()
@@ -155,9 +155,10 @@ def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy
 def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_copy):
     """Stages of both packages are computed again by DVC, without Prefect and without its cache."""
     recomputed = {"mix", "train@moe_instruct", "evaluate@moe_instruct"}
-    for stage in sorted(recomputed):
-        done = finished_copy.dvc("repro", "--single-item", "--force", "--no-run-cache", stage)
-        assert done.returncode == 0, done.stdout + done.stderr
+    options = ("--single-item", "--force", "--no-run-cache")
+    done = finished_copy.dvc("repro", *options, *sorted(recomputed))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for stage in recomputed:
         assert f"Running stage '{stage}'" in done.stdout
     rest = finished_copy.dvc("repro")
     assert rest.returncode == 0, rest.stdout + rest.stderr
@@ -176,63 +177,50 @@ def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_co
     assert "validation_loss" in shown["runs/moe_instruct/metrics.json"]["data"]
 
 
-def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, fresh_project):
-    """Prefect's Dask task runner starts the cluster; every stage uses it."""
-    project = fresh_project
-    project.take_prefect_database(finished.project)
+def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, finished_copy, prefect_server):
+    """Prefect's Dask task runner starts the cluster; stages that DVC has forgotten run on it."""
+    project, recomputed = finished_copy, {"clean", "mix"}
     params = project.params()
     params["data_pipelines"].update(engine="dask", workers=2)
-    params["models"]["runs"] = {"moe_base": params["models"]["runs"]["moe_base"]}
     project.write_params(params)
-    done = project.call("run")
+    lock_file = project.folder / "dvc.lock"
+    lock = yaml.safe_load(lock_file.read_text())
+    for stage in recomputed:
+        del lock["stages"][stage]
+    lock_file.write_text(yaml.safe_dump(lock))
+    shutil.rmtree(project.folder / ".dvc" / "cache" / "runs")
+    done = project.call("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Dask: tcp://127.0.0.1:" in done.stdout
+    assert stages_with(done.stdout, "done") == recomputed
     expected, actual = locked_outputs(finished.project), locked_outputs(project)
-    assert set(actual) == {stage for stage in STAGES if not stage.endswith("moe_instruct")}
-    for stage, outputs in actual.items():
-        for path, digest in outputs.items():
-            assert holds_times(path) or digest == expected[stage][path], path
+    assert set(actual) == STAGES
+    for stage in recomputed:
+        assert actual[stage] == expected[stage]
 
 
-def test_run_in_a_workspace_on_a_running_prefect_server(finished, finished_copy, tmp_path):
+def test_run_in_a_workspace_on_a_running_prefect_server(finished_copy, prefect_server, tmp_path):
     """The project's params, data and lock stay unchanged; the named server has the history."""
     folder = finished_copy.folder
     params = (folder / "params.yaml").read_bytes()
     lock = (folder / "dvc.lock").read_bytes()
     shutil.rmtree(folder / ".flanmoe" / "prefect")
-    database = folder / "server.db"
-    shutil.copyfile(finished.project.folder / ".flanmoe" / "prefect" / "prefect.db", database)
-    environment = user_environment(
-        PREFECT_API_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{database}",
-        PREFECT_HOME=str(folder / "server"),
-        PREFECT_SERVER_ANALYTICS_ENABLED="false",
-        DO_NOT_TRACK="1",
-    )
-    port = free_port()
-    command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
-    server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
-    url = f"http://127.0.0.1:{port}/api"
     target = tmp_path / "elsewhere"
-    try:
-        assert wait_for(lambda: is_http_up(f"{url}/health"), 90)
-        done = finished_copy.call(
-            "run",
-            *("--set", "models.runs.moe_instruct.seed=7", "--set", "registry.model=other"),
-            *("--workspace", target),
-            PREFECT_API_URL=url,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert url in done.stdout
+    done = finished_copy.call(
+        "run",
+        *("--set", "models.runs.moe_instruct.seed=7", "--set", "registry.model=other"),
+        *("--workspace", target),
+        PREFECT_API_URL=prefect_server.url,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert prefect_server.url in done.stdout
 
-        def is_recorded():
-            _, tasks = flow_runs(database)[-1]
-            return len(tasks) == len(STAGES) + 3 and set(tasks.values()) == {"COMPLETED"}
+    def is_recorded():
+        ((state, tasks),) = flow_runs(prefect_server.database, target)
+        is_complete = len(tasks) == len(STAGES) + 3 and set(tasks.values()) == {"COMPLETED"}
+        return is_complete and state == "COMPLETED"
 
-        assert wait_for(is_recorded, 20)
-        assert flow_runs(database)[-1][0] == "COMPLETED"
-    finally:
-        server.terminate()
-        server.wait(20)
+    assert wait_for(is_recorded, 20)
     assert not (folder / ".flanmoe" / "prefect" / "prefect.db").exists()
     assert (folder / "params.yaml").read_bytes() == params
     assert (folder / "dvc.lock").read_bytes() == lock
@@ -243,3 +231,21 @@ def test_run_in_a_workspace_on_a_running_prefect_server(finished, finished_copy,
     computed = stages_with(done.stdout, "done")
     assert "train@moe_instruct" in computed
     assert "fetch" not in computed
+
+
+def test_run_two_sets_at_once_in_an_awkward_folder_behind_a_proxy(finished, tmp_path):
+    project = finished.project.copy(tmp_path / "job%2F a?b#c ü")
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
+    runs = [project.start("run", "--set", f"flows.retries={n}", **proxies) for n in (1, 2)]
+    outputs = [process.communicate(timeout=500)[0] for process in runs]
+    for process, output in zip(runs, outputs, strict=True):
+        assert process.returncode == 0, output
+        assert stages_with(output, "failed") == set()
+    workspaces = sorted((project.folder / ".flanmoe" / "workspaces").iterdir())
+    retries = [
+        yaml.safe_load((w / "params.yaml").read_text())["flows"]["retries"] for w in workspaces
+    ]
+    assert sorted(retries) == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == [project.folder.name]
+    states = [state for state, _ in flow_runs(project.folder / PREFECT_DATABASE)]
+    assert states == ["COMPLETED"] * 3

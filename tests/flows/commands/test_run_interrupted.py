@@ -37,13 +37,13 @@ def terminate_training(folder):
             continue
 
 
-def start_and_wait_for_checkpoint(project, checkpoints, beyond):
-    running = project.start("run")
+def start_and_wait_for_checkpoint(project, checkpoints, beyond, **environment):
+    running = project.start("run", **environment)
     assert wait_for(lambda: last_checkpoint_step(checkpoints) > beyond, 120)
     return running
 
 
-def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
+def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, prefect_server):
     project, folder = finished_copy, finished_copy.folder
     params = project.params()
     params["models"]["runs"][RUN]["steps"] = STEPS
@@ -75,7 +75,9 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
     assert interrupted_step < killed_step < STEPS
 
     # A preempted stage is started again by the flow, which ends as if undisturbed.
-    running = start_and_wait_for_checkpoint(project, checkpoints, beyond=killed_step)
+    running = start_and_wait_for_checkpoint(
+        project, checkpoints, beyond=killed_step, PREFECT_API_URL=prefect_server.url
+    )
     terminate_training(folder)
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 0, output

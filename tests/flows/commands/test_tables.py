@@ -1,11 +1,14 @@
 """Tables and numbers of the commands."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from flows.commands.tables import format_count, plain_table, wide_console
+from flows.commands.tables import evaluation_lines, format_count, plain_table, wide_console
+from registry.schemas import EvaluationRecordSchema
+from tests.registry.factories import evaluation_record, task_score
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,24 @@ def test_plain_table_aligns_numbers_right_and_folds_long_cells():
 def test_wide_console_outside_a_terminal_holds_a_row_per_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert wide_console().width == 160
+
+
+def version_with(name, tasks, **changes):
+    """Return what a table needs of a version with an evaluation of these tasks."""
+    record = EvaluationRecordSchema.model_validate(evaluation_record(name, tasks, **changes))
+    return SimpleNamespace(name=name, evaluation=record)
+
+
+def test_evaluation_lines_name_partial_suites_and_problems_with_prompts_and_answers():
+    dropped = task_score("mmlu/anatomy", num_exemplars=40, num_exemplars_dropped=160)
+    unfinished = task_score("bbh/navigate", num_items=40, counts={"unfinished": 3, "empty": 0})
+    versions = [
+        version_with("moe", [dropped, unfinished], partial=True),
+        version_with("dense", [task_score("mmlu/anatomy")]),
+    ]
+    assert evaluation_lines(versions) == [
+        "moe, mmlu: partial: limit",
+        "moe, bbh: partial: limit",
+        "moe, mmlu: 160 of 200 few-shot exemplars dropped",
+        "moe, bbh: 3 of 40 answers cut at the maximum length",
+    ]

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parents[3]
         ),
         ("model.training=1", "model: unknown key; did you mean 'models'"),
         ("models.training.optim.lr=fast", "models.training.optim.lr: 'fast'"),
-        ("models.training.optim.lr=-1", "lr and max_grad_norm must be above 0"),
+        ("models.training.optim.lr=-1", "models.training.optim.lr: -1 must be above 0"),
         ("models.training.global_batch_size=2.5", "models.training.global_batch_size: 2.5"),
         (
             "models.training.processes_per_node=3",
-            "global_batch_size 16 cannot be shared evenly by 3 processes",
+            "models.training.global_batch_size: 16 cannot be shared evenly by 3 processes",
         ),
         ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
         (
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[3]
         ),
         (
             "models.runs.moe_base.training={optim: {lr: -1}}",
-            "models.runs.moe_base.training.optim: lr and max_grad_norm must be above 0",
+            "models.runs.moe_base.training.optim.lr: -1 must be above 0",
         ),
         (
             "models.runs.dense_base.training={freeze: gate}",
@@ -61,7 +61,7 @@ ROOT = Path(__file__).parents[3]
         ("models.training.validate_every=30", "0 or a multiple of checkpoint.save_every, 100"),
         (
             "models.training.checkpoint={final_weights: best}",
-            "checkpoint.final_weights is best: set validate_every",
+            "checkpoint.final_weights: best needs validate_every",
         ),
         (
             "models.training.gradient_accumulation_steps=3",
@@ -85,20 +85,26 @@ ROOT = Path(__file__).parents[3]
         ("models.runs.moe_base.data=test", "'test' is not one of pretrain, train"),
         (
             "models.runs.scratch={preset: tiny_dense, start: scratch}",
-            "models.runs.scratch: invalid name; use letters, digits and _",
+            "models.runs.scratch: invalid name; use up to 100 letters, digits and _",
         ),
         ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
         ("models.runs=null", "models.runs"),
-        ("data_pipelines.mix.shares={mufin: 1}", "'mufin'"),
-        ("data_pipelines.mix.shares={cot: 0}", "shares must not be negative"),
-        ("data_pipelines.fetch.sample=null", "nothing to fetch"),
+        (
+            "data_pipelines.mix.shares={mufin: 1}",
+            "shares.mufin: unknown mixture; did you mean 'muffin'?",
+        ),
+        ("data_pipelines.mix.shares={cot: 0}", "mix.shares: no share is above 0"),
+        (
+            "data_pipelines.fetch.sample=null",
+            "data_pipelines.fetch.sample: null leaves nothing to fetch",
+        ),
         ("data_pipelines.fetch.sources=[cot/flam]", "did you mean 'cot/flan'"),
         ("data_pipelines.fetch.licences=[free]", "licences.0: 'free' is not one of open"),
-        ("data_pipelines.fetch.catalog=none.yaml", "'none.yaml' does not exist"),
+        ("data_pipelines.fetch.catalog=none.yaml", "none.yaml' does not exist"),
         ("models.evaluation.suites=[sampel]", "did you mean 'sample'"),
         ("models.evaluation.suites=[mmlu_direct]", "mmlu_direct needs mmlu, which no source in"),
-        ("models.evaluation.suites=[]", "must name at least one suite"),
-        ("models.evaluation.limit=0", "limit must be at least 1, not 0"),
+        ("models.evaluation.suites=[]", "models.evaluation.suites: [] is empty"),
+        ("models.evaluation.limit=0", "models.evaluation.limit: 0 must be at least 1"),
         ("models.evaluation.engine=spark", "engine: 'spark' is not one of local, dask"),
         (
             "data_pipelines.read.niv2_split=offical",
@@ -109,14 +115,45 @@ ROOT = Path(__file__).parents[3]
             "data_pipelines.clean.contamination=keep",
             "contamination: 'keep' is not one of drop, flag",
         ),
-        ("data_pipelines.clean.jaccard_threshold=2", "must lie in [0.5, 1]"),
-        ("data_pipelines.mix.temperature=0", "temperature must be at least 1"),
+        (
+            "data_pipelines.clean.jaccard_threshold=2",
+            "data_pipelines.clean.jaccard_threshold: 2 must be at most 1",
+        ),
+        (
+            "data_pipelines.mix.temperature=0",
+            "data_pipelines.mix.temperature: 0 must be at least 1",
+        ),
         ("data_pipelines.engine=spark", "engine: 'spark' is not one of local, dask"),
-        ("data_pipelines.scheduler=tcp://x:1", "scheduler requires engine: dask"),
-        ("data_pipelines.workers=-1", "workers must not be negative"),
-        ("data_pipelines.pack.encoder_length=2", "at least 8"),
-        ("dashboard.port=0", "dashboard.port: 0 is out of range; expected 1 to 65535"),
-        ("flows.max_parallel_stages=0", "max_parallel_stages must be between"),
+        (
+            "data_pipelines.scheduler=tcp://x:1",
+            "data_pipelines.scheduler: 'tcp://x:1' requires engine: dask",
+        ),
+        ("data_pipelines.workers=-1", "data_pipelines.workers: -1 must be at least 0"),
+        (
+            "data_pipelines.pack.encoder_length=2",
+            "data_pipelines.pack.encoder_length: 2 must be at least 8",
+        ),
+        ("dashboard.port=0", "dashboard.port: 0 must be at least 1"),
+        ("models.runs={}", "models.runs: {} has no run; add one"),
+        ("models.runs.moe_base.seed=-1", "models.runs.moe_base.seed: -1 must be at least 0"),
+        ("data_pipelines.mix.caps={muffin: 0}", "mix.caps.muffin: 0 must be at least 1"),
+        (
+            "data_pipelines.mix.shares={muffin: .nan, cot: 1}",
+            "data_pipelines.mix.shares.muffin: .nan must be a finite number",
+        ),
+        ("data_pipelines.mix.shares={muffin: -1}", "mix.shares.muffin: -1 must be at least 0"),
+        ("models.training=null", "models.training: null must be a mapping of keys to values"),
+        (
+            "data_pipelines.mix.num_examples=3000",
+            "data_pipelines.validate.min_examples: 100 cannot be reached by cot: its share of "
+            "data_pipelines.mix.num_examples, 3000, is 54",
+        ),
+        ("data_pipelines.fetch.sources=[cot/flan, cot/flan]", "'cot/flan' is listed twice"),
+        (
+            "data_pipelines.tokenizer.model_file=none.model",
+            "data_pipelines.tokenizer.model_file: 'none.model' does not exist",
+        ),
+        ("flows.max_parallel_stages=0", "flows.max_parallel_stages: 0 must be at least 1"),
     ],
 )
 def test_parse_params_mistake_names_key_value_and_what_is_allowed(assignment, expected):
@@ -171,6 +208,24 @@ def test_apply_overrides_below_a_value_is_rejected():
 def test_apply_overrides_sets_yaml_values_at_any_depth():
     data = apply_overrides({"a": {"b": 1}}, ("a.c.d=[1, x]", "e=null"))
     assert data == {"a": {"b": 1, "c": {"d": [1, "x"]}}, "e": None}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\nb: 2\na: 3\n", "a: {x: 1, x: 2}", "a: &m {x: 1}\nb: {<<: *m, y: 1, y: 2}"],
+)
+def test_read_params_repeated_key_is_rejected(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidParams, match=r"key '[axy]' is repeated") as caught:
+        read_params(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_read_params_merged_mapping_may_override_keys(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: {b: &b {x: 1, y: 1}, c: &c {<<: *b, y: 2}}\nd: {<<: *c, y: 3}\n")
+    assert read_params(path)["d"] == {"x": 1, "y": 3}
 
 
 def test_read_params_file_that_is_missing_or_no_mapping_is_rejected(tmp_path):

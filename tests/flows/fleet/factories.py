@@ -36,10 +36,10 @@ def process_by_rank(folder):
     return processes
 
 
-def start_training(project, checkpoints):
-    """Start `flanmoe train` and wait until it has a checkpoint to resume from."""
+def start_training(project, checkpoints, beyond=0):
+    """Start `flanmoe train` and wait until it has a checkpoint of a later step."""
     running = project.start("train", RUN)
-    assert wait_for(lambda: last_checkpoint_step(checkpoints) >= 5, 180)
+    assert wait_for(lambda: last_checkpoint_step(checkpoints) > beyond, 180)
     return running
 
 

@@ -8,9 +8,9 @@ from flows.fleet.params import FleetParams
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"nodes": 0}, "nodes, cpus and memory_gb must be at least 1"),
-        ({"gpus": -1}, "gpus at least 0"),
-        ({"nodes": 2}, "launcher local is a single node, but nodes is 2"),
+        ({"nodes": 2}, "nodes: 2 must be 1 with launcher local"),
+        ({"endpoint": "a:0"}, "must be HOST:PORT"),
+        ({"endpoint": "a:65536"}, "must be HOST:PORT"),
         ({"endpoint": "host"}, "endpoint: 'host' must be HOST:PORT"),
         ({"endpoint": ":29400"}, "must be HOST:PORT"),
         ({"launcher": "rendezvous"}, "launcher rendezvous needs an endpoint"),

@@ -30,6 +30,15 @@ def test_render_script_requests_what_the_params_say(tmp_path):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_render_script_in_an_awkward_folder_quotes_its_name(tmp_path):
+    workspace = tmp_path / "job%2F a?b#c"
+    script = slurm.render_script(RUN, TrainingParams(), FleetParams(), workspace)
+    (output,) = re.findall(r"#SBATCH --output=(.+)", script)
+    # Slurm replaces %% by a single %.
+    folder = str(workspace).replace("%", "%%")
+    assert output == f"'{folder}/.flanmoe/logs/slurm-{RUN}-%j.log'"
+
+
 @pytest.mark.process
 @pytest.mark.multiprocess
 @pytest.mark.e2e

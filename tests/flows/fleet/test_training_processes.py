@@ -22,12 +22,23 @@ from tests.flows.fleet.factories import (
 pytestmark = [pytest.mark.process, pytest.mark.multiprocess, pytest.mark.e2e]
 
 
-def test_train_killed_process_restarts_with_the_others(finished_copy):
+def test_train_sigterm_saves_then_a_killed_process_restarts_with_the_others(finished_copy):
     """torchrun starts two processes; fairscale shards the optimizer state over them."""
     parallel = {"timeout_s": 60, "max_restarts": 1}
-    checkpoints = configure_training(finished_copy, 40, processes_per_node=2, parallel=parallel)
+    checkpoints = configure_training(finished_copy, 60, processes_per_node=2, parallel=parallel)
     running = start_training(finished_copy, checkpoints)
+    running.send_signal(signal.SIGTERM)
+    output, _ = running.communicate(timeout=120)
+    assert running.returncode == EXIT_RESUMABLE, output
+    saved_step = last_checkpoint_step(checkpoints)
+    assert not list(checkpoints.glob("*.partial"))
+
+    # The next start resumes from the saved step.
+    running = start_training(finished_copy, checkpoints, beyond=saved_step)
     step = last_checkpoint_step(checkpoints)
+    state = json.loads((checkpoints / f"step-{step:08d}" / "state.json").read_text())
+    assert state["progress"]["resumed_from_step"] == saved_step
+
     process_by_rank(finished_copy.folder)[1].send_signal(signal.SIGKILL)
     output, _ = running.communicate(timeout=180)
     assert running.returncode == 0, output
@@ -52,19 +63,6 @@ def test_train_stopped_process_is_named(finished_copy):
     expected = r"rank 0: timed out at step \d+ waiting for rank 1 \(last heartbeat: step \d+, "
     assert re.search(expected, output), output
     assert last_checkpoint_step(checkpoints) >= 5
-
-
-def test_train_sigterm_saves_and_resumes(finished_copy):
-    checkpoints = configure_training(finished_copy, 40, processes_per_node=2)
-    running = start_training(finished_copy, checkpoints)
-    running.send_signal(signal.SIGTERM)
-    output, _ = running.communicate(timeout=120)
-    assert running.returncode == EXIT_RESUMABLE, output
-    step = last_checkpoint_step(checkpoints)
-    assert not list(checkpoints.glob("*.partial"))
-    resumed = finished_copy.call("train", RUN)
-    assert resumed.returncode == 0, resumed.stderr
-    assert run_record(finished_copy)["resumed_from_step"] == step
 
 
 def test_train_full_disk_keeps_the_last_checkpoint(finished_copy):

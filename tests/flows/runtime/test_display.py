@@ -87,3 +87,10 @@ def test_display_end_prints_the_status_in_words(status, mark):
     console = Console(file=io.StringIO(), width=100)
     Display(console).end("mix", status)
     assert console.file.getvalue().split() == ["mix", *mark.split()]
+
+
+def test_display_note_is_printed_on_a_single_line_with_its_brackets():
+    console = Console(file=io.StringIO(), width=60)
+    note = "source eval_data/svamp is left out: no file matches [eval]/svamp/SVAMP.json below /data"
+    Display(console).note(note)
+    assert console.file.getvalue() == f"    {note}\n"

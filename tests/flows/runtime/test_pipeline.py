@@ -1,30 +1,31 @@
 """The Prefect flow with stages that are functions: order, cache, failure, retries, promotion."""
 
+import io
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.flows import load_flow_from_entrypoint
-from prefect.testing.utilities import prefect_test_harness
+from prefect.logging.handlers import APILogWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from rich.console import Console
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import pipeline as pipeline_module
 from flows.runtime import stage_runner
-from flows.runtime.pipeline import pipeline, run_stage
+from flows.runtime.pipeline import DRAIN_TIMEOUT_S, pipeline, run_stage
 from flows.runtime.run_context import activate, active_context
 from tests.factories import ROOT
 from tests.flows.runtime.factories import DIAMOND, FakeStages, run_context
 
-STARTUP_TIMEOUT_S = 120
-
 
 @pytest.fixture(scope="module")
-def prefect_api():
-    """A Prefect server with an empty database."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        patch.setenv("DO_NOT_TRACK", "1")
-        with prefect_test_harness(server_startup_timeout=STARTUP_TIMEOUT_S):
-            yield
+def prefect_api(prefect_server):
+    """Run the flows of this process on the shared Prefect server."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        yield
+        APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+        EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def stages(monkeypatch):
     monkeypatch.setattr(stage_runner, "run_with_dvc", fakes.run_with_dvc)
     monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, _: folder.name)
     monkeypatch.setattr(pipeline_module, "RETRY_DELAY_S", 0)
+    monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [f"about {stage}"])
     return fakes
 
 
@@ -67,6 +69,17 @@ def test_pipeline_runs_stages_in_order_then_registers_and_promotes(prefect_api, 
     assert context.registry.promotions == [("flan", [1, 2], "someone")]
     assert result.decision.reason == "version 2 is better"
     assert [version.version for version in result.versions] == [1, 2]
+
+
+@pytest.mark.process
+def test_pipeline_shows_the_notes_of_stages_that_ran_or_were_unchanged(
+    prefect_api, stages, tmp_path
+):
+    console = Console(file=io.StringIO(), width=100)
+    with activate(run_context(tmp_path, console, changed={"clean"})):
+        pipeline(workspace=tmp_path)
+    output = console.file.getvalue()
+    assert [output.count(f"    about {stage}\n") for stage in DIAMOND] == [1, 1, 1, 1]
 
 
 @pytest.mark.process

@@ -24,12 +24,13 @@ def sentence(generator, num_words):
 
 def multiple_choice_item(generator, item_id, num_options=4):
     options = list("ABCDEF"[:num_options])
-    texts = [f"({option}) {sentence(generator, 3)}" for option in options]
+    option_texts = [sentence(generator, 3) for _ in options]
+    texts = [f"({option}) {text}" for option, text in zip(options, option_texts, strict=True)]
     question = sentence(generator, 12) + "?"
     return {
         "id": item_id, "text": "\n".join([question, *texts]), "question": question,
         "choices": " ".join(texts), "answer": generator.choice("ABCDEF"[:num_options]),
-        "options": options,
+        "options": options, "option_texts": option_texts,
     }  # fmt: skip
 
 
@@ -76,6 +77,15 @@ TASK_FILES = {
 }
 """(Dataset, task file) -> how its items are built, and their number."""
 
+SPLITS = {
+    "test": "test",
+    "val": "dev",
+    "ARC-Challenge-Test": "test",
+    "dev": "dev",
+    "train": "train",
+}
+"""Task file -> its split, where it is not `all`."""
+
 
 def write_eval_data(folder: Path, task_files=TASK_FILES, seed: int = 0) -> None:
     """Write task files and their index, as the stage `eval_data` does."""
@@ -93,8 +103,10 @@ def write_index(folder: Path, **changes) -> None:
     index = [
         {
             "suite": path.parent.name, "task": path.stem, "file": f"{path.parent.name}/{path.name}",
+            "source_file": f"eval/{path.name}", "split": SPLITS.get(path.stem, "all"),
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "num_items": len(path.read_text().splitlines()), "truncated": False, "rejected": [],
+            "num_items": len(path.read_text().splitlines()), "num_published": None,
+            "truncated": False, "rejected": [],
         } | changes
         for path in sorted(folder.glob("*/*.jsonl"))
     ]  # fmt: skip
@@ -123,8 +135,9 @@ def task_score(suite: str, task: str, accuracy: float, **changes) -> TaskScore:
     fields = {
         "task": f"{suite}/{task}", "suite": suite,
         "unit": load_suite(suite).averaging_unit(f"{suite}/{task}"), "group": "",
-        "weight": 0.0, "weight_in_suite": 0.0, "version": 2, "answer": "direct",
-        "metric": "accuracy", "num_fewshot": 0, "num_exemplars_dropped": 0, "max_new_tokens": 8,
+        "weight": 0.0, "weight_in_suite": 0.0, "version": 3, "answer": "direct",
+        "metric": "accuracy", "num_fewshot": 0, "num_exemplars": 0, "num_exemplars_dropped": 0,
+        "max_new_tokens": 8, "source_file": "", "split": "", "num_published": None,
         "num_items": 10, "num_contaminated": 2, "partial": False, "partial_reason": "",
         "accuracy": accuracy, "standard_error": 0.02, "random_score": 0.25, "maximum": 1.0,
         "other_metrics": {}, "num_rejected": 0, "counts": {}, "flops_per_item": 100,

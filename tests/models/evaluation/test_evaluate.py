@@ -63,6 +63,10 @@ def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many
     assert [g["group"] for g in suites["mmlu_direct"]["groups"]] == ["STEM", "other"]
     assert not suites["sample"]["partial"]
     assert record["normalised_suites"] == ["mmlu_direct", "reasoning_cot", "qa_direct"]
+    assert suites["mmlu_direct"]["protocol"]["source"].startswith("Hendrycks et al.")
+    gsm8k = read_task(evaluated, "moe", "reasoning_cot/gsm8k")
+    assert (gsm8k["source_file"], gsm8k["split"]) == ("eval/test.jsonl", "test")
+    assert gsm8k["num_exemplars"] + gsm8k["num_exemplars_dropped"] == 8 * gsm8k["num_items"]
     assert record["schema_version"] == 2
     assert record["num_items"] == sum(task["num_items"] for task in record["tasks"])
 
@@ -162,8 +166,8 @@ def test_killed_evaluation_resumes_with_the_remaining_batches(
 def test_evaluate_counts_and_logs_problems_with_answers(workspace, params, caplog):
     run(workspace, params, "dense", suites=("reasoning_cot", "sample"), max_input_tokens=60,
         max_new_tokens=3)  # fmt: skip
-    assert "few-shot exemplars did not fit and were dropped" in caplog.text
-    assert "answers reached the maximum length without ending" in caplog.text
+    assert "few-shot exemplars dropped" in caplog.text
+    assert "answers cut at the maximum length" in caplog.text
     gsm8k = read_task(workspace, "dense", "reasoning_cot/gsm8k")
     assert gsm8k["num_exemplars_dropped"] > 0
     assert gsm8k["counts"]["unfinished"] > 0
@@ -187,9 +191,25 @@ def test_evaluate_of_a_model_that_generates_nothing_counts_empty_answers(workspa
     (folder / "config.json").unlink()
     save_weights(folder, loaded.model, loaded.tokenizer_sha256, max_input_tokens=256)
     run(workspace, params, "dense")
-    assert "10 of 20 answers are empty" in caplog.text
+    assert "10 of 20 answers empty" in caplog.text
     size_of = read_task(workspace, "dense", "sample/size_of")
     assert (size_of["accuracy"], size_of["counts"]["empty"]) == (0, 10)
+
+
+@pytest.mark.parametrize("name", ["moe", "dense"])
+def test_evaluate_variants_of_mmlu_and_bbh(workspace, params, name):
+    """The same items as in the suites that they vary; only the layout or the answer differs."""
+    run(workspace, params, name, suites=("mmlu_hendrycks", "bbh_generated"))
+    record = read_record(workspace, name)
+    assert {suite["suite"]: suite["averaged"] for suite in record["suites"]} == {
+        "mmlu_hendrycks": False, "bbh_generated": False,
+    }  # fmt: skip
+    navigate = read_task(workspace, name, "bbh_generated/navigate")
+    assert (navigate["random_score"], navigate["metric"]) == (0.5, "accuracy")
+    # Limits count tokens of T5's tokenizer; this one has 140 pieces.
+    assert navigate["max_new_tokens"] > 64
+    rows = [r for r in read_answers(workspace, name) if r["task"] == "bbh_generated/navigate"]
+    assert all(row["answer"] in ("(A)", "(B)", "") for row in rows)
 
 
 def test_clean_score_leaves_out_contaminated_items(evaluated, workspace, many_suites):
@@ -228,6 +248,21 @@ def test_evaluate_of_an_imported_model_needs_no_training_data(workspace, params,
     assert {row["contaminated"] for row in rows} == {None}
     run(workspace, params, "imported", max_input_tokens=40)
     assert read_record(workspace, "imported")["max_input_tokens"] == 40
+
+
+def test_evaluate_records_the_self_test_of_the_contamination_check(workspace, params):
+    counts = {"num_rows": 4, "num_matched": 3, "is_verbatim": True}
+    self_test = {
+        "min_recall": 0.75, "precision": 1.0, "kinds": {"verbatim": counts},
+        "boilerplate": {"fragment": counts | {"num_matched": 0, "is_verbatim": False}},
+    }  # fmt: skip
+    path = workspace / "data/mixture/self_test.json"
+    path.write_text(json.dumps(self_test | {"misses": ["verbatim: sample/topic/1"]}))
+    run(workspace, params, "dense", limit=2)
+    assert read_record(workspace, "dense")["overlap_self_test"] == self_test
+    path.unlink()
+    run(workspace, params, "dense", limit=2)
+    assert read_record(workspace, "dense")["overlap_self_test"]["min_recall"] == 0
 
 
 def test_evaluate_records_failed_data_expectations(workspace, params):

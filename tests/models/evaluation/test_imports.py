@@ -12,23 +12,18 @@ HARNESS = {"lm_eval", "datasets", "transformers"}
 SCRIPT = Path(__file__).with_name("imported_packages.py")
 
 
-def imported_packages(*modules):
-    result = subprocess.run(
-        [sys.executable, SCRIPT, *modules], capture_output=True, text=True, check=True,
-        cwd=Path(models.evaluation.__file__).parents[2],
+@pytest.mark.process
+def test_predictor_imports_few_packages_and_only_the_adapter_the_harness():
+    folder = Path(models.evaluation.__file__).parent
+    names = {path.stem for path in folder.glob("*.py")} - {"__init__", "adapter"}
+    others = [f"models.evaluation.{name}" for name in names] + ["models.stages.evaluate"]
+    groups = ("torch,numpy,sentencepiece", "models.evaluation.predictor", ",".join(others))
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *groups],
+        capture_output=True, text=True, check=True, cwd=folder.parents[1],
     )  # fmt: skip
-    return set(result.stdout.split())
-
-
-@pytest.mark.process
-def test_modules_other_than_the_adapter_import_without_the_harness():
-    names = {path.stem for path in Path(models.evaluation.__file__).parent.glob("*.py")}
-    modules = [f"models.evaluation.{name}" for name in names - {"__init__", "adapter"}]
-    assert not imported_packages(*modules, "models.stages.evaluate") & HARNESS
-
-
-@pytest.mark.process
-def test_predictor_imports_only_torch_numpy_and_sentencepiece():
-    with_torch = imported_packages("torch", "numpy", "sentencepiece")
-    packages = imported_packages("models.evaluation.predictor")
-    assert packages - with_torch <= {"models", "data_pipelines"}
+    with_torch, with_predictor, with_others = (
+        set(line.split()) for line in done.stdout.splitlines()
+    )
+    assert with_predictor - with_torch <= {"models", "data_pipelines"}
+    assert not with_others & HARNESS

@@ -120,7 +120,7 @@ def test_references_in_published_formats_score_1(suite_name, tmp_path):
         items = [TaskItem.from_json(dataclasses.asdict(row)) for row in rows]
         task = EvalTask(
             name=name, dataset="", file=name, group="", items=items, exemplars=[], sha256="",
-            partial_reason="", num_rejected=0,
+            partial_reason="", num_rejected=0, source_file=name, split="test", num_published=None,
         )  # fmt: skip
         failures, num_references = failing_references(suite, task)
         assert not failures, (name, failures[:3])

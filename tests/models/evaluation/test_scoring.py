@@ -9,7 +9,6 @@ import pytest
 from models.evaluation.eval_data import EvalTask
 from models.evaluation.samples import PreparedTask, SampleRow
 from models.evaluation.scoring import (
-    problem_warnings,
     score_evaluation,
     score_overall,
     score_suite,
@@ -83,34 +82,43 @@ def test_score_overall_normalises_over_the_suites_of_the_paper():
     assert overall.accuracy == pytest.approx((0.4 + 0.1 + 0.55) / 3)
 
 
-def test_problem_warnings_sum_the_counts_of_a_suite():
-    counts = {
-        "truncated": 0, "unknown_pieces": 0, "unfinished": 3, "empty": 0, "unanswered": 0,
-        "ambiguous": 4,
-        "without_tokens": 0,
-    }  # fmt: skip
+def test_score_suite_names_the_reasons_of_its_tasks():
+    reasons = {"gsm8k": "660 of 1,319 items", "svamp": "700 of 1,000 items", "asdiv": ""}
     tasks = [
-        task_score("sample", name, 0.1, counts=counts, num_exemplars_dropped=2)
-        for name in ("a", "b")
+        task_score("reasoning_cot", name, 0.1, partial=bool(reason), partial_reason=reason)
+        for name, reason in reasons.items()
     ]
-    assert list(problem_warnings(tasks)) == [
-        "sample: 6 of 20 answers reached the maximum length without ending",
-        "sample: 8 of 20 generated texts contain several answers, so that none of them counts",
-        "sample: 4 few-shot exemplars did not fit and were dropped",
+    suite = score("reasoning_cot", tasks, ["strategyqa dev split"])
+    assert suite.partial_reason == (
+        "gsm8k: 660 of 1,319 items; svamp: 700 of 1,000 items; strategyqa dev split missing"
+    )
+    assert suite.protocol == load_suite("reasoning_cot").protocol
+
+
+def test_score_suite_with_many_partial_tasks_counts_the_others():
+    tasks = [
+        task_score("mmlu_direct", f"s{i}", 0.1, partial=True, partial_reason="6 of 100 items")
+        for i in range(6)
     ]
+    assert score("mmlu_direct", tasks).partial_reason.endswith(
+        "s3: 6 of 100 items; 2 further tasks are partial"
+    )
 
 
 def test_score_evaluation_averages_other_metrics_and_clean_items():
     suite = dataclasses.replace(load_suite("tydiqa_direct"), tasks={"tydiqa": ["a"]})
     task = EvalTask(
-        name="tydiqa_direct/a", dataset="tydiqa", file="a", group="", items=[], exemplars=[],
-        sha256="", partial_reason="", num_rejected=0,
+        name="tydiqa_direct/a", dataset="tydiqa", file="a", group="", source_file="eval/a.json",
+        split="dev", num_published=2, items=[], exemplars=[], sha256="", partial_reason="",
+        num_rejected=0,
     )  # fmt: skip
     prepared = PreparedTask(suite=suite, task=task, prompts=[], max_new_tokens=4)
     rows = [sample_row(score=1.0, f1=1.0), sample_row(score=0.0, f1=0.5)]
     overall, _, (score_of_task,) = score_evaluation([suite], [prepared], [rows], {suite.name: []})
     assert overall.accuracy == score_of_task.accuracy == 0.5
     assert score_of_task.weight == score_of_task.weight_in_suite == 1
+    assert (score_of_task.source_file, score_of_task.split) == ("eval/a.json", "dev")
+    assert score_of_task.num_published == 2
     assert list(score_of_task.other_metrics) == ["f1"]
     assert score_of_task.other_metrics["f1"].accuracy == 0.75
     assert score_of_task.clean.num_items == 0

@@ -1,10 +1,7 @@
-"""Small corpora, models and trainers, and torchrun, for tests and their worker processes."""
+"""Small corpora, models and trainers, for tests and their worker processes."""
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,18 +102,3 @@ def assert_equal_tensors(actual, expected):
 
 def read_log(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
-
-
-def run_worker(script, *arguments, world_size, timeout_s=300):
-    """Run a script of `workers/` on gloo ranks of one thread each; return its output."""
-    launcher = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--nproc-per-node", str(world_size),
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        [*launcher, str(WORKERS / script), *map(str, arguments)],
-        env=environment, timeout=timeout_s, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from data_pipelines.order import row_indices
 from models.architecture.t5 import T5
 from models.errors import Diverged
-from models.training.batches import row_indices
 from models.training.loss_guard import LossGuard
 from models.training.params import GuardParams
 from tests.models.training.factories import (

@@ -9,34 +9,34 @@ import torch.distributed.checkpoint as dcp
 from filelock import FileLock
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
-from tests.models.training.factories import run_worker
+from tests.factories import shared_folder
 from tests.models.training.parallel_cases import REFERENCES, build_case_trainer, cases_for
 from tests.models.training.rewrite_checkpoint import STEP, rewrite_checkpoint
+from tests.ranks import run_on_ranks
 
 pytestmark = pytest.mark.multiprocess
-CHAIN = (1, 2, 4, 1)
-"""World sizes that load and rewrite one checkpoint, in this order."""
+WORLD_SIZE_BY_CHECKPOINT = {
+    "written_on_1": 1, "rewritten_on_2": 2, "rewritten_on_4": 4, "rewritten_on_1": 1,
+}  # fmt: skip
+"""One checkpoint, loaded and rewritten in this order."""
 
 
 @pytest.fixture(scope="session")
 def parallel_runs(tmp_path_factory, worker_id):
-    """Run all cases once for all pytest processes, with one torchrun per world size.
+    """Run all cases once for all pytest processes.
 
-    Beside the results of the cases, the folder holds chain_N: the checkpoint that the Nth world
-    size of CHAIN wrote, after loading the one before.
+    Beside the results of the cases, the folder holds the checkpoints of WORLD_SIZE_BY_CHECKPOINT.
     """
-    temporary = tmp_path_factory.getbasetemp()
-    folder = (temporary if worker_id == "master" else temporary.parent) / "parallel_runs"
+    folder = shared_folder(tmp_path_factory, worker_id, "parallel_runs")
     with FileLock(f"{folder}.lock"):
-        if not (folder / f"chain_{len(CHAIN) - 1}").is_dir():
+        if not (folder / "rewritten_on_1").is_dir():
             shutil.rmtree(folder, ignore_errors=True)
             checkpoint = folder / "checkpoint"
-            for number, world_size in enumerate(CHAIN):
-                if world_size == 1:
-                    rewrite_checkpoint(checkpoint)
-                else:
-                    run_worker("train_cases.py", folder, checkpoint, world_size=world_size)
-                shutil.copytree(checkpoint / f"step-{STEP:08d}", folder / f"chain_{number}")
+            rewrite_checkpoint(checkpoint)
+            shutil.copytree(checkpoint / f"step-{STEP:08d}", folder / "written_on_1")
+            run_on_ranks("tests.models.training.train_cases", (2, 4), folder, checkpoint)
+            rewrite_checkpoint(checkpoint)
+            shutil.copytree(checkpoint / f"step-{STEP:08d}", folder / "rewritten_on_1")
     return folder
 
 
@@ -86,10 +86,11 @@ def read_checkpoint(folder):
 
 def test_checkpoint_other_world_size_loads_the_same_bits(parallel_runs):
     """1, 2, 4 and 1 ranks, experts on 1, 2, 2 and 1 of them; optimizer state included."""
-    folders = [parallel_runs / f"chain_{number}" for number in range(len(CHAIN))]
-    checkpoints = [read_checkpoint(folder) for folder in folders]
-    for folder, world_size in zip(folders, CHAIN, strict=True):
-        assert len(list(folder.glob("*.safetensors"))) == world_size  # each rank wrote its shard
+    checkpoints = []
+    for name, world_size in WORLD_SIZE_BY_CHECKPOINT.items():
+        shards = list((parallel_runs / name).glob("*.safetensors"))
+        assert len(shards) == world_size, name  # each rank wrote its shard
+        checkpoints.append(read_checkpoint(parallel_runs / name))
     for tensors in checkpoints[1:]:
         assert tensors.keys() == checkpoints[0].keys()
         for name, tensor in checkpoints[0].items():

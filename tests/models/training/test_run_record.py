@@ -1,10 +1,12 @@
-"""The commit and the data hashes of the run record."""
+"""The commit, the data hashes and the licences of the run record."""
 
+import dataclasses
+import json
 import subprocess
 
 import pytest
 
-from models.training.run_record import data_hashes, git_commit
+from models.training.run_record import data_hashes, data_licences, git_commit
 
 LOCK = """
 schema: '2.0'
@@ -44,3 +46,35 @@ def test_data_hashes_lists_outputs_below_data(tmp_path):
     assert data_hashes(tmp_path) == {}
     (tmp_path / "dvc.lock").write_text(LOCK)
     assert data_hashes(tmp_path) == {"data/packed": "aa.dir"}
+
+
+CORPUS = [
+    {"source": "niv2/tasks", "licence": "MIT", "terms": "open", "tasks": ["task1"]},
+    {"source": "cot/flan", "licence": "Apache-2.0", "terms": "open", "tasks": ["cot_aqua"]},
+]
+COT = {"source": "cot/flan", "licence": "Apache-2.0", "terms": "open"}
+NIV2 = {"source": "niv2/tasks", "licence": "MIT", "terms": "open"}
+
+
+def licences(start, runs):
+    return [dataclasses.asdict(entry) for entry in data_licences(CORPUS, start, runs)]
+
+
+def test_data_licences_from_scratch_are_those_of_the_corpus(tmp_path):
+    assert licences("scratch", tmp_path) == [COT, NIV2]
+
+
+def test_data_licences_include_those_of_the_initial_weights(tmp_path):
+    text = {"source": "text/plain", "licence": "unknown", "terms": "unstated"}
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base/run.json").write_text(json.dumps({"licences": [text, COT]}))
+    assert licences("base", tmp_path) == [COT, NIV2, text]
+
+
+@pytest.mark.parametrize("record", [None, "{}", '{"licences": null}'])
+def test_data_licences_of_weights_without_recorded_licences_are_unknown(tmp_path, record):
+    (tmp_path / "base").mkdir()
+    if record:
+        (tmp_path / "base/run.json").write_text(record)
+    unknown = {"source": "base", "licence": "unknown", "terms": "unstated"}
+    assert licences("base", tmp_path) == [unknown, COT, NIV2]

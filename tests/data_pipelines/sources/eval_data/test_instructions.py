@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from data_pipelines.sources.eval_data.instructions import NUM_INSTANCES, niv2
 
 EXEMPLARS = [{"input": f"p{i}", "output": f"q{i}", "explanation": ""} for i in range(3)]
@@ -13,15 +15,25 @@ TASK = {
 }
 
 
-def test_niv2_definition_includes_two_positive_exemplars(make_part):
+def test_niv2_items_have_the_definition_and_two_positive_exemplars(make_part):
     items = list(niv2(make_part("task1.json", json.dumps(TASK), "niv2_test")))
     assert len(items) == NUM_INSTANCES
     item = items[0]
-    assert (item.id, item.text, item.references, item.group) == ("id-0", "in 0", ("o",), "Sorting")
-    assert item.definition == (
-        "Definition: Do this.\n\nPositive Example 1 -\nInput: p0\nOutput: q0"
-        "\n\nPositive Example 2 -\nInput: p1\nOutput: q1"
-    )
+    assert (item.id, item.question, item.references) == ("id-0", "in 0", ("o",))
+    assert (item.group, item.definition) == ("Sorting", "Definition: Do this.")
+    assert item.exemplars == (
+        {"text": "p0.", "answer": "q0."}, {"text": "p1.", "answer": "q1."},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("in", "in."), ("in.", "in."), ("in?", "in?"), ("a, b]", "a, b]"), ("é", "é."), ("…", "….")],
+)
+def test_niv2_input_without_punctuation_at_its_end_gets_a_full_stop(make_part, text, expected):
+    task = {**TASK, "Instances": [{"id": "x", "input": f" {text} ", "output": ["o"]}]}
+    (item,) = niv2(make_part("task1.json", json.dumps(task), "niv2_test"))
+    assert (item.text, item.question, item.answer) == (expected, text, "o")
 
 
 def test_niv2_tasks_outside_the_test_list_have_no_items(make_part):

@@ -9,33 +9,55 @@ from data_pipelines.sources.eval_data.knowledge import bbh, mmlu
 from tests.data_pipelines.sources.factories import rejected_in
 
 
-def make_bbh(make_part, *examples):
-    return make_part("task.json", json.dumps({"examples": list(examples)}), "bbh")
+def make_bbh(make_part, *examples, answers=None):
+    """Write a BBH file; `answers` is the kind of its answers in the catalog."""
+    kinds = {} if answers is None else {"answers": {"task": answers}}
+    return make_part("task.json", json.dumps({"examples": list(examples)}), "bbh", **kinds)
 
 
 @pytest.mark.parametrize(
-    ("text", "target", "options"),
+    ("answers", "text", "target", "options"),
     [
-        ("Which?\nOptions:\n(A) x\n(B) y", "(B)", ("(A)", "(B)")),
-        ("Which?\nOptions:\n- valid \n- invalid", "valid", ("valid", "invalid")),
-        ("Is it?", "yes", ("no", "yes")),
+        ("listed", "Which?\nOptions:\n(A) x\n(B) y", "(B)", ("(A)", "(B)")),
+        ("listed", "Which?\nOptions:\n- valid \n- invalid", "valid", ("valid", "invalid")),
+        (["no", "yes"], "Is it?", "yes", ("no", "yes")),
+        ("free", "How many?", "2", None),
+        (None, "Which?\nOptions:\n(A) x\n(B) y", "(B)", ("(A)", "(B)")),
+        (None, "Is it?", "yes", None),
     ],
 )
-def test_bbh_options_are_letters_words_or_the_two_answers(make_part, text, target, options):
-    part = make_bbh(make_part, {"input": text, "target": target}, {"input": "I", "target": "no"})
-    item = next(bbh(part))
+def test_bbh_options_are_of_the_kind_that_the_catalog_states(
+    make_part, answers, text, target, options
+):
+    (item,) = bbh(make_bbh(make_part, {"input": text, "target": target}, answers=answers))
     assert (item.answer, item.options) == (target, options)
 
 
-def test_bbh_task_with_many_answers_is_free_form(make_part):
-    part = make_bbh(make_part, *({"input": "I", "target": str(i)} for i in range(3)))
-    assert [item.options for item in bbh(part)] == [None] * 3
+@pytest.mark.parametrize("num_rows", [1, 2, 3])
+def test_bbh_truncated_free_form_task_has_no_options(make_part, num_rows):
+    """The kind does not depend on how many different targets are left."""
+    rows = [{"input": f"How many, {i}?", "target": str(i)} for i in range(num_rows)]
+    for answers in ("free", None):
+        assert {item.options for item in bbh(make_bbh(make_part, *rows, answers=answers))} == {None}
+
+
+def test_bbh_truncated_yes_no_task_has_all_its_options(make_part):
+    rows = [{"input": "Is it?", "target": "no"}]
+    (item,) = bbh(make_bbh(make_part, *rows, answers=["no", "yes"]))
+    assert item.options == ("no", "yes")
+
+
+def test_bbh_unknown_kind_of_answers_fails(make_part):
+    part = make_bbh(make_part, {"input": "I", "target": "x"}, answers="many")
+    with pytest.raises(SourceError, match=r"answers\.task: 'many' is not listed, free or a "):
+        list(bbh(part))
 
 
 def test_bbh_invalid_examples_are_rejected(make_part):
     part = make_bbh(
-        make_part, {"input": "I"}, {"input": "Which?\nOptions:\n(A) x\n(B) y", "target": "(C)"}
-    )
+        make_part, {"input": "I"}, {"input": "Which?\nOptions:\n(A) x\n(B) y", "target": "(C)"},
+        answers="listed",
+    )  # fmt: skip
     assert [row.reason for row in rejected_in(bbh(part))] == [
         "no input or no target",
         "target: '(C)' is not one of the options",
@@ -53,4 +75,5 @@ def test_mmlu_rows_are_four_option_questions(make_part):
     )
     assert item.text == "Q, q?\n(A) a\n(B) b\n(C) c\nc\n(D) d"
     assert (item.answer, item.options) == ("C", ("A", "B", "C", "D"))
+    assert item.option_texts == ("a", "b", "c\nc", "d")
     assert rejected.reason == "not a question, four options and the letter of the answer"

@@ -1,10 +1,5 @@
 """Experts sharded over gloo ranks against the reference in float64."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -12,22 +7,13 @@ from models.architecture.moe.expert_parallel import shard_experts
 from models.architecture.t5 import T5
 from models.errors import ConfigError
 from tests.models.architecture.moe.factories import moe_model_config
+from tests.ranks import run_on_ranks
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("world_size", [2, 4])
-def test_sharded_experts_equal_the_reference(world_size):
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--nproc-per-node", str(world_size),
-        "-m", "tests.models.architecture.moe.expert_parallel_worker",
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    completed = subprocess.run(
-        command, env=environment, timeout=300, capture_output=True, text=True, check=False
-    )
-    assert completed.returncode == 0, completed.stderr[-3000:]
-    assert completed.stdout.count("equal") == world_size
+def test_sharded_experts_on_2_and_4_ranks_equal_the_reference():
+    output = run_on_ranks("tests.models.architecture.moe.expert_parallel_worker", (2, 4))
+    assert sorted(output.split()) == ["equal_on_2"] * 2 + ["equal_on_4"] * 4
 
 
 def test_shard_experts_with_an_uneven_mesh_leaves_the_model_unchanged():
