@@ -76,6 +76,6 @@ def test_load_weights_reads_weights_of_release_0_1_0(tmp_path):
     description = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**description, "model": CONFIG_0_1_0}))
     loaded = load_weights(tmp_path)
-    assert loaded.model.config == model.config
+    assert loaded.model.config == ModelConfig.from_dict(CONFIG_0_1_0)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name])

@@ -24,7 +24,7 @@ IDENTIFIERS = {
     "tie_word_embeddings": "models/config.py",
     "load_balance_loss": "models/architecture/moe/losses.py",
     "router_z_loss": "models/architecture/moe/losses.py",
-    "capacity": "models/architecture/moe/routing.py",
+    "capacity": "models/architecture/moe/capacity.py",
     "tokens_per_expert_E": "models/architecture/moe/routing.py",
     "experts_grouped_mm": "models/architecture/moe/expert_gemm.py",
     "all_to_all": "models/architecture/moe/dispatch/all_to_all.py",

@@ -118,7 +118,8 @@ def test_sections_that_dvc_yaml_names_are_required():
 
 
 def test_data_errors_of_the_projects_own_params_are_none():
-    for path in sorted(ROOT.glob("params*.yaml")):
+    # params.imported.yaml needs a checkpoint of the user.
+    for path in sorted(set(ROOT.glob("params*.yaml")) - {ROOT / "params.imported.yaml"}):
         params = parse_params(read_params(path), path.name, ROOT)
         assert isinstance(params, Params)
         assert data_errors(params, ROOT) == []

@@ -93,6 +93,7 @@ ALLOWED = {
             "models.training.loss.label_smoothing",
             "registry.gates.max_contaminated_share",
             "registry.gates.min_self_test_recall",
+            "registry.gates.max_rounding_error",
             "registry.gates.min_self_test_precision",
         )
     },

@@ -104,7 +104,12 @@ def test_adapter_agrees_with_the_hugging_face_backend(
 )  # fmt: skip
 def test_generate_until_stops_at_a_question_at_the_start_of_a_line_only(text, expected, tmp_path):
     response = Response(
-        text=text, finished=True, num_input_tokens=1, num_output_tokens=(1,), truncated=False
+        text=text,
+        finished=True,
+        num_input_tokens=1,
+        num_output_tokens=(1,),
+        truncated=False,
+        num_unknown_pieces=0,
     )
 
     class Counter:

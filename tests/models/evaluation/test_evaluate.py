@@ -98,7 +98,7 @@ def test_evaluate_counts_prompts_with_unknown_pieces(workspace, params, caplog):
         counts = read_task(workspace, "dense", task)["counts"]
         assert counts["unknown_pieces"] == sum(expected.values())
     assert read_task(workspace, "dense", "sample/topic")["counts"]["unknown_pieces"] == 1
-    assert "of 20 prompts have characters that the tokenizer does not know" in caplog.text
+    assert "of 20 prompts with characters that the tokenizer does not know" in caplog.text
 
 
 def test_evaluation_record_stores_the_weights_of_its_averages(evaluated):

@@ -33,12 +33,12 @@ def write_corpus(folder):
         for length in (12, 6)
     )
     pairs = TokenizedPairs(inputs, targets, np.zeros(8, np.int32))
-    rows = write_shard(folder / "0.arrow", pairs, LENGTHS)
+    rows = write_shard(folder / "0.arrow", pairs, LENGTHS).num_rows
     manifest = {
         "rows": rows, "encoder_length": 16, "decoder_length": 8, "task_names": ["cot_a"],
         "by_task": {"cot_a": {}},
         "shards": [{"file": "0.arrow", "sha256": sha256(folder / "0.arrow"), "rows": rows}],
-        "tokenizer_sha256": "t" * 64, "vocab_size": 100, "version": "data1",
+        "tokenizer_sha256": "t" * 64, "vocab_size": 100, "version": "data1", "licences": [],
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

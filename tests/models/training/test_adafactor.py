@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from models.training.adafactor import Adafactor
-from tests.models.training.factories import run_worker
 from tests.models.training.sharded_adafactor_cases import CASES, gradient, initial_weight
+from tests.ranks import run_on_ranks
 
 LR = 0.02
 SHAPES = {
@@ -108,7 +108,7 @@ def test_adafactor_weight_decay_shrinks_weights_by_lr_times_the_rate():
 
 @pytest.mark.multiprocess
 def test_adafactor_with_sharded_weights_equals_a_single_rank(tmp_path):
-    run_worker("update_sharded_adafactor.py", tmp_path / "weights.pt", world_size=4)
+    run_on_ranks("tests.models.training.update_sharded_adafactor", [4], tmp_path / "weights.pt")
     sharded = torch.load(tmp_path / "weights.pt")
     for name, (shape, _) in CASES.items():
         weight = torch.nn.Parameter(initial_weight(shape))

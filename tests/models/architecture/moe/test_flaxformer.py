@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.architecture.moe.capacity import expert_capacity
 from models.architecture.moe.routers.table import build_router
-from models.architecture.moe.routing import expert_capacity
 from models.config import MoEConfig
 
 DATA = json.loads((Path(__file__).parent / "data" / "flaxformer_routing.json").read_text())
