@@ -23,6 +23,7 @@ from data_pipelines.cleaning.scan import COLUMNS, ScanTask, scan_records
 from data_pipelines.errors import DataError
 from data_pipelines.params import CleanParams
 from data_pipelines.report.plants import Host, Item, Plant, make_plants
+from data_pipelines.sources.eval_data.item import TRAINING_SPLIT
 
 NUM_HOSTS = 2000
 NUM_MISSES = 10
@@ -97,11 +98,11 @@ def run_self_test(workspace: Path, mixture: Path | None = None, seed: int = 0) -
 
 
 def _read_items(workspace: Path, suites: dict[str, Any]) -> list[Item]:
-    """Read every item of the suites from the files that are evaluated."""
+    """Read every scored item of the suites from the files that are evaluated."""
     index = _read_json(workspace / layout.EVAL_DATA / "index.json", "eval_data")
     items = []
     for entry in index:
-        if entry["suite"] in suites:
+        if entry["suite"] in suites and entry["split"] != TRAINING_SPLIT:
             with (workspace / layout.EVAL_DATA / entry["file"]).open(encoding="utf-8") as file:
                 items += [
                     {**json.loads(line), "suite": entry["suite"], "task": entry["task"]}

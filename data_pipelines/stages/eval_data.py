@@ -26,13 +26,10 @@ from data_pipelines.cleaning.item_fields import EVAL_ITEM_SCHEMA
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.files import new_folder, sha256, write_json
-from data_pipelines.sources.eval_data.item import EvalItem
+from data_pipelines.sources.eval_data.item import TRAINING_SPLIT, EvalItem
 from data_pipelines.sources.eval_data.option_texts import option_texts
 from data_pipelines.sources.eval_data.table import READERS, SCORED_READERS
 from data_pipelines.sources.part import Part
-
-TRAINING_SPLIT = "train"
-"""Split whose items are never scored; they only serve as few-shot exemplars."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -257,14 +257,14 @@ def test_mix_published_files_has_no_contamination(real_pipeline):
 
 
 def read_item_ngrams(pipeline):
-    """Return the 13-grams of all items: context, question and options, each by itself.
+    """Return the 13-grams of all scored items: context, question and options, each by itself.
 
     13-grams in more than 10 items of a suite are boilerplate.
     """
     owners = defaultdict(set)
     suites = pipeline.read_json("mixture/contamination.json")
     for entry in pipeline.read_json("eval_data/index.json"):
-        if entry["suite"] not in suites:
+        if entry["suite"] not in suites or entry["split"] == "train":
             continue
         for line in pipeline.path(f"eval_data/{entry['file']}").open():
             item = json.loads(line)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRAINING_SPLIT = "train"
+"""Split whose items are never scored; they only serve as few-shot exemplars."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalItem:

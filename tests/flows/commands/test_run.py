@@ -5,6 +5,7 @@ import re
 import shutil
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,8 +20,13 @@ STAGES = {
 }  # fmt: skip
 
 
-def flow_runs(database, workspace):
-    """Return the state and the task states of each flow run in a workspace, oldest first."""
+def flow_runs(database, workspace=None):
+    """Return the state and the task states of each flow run, oldest first.
+
+    Args:
+        database: Prefect's database.
+        workspace: workspace of the runs; None: any.
+    """
     query = (
         "select fr.parameters, fr.state_type, group_concat(tr.name || '=' || tr.state_type) "
         "from flow_run fr left join task_run tr on tr.flow_run_id = fr.id "
@@ -30,7 +36,7 @@ def flow_runs(database, workspace):
         return [
             (state, dict(entry.split("=") for entry in (tasks or "").split(",") if entry))
             for parameters, state, tasks in connection.execute(query)
-            if json.loads(parameters).get("workspace") == str(workspace)
+            if workspace in (None, Path(json.loads(parameters).get("workspace")))
         ]
 
 

@@ -8,6 +8,7 @@ from flows.errors import ServerError, StageFailed
 from flows.fleet import launch, slurm, torchrun, work_pool
 from flows.fleet.launch import join_run, launch_run
 from flows.fleet.params import FleetParams
+from models.evaluation.params import EvaluationParams
 from models.params import ModelsParams
 from models.stages import train
 from models.training.params import RunParams, TrainingParams
@@ -22,6 +23,7 @@ def params(fleet=None, processes=1):
         models=ModelsParams(
             runs={RUN: RunParams(preset="tiny_switch", start="scratch", steps=4)},
             training=TrainingParams(processes_per_node=processes, global_batch_size=8),
+            evaluation=EvaluationParams(),
         ),
     )
 
