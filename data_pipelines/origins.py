@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from data_pipelines.errors import CorruptShard, DataError, DataVersionChanged
 from data_pipelines.files import sha256
 from data_pipelines.packed import manifest_version, next_fit_rows, version_of_tasks
+from data_pipelines.params import PRETRAINING_OBJECTIVES
 
 FOLDER = "origins"
 _NAME = pa.dictionary(pa.int32(), pa.string())
@@ -125,7 +126,9 @@ class CorpusOrigins:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
         ]
         segments = self.segments
-        if manifest["corpus"] != "pretrain":  # all of whose segments have the same task
+        if (
+            manifest["corpus"] not in PRETRAINING_OBJECTIVES
+        ):  # all of whose segments have the same task
             task = pc.cast(segments["task"], pa.string())
             segments = segments.filter(pc.is_in(task, pa.array(names, pa.string())))
         rows = next_fit_rows(

@@ -21,6 +21,10 @@ have the same licence. `non-commercial`: no commercial use. `unstated`: the publ
 """
 TERMS: tuple[LicenceTerms, ...] = get_args(LicenceTerms)
 
+PretrainingObjective = Literal["span_corruption", "prefix_lm"]
+"""Pre-training objectives; each has a packed corpus of its own under data/packed."""
+PRETRAINING_OBJECTIVES: tuple[PretrainingObjective, ...] = get_args(PretrainingObjective)
+
 CleanAction = Literal["drop", "flag"]
 """Remove the rows, or keep them and list the reasons in their column `flags`."""
 
@@ -197,8 +201,9 @@ class TokenizerParams:
 
     vocab_size: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Target vocabulary size, sentinels included; smaller if the text yields fewer pieces."""
-    num_sentinels: Annotated[int, Field(ge=0, le=10_000)] = 16
-    """Number of span-corruption sentinels, <extra_id_0> and up (T5 has 100)."""
+    num_sentinels: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Number of span-corruption sentinels, <extra_id_0> and up (T5 has 100). A masked span needs
+    one; `flanmoe check` says how many the packed length needs."""
     model_file: str = ""
     """An existing SentencePiece model file to use instead of training one."""
     max_sentences: Count = 200000
@@ -222,12 +227,11 @@ class PackParams:
     """Decoder tokens per packed row."""
     seed: Seed = 0
     """Seed of span corruption and of the prefix-LM split points."""
-    span_corruption_share: Share = 0.5
-    """Share of pre-training pairs made by span corruption; the others are prefix LM."""
-    noise_density: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    noise_density: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of tokens that span corruption masks (arXiv 1910.10683, section 3.1.4)."""
     mean_noise_span_length: Annotated[float, Field(ge=1, le=65536)] = 3.0
-    """Mean length of a masked span in tokens."""
+    """Mean length of a masked span in tokens. Each span needs a sentinel
+    (`tokenizer.num_sentinels`); with too few, texts are split into shorter pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)

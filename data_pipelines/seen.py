@@ -24,7 +24,7 @@ class TrainedRun:
     """What determines the rows of a run; every value is in its run record."""
 
     corpus: str
-    """`train` or `pretrain`."""
+    """`train`, `span_corruption` or `prefix_lm`."""
     tasks: tuple[str, ...]
     """Task patterns; empty: all tasks of the corpus."""
     data_version: str

@@ -183,7 +183,7 @@ def shrink(params):
         "moe_base": {
             "preset": "tiny_switch",
             "start": "scratch",
-            "data": "pretrain",
+            "data": "prefix_lm",
             "steps": 12,
             "tuned": False,
         },

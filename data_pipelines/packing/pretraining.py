@@ -1,11 +1,15 @@
 """Pre-training objectives: convert plain text to pairs of inputs and targets.
 
-Span corruption: Raffel et al., arXiv 1910.10683, section 3.1.4. Prefix language modelling: the
-same paper, section 3.2.3; the target is the continuation.
+Span corruption: Raffel et al., arXiv 1910.10683, section 3.1.4, with the mask of T5's preprocessor
+`random_spans_noise_mask`. Prefix language modelling: the same paper, section 3.2.3; the target is
+the continuation (T5's `random_prefix_noise_mask`).
 
     text             the cat sat on the mat
-    span corruption  the <0> on the mat   ->  <0> cat sat
+    span corruption  the <0> on the <1>   ->  <0> cat sat <1> mat
     prefix LM        the cat              ->  sat on the mat
+
+A text always ends with a masked span in T5's preprocessor. Its targets therefore have no closing
+sentinel, which figure 2 of the paper shows for a text that ends with visible words.
 """
 
 from __future__ import annotations
@@ -13,47 +17,66 @@ from __future__ import annotations
 import random
 
 from data_pipelines.example import stable_hash
+from data_pipelines.packing.piece_lengths import (
+    MIN_PIECE_TOKENS,
+    count_noise,
+    max_piece_tokens,
+    piece_sizes,
+)
 from data_pipelines.packing.vocabulary import Vocabulary
-from data_pipelines.params import PackParams
+from data_pipelines.params import PackParams, PretrainingObjective
 
 Pair = tuple[list[int], list[int]]
 """Input ids and target ids, without end-of-sequence tokens."""
-MIN_TOKENS = 4
 
 
-def make_pair(
-    tokens: list[int], vocabulary: Vocabulary, params: PackParams, index: int
-) -> Pair | None:
-    """Make a training pair from one text by span corruption or prefix LM, chosen at random.
+def make_pairs(
+    tokens: list[int],
+    objective: PretrainingObjective,
+    vocabulary: Vocabulary,
+    params: PackParams,
+    index: int,
+) -> list[Pair]:
+    """Split one text into consecutive pieces and make a training pair from each.
 
     Args:
-        tokens: token ids of the text; truncated to the encoder's length.
+        tokens: token ids of the text.
+        objective: how a piece becomes a pair.
         vocabulary: source of the sentinel ids.
-        params: objective, lengths and seed.
+        params: row lengths, noise and seed.
         index: index of the text in its corpus; seeds the random choices.
 
     Returns:
-        The pair; None if the text has fewer than MIN_TOKENS tokens.
+        The pairs, in the order of the text; none if the text is too short for one.
     """
-    tokens = tokens[: params.encoder_length - 1]
-    if len(tokens) < MIN_TOKENS:
-        return None
-    rng = random.Random(stable_hash(params.seed, "pretrain", index))
-    if rng.random() < params.span_corruption_share and vocabulary.num_sentinels:
-        return corrupt_spans(tokens, vocabulary, params, rng)
-    return prefix_lm(tokens, params, rng)
+    if len(tokens) < MIN_PIECE_TOKENS:
+        return []
+    rng = random.Random(stable_hash(params.seed, objective, index))
+    pairs, start = [], 0
+    max_tokens = max_piece_tokens(objective, params, vocabulary.num_sentinels)
+    for size in piece_sizes(len(tokens), max_tokens):
+        piece = tokens[start : start + size]
+        start += size
+        if objective == "span_corruption":
+            pairs.append(corrupt_spans(piece, vocabulary, params, rng))
+        else:
+            pairs.append(prefix_lm(piece, params, rng))
+    return pairs
 
 
 def prefix_lm(tokens: list[int], params: PackParams, rng: random.Random) -> Pair:
-    """Split the text at a random point into input and target.
+    """Split a piece at a random point into input and target.
+
+    All splits whose target fits into the decoder are equally likely: as in T5 all of them, if the
+    decoder is as long as the encoder.
 
     Args:
-        tokens: at least two token ids.
-        params: the target is truncated to `decoder_length`, with space for the EOS token.
+        tokens: at least two token ids, at most `max_piece_tokens`.
+        params: row lengths.
         rng: source of the split point.
     """
-    split = rng.randint(1, len(tokens) - 1)
-    return tokens[:split], tokens[split : split + params.decoder_length - 1]
+    split = rng.randint(max(1, len(tokens) - params.decoder_length + 1), len(tokens) - 1)
+    return tokens[:split], tokens[split:]
 
 
 def corrupt_spans(
@@ -61,20 +84,15 @@ def corrupt_spans(
 ) -> Pair:
     """Replace random spans by sentinels; the target lists each sentinel and its span.
 
-    The target does not end with a further sentinel as in T5.
+    Visible and masked spans alternate; the first span is visible, the last one masked.
 
     Args:
-        tokens: at least MIN_TOKENS token ids.
-        vocabulary: source of the sentinel ids; its number of sentinels limits the spans.
-        params: share of masked tokens and mean span length; the target is truncated to
-            `decoder_length`, with space for the EOS token.
+        tokens: at least two token ids, at most `max_piece_tokens`.
+        vocabulary: source of the sentinel ids.
+        params: share of masked tokens and mean span length.
         rng: source of the span positions.
     """
-    num_masked = max(1, round(len(tokens) * params.noise_density))
-    num_spans = round(num_masked / params.mean_noise_span_length)
-    num_spans = max(1, min(num_spans, vocabulary.num_sentinels, num_masked))
-    # Each span needs at least one visible token before it.
-    num_spans = min(num_spans, len(tokens) - num_masked)
+    num_masked, num_spans = count_noise(len(tokens), params)
     span_lengths = _random_partition(num_masked, num_spans, rng)
     gap_lengths = _random_partition(len(tokens) - num_masked, num_spans, rng)
     inputs: list[int] = []
@@ -85,8 +103,7 @@ def corrupt_spans(
         inputs += [*tokens[start : start + gap], sentinel]
         targets += [sentinel, *tokens[start + gap : start + gap + length]]
         start += gap + length
-    inputs += tokens[start:]
-    return inputs, targets[: params.decoder_length - 1]
+    return inputs, targets
 
 
 def _random_partition(total: int, num_parts: int, rng: random.Random) -> list[int]:

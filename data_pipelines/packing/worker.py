@@ -17,10 +17,10 @@ from data_pipelines.file_cache import cached_by_file
 from data_pipelines.files import sha256
 from data_pipelines.origins import write_origins
 from data_pipelines.packing.packer import row_lower_bound
-from data_pipelines.packing.pretraining import make_pair
+from data_pipelines.packing.pretraining import Pair, make_pairs
 from data_pipelines.packing.shard import TokenizedPairs, write_shard
 from data_pipelines.packing.vocabulary import TokenSequences, Vocabulary
-from data_pipelines.params import PackParams
+from data_pipelines.params import PackParams, PretrainingObjective
 
 TEXT_TASK = "text"
 """Task name of all pre-training pairs."""
@@ -31,6 +31,8 @@ class PackTask:
     """One file of the mixture, and the shard to write."""
 
     source: Path
+    objective: PretrainingObjective | None
+    """How a file of plain text becomes pairs; None for a file of instructions."""
     first_index: int
     """Index of the file's first row in its corpus; seeds the random choices of pre-training."""
     shard: Path
@@ -52,6 +54,8 @@ class PackResult:
     encoder_tokens: Counter[str] = field(default_factory=Counter)
     decoder_tokens: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
+    lost_tokens: Counter[str] = field(default_factory=Counter)
+    """Tokens that are in no row: cut from a longer example, or of a text too short for a pair."""
 
 
 def pack_shard(task: PackTask) -> PackResult:
@@ -62,14 +66,16 @@ def pack_shard(task: PackTask) -> PackResult:
     vocabulary = _load_vocabulary(task.tokenizer / "tokenizer.json")
     params = task.params
     table = pq.read_table(task.source)
-    if "text" in table.column_names:
-        pairs, truncated, indices = _make_pretraining_pairs(
-            table["text"].to_pylist(), vocabulary, task
-        )
-        table = table.take(pa.array(indices, pa.int64()))
+    num_unpaired = 0
+    if task.objective is None:
+        pairs = _make_instruction_pairs(table, vocabulary, task)
     else:
-        pairs, truncated = _make_instruction_pairs(table, vocabulary, task)
+        pairs, texts, num_unpaired = _make_pretraining_pairs(
+            table, vocabulary, task, task.objective
+        )
+        table = table.take(pa.array(texts, pa.int64()))
     encoder, decoder = pairs.packed_lengths(params)
+    cut_tokens = pairs.inputs.lengths + pairs.targets.lengths + 2 - encoder - decoder
     placement = write_shard(task.shard, pairs, params)
     origins_sha256 = write_origins(
         task.shard.parent / origins.FOLDER / task.shard.name,
@@ -93,45 +99,48 @@ def pack_shard(task: PackTask) -> PackResult:
         examples=sum_by_task(np.ones(len(encoder), np.int64)),
         encoder_tokens=sum_by_task(encoder),
         decoder_tokens=sum_by_task(decoder),
-        truncated=sum_by_task(truncated.astype(np.int64)),
+        truncated=sum_by_task((cut_tokens > 0).astype(np.int64)),
+        lost_tokens=sum_by_task(cut_tokens) + Counter({TEXT_TASK: num_unpaired}),
     )
 
 
 def _make_instruction_pairs(
     table: pa.Table, vocabulary: Vocabulary, task: PackTask
-) -> tuple[TokenizedPairs, npt.NDArray[np.bool_]]:
-    """Return the pairs of a file of examples, and a mask of truncated pairs, bool [num_pairs]."""
+) -> TokenizedPairs:
+    """Return the pairs of a file of examples."""
     inputs, targets = (vocabulary.encode(table[name].to_pylist()) for name in ("inputs", "targets"))
     tasks = table["task"].combine_chunks().dictionary_encode()
     task_ids = np.array([task.task_ids[name] for name in tasks.dictionary.to_pylist()], np.int32)
-    truncated = (inputs.lengths >= task.params.encoder_length) | (
-        targets.lengths >= task.params.decoder_length
-    )
-    return TokenizedPairs(inputs, targets, task_ids[tasks.indices.to_numpy()]), truncated
+    return TokenizedPairs(inputs, targets, task_ids[tasks.indices.to_numpy()])
 
 
 def _make_pretraining_pairs(
-    texts: list[str], vocabulary: Vocabulary, task: PackTask
-) -> tuple[TokenizedPairs, npt.NDArray[np.bool_], list[int]]:
-    """Return the pairs of a file of plain text, a mask of truncated texts, and their indices.
+    table: pa.Table,
+    vocabulary: Vocabulary,
+    task: PackTask,
+    objective: PretrainingObjective,
+) -> tuple[TokenizedPairs, list[int], int]:
+    """Return the pairs of a file of plain text.
 
-    Texts that are too short for a pair are omitted. The mask, bool [num_pairs], marks texts that
-    are truncated to the encoder length; it does not mark truncated targets. The indices are those
-    of the pairs' texts in `texts`.
+    Returns:
+        The pairs, the row of the text of each pair, and the number of tokens that are in no pair:
+        those of texts that are too short for one.
     """
-    tokens = vocabulary.encode(texts)
-    indexed_pairs = [
-        (i, pair)
-        for i in range(len(tokens))
-        if (pair := make_pair(tokens[i].tolist(), vocabulary, task.params, task.first_index + i))
-    ]
-    indices = [i for i, _ in indexed_pairs]
+    tokens = vocabulary.encode(table["text"].to_pylist())
+    pairs: list[Pair] = []
+    text_rows: list[int] = []
+    num_unpaired = 0
+    for i in range(len(tokens)):
+        text = tokens[i].tolist()
+        text_pairs = make_pairs(text, objective, vocabulary, task.params, task.first_index + i)
+        pairs += text_pairs
+        text_rows += [i] * len(text_pairs)
+        num_unpaired += 0 if text_pairs else len(text)
     inputs, targets = (
-        TokenSequences.concatenate([pair[side] for _, pair in indexed_pairs]) for side in (0, 1)
+        TokenSequences.concatenate([pair[side] for pair in pairs]) for side in (0, 1)
     )
-    tasks = np.full(len(indices), task.task_ids[TEXT_TASK], np.int32)
-    truncated = tokens.lengths[indices] >= task.params.encoder_length
-    return TokenizedPairs(inputs, targets, tasks), truncated, indices
+    tasks = np.full(len(pairs), task.task_ids[TEXT_TASK], np.int32)
+    return TokenizedPairs(inputs, targets, tasks), text_rows, num_unpaired
 
 
 @cached_by_file(maxsize=1)

@@ -9,12 +9,13 @@ from typing import Any
 
 from data_pipelines import layout
 from data_pipelines.errors import DataError
+from data_pipelines.params import PRETRAINING_OBJECTIVES
 from data_pipelines.sources.omissions import describe_omissions
 
 CLEAN_FIELDS = ("duplicates", "contaminated", "dropped")
 PACKING_FIELDS = (
     "rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens", "encoder_fill",
-    "decoder_fill", "truncated", "encoder_length", "decoder_length", "version",
+    "decoder_fill", "truncated", "lost_tokens", "encoder_length", "decoder_length", "version",
 )  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]
     findings += _read_json(packed / "validation.json", "pack")
     corpora = {
         corpus: _read_json(packed / corpus / "manifest.json", "pack")
-        for corpus in ("train", "validation", "pretrain")
+        for corpus in ("train", "validation", *PRETRAINING_OBJECTIVES)
     }
     try:
         return _combine(manifest, read, clean, mix, contamination, self_test, findings, corpora)

@@ -1,15 +1,16 @@
 """Stage `pack`: tokenize the mixture and pack it into fixed-length rows.
 
-Writes three corpora to data/packed: `pretrain` (plain text), `train` and `validation`
-(instructions). Each corpus has a manifest, and one shard per file of the mixture, with the origin
-of each packed example next to it. The shards are
-validated before they replace the shards of an earlier run. Also writes validation.json, the
+Writes four corpora to data/packed: `train` and `validation` (instructions), `span_corruption` and
+`prefix_lm` (all of the plain text, by one pre-training objective each). Each corpus has a manifest,
+and one shard per file of the mixture, with the origin of each packed example next to it. The shards
+are validated before they replace the shards of an earlier run. Also writes validation.json, the
 findings; summary.json, the counts per corpus; report.html, the report on the mixture.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -26,14 +27,21 @@ from data_pipelines.expectations.runner import Finding, first_failure
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.licences import restrict_licences
 from data_pipelines.packed import manifest_version
+from data_pipelines.packing.piece_lengths import describe_sentinel_shortage
 from data_pipelines.packing.worker import TEXT_TASK, PackResult, PackTask, pack_shard
-from data_pipelines.params import EngineParams, PackParams
+from data_pipelines.params import (
+    PRETRAINING_OBJECTIVES,
+    EngineParams,
+    PackParams,
+    PretrainingObjective,
+)
 from data_pipelines.report.gather import gather_report
 from data_pipelines.report.page import render
 
+logger = logging.getLogger(__name__)
 SUMMARY_FIELDS = (
     "rows", "row_lower_bound", "examples", "encoder_tokens", "decoder_tokens", "encoder_fill",
-    "decoder_fill", "truncated",
+    "decoder_fill", "truncated", "lost_tokens",
 )  # fmt: skip
 
 
@@ -49,26 +57,30 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
     tokenizer = json.loads((tokenizer_folder / "tokenizer.json").read_text(encoding="utf-8"))
     mix_report = json.loads((mixture / "report.json").read_text(encoding="utf-8"))
     task_ids = _assign_task_ids(mix_report)
-    licences = {"pretrain": [{**e, "tasks": [TEXT_TASK]} for e in mix_report["text_licences"]]}
+    text_licences = [{**entry, "tasks": [TEXT_TASK]} for entry in mix_report["text_licences"]]
+    shortage = describe_sentinel_shortage(params, tokenizer["num_sentinels"])
+    if shortage is not None:
+        logger.warning("data_pipelines.tokenizer.%s", shortage)
     files_by_corpus = {
         "train": sorted((mixture / "examples").glob("train-*.parquet")),
         "validation": sorted((mixture / "examples").glob("validation-*.parquet")),
-        "pretrain": sorted((mixture / "text").glob("*.parquet")),
+        **dict.fromkeys(PRETRAINING_OBJECTIVES, sorted((mixture / "text").glob("*.parquet"))),
     }
     with new_folder(workspace / layout.PACKED) as out, open_engine(engine) as workers:
         summary: dict[str, Any] = {}
         findings: list[Finding] = []
         for corpus, files in files_by_corpus.items():
-            tasks = _make_tasks(files, out / corpus, tokenizer_folder, params, task_ids)
+            objective = next((name for name in PRETRAINING_OBJECTIVES if name == corpus), None)
+            tasks = _make_tasks(files, objective, out / corpus, tokenizer_folder, params, task_ids)
             results = _pack_corpus(workers, tasks, corpus)
             # A mixture may have no plain text, and a job without training sources no tasks: then
             # only a run that trains on them fails, with its own message.
-            if task_ids != {TEXT_TASK: 0} and corpus != "pretrain":
+            if task_ids != {TEXT_TASK: 0} and objective is None:
                 _check_not_empty(results, corpus)
             manifest = _make_manifest(corpus, results, tasks, params, tokenizer, list(task_ids))
             manifest["version"] = manifest_version(manifest)
             manifest["licences"] = restrict_licences(
-                licences.get(corpus, mix_report["licences"]), manifest["by_task"]
+                mix_report["licences"] if objective is None else text_licences, manifest["by_task"]
             )
             write_json(out / corpus / "manifest.json", manifest)
             findings += validate_corpus(out / corpus, manifest)
@@ -89,6 +101,7 @@ def _assign_task_ids(report: dict[str, Any]) -> dict[str, int]:
 
 def _make_tasks(
     files: list[Path],
+    objective: PretrainingObjective | None,
     folder: Path,
     tokenizer: Path,
     params: PackParams,
@@ -100,6 +113,7 @@ def _make_tasks(
         tasks.append(
             PackTask(
                 source=path,
+                objective=objective,
                 first_index=first_index,
                 shard=folder / f"{number:05d}.arrow",
                 tokenizer=tokenizer,
@@ -134,7 +148,7 @@ def _make_manifest(
 ) -> dict[str, Any]:
     totals: dict[str, Counter[str]] = {
         name: sum((getattr(result, name) for result in results), Counter())
-        for name in ("examples", "encoder_tokens", "decoder_tokens", "truncated")
+        for name in ("examples", "encoder_tokens", "decoder_tokens", "truncated", "lost_tokens")
     }
     num_rows = sum(result.rows for result in results)
     encoder_tokens, decoder_tokens = (

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data_pipelines.params import MIXTURES, MixParams
+from data_pipelines.params import MIXTURES, DataParams, MixParams
 from flows.config.schema import Params
+from models.training.params import PRETRAINING_CORPORA
 
 if TYPE_CHECKING:
     from data_pipelines.sources.source import Source
@@ -88,13 +89,24 @@ def _training_data_errors(params: Params, mixtures: set[str]) -> list[str]:
             f"allowed by licences, but run {next(iter(runs))} trains; add a source of "
             f"{', '.join(MIXTURES)}, or set the steps of all runs to 0"
         ]
-    pretraining = [name for name, run in runs.items() if run.data == "pretrain"]
-    if params.data_pipelines.mix.text == "files" and TEXT not in mixtures and pretraining:
+    corpora = {name: run.data for name, run in runs.items() if run.data in PRETRAINING_CORPORA}
+    if params.data_pipelines.mix.text == "files" and TEXT not in mixtures and corpora:
+        name, corpus = next(iter(corpora.items()))
         return [
-            f"models.runs.{pretraining[0]}.data: pretrain needs text, but no source in "
+            f"models.runs.{name}.data: {corpus} needs text, but no source in "
             "data_pipelines.fetch has any; add one, or set data_pipelines.mix.text: examples"
         ]
+    if "span_corruption" in corpora.values():
+        return _sentinel_errors(params.data_pipelines)
     return []
+
+
+def _sentinel_errors(data: DataParams) -> list[str]:
+    """Return an error if the spans of a piece outnumber the tokenizer's sentinels."""
+    from data_pipelines.packing.piece_lengths import describe_sentinel_shortage
+
+    shortage = describe_sentinel_shortage(data.pack, data.tokenizer.num_sentinels)
+    return [f"data_pipelines.tokenizer.{shortage}"] if shortage is not None else []
 
 
 def _share_errors(params: Params, mixtures: set[str]) -> list[str]:

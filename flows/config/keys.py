@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from data_pipelines.suggestions import did_you_mean
-from flows.config.renamed_keys import new_name
+from flows.config.renamed_keys import REMOVED, new_name, replacement
 
 _BOUNDS = {
     "greater_than": "must be above {}",
@@ -41,6 +41,8 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
                 errors += unknown_keys(value, hints[key], where)
             elif renamed := new_name(where):
                 errors.append(f"{where}: unknown key; renamed to {renamed!r}")
+            elif where in REMOVED:
+                errors.append(f"{where}: unknown key; it was removed: {REMOVED[where]}")
             else:
                 hint = did_you_mean(str(key), hints)
                 errors.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")
@@ -75,6 +77,9 @@ def describe(detail: Any, path: str = "") -> str:
     if detail["type"] == "missing":
         return f"{where}: is missing"
     if detail["type"] == "literal_error":
+        removed = replacement(where, detail["input"])
+        if removed is not None:
+            return f"{where}: {detail['input']!r} was removed: {removed}"
         return f"{where}: {_describe_choice(detail)}"
     if detail["type"] in ("value_error", "dataclass_type"):
         text = detail["msg"].removeprefix("Value error, ")

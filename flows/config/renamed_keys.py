@@ -1,6 +1,7 @@
 """Parameters and environment variables of earlier releases, and their present names.
 
-An old name is rejected, not translated, so that every parameter has a single name.
+An old name is rejected, not translated, so that every parameter has a single name. A removed
+parameter or value is rejected with what replaces it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,24 @@ RENAMED: dict[str, str] = {
     "flows.fleet.hours": "flows.fleet.time_limit_hours",
 }
 
+REMOVED: dict[str, str] = {
+    # 0.1.0 -> 0.2.0
+    "data_pipelines.pack.span_corruption_share": (
+        "each pre-training objective has a corpus; set models.runs.NAME.data to span_corruption, "
+        "or to prefix_lm"
+    ),
+}
+"""Removed parameter -> what replaces it."""
+
+REMOVED_VALUES: dict[tuple[str, str], str] = {
+    # 0.1.0 -> 0.2.0
+    ("models.runs.NAME.data", "pretrain"): (
+        "each pre-training objective has a corpus; set span_corruption, or prefix_lm"
+    ),
+}
+"""(Parameter, removed value) -> what replaces it."""
+
+_RUN = re.compile(r"models\.runs\.\w+\.")
 _RUN_TRAINING = re.compile(r"models\.runs\.(\w+)\.training\.")
 
 
@@ -60,6 +79,11 @@ def new_name(path: str) -> str | None:
         return RENAMED.get(path)
     renamed = RENAMED.get(f"models.training.{path[match.end() :]}")
     return renamed and renamed.replace("models.training.", match[0], 1)
+
+
+def replacement(path: str, value: object) -> str | None:
+    """Return what replaces a removed value of the parameter `path`; None if it was not removed."""
+    return REMOVED_VALUES.get((_RUN.sub("models.runs.NAME.", path), str(value)))
 
 
 RENAMED_VARIABLES: dict[str, str] = {

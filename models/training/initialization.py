@@ -12,7 +12,13 @@ from models.config import ModelConfig, pad_vocab_size
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
-from models.training.params import IMPORTED, SCRATCH, RunParams, TrainingParams
+from models.training.params import (
+    IMPORTED,
+    PRETRAINING_CORPORA,
+    SCRATCH,
+    RunParams,
+    TrainingParams,
+)
 from models.weights import LoadedModel, load_weights
 from models.weights_config import WeightsConfig
 
@@ -84,7 +90,7 @@ def _with_dropout(config: ModelConfig, run: RunParams, params: TrainingParams) -
     and experts have the dropout of all layers: the MoE is not regularised more than its dense
     partner.
     """
-    is_pretraining = run.data == "pretrain"
+    is_pretraining = run.data in PRETRAINING_CORPORA
     dropout = params.dropout
     if dropout is None:
         dropout = 0.0 if is_pretraining else config.dropout

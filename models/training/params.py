@@ -16,7 +16,9 @@ DataParallel = Literal["oss", "ddp", "sharded", "fsdp"]
 FreezePolicy = Literal["gate", "experts", "moe", "all_but_gate", "all_but_experts", "all_but_moe"]
 FinalWeights = Literal["last", "best", "average"]
 Precision = Literal["float32", "bfloat16"]
-TrainingCorpus = Literal["pretrain", "train"]
+TrainingCorpus = Literal["span_corruption", "prefix_lm", "train"]
+PRETRAINING_CORPORA: tuple[TrainingCorpus, ...] = ("span_corruption", "prefix_lm")
+"""Packed corpora of plain text, by pre-training objective."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +134,9 @@ class TrainingParams:
     activation_checkpointing: bool = False
     """Store only the inputs of each block and recompute the rest in the backward pass."""
     dropout: Rate | None = None
-    """Dropout of every layer; null: the preset's, and 0 in runs with `data: pretrain`."""
+    """Dropout of every layer; null: the preset's, and 0 in pre-training."""
     expert_dropout: Rate | None = None
-    """Dropout inside experts; null: the preset's, and `dropout` in runs with `data: pretrain`."""
+    """Dropout inside experts; null: the preset's, and `dropout` in pre-training."""
     freeze: FreezePolicy | None = None
     """Parameters that are not trained: gate (the routers), experts, moe (complete MoE layers), or
     all_but_ one of these; null: every parameter is trained."""
@@ -201,7 +203,8 @@ class RunParams:
     """Continue with the optimizer state of the run `start`, which it wrote with
     `training.checkpoint.save_optimizer`; false: a fresh state."""
     data: TrainingCorpus = "train"
-    """`pretrain` (plain text) or `train` (instructions)."""
+    """Packed corpus: plain text as `span_corruption` or as `prefix_lm`, or instructions, `train`.
+    T5 v1.1 is pre-trained by span corruption; its LM adaptation is a second run, on prefix LM."""
     tasks: tuple[str, ...] = ()
     """Fine-tune on these tasks only: names or patterns such as `cot_*`. Empty: the full mixture."""
     steps: CountOrZero = 1000

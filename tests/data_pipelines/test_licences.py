@@ -98,7 +98,8 @@ def test_packed_corpus_of_some_tasks_has_only_their_licences(finished_pipeline):
     assert len(licences) < len(corpus.manifest["licences"])
 
 
-def test_packed_text_has_the_licences_of_the_text_sources(finished_pipeline):
-    licences = finished_pipeline.read_json("packed/pretrain/manifest.json")["licences"]
+@pytest.mark.parametrize("objective", ["span_corruption", "prefix_lm"])
+def test_packed_text_has_the_licences_of_the_text_sources(finished_pipeline, objective):
+    licences = finished_pipeline.read_json(f"packed/{objective}/manifest.json")["licences"]
     sources = finished_pipeline.read_json("raw/manifest.json")["sources"]
     assert [sources[entry["source"]]["mixture"] for entry in licences] == ["text"]

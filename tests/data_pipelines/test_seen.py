@@ -139,11 +139,12 @@ def is_subsequence(tokens, sequence):
     return all(token in remaining for token in tokens)
 
 
-def test_examples_of_a_pretraining_run_are_lines_of_the_text_files(finished_pipeline):
-    run = make_run(finished_pipeline, corpus="pretrain", steps=5)
+@pytest.mark.parametrize("objective", ["span_corruption", "prefix_lm"])
+def test_examples_of_a_pretraining_run_are_lines_of_the_text_files(finished_pipeline, objective):
+    run = make_run(finished_pipeline, corpus=objective, steps=5)
     path = finished_pipeline.path("tokenizer/spiece.model")
     model = spm.SentencePieceProcessor(model_file=str(path))
-    corpus = PackedCorpus.open(finished_pipeline.path("packed/pretrain"))
+    corpus = PackedCorpus.open(finished_pipeline.path(f"packed/{objective}"))
     origins = open_origins(run, finished_pipeline.path("packed"))
     reads = examples_of_steps(run, origins, 1, run.steps).to_pylist()
     for read in reads:

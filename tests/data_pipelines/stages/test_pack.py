@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pytest
 import sentencepiece as spm
 
 from data_pipelines.errors import DataError, ExpectationFailed
-from data_pipelines.packed import PackedCorpus
+from data_pipelines.packed import SIDES, PackedCorpus
 
 
 def decode_corpus(pipeline, corpus):
@@ -69,7 +71,9 @@ def test_pack_rows_are_full_and_close_to_the_lower_bound(finished_pipeline):
 def test_pack_validates_every_corpus(finished_pipeline):
     findings = finished_pipeline.read_json("packed/validation.json")
     suites = {finding["suite"] for finding in findings}
-    assert suites == {"packed train", "packed validation", "packed pretrain"}
+    assert suites == {
+        "packed train", "packed validation", "packed span_corruption", "packed prefix_lm",
+    }  # fmt: skip
     assert all(finding["success"] for finding in findings)
 
 
@@ -82,13 +86,73 @@ def test_pack_with_a_wrong_vocabulary_size_raises_and_preserves_the_earlier_shar
     assert pipeline.read_bytes("packed") == before
 
 
-def test_pack_without_text_gives_an_empty_pretrain_corpus(pipeline):
+@pytest.mark.parametrize("corpus", ["span_corruption", "prefix_lm"])
+def test_pack_without_text_gives_empty_pretraining_corpora(pipeline, corpus):
     shutil.rmtree(pipeline.path("mixture/text"))
     pipeline.path("mixture/text").mkdir()
     pipeline.run("validate", "tokenizer", "pack")
-    with pytest.raises(DataError, match=r"pretrain has no rows: .*mix.text: examples"):
-        PackedCorpus.open(pipeline.path("packed/pretrain"))
+    with pytest.raises(DataError, match=rf"{corpus} has no rows: .*mix.text: examples"):
+        PackedCorpus.open(pipeline.path(f"packed/{corpus}"))
     assert len(PackedCorpus.open(pipeline.path("packed/train")))
+
+
+def read_texts(pipeline):
+    """Return the token ids of each pre-training text, sorted."""
+    model = spm.SentencePieceProcessor(model_file=str(pipeline.path("tokenizer/spiece.model")))
+    return sorted(model.EncodeAsIds(row["text"]) for row in pipeline.read_rows("mixture/text"))
+
+
+def read_pairs(pipeline, corpus):
+    """Yield the token ids of both sides of every packed pair, without the EOS tokens."""
+    packed = PackedCorpus.open(pipeline.path(f"packed/{corpus}"))
+    batch = packed.take(np.arange(len(packed)))
+    for row in range(len(packed)):
+        for segment in range(1, batch["encoder_segment_ids"][row].max() + 1):
+            yield tuple(
+                batch[tokens][row][batch[segments][row] == segment].tolist()[:-1]
+                for tokens, segments in SIDES
+            )
+
+
+def test_pack_of_long_texts_loses_no_token(pipeline):
+    """Rows of 32 / 16 tokens are shorter than most texts: they are split, not cut."""
+    short = replace(pipeline.pack, encoder_length=32, decoder_length=16)
+    pipeline.replace(pack=short).run("pack")
+    num_tokens = Counter(token for text in read_texts(pipeline) for token in text)
+    assert max(map(len, read_texts(pipeline))) > 32
+    first_sentinel = pipeline.read_json("tokenizer/tokenizer.json")["vocab_size"] - 8
+    for corpus in ("prefix_lm", "span_corruption"):
+        pairs = list(read_pairs(pipeline, corpus))
+        packed = Counter(t for pair in pairs for side in pair for t in side if t < first_sentinel)
+        assert packed == num_tokens
+        manifest = pipeline.read_json(f"packed/{corpus}/manifest.json")
+        assert manifest["lost_tokens"] == manifest["truncated"] == 0
+        assert manifest["examples"] == len(pairs) > 300
+
+
+def test_pack_counts_the_tokens_cut_from_instructions(pipeline):
+    short = replace(pipeline.pack, encoder_length=32, decoder_length=16)
+    pipeline.replace(pack=short).run("pack")
+    model = spm.SentencePieceProcessor(model_file=str(pipeline.path("tokenizer/spiece.model")))
+    rows = [row for row in pipeline.read_rows() if row["split"] == "train"]
+    cut = [
+        max(0, len(model.EncodeAsIds(row["inputs"])) - 31)
+        + max(0, len(model.EncodeAsIds(row["targets"])) - 15)
+        for row in rows
+    ]
+    summary = pipeline.read_json("packed/summary.json")["train"]
+    assert summary["lost_tokens"] == sum(cut) > 0
+    assert summary["truncated"] == sum(tokens > 0 for tokens in cut)
+
+
+def test_pack_with_too_few_sentinels_says_the_length_at_which_they_suffice(pipeline, caplog):
+    long = replace(pipeline.pack, encoder_length=512, decoder_length=128)
+    pipeline.replace(pack=long).run("pack")
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.message.startswith(
+        "data_pipelines.tokenizer.num_sentinels: 8 is too few for span corruption of pieces of 568 "
+        "tokens, which have up to 28 spans; it suffices for pieces of 169 tokens"
+    )
 
 
 def test_pack_without_validation_examples_raises(pipeline):

@@ -16,11 +16,11 @@ def workspace(tmp_path_factory):
     pipeline = DataPipeline(folder).run()
     versions = {
         corpus: pipeline.read_json(f"packed/{corpus}/manifest.json")["version"]
-        for corpus in ("train", "pretrain")
+        for corpus in ("train", "prefix_lm")
     }
     params = {"training": {"global_batch_size": 4}}
     runs = {
-        "base": {"start": "scratch", "data": "pretrain"},
+        "base": {"start": "scratch", "data": "prefix_lm"},
         "instruct": {"start": "base", "data": "train"},
         "imported": {"start": "flan_t5", "data": "train"},
     }

@@ -82,7 +82,19 @@ ROOT = Path(__file__).parents[3]
             "models.runs.moe_base.start=nobody",
             "there is no run 'nobody', and no folder runs/nobody",
         ),
-        ("models.runs.moe_base.data=test", "'test' is not one of pretrain, train"),
+        (
+            "models.runs.moe_base.data=test",
+            "'test' is not one of span_corruption, prefix_lm, train",
+        ),
+        (
+            "models.runs.moe_base.data=pretrain",
+            "models.runs.moe_base.data: 'pretrain' was removed: each pre-training objective has a "
+            "corpus; set span_corruption, or prefix_lm",
+        ),
+        (
+            "data_pipelines.pack.span_corruption_share=0.5",
+            "data_pipelines.pack.span_corruption_share: unknown key; it was removed: each",
+        ),
         (
             "models.runs.scratch={preset: tiny_dense, start: scratch}",
             "models.runs.scratch: invalid name; use up to 100 letters, digits and _",

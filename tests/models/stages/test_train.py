@@ -46,7 +46,7 @@ def write_corpus(folder):
 @pytest.fixture
 def workspace(tmp_path):
     """Write packed corpora, and restore the settings of torch that the stage changes."""
-    for name in ("train", "validation", "pretrain"):
+    for name in ("train", "validation", "prefix_lm"):
         write_corpus(tmp_path / "data" / "packed" / name)
     num_threads = torch.get_num_threads()
     is_deterministic = torch.are_deterministic_algorithms_enabled()
@@ -72,7 +72,7 @@ def expected_flops(preset_name, steps):
 
 
 def test_train_cumulative_cost_is_the_sum_of_the_chain(workspace):
-    base = train_run(workspace, "base", "tiny_dense", "scratch", data="pretrain", steps=3)
+    base = train_run(workspace, "base", "tiny_dense", "scratch", data="prefix_lm", steps=3)
     assert base.training_flops == base.cumulative_training_flops == expected_flops("tiny_dense", 3)
     tuned = train_run(workspace, "tuned", "tiny_dense", "base", steps=2, tasks=("cot_*",))
     assert tuned.training_flops == expected_flops("tiny_dense", 2)
@@ -80,7 +80,7 @@ def test_train_cumulative_cost_is_the_sum_of_the_chain(workspace):
     chain = tuned.training_chain
     assert chain.origin == "scratch"
     assert [(run.name, run.data, run.steps, run.tasks) for run in chain.runs] == [
-        ("base", "pretrain", 3, ()), ("tuned", "train", 2, ("cot_*",)),
+        ("base", "prefix_lm", 3, ()), ("tuned", "train", 2, ("cot_*",)),
     ]  # fmt: skip
     upcycled = train_run(workspace, "upcycled", "tiny_gs", "base", steps=1)
     assert [run.preset for run in upcycled.training_chain.runs] == ["tiny_dense", "tiny_gs"]

@@ -51,9 +51,9 @@ def test_initialize_model_another_run_has_its_weights_and_this_runs_dropout(tmp_
 @pytest.mark.parametrize(
     ("data", "params", "dropout", "expert_dropout"),
     [
-        ("pretrain", {}, 0.0, 0.0),
-        ("pretrain", {"dropout": 0.1}, 0.1, 0.1),
-        ("pretrain", {"dropout": 0.1, "expert_dropout": 0.3}, 0.1, 0.3),
+        ("span_corruption", {}, 0.0, 0.0),
+        ("prefix_lm", {"dropout": 0.1}, 0.1, 0.1),
+        ("prefix_lm", {"dropout": 0.1, "expert_dropout": 0.3}, 0.1, 0.3),
         ("train", {}, 0.05, 0.2),
         ("train", {"dropout": 0.1}, 0.1, 0.2),
         ("train", {"dropout": 0.0, "expert_dropout": 0.0}, 0.0, 0.0),

@@ -6,7 +6,7 @@ from registry.comparison.partner import RECIPE, recipe_differences
 from registry.records import parse_run_record
 from tests.registry.factories import chain_run, run_record
 
-BASE = chain_run(run_record("base", data="pretrain", steps=200))
+BASE = chain_run(run_record("base", data="prefix_lm", steps=200))
 TUNED = chain_run(run_record("tuned", steps=800))
 
 
