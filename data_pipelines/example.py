@@ -85,6 +85,8 @@ EXAMPLE_SCHEMA = pa.schema(
         ("num_exemplars", pa.int32()),
         # uids of the examples that the stage `mix` prepended, in the order of the prompt.
         ("exemplars", pa.list_(pa.string())),
+        # 0; n for the n-th repetition of a row that the mixture contains several times.
+        ("repetition", pa.int32()),
         # Reasons for which cleaning flagged the row instead of dropping it; usually empty.
         ("flags", pa.list_(pa.string())),
     ]
@@ -101,13 +103,12 @@ TEXT_SCHEMA = pa.schema(
 )
 """Schema of pre-training text: a document, and the row that it is from."""
 
+MIXTURE_COLUMNS = ("exemplars", "repetition", "flags")
+"""Columns of EXAMPLE_SCHEMA that only the mixture has."""
+
 RECORD_SCHEMA = pa.schema(
     [
-        *[
-            EXAMPLE_SCHEMA.field(name)
-            for name in EXAMPLE_SCHEMA.names
-            if name not in ("exemplars", "flags")
-        ],
+        *[field for field in EXAMPLE_SCHEMA if field.name not in MIXTURE_COLUMNS],
         ("allow_exemplars", pa.bool_()),
         ("context", pa.string()),
         ("question", pa.string()),

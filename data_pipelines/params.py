@@ -25,6 +25,9 @@ PretrainingObjective = Literal["span_corruption", "prefix_lm"]
 """Pre-training objectives; each has a packed corpus of its own under data/packed."""
 PRETRAINING_OBJECTIVES: tuple[PretrainingObjective, ...] = get_args(PretrainingObjective)
 
+FewShotPatterns = Literal["single", "flan_v2"]
+"""One separator, or the forms of prompts of FLAN v2 (mixing/few_shot_patterns.py)."""
+
 CleanAction = Literal["drop", "flag"]
 """Remove the rows, or keep them and list the reasons in their column `flags`."""
 
@@ -149,11 +152,21 @@ class MixParams:
     few_shot_share: Share = 0.5
     """Share of the examples that allow exemplars to which few-shot exemplars of the same task and
     template are prepended."""
+    few_shot_patterns: FewShotPatterns = "single"
+    """`single`: 1 to `max_exemplars` exemplars, separated by a blank line. `flan_v2`: as published
+    (arXiv 2301.13688), patterns of each task with names for input and target and varied separators;
+    5 exemplars of several templates, or about 2.5 of one template."""
     max_exemplars: Count = 5
-    """Largest number of exemplars prepended to an example."""
+    """Largest number of exemplars prepended to an example with few_shot_patterns `single`."""
     max_few_shot_characters: Count = 1600
     """Largest length in characters of inputs with prepended exemplars; exemplars that do not fit
-    are omitted."""
+    are omitted. FLAN v2 allows 1,920 of its 2,048 encoder tokens, 94 %: about 4 characters each in
+    English text with T5's vocabulary."""
+    repeat: bool = False
+    """Repeat the rows of a task that has fewer than its quota, as seqio does, so that the realised
+    shares equal the targets. A repeated row has other exemplars and stays in its split."""
+    max_repeats: Count = 16
+    """With `repeat`: largest number of times that a row is in the mixture."""
     validation_share: Rate = 0.02
     """Share of examples in the validation split."""
     text: Literal["files", "examples"] = "files"

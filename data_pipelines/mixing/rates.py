@@ -19,8 +19,8 @@ def compute_quotas(
 ) -> dict[str, dict[str, int]]:
     """Compute how many examples of each task the mixture should contain.
 
-    A task may have fewer examples than its quota. The quotas of other tasks do not grow in return;
-    the report shows the shortfall.
+    A task may have fewer examples than its quota. The quotas of other tasks do not grow in return:
+    its rows are repeated (`mix.repeat`), or the report shows the shortfall.
 
     Args:
         counts: mixture -> task -> number of available examples.

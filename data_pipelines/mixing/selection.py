@@ -29,8 +29,8 @@ SELECTED_SCHEMA = pa.schema(
         ("task", pa.string()),
         ("template", pa.string()),
         ("allow_exemplars", pa.bool_()),
-        ("sort_key", pa.uint64()),
         ("split", pa.string()),
+        ("repetition", pa.int32()),
     ]
 )
 Counts = dict[str, dict[str, int]]
@@ -71,19 +71,25 @@ def open_views(connection: duckdb.DuckDBPyConnection, workspace: Path) -> Counts
 
 
 def select_examples(
-    connection: duckdb.DuckDBPyConnection, quotas: Counts, params: MixParams, target: Path
+    connection: duckdb.DuckDBPyConnection,
+    available: Counts,
+    quotas: Counts,
+    params: MixParams,
+    target: Path,
 ) -> None:
     """Select random examples up to the quota of each task, and create the view `selected`.
 
     A hash of context and question determines the split, so the same question is never in both
-    splits. For a duplicate, it is the hash of the row that it duplicates.
+    splits. For a duplicate, it is the hash of the row that it duplicates. The repetitions of a row
+    have its split.
 
     Args:
         connection: database with the views of `open_views`.
+        available: number of eligible examples by mixture and task.
         quotas: target number of examples by mixture and task.
-        params: seed and validation share.
-        target: Parquet file to write, with SELECTED_SCHEMA; `sort_key` is the random order of
-            the mixture.
+        params: seed, validation share and repetition.
+        target: Parquet file to write, with SELECTED_SCHEMA. The view adds `sort_key`, the random
+            order of the mixture.
     """
     ordered = connection.sql(
         f"""
@@ -93,7 +99,6 @@ def select_examples(
             WHERE d.uid NOT IN (SELECT uid FROM verdicts WHERE dropped) GROUP BY d.uid
         )
         SELECT e.mixture, e.task, e.uid, e.template, e.allow_exemplars,
-               md5_number_lower('{params.seed} order ' || e.uid) AS sort_key,
                md5_number_lower(
                    '{params.seed} split ' || coalesce(o.text, e.context || e.question)
                ) AS split_key
@@ -102,28 +107,54 @@ def select_examples(
         ORDER BY e.mixture, e.task, md5_number_lower('{params.seed} mix ' || e.uid), e.uid
         """
     )
-    group, num_taken = ("", ""), 0
+    max_copies = params.max_repeats if params.repeat else 1
+    threshold = pa.scalar(int(params.validation_share * 2**64), pa.uint64())
+    group, rank = ("", ""), 0
     with (
         ordered.to_arrow_reader(4096) as reader,
         open_parquet_writer(target, SELECTED_SCHEMA) as file,
     ):
         for batch in reader:
-            # The rows of a task are consecutive: take the first ones, up to its quota.
-            taken = []
+            indices: list[int] = []
+            repetitions: list[int] = []
             tasks = zip(batch["mixture"].to_pylist(), batch["task"].to_pylist(), strict=True)
-            for row, key in enumerate(tasks):
-                if key != group:
-                    group, num_taken = key, 0
-                if num_taken < quotas[key[0]][key[1]]:
-                    taken.append(row)
-                    num_taken += 1
-            rows = pa.Table.from_batches([batch]).take(pa.array(taken, pa.int64()))
-            threshold = int(params.validation_share * 2**64)
-            split = pc.if_else(
-                pc.less(rows["split_key"], pa.scalar(threshold, pa.uint64())), "validation", "train"
-            )
-            file.write_table(rows.append_column("split", split).select(SELECTED_SCHEMA.names))
-    connection.execute(f"CREATE VIEW selected AS SELECT * FROM {read_parquet(target)}")
+            for row, (mixture, task) in enumerate(tasks):
+                # The rows of a task are consecutive.
+                rank = rank + 1 if (mixture, task) == group else 0
+                group = (mixture, task)
+                num_copies = count_copies(
+                    quotas[mixture][task], available[mixture][task], rank, max_copies
+                )
+                indices += [row] * num_copies
+                repetitions += range(num_copies)
+            rows = pa.Table.from_batches([batch]).take(pa.array(indices, pa.int64()))
+            split = pc.if_else(pc.less(rows["split_key"], threshold), "validation", "train")
+            rows = rows.append_column("split", split)
+            rows = rows.append_column("repetition", pa.array(repetitions, pa.int32()))
+            file.write_table(rows.select(SELECTED_SCHEMA.names))
+    connection.execute(
+        f"""
+        CREATE VIEW selected AS SELECT *, md5_number_lower(
+            '{params.seed} order ' || uid || if(repetition > 0, '/' || repetition, '')
+        ) AS sort_key
+        FROM {read_parquet(target)}
+        """
+    )
+
+
+def count_copies(quota: int, num_available: int, rank: int, max_copies: int) -> int:
+    """Return how often the mixture contains the row at position `rank` of its task.
+
+    Every row is repeated as often as every other one of its task, or once less.
+
+    Args:
+        quota: target number of examples of the task.
+        num_available: rows of the task.
+        rank: position of the row in the random order of the task, from 0.
+        max_copies: largest number of times that a row is in the mixture.
+    """
+    num_rounds, remainder = divmod(quota, num_available)
+    return min(num_rounds + (rank < remainder), max_copies)
 
 
 def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -133,17 +164,18 @@ def write_exemplar_pool(connection: duckdb.DuckDBPyConnection, target: Path) -> 
 
     Args:
         connection: database with the views `selected` and `eligible`.
-        target: Parquet file to write; columns `uid, task, template, inputs, targets, flags`.
+        target: Parquet file to write, with the columns that `load_pool` reads.
     """
     connection.execute(
         f"""
         COPY (
             WITH pool AS (
-                SELECT uid, sort_key FROM selected WHERE split = 'train' AND allow_exemplars
+                SELECT uid, sort_key FROM selected
+                WHERE split = 'train' AND allow_exemplars AND repetition = 0
                 QUALIFY {POOL_SIZE} >=
                     row_number() OVER (PARTITION BY task, template ORDER BY sort_key, uid)
             )
-            SELECT r.uid, r.task, r.template, r.inputs, r.targets, r.flags
+            SELECT r.uid, r.mixture, r.task, r.template, r.inputs, r.targets, r.flags
             FROM pool JOIN eligible r ON r.uid = pool.uid ORDER BY pool.sort_key, pool.uid
         ) TO {quote_literal(target)} (FORMAT parquet)
         """
@@ -163,15 +195,16 @@ def write_selected_shards(
     Returns:
         The files, `SPLIT-NNNNN.parquet`, one per shard.
     """
-    names = [name for name in EXAMPLE_SCHEMA.names if name not in ("split", "exemplars")]
+    added = ("split", "exemplars", "repetition")
+    names = [name for name in EXAMPLE_SCHEMA.names if name not in added]
     columns = ", ".join(f"e.{name}" for name in names)
     files: list[Path] = []
     for split in SPLITS:
         rows = connection.sql(
             f"""
-            SELECT {columns}, s.split, e.allow_exemplars
+            SELECT {columns}, s.split, s.repetition, e.allow_exemplars
             FROM selected s JOIN eligible e ON e.uid = s.uid
-            WHERE s.split = '{split}' ORDER BY s.sort_key, s.uid
+            WHERE s.split = '{split}' ORDER BY s.sort_key, s.uid, s.repetition
             """
         )
         files += _write_shards(rows, params.examples_per_shard, folder, f"{split}-")

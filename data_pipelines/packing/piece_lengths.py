@@ -8,6 +8,7 @@ length follows from the lengths of a row, the noise density and the mean span le
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 from data_pipelines.params import PackParams, PretrainingObjective
 
@@ -88,4 +89,4 @@ def piece_sizes(num_tokens: int, max_tokens: int) -> list[int]:
     """
     num_pieces = -(-num_tokens // max_tokens)
     bounds = [num_tokens * i // num_pieces for i in range(num_pieces + 1)] if num_pieces else []
-    return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [end - start for start, end in pairwise(bounds)]

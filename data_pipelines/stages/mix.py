@@ -4,7 +4,7 @@ Writes data/mixture: examples/{train,validation}-*.parquet and text/*.parquet (p
 file per shard; contamination.json, the evaluation items that overlap with the mixture;
 self_test.json, the self-test of the contamination check; report.json, counts per task, and the
 licences; metrics.json, the shares, for DVC. Selection, exemplars and order of the rows depend only
-on the seed and each row's uid.
+on the seed, each row's uid and the number of its repetition.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from data_pipelines.tables import open_parquet_writer, read_batches
 
 MIN_PARALLEL_TASKS = 9
 """Starting worker processes takes longer than mixing fewer shards in one process."""
-SUMMED_FIELDS = ("few_shot", "with_options", "flagged", "characters")
+SUMMED_FIELDS = ("few_shot", "with_options", "repeated", "flagged", "characters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class MixResult:
     examples: Counter[tuple[str, str]] = field(default_factory=Counter)
     few_shot: Counter[tuple[str, str]] = field(default_factory=Counter)
     with_options: Counter[tuple[str, str]] = field(default_factory=Counter)
+    repeated: Counter[tuple[str, str]] = field(default_factory=Counter)
     flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
     characters: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -96,7 +97,8 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
             quotas = compute_quotas(
                 available, params.shares, params.caps, params.num_examples, params.temperature
             )
-            select_examples(connection, quotas, params, scratch / "selected.parquet")
+            selected = scratch / "selected.parquet"
+            select_examples(connection, available, quotas, params, selected)
             write_exemplar_pool(connection, scratch / "pool.parquet")
             shards = write_selected_shards(connection, params, scratch)
             if params.text == "files":
@@ -138,6 +140,7 @@ def mix_shard(task: MixTask) -> MixResult:
             _add_counts(rows, result)
             examples.write_table(rows)
             if text is not None:
+                rows = rows.filter(pc.equal(rows["repetition"], 0))
                 documents = pc.binary_join_element_wise(rows["inputs"], rows["targets"], " ")
                 origin = [rows[name] for name in TEXT_SCHEMA.names[1:]]
                 text.write_table(pa.table([documents, *origin], schema=TEXT_SCHEMA))
@@ -151,6 +154,7 @@ def _add_counts(rows: pa.Table, result: MixResult) -> None:
             "task": rows["task"],
             "few_shot": pc.greater(rows["num_exemplars"], 0),
             "with_options": pc.is_valid(rows["options"]),
+            "repeated": pc.greater(rows["repetition"], 0),
             "flagged": pc.greater(pc.list_value_length(rows["flags"]), 0),
             "characters": pc.add(pc.utf8_length(rows["inputs"]), pc.utf8_length(rows["targets"])),
         }
@@ -208,6 +212,7 @@ def _make_report(
                     "available": tasks[task],
                     "few_shot": total.few_shot[mixture, task],
                     "with_options": total.with_options[mixture, task],
+                    "repeated": total.repeated[mixture, task],
                     "flagged": total.flagged[mixture, task],
                     "characters": total.characters[mixture, task],
                 }
@@ -219,6 +224,7 @@ def _make_report(
         "examples": num_examples,
         "validation": validation,
         "few_shot": total.few_shot.total(),
+        "repeated": total.repeated.total(),
         "flagged": total.flagged.total(),
         "mixtures": mixtures,
     }

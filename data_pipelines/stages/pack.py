@@ -61,10 +61,11 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
     shortage = describe_sentinel_shortage(params, tokenizer["num_sentinels"])
     if shortage is not None:
         logger.warning("data_pipelines.tokenizer.%s", shortage)
-    files_by_corpus = {
+    texts = sorted((mixture / "text").glob("*.parquet"))
+    files_by_corpus: dict[str, list[Path]] = {
         "train": sorted((mixture / "examples").glob("train-*.parquet")),
         "validation": sorted((mixture / "examples").glob("validation-*.parquet")),
-        **dict.fromkeys(PRETRAINING_OBJECTIVES, sorted((mixture / "text").glob("*.parquet"))),
+        **dict.fromkeys(PRETRAINING_OBJECTIVES, texts),
     }
     with new_folder(workspace / layout.PACKED) as out, open_engine(engine) as workers:
         summary: dict[str, Any] = {}

@@ -142,17 +142,19 @@ def _dataset_findings(
         connection.execute(f"CREATE VIEW rows AS SELECT * FROM {files} WHERE mixture IS NOT NULL")
         statistics = connection.sql(
             """
+            -- The repetitions of a row (`mix.repeat`) are intended, not duplicates.
             WITH texts AS (
                 SELECT mixture, md5_number_lower(inputs || targets) AS text, count(*) AS n
-                FROM rows GROUP BY ALL
+                FROM rows WHERE repetition = 0 GROUP BY ALL
             ), uids AS (
-                SELECT mixture, uid, count(*) AS n FROM rows GROUP BY ALL
+                SELECT mixture, uid, repetition, count(*) AS n FROM rows GROUP BY ALL
             )
             SELECT mixture, examples, repeated_uids, repeated_share FROM (
-                SELECT mixture, sum(n)::BIGINT AS examples, 1 - count(*) / sum(n) AS repeated_share
+                SELECT mixture, 1 - count(*) / sum(n) AS repeated_share
                 FROM texts GROUP BY mixture
             ) JOIN (
-                SELECT mixture, (sum(n) - count(*))::BIGINT AS repeated_uids
+                SELECT mixture, sum(n)::BIGINT AS examples,
+                       (sum(n) - count(*))::BIGINT AS repeated_uids
                 FROM uids GROUP BY mixture
             ) USING (mixture) ORDER BY mixture
             """

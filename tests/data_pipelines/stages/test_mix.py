@@ -1,5 +1,7 @@
 """Stage mix: schema, shares, order, few-shot exemplars, determinism."""
 
+import re
+from collections import defaultdict
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -113,3 +115,91 @@ def test_mix_with_text_from_examples_writes_the_training_split(pipeline):
     assert text_by_uid == {row["uid"]: f"{row['inputs']} {row['targets']}" for row in train}
     report = pipeline.read_json("mixture/report.json")
     assert report["text_licences"] == report["licences"]
+
+
+def test_mix_with_flan_v2_patterns_has_varied_separators_and_exemplars_from_training(pipeline):
+    params = replace(
+        pipeline.mix, few_shot_patterns="flan_v2", few_shot_share=1, max_few_shot_characters=2000
+    )
+    pipeline.replace(mix=params).run("mix")
+    rows = pipeline.read_rows()
+    records = {row["uid"]: row for row in pipeline.read_rows("records/examples")}
+    few_shot = [r for r in rows if r["num_exemplars"] > records[r["uid"]]["num_exemplars"]]
+    assert len(few_shot) > 100
+    train = {}
+    for row in rows:
+        if row["split"] == "train":
+            train.setdefault(row["task"], []).append(records[row["uid"]]["inputs"])
+    for row in few_shot:
+        inputs = records[row["uid"]]["inputs"]
+        before, _, after = row["inputs"].rpartition(inputs)
+        assert len(row["inputs"]) <= 2000
+        assert len(after) < 20
+        # Each exemplar is the text of a training row of the task.
+        assert sum(text in before for text in train[row["task"]]) >= row["num_exemplars"]
+    separators = {max(re.findall(r"\n+", row["inputs"]), key=len) for row in few_shot}
+    assert len(separators) >= 3
+
+
+@pytest.fixture
+def repeated(pipeline):
+    """A mixture with more examples than Muffin and T0-SF have rows, and its parameters."""
+    return pipeline.replace(mix=replace(pipeline.mix, num_examples=3000)).run("mix")
+
+
+def test_mix_without_repetition_misses_the_target_shares(pipeline):
+    params = replace(pipeline.mix, num_examples=3000, repeat=False)
+    pipeline.replace(mix=params).run("mix")
+    mixtures = pipeline.read_json("mixture/report.json")["mixtures"]
+    assert max(abs(m["share"] - m["target_share"]) for m in mixtures.values()) > 0.05
+    assert set(pipeline.read_table()["repetition"].to_pylist()) == {0}
+
+
+def test_mix_with_repetition_realises_the_target_shares(repeated):
+    report = repeated.read_json("mixture/report.json")
+    rows = repeated.read_rows()
+    assert report["examples"] == len(rows) == pytest.approx(3000, abs=2)
+    for mixture in report["mixtures"].values():
+        assert mixture["examples"] == pytest.approx(mixture["target_share"] * 3000, abs=1)
+        assert all(task["examples"] == task["target"] for task in mixture["tasks"].values())
+    num_repeated = sum(row["repetition"] > 0 for row in rows)
+    assert report["repeated"] == num_repeated > 1000
+
+
+def test_mix_repetitions_of_a_row_stay_in_its_split_and_have_other_exemplars(repeated):
+    rows = repeated.read_rows()
+    assert len({(row["uid"], row["repetition"]) for row in rows}) == len(rows)
+    splits, inputs = defaultdict(set), defaultdict(list)
+    for row in rows:
+        splits[row["uid"]].add(row["split"])
+        inputs[row["uid"]].append((row["inputs"], row["num_exemplars"]))
+    assert all(len(split) == 1 for split in splits.values())
+    pairs = [texts for texts in inputs.values() if len(texts) > 1]
+    few_shot = [texts for texts in pairs if any(number for _, number in texts)]
+    assert sum(len(set(texts)) > 1 for texts in few_shot) > 0.9 * len(few_shot) > 100
+    positions = {(row["uid"], row["repetition"]): place for place, row in enumerate(rows)}
+    distances = [abs(positions[uid, 0] - positions[uid, 1]) for uid, n in positions if n == 1]
+    assert sum(distances) / len(distances) > 200
+
+
+def test_mix_max_repeats_limits_the_copies_of_a_row(pipeline):
+    params = replace(pipeline.mix, num_examples=3000, max_repeats=2)
+    pipeline.replace(mix=params).run("mix")
+    assert max(pipeline.read_table()["repetition"].to_pylist()) == 1
+
+
+def test_validate_does_not_report_repetitions_as_duplicates(repeated):
+    """With a share of 0, any repeated text is a warning; repeated rows without exemplars occur."""
+    strict = replace(repeated.validate, max_duplicate_share=0.0, share_tolerance=0.001)
+    texts = [
+        row["inputs"] + row["targets"] for row in repeated.read_rows() if not row["num_exemplars"]
+    ]
+    assert len(set(texts)) < len(texts)
+    repeated.replace(validate=strict).run("validate")
+    findings = {
+        f["column"]: f
+        for f in repeated.read_json("validation/results.json")
+        if f["suite"] == "mixtures"
+    }
+    for column in ("repeated_uids", "repeated_share", "share_off_target", "examples"):
+        assert findings[column]["success"], findings[column]
