@@ -144,7 +144,8 @@ def test_mix_with_flan_v2_patterns_has_varied_separators_and_exemplars_from_trai
 @pytest.fixture
 def repeated(pipeline):
     """A mixture with more examples than Muffin and T0-SF have rows, and its parameters."""
-    return pipeline.replace(mix=replace(pipeline.mix, num_examples=3000)).run("mix")
+    params = replace(pipeline.mix, num_examples=3000, repeat=True)
+    return pipeline.replace(mix=params).run("mix")
 
 
 def test_mix_without_repetition_misses_the_target_shares(pipeline):
@@ -183,7 +184,7 @@ def test_mix_repetitions_of_a_row_stay_in_its_split_and_have_other_exemplars(rep
 
 
 def test_mix_max_repeats_limits_the_copies_of_a_row(pipeline):
-    params = replace(pipeline.mix, num_examples=3000, max_repeats=2)
+    params = replace(pipeline.mix, num_examples=3000, repeat=True, max_repeats=2)
     pipeline.replace(mix=params).run("mix")
     assert max(pipeline.read_table()["repetition"].to_pylist()) == 1
 
