@@ -21,7 +21,8 @@ Pair = tuple[Any, Any]
 def diff_data(before: Path, after: Path) -> dict[str, Any]:
     """Compare two data versions.
 
-    A row is identified by its uid. It is changed if its prompt, target or split differs.
+    A row is identified by its uid and the number of its repetition. It is changed if its prompt,
+    target or split differs.
 
     Args:
         before: workspace folder of the first version.
@@ -123,7 +124,7 @@ def _diff_mixtures(
 def _diff_rows(
     workspaces: tuple[Path, Path],
 ) -> tuple[dict[str, dict[str, dict[str, Any]]], dict[str, dict[str, Any]]]:
-    """Join the rows of both versions by uid, and the quarantined rows by file and row.
+    """Join the rows of both versions by uid and repetition, quarantined rows by file and row.
 
     Returns:
         Counts by mixture and task, and counts of quarantined rows by source file.
@@ -145,7 +146,8 @@ def _diff_rows(
                    count(a.uid), count(b.uid),
                    count(*) FILTER (a.uid IS NULL), count(*) FILTER (b.uid IS NULL),
                    count(*) FILTER (a.content <> b.content)
-            FROM a FULL OUTER JOIN b ON a.mixture = b.mixture AND a.uid = b.uid
+            FROM a FULL OUTER JOIN b
+            ON a.mixture = b.mixture AND a.uid = b.uid AND a.repetition = b.repetition
             GROUP BY 1, 2 ORDER BY 1, 2
             """
         ).fetchall()
@@ -172,18 +174,19 @@ def _to_counts(name: str, values: list[int]) -> dict[str, Any]:
 
 
 def _select_rows(workspace: Path) -> str:
-    """Return the SQL of the examples and plain texts: mixture, task, uid and a content hash."""
+    """Return the SQL of the examples and plain texts: mixture, task, identity, a content hash."""
     mixture = workspace / layout.MIXTURE
     examples = quote_literal(mixture / "examples" / "*.parquet")
     select = (
-        "SELECT mixture, task, uid, md5(concat_ws(chr(0), split, inputs, targets)) AS content "
+        "SELECT mixture, task, uid, repetition, "
+        "md5(concat_ws(chr(0), split, inputs, targets)) AS content "
         f"FROM read_parquet({examples})"
     )
     if any((mixture / "text").glob("*.parquet")):
         texts = quote_literal(mixture / "text" / "*.parquet")
         # Text made of examples has their mixtures, and the examples are compared already.
         select += (
-            f" UNION ALL SELECT mixture, task, uid, md5(text) FROM read_parquet({texts}) "
+            f" UNION ALL SELECT mixture, task, uid, 0, md5(text) FROM read_parquet({texts}) "
             f"WHERE mixture = '{TEXT}'"
         )
     return select

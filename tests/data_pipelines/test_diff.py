@@ -1,6 +1,7 @@
 """The difference of two data versions, against the rows that were edited."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pyarrow as pa
@@ -34,6 +35,24 @@ def test_diff_data_of_equal_versions_has_no_difference(finished_pipeline, pipeli
 def all_rows(pipeline):
     texts = [row | {"mixture": "text"} for row in pipeline.read_rows("mixture/text")]
     return pipeline.read_rows() + texts
+
+
+def test_diff_data_of_repeated_rows_compares_each_repetition(pipeline, tmp_path):
+    repeated = replace(pipeline.mix, num_examples=3000, repeat=True)
+    other = pipeline.replace(mix=repeated).run("mix", "validate", "tokenizer", "pack")
+    shutil.copytree(other.workspace, tmp_path / "edited")
+    changed = other.replace(workspace=tmp_path / "edited")
+    path = changed.path("mixture/examples/train-00000.parquet")
+
+    def edit(rows):
+        row = next(row for row in rows if row["repetition"] == 1)
+        row["inputs"] += " more"
+
+    edit_rows(path, edit)
+    mixtures = diff_data(other.workspace, changed.workspace)["mixtures"].values()
+    assert sum(m["changed"] for m in mixtures) == 1
+    assert sum(m["added"] + m["removed"] for m in mixtures) == 0
+    assert sum(m["examples"][0] for m in mixtures) == len(all_rows(other))
 
 
 def test_diff_data_counts_added_removed_and_changed_rows(finished_pipeline, pipeline):

@@ -55,18 +55,3 @@ def test_piece_sizes_are_few_and_nearly_equal(num_tokens, max_tokens):
     assert max(sizes) <= max_tokens
     assert max(sizes) - min(sizes) <= 1
     assert (len(sizes) - 1) * max_tokens < num_tokens
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"noise_density": 0.0}, r"noise_density: 0.0 is out of range; it must be above 0"),
-        ({"noise_density": 1.0}, r"noise_density: 1.0 is out of range"),
-        ({"noise_density": float("nan")}, r"noise_density: nan is out of range"),
-        ({"mean_noise_span_length": 0.0}, r"mean_noise_span_length: 0.0 is out of range"),
-        ({"mean_noise_span_length": float("inf")}, r"mean_noise_span_length: inf is out"),
-    ],
-)
-def test_pack_params_with_impossible_noise_are_rejected(setting, message):
-    with pytest.raises(ValueError, match=message):
-        PackParams(**setting)

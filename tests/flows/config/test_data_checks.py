@@ -53,6 +53,31 @@ def test_evaluation_of_imported_weights_needs_no_training_source(imported_projec
     assert error_lines(NO_SAMPLE, MMLU, EVALUATES, SUITE, root=imported_project) == []
 
 
+LONG_ROWS = "data_pipelines.pack={encoder_length: 512, decoder_length: 128}"
+
+
+def test_span_corruption_with_fewer_sentinels_than_spans_is_an_error():
+    run = "models.runs={a: {preset: tiny_dense, start: scratch, data: span_corruption}}"
+    (line,) = error_lines(LONG_ROWS, run)
+    assert line.startswith(
+        "params.yaml: data_pipelines.tokenizer.num_sentinels: 16 is too few for span corruption of "
+        "pieces of 568 tokens, which have up to 28 spans; it suffices for pieces of 329 tokens; set"
+    )
+    assert error_lines(LONG_ROWS, run, "data_pipelines.tokenizer.num_sentinels=28") == []
+
+
+def test_prefix_lm_with_few_sentinels_is_valid():
+    run = "models.runs={a: {preset: tiny_dense, start: scratch, data: prefix_lm}}"
+    assert error_lines(LONG_ROWS, run) == []
+
+
+@pytest.mark.parametrize("corpus", ["span_corruption", "prefix_lm"])
+def test_pretraining_without_text_is_an_error(corpus):
+    run = f"models.runs={{a: {{preset: tiny_dense, start: scratch, data: {corpus}}}}}"
+    lines = error_lines(NO_SAMPLE, COT, run, SUITE)
+    assert any(f"models.runs.a.data: {corpus} needs text, but no source" in x for x in lines)
+
+
 def test_suite_whose_source_the_licences_exclude_is_an_error():
     lines = error_lines(NO_SAMPLE, COT, TRAINS, SUITE, "data_pipelines.fetch.licences=[open]")
     assert any("its licences exclude" in line for line in lines)

@@ -62,7 +62,6 @@ ALLOWED = {
     # 0 is a number of retries, or has the meaning that the reference gives.
     "data_pipelines.workers": {"0"},
     "data_pipelines.mix.shares.cot": {"0", "1.5", "'7'"},
-    "data_pipelines.tokenizer.num_sentinels": {"0"},
     "data_pipelines.fetch.retries": {"0"},
     "data_pipelines.validate.min_examples": {"0"},
     "models.training.optim.warmup_steps": {"0"},
@@ -88,7 +87,6 @@ ALLOWED = {
             "data_pipelines.validate.max_answer_share",
             "data_pipelines.validate.min_english_share",
             "data_pipelines.validate.max_contaminated_share",
-            "data_pipelines.pack.span_corruption_share",
             "models.training.optim.decay_fraction",
             "models.training.loss.label_smoothing",
             "registry.gates.max_contaminated_share",
@@ -137,6 +135,7 @@ ALLOWED = {
     "flows.fleet.partition": {"''", "'7'", "text"},
     # Booleans.
     "data_pipelines.fetch.verify": {"true"},
+    "data_pipelines.mix.repeat": {"true"},
     "models.training.activation_checkpointing": {"true"},
     "models.training.checkpoint.asynchronous": {"true"},
     "models.training.checkpoint.save_optimizer": {"true"},

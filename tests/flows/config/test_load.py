@@ -87,6 +87,26 @@ ROOT = Path(__file__).parents[3]
             "'test' is not one of span_corruption, prefix_lm, train",
         ),
         (
+            "data_pipelines.pack.noise_density=1",
+            "data_pipelines.pack.noise_density: 1 must be below 1",
+        ),
+        (
+            "data_pipelines.pack.noise_density=0",
+            "data_pipelines.pack.noise_density: 0 must be above",
+        ),
+        (
+            "data_pipelines.pack.mean_noise_span_length=0",
+            "data_pipelines.pack.mean_noise_span_length: 0 must be at least 1",
+        ),
+        (
+            "data_pipelines.tokenizer.num_sentinels=0",
+            "data_pipelines.tokenizer.num_sentinels: 0 must be at least 1",
+        ),
+        (
+            "data_pipelines.mix.max_repeats=0",
+            "data_pipelines.mix.max_repeats: 0 must be at least 1",
+        ),
+        (
             "models.runs.moe_base.data=pretrain",
             "models.runs.moe_base.data: 'pretrain' was removed: each pre-training objective has a "
             "corpus; set span_corruption, or prefix_lm",
