@@ -11,11 +11,16 @@ import torch
 from data_pipelines.files import sha256
 from data_pipelines.packing.shard import TokenizedPairs, write_shard
 from data_pipelines.packing.vocabulary import TokenSequences
-from data_pipelines.params import PackParams
+from data_pipelines.params import PRETRAINING_OBJECTIVES, PackParams
 from models.cost.training import training_flops
 from models.presets import preset
 from models.stages import train
-from models.training.params import CheckpointParams, RunParams, TrainingParams
+from models.training.params import (
+    PRETRAINING_CORPORA,
+    CheckpointParams,
+    RunParams,
+    TrainingParams,
+)
 from registry.records import read_run_record
 
 LENGTHS = PackParams(encoder_length=16, decoder_length=8)
@@ -46,7 +51,7 @@ def write_corpus(folder):
 @pytest.fixture
 def workspace(tmp_path):
     """Write packed corpora, and restore the settings of torch that the stage changes."""
-    for name in ("train", "validation", "prefix_lm"):
+    for name in ("train", "validation", *PRETRAINING_CORPORA):
         write_corpus(tmp_path / "data" / "packed" / name)
     num_threads = torch.get_num_threads()
     is_deterministic = torch.are_deterministic_algorithms_enabled()
@@ -88,6 +93,19 @@ def test_train_cumulative_cost_is_the_sum_of_the_chain(workspace):
     unchanged = train_run(workspace, "unchanged", "tiny_dense", "tuned", steps=0)
     assert unchanged.training_flops == 0
     assert unchanged.cumulative_training_flops == tuned.cumulative_training_flops
+
+
+def test_train_lm_adaptation_starts_from_span_corruption(workspace):
+    spans = train_run(workspace, "spans", "tiny_switch", "scratch", data="span_corruption", steps=2)
+    adapted = train_run(workspace, "adapted", "tiny_switch", "spans", data="prefix_lm", steps=1)
+    assert [(run.name, run.data) for run in adapted.training_chain.runs] == [
+        ("spans", "span_corruption"), ("adapted", "prefix_lm"),
+    ]  # fmt: skip
+    assert adapted.cumulative_training_flops == spans.training_flops + adapted.training_flops
+
+
+def test_pretraining_corpora_are_those_that_the_stage_pack_writes():
+    assert PRETRAINING_CORPORA == PRETRAINING_OBJECTIVES
 
 
 def test_train_from_imported_weights_has_an_unknown_cumulative_cost(workspace):
