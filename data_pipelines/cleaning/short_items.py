@@ -15,6 +15,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from data_pipelines.cleaning.words import unescape
+
 MIN_SPECIFIC_WORDS = 8
 MIN_OPTION_WORDS = 3
 """Options with fewer words, such as yes and no, identify no item."""
@@ -74,6 +76,7 @@ def contains_item(text: str, words: str, item: ShortItem) -> bool:
 
 def _has_sentence(text: str, words: list[str]) -> bool:
     """Return whether the words are a sentence or line of the text."""
+    text = unescape(text)
     if not text.isascii():
         text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     pattern = r"(?<!\w)" + _GAP.join(map(re.escape, words)) + r"(?!\w)"
@@ -113,4 +116,4 @@ def _has_options(words: str, item: ShortItem) -> bool:
 
 def _squeeze(text: str) -> str:
     """Return the text in lower case without white space."""
-    return "".join(text.lower().split())
+    return "".join(unescape(text).lower().split())

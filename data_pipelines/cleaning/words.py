@@ -2,12 +2,14 @@
 
 Texts are lower-cased and split at all characters other than letters, marks and digits; each Chinese
 or Japanese character is a word. Texts that differ only in case, punctuation, line breaks, tags,
-invisible characters and Unicode composition are therefore equal.
+escape sequences, invisible characters and Unicode composition are therefore equal.
 """
 
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +23,32 @@ Hashes = npt.NDArray[np.uint64]
 _BASE = 0x9E3779B97F4A7C15
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _TAG = r"</?[A-Za-z][^<>]{0,200}>"
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 _INVISIBLE = r"\p{Cf}"
 _CHARACTER_AS_WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}]"
 
 
 def normalise(texts: pa.Array) -> pa.Array:
     """Return the lower-case words of each text, joined by single spaces."""
+    has_escape = pc.or_(pc.match_substring(texts, "\\"), pc.match_substring(texts, "&"))
+    texts = _replace_where(has_escape, texts, _unescape_texts)
     texts = _replace_where(pc.invert(pc.string_is_ascii(texts)), texts, _separate_characters)
     texts = _replace_where(pc.match_substring(texts, "</"), texts, _remove_tags)
     lower = pc.utf8_lower(texts)
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
+
+
+def unescape(text: str) -> str:
+    """Replace HTML's character references, and the escape sequences of JSON for line breaks, tabs
+    and characters outside ASCII."""
+    text = html.unescape(text) if "&" in text else text
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else " ", text)
+
+
+def _unescape_texts(texts: pa.Array) -> pa.Array:
+    # Surrogates, which JSON writes in pairs, are no characters.
+    unescaped = (unescape(text).encode(errors="ignore").decode() for text in texts.to_pylist())
+    return pa.array(unescaped, texts.type)
 
 
 def _replace_where(

@@ -6,6 +6,7 @@ the matcher's normalisation or of its idea of an overlap is therefore not repeat
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import re
@@ -163,13 +164,14 @@ def _wrap_lines(item: Item, host: Host, rng: random.Random) -> Host:
 
 
 def _mark_up(item: Item, host: Host, rng: random.Random) -> Host:
-    words = [f"<b>{w}</b>" if i % 5 == 3 else w for i, w in enumerate(item["text"].split())]
+    escaped = html.escape(item["text"])
+    words = [f"<b>{w}</b>" if i % 5 == 3 else w for i, w in enumerate(escaped.split())]
     return f"<p>{host[0]}</p><blockquote>{' '.join(words)}</blockquote>", host[1]
 
 
 def _write_json(item: Item, host: Host, rng: random.Random) -> Host:
-    record = {"id": 7, "question": " ".join(item["text"].split())}
-    return json.dumps(record, ensure_ascii=False), host[1]
+    record = {"id": 7, "question": item["text"]}
+    return json.dumps(record, ensure_ascii=rng.random() < 0.5), host[1]
 
 
 def _change_typography(item: Item, host: Host, rng: random.Random) -> Host:

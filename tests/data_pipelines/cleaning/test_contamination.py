@@ -1,5 +1,7 @@
 """Matches of the contamination index are equal to those of a loop over all n-grams."""
 
+import html
+import json
 import random
 import unicodedata
 
@@ -134,6 +136,18 @@ def test_find_matches_ignores_composition_and_invisible_characters_and_splits_ha
         f"问题：{chinese}答案：",
     ]
     assert find_rows(tmp_path, [french, chinese], rows) == [0, 1, 2]
+
+
+def test_find_matches_reads_escape_sequences_of_json_and_html(tmp_path):
+    items = [
+        "Les élèves\n\"de l'école\" près de la forêt\n& d'Ébène ont <lu>\ntrois livres de contes.",
+        "Où\nest l'été\n& l'hiver?",
+        "Input: ( ( [ <",
+    ]
+    for i, item in enumerate(items):
+        rows = [json.dumps(item), html.escape(item), f"Q: {json.dumps(html.escape(item))}"]
+        assert find_rows(tmp_path, [item], rows) == [0, 1, 2], item
+        assert find_rows(tmp_path, [*items[:i], *items[i + 1 :]], rows) == []
 
 
 SHORT = "Would a pear sink in water?"
