@@ -12,6 +12,7 @@ from models.evaluation.extraction.extraction import (
     NO_ANSWER,
     Extraction,
     after_correction,
+    assessments_last,
     is_assessment,
     marked_clauses,
 )
@@ -80,7 +81,7 @@ def without_unit(answer: str) -> str:
 
 
 def _extract_number_list(text: str, language: str) -> Extraction:
-    for clause in marked_clauses(text):
+    for clause in assessments_last(marked_clauses(text)):
         numbers = list_numbers(clause.text, language)
         if numbers:
             return Extraction(answer="; ".join(numbers))
@@ -97,7 +98,7 @@ def _extract_text(text: str) -> Extraction:
 
 def _extract_number(text: str, language: str) -> Extraction:
     has_other_answer = False
-    for clause in marked_clauses(text):
+    for clause in assessments_last(marked_clauses(text)):
         notation = (
             "en" if clause.language == "en" and _has_english_groups(clause.text) else language
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from models.evaluation.extraction.rules import ASSESSMENT, CORRECTION, MARKERS, SENTENCE_END
@@ -49,6 +49,15 @@ def marked_clauses(text: str) -> Iterator[Clause]:
             clause = first_clause(part)
             if clause:
                 yield Clause(text=clause, language=marker.language)
+
+
+def assessments_last(clauses: Iterable[Clause]) -> list[Clause]:
+    """Move the clauses that judge an answer behind those that may give one.
+
+    The numbers and letters of "my answer is correct, as I checked it 2 times" are no answer where
+    another marker gives one.
+    """
+    return sorted(clauses, key=lambda clause: is_assessment(clause.text))
 
 
 def is_assessment(clause: str) -> bool:

@@ -74,9 +74,9 @@ def to_point_notation(digits: str, language: str) -> str | None:
 @cache
 def _pattern(number_format: NumberFormat) -> re.Pattern[str]:
     group = f"[{re.escape(number_format.group)}{SPACES}]"
-    # The separators of one number are equal.
-    groups = [rf"\d{{1,3}}(?:(?P<a>{group})\d{{3}}(?:(?P=a)\d{{3}})*)"]
+    # The separators of one number are equal; a group is not zero: 0.500 is a half in German, too.
+    groups = [rf"[1-9]\d{{0,2}}(?:(?P<a>{group})\d{{3}}(?:(?P=a)\d{{3}})*)"]
     if number_format.grouping == "indian":
-        groups.append(rf"\d{{1,2}}(?:(?P<b>{group})\d{{2}}(?:(?P=b)\d{{2}})*(?P=b)\d{{3}})")
+        groups.append(rf"[1-9]\d?(?:(?P<b>{group})\d{{2}}(?:(?P=b)\d{{2}})*(?P=b)\d{{3}})")
     decimal = f"[{re.escape(number_format.decimal)}]"
     return re.compile(rf"(?P<integer>{'|'.join(groups)}|\d+)(?:{decimal}(?P<fraction>\d+))?")

@@ -12,6 +12,7 @@ from models.evaluation.extraction.extraction import (
     NO_ANSWER,
     Extraction,
     after_correction,
+    assessments_last,
     is_assessment,
     marked_clauses,
 )
@@ -118,7 +119,11 @@ class _WordReader:
 
 def _extract_core(text: str, reader: _LetterReader | _WordReader) -> Extraction:
     has_other_answer = False
-    for clause in marked_clauses(text):
+    clauses = list(marked_clauses(text))
+    # Where an option is such a word, as in "left" and "right", it is an answer.
+    if not any(is_assessment(core) for core in reader.cores):
+        clauses = assessments_last(clauses)
+    for clause in clauses:
         rewritten = reader.rewrite(clause.text)
         mentions = reader.find(rewritten, is_marked=True)
         if mentions:

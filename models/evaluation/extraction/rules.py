@@ -80,7 +80,9 @@ MARKERS = (
     ),
     _marker("answer colon", "en", r"\banswer\s*[:：]", "FLAN"),
     _marker(
-        "option is", "en", rf"\b(?:correct|right|best)\s+(?:option|choice)\s+{_IS}\b\s*:?",
+        "option is", "en",
+        rf"\b(?:correct|right|best|(?:most )?(?:likely|plausible|appropriate))\s+"
+        rf"(?:option|choice|letter|one)s?\s+{_IS}\b\s*:?",
         "Checked",
     ),
     _marker("hashes", "", r"####", "GSM8K"),
@@ -101,10 +103,12 @@ MARKERS = (
 ASSESSMENT = _marker(
     "assessment", "en",
     r"[\s*]*(?:(?:most|almost|very|quite|also|indeed|certainly|definitely|not|n't)\s+)*"
-    r"(?:correct|right|wrong|incorrect|sure|certain|final|accurate|reasonable|plausible|verified)\b",
+    r"(?:correct|right|wrong|incorrect|sure|certain|final|accurate|reasonable|plausible|verified)\b"
+    r"|[\s*]*(?:based|derived|computed|calculated|obtained|explained|supported|justified)\s+"
+    r"(?:on|from|by|as|in|above|below)\b",
     "Checked",
 )  # fmt: skip
-"""Words after a marker that judge an answer instead of giving one: "my answer is correct"."""
+"""Words after a marker that judge or explain an answer: "my answer is correct"."""
 
 CORRECTION = _marker(
     "correction", "en",
@@ -129,7 +133,7 @@ SENTENCE_END = _marker(
 
 
 def _vulgar_fraction(match: re.Match[str]) -> str:
-    return " " + unicodedata.normalize("NFKC", match[0]).replace("\u2044", "/")
+    return " " + unicodedata.normalize("NFKC", match[0].strip()).replace("\u2044", "/")
 
 
 def _exponent(match: re.Match[str]) -> str:
@@ -140,7 +144,10 @@ _SUPERSCRIPT = "\u00b2\u00b3\u00b9\u2070-\u2079\u2080-\u2089"
 _CURRENCY = r"(?:US\$|[$€£¥₹₽₩]|Rs\.?)"
 
 SYMBOL_REWRITES = (
-    _rewrite("vulgar fraction", r"[\u00bc-\u00be\u2150-\u215e]", _vulgar_fraction, "Unicode"),
+    _rewrite("fraction in LaTeX", r"\\[dt]?frac\{(\d+)\}\{(\d+)\}", r" \1/\2", "MATH"),
+    _rewrite(
+        "vulgar fraction", r"[^\S\n]?[\u00bc-\u00be\u2150-\u215e]", _vulgar_fraction, "Unicode",
+    ),
     _rewrite("exponent of a unit", rf"(?<=[^\W\d_])[{_SUPERSCRIPT}]+", "", "Unicode"),
     _rewrite("exponent of a number", rf"(?<=\d)[{_SUPERSCRIPT}]+", _exponent, "Unicode"),
     _rewrite("minus sign", r"[\u2212\ufe63\uff0d]", "-", "Unicode"),
@@ -202,16 +209,18 @@ _NEGATION = (
     r"rules? out|eliminates?)|n't)"
 )
 
+_MORE_LETTERS = rf"(?:\s*(?:,|,?\s*or|,?\s*nor|,?\s*and)\s*{LETTER})*"
+
 LETTER_REWRITES = (
     _rewrite(
         "negated letters",
         rf"{_NEGATION}\s+(?:options?\s+|choices?\s+|answers?\s+)?{LETTER}"
-        rf"(?:\s*(?:,|,?\s*or|,?\s*nor|,?\s*and)\s*{LETTER})*",
+        rf"{_MORE_LETTERS}",
         "", "Checked",
     ),
     _rewrite(
         "rejected letter",
-        rf"(?<!\w){LETTER}\s+(?:is|are|was|can|could|does|do)\s*(?:n't|not|wrong|incorrect|false|"
+        rf"(?<!\w){LETTER}{_MORE_LETTERS}\s+(?:is|are|was|can|could|does|do)\s*(?:n't|not|wrong|incorrect|false|"
         r"ruled out|eliminated|impossible)\b",
         "", "Checked",
     ),
@@ -231,6 +240,12 @@ LETTER_FORMS = (
     _marker(
         "named option", "en",
         r"\b(?:option|choice|choose|pick|select|go with)\s*:?\s*(?:option\s+)?" + _NAMED_LETTER,
+        "Checked",
+    ),
+    _marker(
+        "identified letter", "en",
+        r"\b(?:it|that|this)(?:'s|\s+(?:is|must be|has to be|would be))\s+"
+        rf"{_NAMED_LETTER}(?=\s*(?:$|[^\w\s]))",
         "Checked",
     ),
     _marker("contrasted letter", "en", r"\bbut\s+(?:rather\s+)?" + _NAMED_LETTER, "Checked"),
@@ -265,18 +280,22 @@ NO_DETERMINER = _rewrite(
 
 NEGATED_OPTION = _marker(
     "negated option", "en",
-    r"(?:\b(?:not|cannot be|never)\s+|n't\s+)(?:(?:\w+ly|a|an|the|actually)\s+){0,2}", "Checked",
+    r"(?:\b(?:not|cannot be|never|neither|nor|no longer|far from|hardly)\s+|n't\s+)"
+    r"(?:(?:\w+ly|a|an|the|actually)\s+){0,2}",
+    "Checked",
 )  # fmt: skip
 """Words before an option that reject it; of two options the text then names the other."""
 
 REJECTED_OPTION = _marker(
-    "rejected option", "en", r"\s+(?:is|are|was)\s+(?:wrong|incorrect|not (?:correct|right))\b",
+    "rejected option", "en",
+    r"\s+(?:is|are|was)\s+"
+    r"(?:wrong|incorrect|impossible|ruled out|not (?:correct|right|possible))\b",
     "Checked",
 )  # fmt: skip
 """Words after an option that reject it."""
 
 LEADING_OPTION_END = _marker(
-    "leading option", "en", r"\)?\s*(?:$|[.,:;!?–—\n-])|\)?\s+(?:because|since|as)\b", "Checked",
+    "leading option", "en", r"\)?\s*(?:$|[.,:;!–—\n-])|\)?\s+(?:because|since|as)\b", "Checked",
 )  # fmt: skip
 """Text after an option at the start of a text that answers with it: "Yes, it is"."""
 
