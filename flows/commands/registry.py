@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,7 @@ from flows.commands.tables import (
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
+    from registry.schemas import EvaluationRecordSchema, RunRecordSchema
     from registry.store import Registry
     from registry.versions import VersionInfo
 
@@ -84,8 +86,11 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         f"\ncommit {record.git_commit}, data {record.data_version}, seed {record.seed}, "
         f"preset {record.preset}, validation loss {record.losses.get('validation_loss', 'none')}\n"
         f"training {format_flops(record.training_flops)}, with the runs it starts from "
-        f"{format_flops(record.cumulative_training_flops)}\n",
+        f"{format_flops(record.cumulative_training_flops)}\n"
+        f"licences of the training data: {_licence_text(record)}\n"
+        f"evaluated in {_evaluation_text(info.evaluation)}\n",
         highlight=False,
+        soft_wrap=True,
     )
     table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised", "split", "file"])
     for task in info.evaluation.tasks:
@@ -102,6 +107,31 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     console.print()
     for line in [*evaluation_lines([info]), *_protocol_lines(info)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _licence_text(record: RunRecordSchema) -> str:
+    """Describe the licences of a run's data by their terms; the JSON form names the sources."""
+    if record.licences is None:
+        return "not recorded"
+    num_sources = Counter(licence.terms for licence in record.licences)
+    return ", ".join(f"{count} {terms}" for terms, count in sorted(num_sources.items())) or "none"
+
+
+def _evaluation_text(record: EvaluationRecordSchema) -> str:
+    """Describe precision, device, contaminated items and the test of the contamination check."""
+    from registry.comparison.precision import describe_precision
+
+    num_contaminated, test = record.num_contaminated, record.overlap_self_test
+    contaminated = "unknown" if num_contaminated is None else f"{num_contaminated:,}"
+    figures = (
+        "without a self-test"
+        if test is None
+        else f"recall {test.min_recall:.3f} and precision {test.precision:.4f} on planted overlaps"
+    )
+    return (
+        f"{describe_precision(record)}; contaminated items: {contaminated} of "
+        f"{record.num_items:,} (contamination check: {figures})"
+    )
 
 
 def _protocol_lines(info: VersionInfo) -> list[str]:

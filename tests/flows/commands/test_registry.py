@@ -26,6 +26,15 @@ def test_list_show_and_history_are_tables(finished):
     shown = finished.project.invoke("registry", "show", "2").stdout
     assert "eval_data/sample/qa_what.jsonl" in shown
     assert "sample: zero-shot on the task families" in shown
+    version = json.loads(finished.project.invoke("registry", "show", "2", "--json").stdout)
+    evaluation, licences = version["evaluation"], version["run_record"]["licences"]
+    assert f"licences of the training data: {len(licences)} open\n" in shown
+    test = evaluation["overlap_self_test"]
+    assert (
+        f"evaluated in float32 on cpu; contaminated items: {evaluation['num_contaminated']} of "
+        f"{evaluation['num_items']} (contamination check: recall {test['min_recall']:.3f} and "
+        f"precision {test['precision']:.4f} on planted overlaps)\n"
+    ) in shown
     assert "all gates passed" in finished.project.invoke("registry", "history").stdout
 
 
