@@ -94,6 +94,20 @@ def test_self_test_detects_a_check_that_matches_boilerplate(finished_pipeline, m
     assert run_self_test(finished_pipeline.workspace).precision < 0.5
 
 
+def test_self_test_plants_no_items_of_a_training_split(finished_pipeline, pipeline):
+    entries = pipeline.read_json("eval_data/index.json")
+    item = {"text": "", "answer": "a", "options": None, "question": ""}
+    questions = [f"How many of the {i} stones behind the old mill are grey?" for i in range(500)]
+    lines = [json.dumps(item | {"id": f"train-{i}", "text": q, "question": q})
+             for i, q in enumerate(questions)]  # fmt: skip
+    file = pipeline.path("eval_data/sample/training.jsonl")
+    file.write_text("\n".join(lines))
+    changes = {"task": "training", "file": "sample/training.jsonl", "split": "train"}
+    entries.append(entries[0] | changes)
+    pipeline.path("eval_data/index.json").write_text(json.dumps(entries))
+    assert run_self_test(pipeline.workspace) == run_self_test(finished_pipeline.workspace)
+
+
 def test_self_test_of_an_older_release_names_the_stage_to_run(pipeline):
     report = pipeline.read_json("clean/report.json")
     del report["params"]
