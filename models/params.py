@@ -19,7 +19,9 @@ class ModelsParams:
 
     def __post_init__(self) -> None:
         if not self.runs:
-            raise ValueError("runs: {} has no run; add one, e.g. base: {preset: tiny_dense}")
+            raise ValueError(
+                "runs: {} has no run; add one, e.g. base: {preset: tiny_dense, start: scratch}"
+            )
         for name, run in self.runs.items():
             if name == SCRATCH or not re.fullmatch(NAME, name):
                 raise ValueError(f"runs.{name}: invalid name; use up to 100 letters, digits and _")

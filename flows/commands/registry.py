@@ -1,4 +1,4 @@
-"""`flanmoe registry …`: list, show, promote and compare registered versions; tables or JSON."""
+"""`flanmoe registry …`: list, show, promote, history and frontier; tables or JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ model_option = click.option(
 
 @click.group()
 def registry() -> None:
-    """List, show, promote and compare registered versions."""
+    """List, show and promote registered versions; show the frontier."""
 
 
 def _open() -> tuple[Registry, Params]:

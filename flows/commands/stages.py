@@ -149,7 +149,8 @@ def train(name: str) -> None:
 def evaluate(name: str) -> None:
     """Stage: evaluate run NAME with lm-evaluation-harness.
 
-    Output: runs/NAME/evaluation.json and samples.parquet.
+    Output: evaluation.json, scores.json, speed.json and samples.parquet in
+    runs/NAME.
     """
     params, workspace = load_stage_params()
     check_run(params, name)
