@@ -27,7 +27,8 @@ ENGLISH = NumberFormat(decimal=".", group=",")
 NUMBER_FORMATS = {
     "ar": NumberFormat(decimal="\u066b.", group="\u066c,"),
     "bn": NumberFormat(decimal=".", group=",", grouping="indian"),
-    "de": NumberFormat(decimal=",", group=".'\u2019"),  # the apostrophe: CLDR, de-CH
+    # The apostrophe: CLDR, de-CH; the space: DIN 5008.
+    "de": NumberFormat(decimal=",", group=".'\u2019 "),
     "en": ENGLISH,
     "es": NumberFormat(decimal=",", group=". "),  # the space: Ortografía de la RAE (2010)
     "fi": NumberFormat(decimal=",", group=" "),

@@ -199,7 +199,7 @@ ALTERNATIVES = _marker(
 
 OPERATOR = _marker(
     "operator", "",
-    rf"\s*\)*\s*(?:[-+*/×÷·^]|x(?=[\s\d(])|times|plus|minus|divided by)\s*\(*\s*{_CURRENCY}?\s*\(*",
+    rf"\s*\)*\s*(?:[-+*/×÷·^]|x(?![a-z])|times|plus|minus|divided by)\s*\(*\s*{_CURRENCY}?\s*\(*",
     "Checked",
 )  # fmt: skip
 """Text between two numbers of a calculation: `12 - 5` without its result is no answer."""
