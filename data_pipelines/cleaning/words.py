@@ -1,8 +1,9 @@
 """Vectorised word splitting and n-gram hashing over many texts.
 
-Texts are lower-cased and split at all characters other than letters, marks and digits; each Chinese
-or Japanese character is a word. Texts that differ only in case, punctuation, line breaks, tags,
-escape sequences, invisible characters and Unicode composition are therefore equal.
+Texts are lower-cased and split at all characters other than letters, marks and digits; each
+Chinese or Japanese character is a word, as is the `n` of `don't`, which tokenized corpora write
+`do n't`. Texts that differ only in case, punctuation, line breaks, tags, escape sequences,
+invisible characters and Unicode composition are therefore equal.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def normalise(texts: pa.Array) -> pa.Array:
     texts = _replace_where(pc.invert(pc.string_is_ascii(texts)), texts, _separate_characters)
     texts = _replace_where(pc.match_substring(texts, "</"), texts, _remove_tags)
     lower = pc.utf8_lower(texts)
+    has_negation = pc.or_(pc.match_substring(lower, "n't"), pc.match_substring(lower, "n\u2019t"))
+    lower = _replace_where(has_negation, lower, _split_negations)
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
 
 
@@ -62,6 +65,11 @@ def _replace_where(
 
 def _remove_tags(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, _TAG, " ")
+
+
+def _split_negations(texts: pa.Array) -> pa.Array:
+    """Write `don't` as the words that tokenized corpora have, `do n't`."""
+    return pc.replace_substring_regex(texts, "n['\u2019]t\\b", " n t")
 
 
 def _separate_characters(texts: pa.Array) -> pa.Array:

@@ -181,6 +181,14 @@ def _change_typography(item: Item, host: Host, rng: random.Random) -> Host:
     return f"{host[0]}\n\n{text}", host[1]
 
 
+def _tokenize(item: Item, host: Host, rng: random.Random) -> Host:
+    """Separate punctuation and contractions as in the Penn Treebank."""
+    text = re.sub(r"(?i)(n't|'(?:s|re|ve|ll|d|m))\b", r" \1", item["text"])
+    text = re.sub(r"([.,;:?!])(?=\s|$)", r" \1", text)
+    quoted = re.sub(r'"([^"]*)"', r"`` \1 ''", text)
+    return f"{host[0]}\n{quoted}", host[1]
+
+
 def _replace_words(item: Item, host: Host, rng: random.Random) -> Host:
     words = [rng.choice(host[0].split() or ["and"]) if i % 10 == 5 else word
              for i, word in enumerate(item["text"].split())]  # fmt: skip
@@ -199,6 +207,7 @@ _KINDS: dict[str, Callable[[Item, Host, random.Random], Host]] = {
     "markup": _mark_up,
     "json": _write_json,
     "typography": _change_typography,
+    "tokenized": _tokenize,
     "words_replaced": _replace_words,
 }
 NOT_VERBATIM = frozenset(["words_replaced"])

@@ -167,6 +167,8 @@ BRACKETS = [f"Close the brackets. Input: {brackets}" for brackets in ("[ { (", "
         ([SHORT], 'They asked "would a pear sink in water", but got no answer', True),
         ([SHORT], "would a pear sink in water faster than a plum", False),
         ([SHORT], "I wonder: would a pear sink in water tomorrow?", False),
+        (["Why don't cats swim in lakes?"], "Q : why do n't cats swim in lakes ?", True),
+        (["Why can't cats swim in lakes?"], "Q: WHY CAN\u2019T CATS SWIM IN LAKES", True),
         ([MEDIUM], f"I wonder whether {MEDIUM[:-1].upper()} or elsewhere", True),
         ([MEDIUM], "Did the Roman emperor Hadrian build a house in Britain?", False),
         ([GAS], "Which of these is a gas?\nOPTIONS:\n- milk\n- dry sand\n- oxygen\n- iron", True),
