@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from models.evaluation.params import EvaluationParams
 from models.training.params import NAME, SCRATCH, RunParams, TrainingParams
 
+VERSION = r"v\d+"
+"""Form in which `flanmoe compare` reads registered versions."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelsParams:
@@ -23,8 +26,13 @@ class ModelsParams:
                 "runs: {} has no run; add one, e.g. base: {preset: tiny_dense, start: scratch}"
             )
         for name, run in self.runs.items():
-            if name == SCRATCH or not re.fullmatch(NAME, name):
-                raise ValueError(f"runs.{name}: invalid name; use up to 100 letters, digits and _")
+            if name == SCRATCH or re.fullmatch(VERSION, name):
+                meaning = "random weights" if name == SCRATCH else "a registered version"
+                raise ValueError(f"runs: the name {name!r} means {meaning}; use another")
+            if not re.fullmatch(NAME, name):
+                raise ValueError(
+                    f"runs: {name!r} is not a valid name; use up to 100 letters, digits and _"
+                )
             if not re.fullmatch(NAME, run.start):
                 raise ValueError(f"runs.{name}.start: {run.start!r} is not a valid name of a run")
             visited = {name}

@@ -117,7 +117,15 @@ ROOT = Path(__file__).parents[3]
         ),
         (
             "models.runs.scratch={preset: tiny_dense, start: scratch}",
-            "models.runs.scratch: invalid name; use up to 100 letters, digits and _",
+            "models.runs: the name 'scratch' means random weights; use another",
+        ),
+        (
+            "models.runs.v3={preset: tiny_dense, start: scratch}",
+            "models.runs: the name 'v3' means a registered version; use another",
+        ),
+        (
+            "models.runs.a b={preset: tiny_dense, start: scratch}",
+            "models.runs: 'a b' is not a valid name; use up to 100 letters, digits and _",
         ),
         ("models.runs.x={preset: tiny_dense}", "models.runs.x.start: is missing"),
         ("models.runs=null", "models.runs"),
