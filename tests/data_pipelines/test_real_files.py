@@ -16,7 +16,7 @@ from data_pipelines.sources import niv2
 from data_pipelines.sources.eval_data.item import EvalItem
 from data_pipelines.sources.eval_data.table import READERS
 from data_pipelines.sources.part import Part
-from tests.data_pipelines.real_files import ROOT
+from tests.data_pipelines.real_files import NUM_ITEMS, ROOT
 from tests.data_pipelines.sources.factories import load_rows
 
 pytestmark = pytest.mark.skipif(
@@ -109,16 +109,6 @@ def test_t0_source_renders_every_row_of_its_training_sets(name):
     assert len(rows) == (0 if is_held_out else NUM_ROWS[name.removeprefix("t0/")])
     if len(rows) > 500:
         assert len({row.template for row in rows}) >= 4
-
-
-NUM_ITEMS = {
-    # suite: (items, rejected rows); three published rows of bbh are malformed.
-    "bbh": (5008, 3), "mmlu": (12244, 0), "mmlu_dev": (225, 0), "gsm8k": (660, 0),
-    "svamp": (700, 0), "asdiv": (2305, 0), "strategyqa": (2061, 0),
-    "strategyqa_bigbench": (500, 0), "arc_challenge": (1471, 0), "arc_easy": (570, 0),
-    "boolq": (2000, 0), "elementary_science": (384, 0), "tydiqa": (3097, 0), "mgsm": (2000, 0),
-    "niv2": (500, 0),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("suite", NUM_ITEMS)

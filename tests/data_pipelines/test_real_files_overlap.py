@@ -10,7 +10,7 @@ import pytest
 
 from data_pipelines.params import CleanParams, FetchParams, MixParams
 from tests.data_pipelines.factories import DataPipeline
-from tests.data_pipelines.real_files import ROOT
+from tests.data_pipelines.real_files import NUM_ITEMS, ROOT
 
 pytestmark = pytest.mark.skipif(
     "FLANMOE_FLAN_FILES" not in os.environ,
