@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,16 +80,16 @@ def versions_table(versions: Sequence[VersionInfo]) -> Table:
 
 
 def evaluation_lines(versions: Sequence[VersionInfo]) -> list[str]:
-    """Return a line for each partial suite and each suite with problems of prompts or answers."""
+    """Return a line for each partial suite and each suite with problems of prompts or answers.
+
+    A line that is the same for several versions is returned once, with their names.
+    """
     from models.evaluation.problems import problem_lines
 
-    lines = []
+    names_by_line: dict[str, list[str]] = {}
     for version in versions:
         scores = version.evaluation
-        lines += [
-            f"{version.name}, {suite.suite}: partial: {suite.partial_reason}"
-            for suite in scores.suites
-            if suite.partial
-        ]
-        lines += [f"{version.name}, {line}" for line in problem_lines(scores.tasks)]
-    return lines
+        partial = (f"{s.suite}: partial: {s.partial_reason}" for s in scores.suites if s.partial)
+        for line in chain(partial, problem_lines(scores.tasks)):
+            names_by_line.setdefault(line, []).append(version.name)
+    return [f"{', '.join(names)}, {line}" for line, names in names_by_line.items()]

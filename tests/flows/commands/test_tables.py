@@ -55,3 +55,11 @@ def test_evaluation_lines_name_partial_suites_and_problems_with_prompts_and_answ
         "moe, mmlu: 160 of 200 few-shot exemplars dropped",
         "moe, bbh: 3 of 40 answers cut at the maximum length",
     ]
+
+
+def test_evaluation_lines_of_equal_text_are_joined_with_all_names():
+    task = task_score("mmlu/anatomy", num_exemplars=40, num_exemplars_dropped=160)
+    versions = [version_with(name, [task]) for name in ("dense", "moe")]
+    assert evaluation_lines(versions) == [
+        "dense, moe, mmlu: 160 of 200 few-shot exemplars dropped",
+    ]
