@@ -43,6 +43,7 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
         # Runs that share `models.training` share its errors: each is reported once.
         errors += [line for line in _training_errors(params, name, config) if line not in errors]
         errors += _start_errors(params, name, config, root)
+        errors += _start_optimizer_errors(params, name)
     return errors + data_errors(params, root)
 
 
@@ -138,3 +139,32 @@ def _training_errors(params: Params, name: str, config: ModelConfig) -> list[str
             f"{name} has none"
         )
     return errors
+
+
+def _start_optimizer_errors(params: Params, name: str) -> list[str]:
+    """Check that the run from which run `name` takes its optimizer state writes one that fits."""
+    run = params.models.runs[name]
+    parent = params.models.runs.get(run.start)
+    if not run.start_optimizer or parent is None:
+        return []
+    where = f"models.runs.{name}.start_optimizer"
+    try:
+        own, start = (training_params(params.models, n) for n in (name, run.start))
+    except InvalidParams:  # reported as an error of that run
+        return []
+    if not start.checkpoint.save_optimizer:
+        return [
+            f"{where}: run {run.start!r} does not write its optimizer state; set "
+            f"models.runs.{run.start}.training.checkpoint.save_optimizer"
+        ]
+    if own.optim.name != start.optim.name:
+        return [
+            f"{where}: run {run.start!r} has the optimizer {start.optim.name}, this one "
+            f"{own.optim.name}; they must be the same"
+        ]
+    if run.preset != parent.preset:
+        return [
+            f"{where}: run {run.start!r} is of preset {parent.preset!r}, this one of "
+            f"{run.preset!r}, whose weights have another optimizer state; set it to false"
+        ]
+    return []

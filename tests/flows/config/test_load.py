@@ -276,3 +276,35 @@ def test_read_params_file_that_is_missing_or_no_mapping_is_rejected(tmp_path):
         path.write_text(text)
         with pytest.raises(InvalidParams, match=message):
             read_params(path)
+
+
+OPTIMIZER = {"checkpoint": {"save_optimizer": True}}
+
+
+@pytest.mark.parametrize(
+    ("start", "own", "expected"),
+    [
+        ({}, {}, "run 'dense_base' does not write its optimizer state; set models.runs.dense_base"),
+        (
+            {"training": OPTIMIZER},
+            {"training": {"optim": {"name": "adafactor"}}},
+            "run 'dense_base' has the optimizer adamw, this one adafactor; they must be the same",
+        ),
+        (
+            {"training": OPTIMIZER},
+            {"preset": "tiny_gs"},
+            "run 'dense_base' is of preset 'tiny_dense', this one of 'tiny_gs', whose weights",
+        ),
+        ({"training": OPTIMIZER}, {}, None),
+    ],
+)
+def test_parse_params_start_optimizer_needs_a_state_that_fits(start, own, expected):
+    data = read_params(ROOT / "params.yaml")
+    runs = data["models"]["runs"]
+    runs["dense_base"] |= start
+    runs["dense_instruct"] |= {"start_optimizer": True, **own}
+    if expected is None:
+        parse_params(data, "params.yaml", ROOT)
+        return
+    with pytest.raises(InvalidParams, match=f"dense_instruct.start_optimizer: {expected}"):
+        parse_params(data, "params.yaml", ROOT)
