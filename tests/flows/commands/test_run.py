@@ -5,7 +5,6 @@ import re
 import shutil
 import sqlite3
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -36,7 +35,7 @@ def flow_runs(database, workspace=None):
         return [
             (state, dict(entry.split("=") for entry in (tasks or "").split(",") if entry))
             for parameters, state, tasks in connection.execute(query)
-            if workspace in (None, Path(json.loads(parameters).get("workspace")))
+            if workspace is None or json.loads(parameters).get("workspace") == str(workspace)
         ]
 
 
