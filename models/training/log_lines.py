@@ -46,7 +46,8 @@ class LogLineBuilder:
             decoder_length: target tokens of a packed row.
             peak_flops: peak FLOP/s of all ranks together; 0: MFU is None.
         """
-        self.params, self.steps, self.peak_flops = params, steps, peak_flops
+        self.config, self.params = config, params
+        self.steps, self.peak_flops = steps, peak_flops
         self._row_flops = training_flops(
             config,
             encoder_tokens=encoder_length,
@@ -98,4 +99,4 @@ class LogLineBuilder:
             "mfu": round(flops_per_second / self.peak_flops, 4) if self.peak_flops else None,
             "time": round(time.time(), 1),
         }
-        return line, recent.warnings()
+        return line, recent.warnings(self.config)

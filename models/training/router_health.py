@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from models.architecture.moe.capacity import min_drop_share
 from models.architecture.t5 import T5
+from models.config import ModelConfig
 from models.training.distributed import DistributedContext
 
 _DROPPED, _REQUESTED, _ENTROPY, _PASSES = -4, -3, -2, -1
 MAX_DROP_SHARE = 0.15
-"""Dropping up to 10 to 15 % of the tokens did no harm in ST-MoE (arXiv 2202.08906)."""
+"""Beyond what a balanced router drops. Dropping up to 10 to 15 % of the tokens did no harm in
+ST-MoE (arXiv 2202.08906)."""
 MIN_RELATIVE_ENTROPY = 0.02
 """As a fraction of ln E; below it the router is near-deterministic for every token."""
 
@@ -87,8 +90,13 @@ class RouterHealth:
         loads = [max(layer.load) * len(layer.load) for layer in self.summary().values()]
         return round(max(loads), 2) if loads else None
 
-    def warnings(self) -> dict[str, str]:
-        """Return one-line warnings with a remedy, by layer and kind of problem."""
+    def warnings(self, config: ModelConfig) -> dict[str, str]:
+        """Return one-line warnings with a remedy, by layer and kind of problem.
+
+        Args:
+            config: the model's configuration, whose capacity drops a share of the assignments even
+                if all experts have the same load.
+        """
         warnings = {}
         for name, layer in self.summary().items():
             num_experts = len(layer.load)
@@ -97,7 +105,8 @@ class RouterHealth:
                     f"{name}: {layer.dead_experts} of {num_experts} experts receive no token; "
                     "raise the preset's load_balance_loss_weight or jitter"
                 )
-            if layer.drop_share > MAX_DROP_SHARE:
+            moe = config.stack_moe_config(decoder=name.startswith("decoder."))
+            if layer.drop_share > MAX_DROP_SHARE + min_drop_share(moe):
                 warnings[f"{name} drops"] = (
                     f"{name}: {layer.drop_share:.0%} of the assignments are dropped; raise the "
                     "preset's load_balance_loss_weight or capacity_factor_train"

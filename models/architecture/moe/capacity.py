@@ -7,6 +7,22 @@ import math
 from models.config import MoEConfig
 
 
+def min_drop_share(moe: MoEConfig) -> float:
+    """Return the share of the assignments that training drops with equal loads of all experts.
+
+    A top-2 router with a capacity factor of 1.25 per token (ST-MoE) has 1.25 rows for 2 assignments
+    and drops 37.5 %.
+
+    Args:
+        moe: MoE configuration of the stack.
+    """
+    factor = moe.capacity_factor_train
+    if moe.router == "expert_choice" or factor is None:
+        return 0.0
+    choices = moe.top_k if moe.capacity_per == "token" else 1
+    return max(0.0, 1 - factor / choices)
+
+
 def expert_capacity(num_tokens: int, moe: MoEConfig, *, training: bool) -> int:
     """Compute the number of tokens an expert accepts from a group.
 

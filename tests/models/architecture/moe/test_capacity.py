@@ -1,6 +1,6 @@
 import pytest
 
-from models.architecture.moe.capacity import expert_capacity
+from models.architecture.moe.capacity import expert_capacity, min_drop_share
 from models.config import MoEConfig
 
 
@@ -37,3 +37,19 @@ def test_expert_capacity_is_as_published(num_tokens, config, expected):
 def test_expert_capacity_in_evaluation_has_a_factor_of_its_own():
     config = MoEConfig(num_experts=4, capacity_factor_train=1.0, capacity_factor_eval=3.0)
     assert expert_capacity(16, config, training=False) == 12
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (moe(16, 1.25, router="st_moe", top_k=2), 0.375),
+        (moe(16, 2.0, router="gshard", top_k=2), 0.0),
+        (moe(16, 1.25), 0.0),
+        (moe(16, 0.5), 0.5),
+        (moe(16, 1.25, router="st_moe", top_k=2, capacity_per="assignment"), 0.0),
+        (moe(16, None, router="st_moe", top_k=2), 0.0),
+        (moe(16, 0.5, router="expert_choice", decoder_router="switch"), 0.0),
+    ],
+)
+def test_min_drop_share_is_that_of_equal_loads(config, expected):
+    assert min_drop_share(config) == pytest.approx(expected)
