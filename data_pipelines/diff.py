@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +11,7 @@ from data_pipelines import layout
 from data_pipelines.database import open_database, quote_literal
 from data_pipelines.errors import DataError
 from data_pipelines.example import TEXT
+from data_pipelines.stage_outputs import read_stage_json
 
 MEMORY_MB = 1024
 Pair = tuple[Any, Any]
@@ -193,14 +193,5 @@ def _select_rows(workspace: Path) -> str:
 
 
 def _read_pair(workspaces: tuple[Path, Path], path: Path) -> Pair:
-    before, after = (_read_json(workspace / path) for workspace in workspaces)
+    before, after = (read_stage_json(workspace / path, "run") for workspace in workspaces)
     return before, after
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; run `flanmoe run`") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}; run `flanmoe run`") from None

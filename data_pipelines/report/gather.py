@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from data_pipelines import layout
 from data_pipelines.errors import DataError
 from data_pipelines.params import PRETRAINING_OBJECTIVES
 from data_pipelines.sources.omissions import describe_omissions
+from data_pipelines.stage_outputs import read_stage_json
 
 CLEAN_FIELDS = ("duplicates", "contaminated", "dropped")
 PACKING_FIELDS = (
@@ -33,16 +33,16 @@ def gather_report(workspace: Path, packed: Path | None = None) -> dict[str, Any]
         DataError: a stage has not run, or ran with an older release.
     """
     packed = packed or workspace / layout.PACKED
-    manifest = _read_json(workspace / layout.RAW / "manifest.json", "fetch")
-    read = _read_json(workspace / layout.RECORDS / "report.json", "read")
-    clean = _read_json(workspace / layout.CLEAN / "report.json", "clean")
-    mix = _read_json(workspace / layout.MIXTURE / "report.json", "mix")
-    contamination = _read_json(workspace / layout.MIXTURE / "contamination.json", "mix")
-    self_test = _read_json(workspace / layout.MIXTURE / layout.SELF_TEST, "mix")
-    findings = _read_json(workspace / layout.VALIDATION / "results.json", "validate")
-    findings += _read_json(packed / "validation.json", "pack")
+    manifest = read_stage_json(workspace / layout.RAW / "manifest.json", "fetch")
+    read = read_stage_json(workspace / layout.RECORDS / "report.json", "read")
+    clean = read_stage_json(workspace / layout.CLEAN / "report.json", "clean")
+    mix = read_stage_json(workspace / layout.MIXTURE / "report.json", "mix")
+    contamination = read_stage_json(workspace / layout.MIXTURE / "contamination.json", "mix")
+    self_test = read_stage_json(workspace / layout.MIXTURE / layout.SELF_TEST, "mix")
+    findings = read_stage_json(workspace / layout.VALIDATION / "results.json", "validate")
+    findings += read_stage_json(packed / "validation.json", "pack")
     corpora = {
-        corpus: _read_json(packed / corpus / "manifest.json", "pack")
+        corpus: read_stage_json(packed / corpus / "manifest.json", "pack")
         for corpus in ("train", "validation", *PRETRAINING_OBJECTIVES)
     }
     try:
@@ -152,12 +152,3 @@ def _merge_task_counts(
             counts.update({field: packed.get(field, 0) for field in counts})
         merged[task] = {**entry, **counts, **clean_counts.get(task, zeros)}
     return merged
-
-
-def _read_json(path: Path, stage: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; run `flanmoe {stage}`") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not JSON: {error}; run `flanmoe {stage}`") from None

@@ -24,6 +24,7 @@ from data_pipelines.errors import DataError
 from data_pipelines.params import CleanParams
 from data_pipelines.report.plants import Host, Item, Plant, make_plants
 from data_pipelines.sources.eval_data.item import TRAINING_SPLIT
+from data_pipelines.stage_outputs import read_stage_json
 
 NUM_HOSTS = 2000
 NUM_MISSES = 10
@@ -84,13 +85,13 @@ def run_self_test(workspace: Path, mixture: Path | None = None, seed: int = 0) -
         DataError: a stage has not run.
     """
     mixture = mixture or workspace / layout.MIXTURE
-    params = _read_json(workspace / layout.CLEAN / "report.json", "clean").get("params")
+    params = read_stage_json(workspace / layout.CLEAN / "report.json", "clean").get("params")
     if params is None:
         raise DataError(
             f"{workspace / layout.CLEAN / 'report.json'}: field 'params' is missing; "
             "run `flanmoe clean`"
         )
-    suites = _read_json(mixture / "contamination.json", "mix")
+    suites = read_stage_json(mixture / "contamination.json", "mix")
     items, hosts = _read_items(workspace, suites), _read_hosts(mixture)
     plants = list(make_plants(items, hosts, seed))
     matches = _match(plants, CleanParams(**params), workspace / layout.EVAL_ITEMS)
@@ -99,7 +100,7 @@ def run_self_test(workspace: Path, mixture: Path | None = None, seed: int = 0) -
 
 def _read_items(workspace: Path, suites: dict[str, Any]) -> list[Item]:
     """Read every scored item of the suites from the files that are evaluated."""
-    index = _read_json(workspace / layout.EVAL_DATA / "index.json", "eval_data")
+    index = read_stage_json(workspace / layout.EVAL_DATA / "index.json", "eval_data")
     items = []
     for entry in index:
         if entry["suite"] in suites and entry["split"] != TRAINING_SPLIT:
@@ -181,10 +182,3 @@ def _count(plants: list[Plant], matches: dict[int, set[tuple[str, str, str]]]) -
         boilerplate={kind: r for kind, r in results.items() if by_kind[kind].item is None},
         misses=misses[:NUM_MISSES],
     )
-
-
-def _read_json(path: Path, stage: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; run `flanmoe {stage}`") from None
