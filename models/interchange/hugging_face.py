@@ -16,6 +16,7 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig
 from models.errors import ConfigError, CorruptCheckpoint, UnknownModel
 from models.interchange.configuration import from_hf_config, scales_output, to_hf_config
+from models.interchange.json_object import read_json_object
 from models.interchange.tensor_names import EMBEDDING_COPIES, UNUSED, tensor_mappings
 from models.interchange.tokenizer import (
     MODEL_FILE,
@@ -69,13 +70,7 @@ def _read_config(source: Path) -> dict[str, Any]:
     file = source / "config.json"
     if not file.is_file():
         raise UnknownModel(f"{source} has no config.json; expected a Hugging Face checkpoint")
-    try:
-        hf_config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CorruptCheckpoint(f"{file} cannot be read: {error}") from None
-    if not isinstance(hf_config, dict):
-        raise CorruptCheckpoint(f"{file} is not a JSON object")
-    return hf_config
+    return read_json_object(file)
 
 
 def _build_model(source: Path, hf_config: dict[str, Any]) -> T5:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from sentencepiece import sentencepiece_model_pb2 as spm_proto
 
 from data_pipelines.files import sha256, write_bytes, write_json
 from models.errors import ConfigError, CorruptCheckpoint, DataMismatch, UnknownModel
+from models.interchange.json_object import read_json_object
 from models.interchange.tokenizer_json import (
     EOS,
     PAD,
@@ -44,7 +44,7 @@ def read_hf_tokenizer(source: Path, vocab_size: int) -> bytes:
         CorruptCheckpoint: a file cannot be read, or the files contradict each other or the model.
     """
     model_file, json_file = source / MODEL_FILE, source / JSON_FILE
-    content = _read_json(json_file) if json_file.is_file() else None
+    content = read_json_object(json_file) if json_file.is_file() else None
     if model_file.is_file():
         data = model_file.read_bytes()
         proto = _parse(data, model_file)
@@ -83,7 +83,7 @@ def read_max_input_tokens(source: Path, hf_config: dict[str, Any]) -> int:
     transformers writes a model_max_length of 1e30 for tokenizers without one.
     """
     config_file = source / CONFIG_FILE
-    limit = _read_json(config_file).get("model_max_length") if config_file.is_file() else None
+    limit = read_json_object(config_file).get("model_max_length") if config_file.is_file() else None
     if isinstance(limit, int) and 0 < limit < 10**9:
         return limit
     return int(hf_config.get("n_positions") or DEFAULT_INPUT_TOKENS)
@@ -152,7 +152,7 @@ def _num_sentinels(folder: Path) -> int:
     description = folder / JSON_FILE
     if not description.is_file():
         return DEFAULT_SENTINELS
-    return int(_read_json(description).get("num_sentinels", DEFAULT_SENTINELS))
+    return int(read_json_object(description).get("num_sentinels", DEFAULT_SENTINELS))
 
 
 def _added_tokens(source: Path, content: dict[str, Any] | None) -> dict[int, str]:
@@ -162,10 +162,10 @@ def _added_tokens(source: Path, content: dict[str, Any] | None) -> dict[int, str
     }
     older_file = source / "added_tokens.json"
     if older_file.is_file():
-        tokens |= {int(index): token for token, index in _read_json(older_file).items()}
+        tokens |= {int(index): token for token, index in read_json_object(older_file).items()}
     config_file = source / CONFIG_FILE
     if config_file.is_file():
-        decoder = _read_json(config_file).get("added_tokens_decoder") or {}
+        decoder = read_json_object(config_file).get("added_tokens_decoder") or {}
         tokens |= {int(index): str(token["content"]) for index, token in decoder.items()}
     return tokens
 
@@ -233,13 +233,3 @@ def _parse(data: bytes, path: Path) -> spm_proto.ModelProto:
     if not proto.pieces:
         raise CorruptCheckpoint(f"{path} is not a SentencePiece model; download it again")
     return proto
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CorruptCheckpoint(f"{path} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise CorruptCheckpoint(f"{path} is not a JSON object")
-    return content
