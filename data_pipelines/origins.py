@@ -20,7 +20,12 @@ import pyarrow.compute as pc
 
 from data_pipelines.errors import CorruptShard, DataError, DataVersionChanged
 from data_pipelines.files import sha256
-from data_pipelines.packed import manifest_version, next_fit_rows, version_of_tasks
+from data_pipelines.packed import (
+    manifest_version,
+    next_fit_rows,
+    open_verified_table,
+    version_of_tasks,
+)
 from data_pipelines.params import PRETRAINING_OBJECTIVES
 
 FOLDER = "origins"
@@ -198,14 +203,4 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _open_shard_origins(folder: Path, entry: dict[str, Any]) -> pa.Table:
-    path = folder / FOLDER / entry["file"]
-    try:
-        digest = sha256(path)
-    except FileNotFoundError:
-        raise CorruptShard(f"{path} is missing; run `flanmoe pack`") from None
-    if digest != entry["origins_sha256"]:
-        raise CorruptShard(
-            f"{path} does not match its checksum in manifest.json: it is truncated or was "
-            f"modified; delete {folder} and run `flanmoe pack`"
-        )
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return open_verified_table(folder, f"{FOLDER}/{entry['file']}", entry["origins_sha256"])

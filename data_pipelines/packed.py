@@ -229,17 +229,7 @@ def open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
     Raises:
         CorruptShard: the file is missing or does not match its checksum.
     """
-    path = folder / entry["file"]
-    try:
-        digest = sha256(path)
-    except FileNotFoundError:
-        raise CorruptShard(f"{path} is missing; run `flanmoe pack`") from None
-    if digest != entry["sha256"]:
-        raise CorruptShard(
-            f"{path} does not match its checksum in manifest.json: it is truncated or was "
-            f"modified; delete {folder} and run `flanmoe pack`"
-        )
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    table = open_verified_table(folder, entry["file"], entry["sha256"])
     columns = {}
     for column in COLUMNS:
         values = table.column(column).combine_chunks()
@@ -249,3 +239,27 @@ def open_shard(folder: Path, entry: dict[str, Any]) -> Shard:
     columns["tasks"] = tasks.flatten().to_numpy(zero_copy_only=False)
     columns["task_counts"] = tasks.value_lengths().to_numpy(zero_copy_only=False)
     return columns
+
+
+def open_verified_table(folder: Path, file: str, digest: str) -> pa.Table:
+    """Memory-map an Arrow file of a packed corpus after checking its checksum.
+
+    Args:
+        folder: folder of the corpus.
+        file: path of the file, relative to the folder.
+        digest: expected SHA-256.
+
+    Raises:
+        CorruptShard: the file is missing or does not match its checksum.
+    """
+    path = folder / file
+    try:
+        actual = sha256(path)
+    except FileNotFoundError:
+        raise CorruptShard(f"{path} is missing; run `flanmoe pack`") from None
+    if actual != digest:
+        raise CorruptShard(
+            f"{path} does not match its checksum in manifest.json: it is truncated or was "
+            f"modified; delete {folder} and run `flanmoe pack`"
+        )
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
