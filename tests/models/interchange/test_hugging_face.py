@@ -99,7 +99,8 @@ def test_exported_router_coefficients_weigh_the_losses_as_here(reduction, tmp_pa
         expected += hf_config["router_aux_loss_coef"] * float(aux.detach())
         expected += hf_config["router_z_loss_coef"] * float(router_z_loss_func(logits).detach())
         routing = layer.routing
-        weighted_losses += 0.3 * float(routing.load_balance_loss) + 0.2 * float(routing.z_loss)
+        weighted_losses += 0.3 * float(routing.load_balance_loss.detach())
+        weighted_losses += 0.2 * float(routing.z_loss.detach())
     assert len(layers) == 2
     if reduction == "mean":
         weighted_losses /= 2
