@@ -79,7 +79,7 @@ def _version_row(version: VersionInfo) -> dict[str, Any]:
         "run": version.name,
         "kind": version.kind,
         "tuning": _tuning(version),
-        "stage": version.stage.value,
+        "state": version.standing,
         "champion": version.is_champion,
         "gflops_per_token": run.flops_per_token / 1e9,
         "accuracy": 100 * scores.accuracy,

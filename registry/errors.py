@@ -35,3 +35,7 @@ class GateFailed(RegistryError):
 
 class NotComparable(RegistryError):
     """Two evaluations used different items, prompts or scoring versions."""
+
+
+class InterventionRefused(RegistryError):
+    """A person's change of a version is not possible; the text says why."""

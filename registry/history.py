@@ -1,89 +1,117 @@
-"""The history of a registry: every change of stage, with its reason and evidence."""
+"""The history of a registry: every change, with its actor, reason and evidence, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from registry.gates import GateResult
-from registry.tables import TransitionRow, VersionRow, VersionStage
+from sqlalchemy.orm import Session
 
-MAX_REASON = 2000
-"""Length of the reason's column."""
+from registry.tables import EventRow, VersionRow
+
+
+class EventKind(StrEnum):
+    """Kinds of changes."""
+
+    REGISTERED = "registered"
+    EVALUATED = "evaluated"
+    PROMOTED = "promoted"
+    """It became champion; details: `previous`, the number of the champion before, and `gates`."""
+    DEMOTED = "demoted"
+    """Another version became champion in its place."""
+    REFUSED = "refused"
+    """A promotion was refused; details: `gates`."""
+    ROLLED_BACK = "rolled back"
+    """A person made an earlier champion champion again; details: `from`, the number before."""
+    REJECTED = "rejected"
+    REINSTATED = "reinstated"
+    PINNED = "pinned"
+    UNPINNED = "unpinned"
+    ALIAS_SET = "alias set"
+    ALIAS_REMOVED = "alias removed"
+    TAGGED = "tagged"
+    UNTAGGED = "untagged"
+    DESCRIBED = "described"
+    NOTED = "noted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryEntry:
-    """One change of stage."""
+    """One change."""
 
+    sequence: int
+    """Order of the changes; the clocks of several machines differ."""
     model: str
-    version: int
+    version: int | None
+    """None for a change of the model."""
     name: str
-    """Name of the run in params.yaml."""
-    from_stage: VersionStage | None
-    """None when the version was registered."""
-    to_stage: VersionStage
+    """Name of the run in params.yaml; empty for a change of the model."""
+    kind: EventKind
     at: datetime
     actor: str
     reason: str
-    evidence: tuple[GateResult, ...]
+    details: Mapping[str, Any]
 
     @classmethod
-    def from_row(cls, row: TransitionRow) -> HistoryEntry:
+    def from_row(cls, row: EventRow) -> HistoryEntry:
         """Read an entry from its row."""
         return cls(
-            model=row.version.model.name,
-            version=row.version.number,
-            name=row.version.name,
-            from_stage=VersionStage(row.from_stage) if row.from_stage else None,
-            to_stage=VersionStage(row.to_stage),
+            sequence=row.id,
+            model=row.model.name,
+            version=row.version.number if row.version else None,
+            name=row.version.run.name if row.version else "",
+            kind=EventKind(row.kind),
             at=row.at,
             actor=row.actor,
             reason=row.reason,
-            evidence=tuple(GateResult(**gate) for gate in row.evidence),
+            details=row.details,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
         return {
+            "sequence": self.sequence,
             "model": self.model,
             "version": self.version,
             "name": self.name,
-            "from_stage": self.from_stage and self.from_stage.value,
-            "to_stage": self.to_stage.value,
+            "kind": self.kind.value,
             "at": self.at.isoformat(),
             "actor": self.actor,
             "reason": self.reason,
-            "evidence": [gate.to_dict() for gate in self.evidence],
+            "details": dict(self.details),
         }
 
 
-def new_transition(
+def add_event(
+    session: Session,
     version: VersionRow,
-    to_stage: VersionStage,
+    kind: EventKind,
     *,
-    from_stage: str | None,
     actor: str,
-    reason: str,
-    evidence: Sequence[GateResult] = (),
-) -> TransitionRow:
-    """Create the row that records a change of stage.
+    reason: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> EventRow:
+    """Record a change of a version.
 
     Args:
-        version: the version whose stage changes.
-        to_stage: the new stage.
-        from_stage: the previous stage; None when the version is registered.
-        actor: user or program that made the change.
-        reason: why it was made; truncated to MAX_REASON characters.
-        evidence: results of the promotion gates.
+        session: the open transaction.
+        version: the version that changes.
+        kind: what happens to it.
+        actor: person or program that makes the change.
+        reason: why.
+        details: related numbers and evidence, as JSON values.
     """
-    return TransitionRow(
+    event = EventRow(
+        model_id=version.model_id,
         version=version,
-        from_stage=from_stage,
-        to_stage=to_stage,
+        kind=kind,
         actor=actor,
-        reason=reason[:MAX_REASON],
-        evidence=[gate.to_dict() for gate in evidence],
+        reason=reason,
+        details=dict(details or {}),
     )
+    session.add(event)
+    session.flush()
+    return event

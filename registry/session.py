@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
@@ -24,6 +24,8 @@ URL_VARIABLE = "FLANMOE_DATABASE_URL"
 _EXPECTED = "expected sqlite:////folder/registry.db or postgresql://user:password@host:5432/name"
 _PORT_ERROR = "a URL whose port is not a number"
 _PASSWORD = re.compile(r"(//[^:/@]*):.*@", re.DOTALL)
+_WRITES = "flanmoe_writes"
+"""Execution option of connections whose transaction changes the database."""
 _MIGRATION_LOCK = 724_305_14705  # key of a PostgreSQL advisory lock; any fixed number serves
 
 
@@ -135,13 +137,54 @@ def _check_file(path: Path, *, create: bool) -> None:
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
-    """Yield a session that commits at the end of the block and rolls back on an exception."""
-    with Session(engine) as session, session.begin():
+    """Yield a session that commits at the end of the block and rolls back on an exception.
+
+    Raises:
+        RegistryUnreachable: the database is locked by another process, read-only or gone.
+    """
+    with _explain_failures(engine), Session(engine) as session:
+        # SQLite takes the write lock at BEGIN.
+        session.connection(execution_options={_WRITES: True})
+        yield session
+        session.commit()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Yield a session for queries; it takes no write lock and never commits.
+
+    Raises:
+        RegistryUnreachable: the database is locked by another process, or gone.
+    """
+    with _explain_failures(engine), Session(engine) as session:
         yield session
 
 
+@contextmanager
+def _explain_failures(engine: Engine) -> Iterator[None]:
+    """Turn a failure of the connection into one line; errors in SQL stay as they are."""
+    try:
+        yield
+    except OperationalError as error:
+        cause = str(error.orig).strip().splitlines()[0]
+        raise RegistryUnreachable(
+            f"the registry at {_shown(engine.url)} did not answer: {cause}; {_advice(cause)}"
+        ) from None
+
+
+def _advice(cause: str) -> str:
+    if "locked" in cause:
+        return "another process has been writing for 30 s; try again, or stop that process"
+    if "readonly" in cause:
+        return "make the file and its folder writable"
+    return "check that the database server runs, then try again; nothing was changed"
+
+
 def _serialise_writers(engine: Engine) -> None:
-    """Take SQLite's write lock at BEGIN, so that gates and promotion are one atomic step."""
+    """Take SQLite's write lock at the BEGIN of a writing transaction.
+
+    So gates and promotion are one atomic step, and readers do not wait for each other.
+    """
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -151,33 +194,84 @@ def _serialise_writers(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _migrate(engine: Engine, *, create: bool) -> None:
+    scripts = ScriptDirectory.from_config(_alembic_config())
+    with engine.connect() as connection:  # most often nothing is to do: take no lock
+        if _is_current(connection, scripts, create=create):
+            return
+    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        _lock_migrations(connection)
+        if not _is_current(connection, scripts, create=create):
+            _upgrade(connection)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate a registry to an earlier schema revision, for an earlier release of flanmoe.
+
+    What the earlier schema has no place for is stored and restored by the next upgrade.
+
+    Args:
+        engine: of the open registry.
+        revision: an earlier revision, such as `0001` (release 0.1.0).
+
+    Raises:
+        UnsupportedRegistry: there is no such revision.
+    """
+    config = _alembic_config()
+    known = sorted(
+        script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
+    )
+    if revision not in known:
+        raise UnsupportedRegistry(
+            f"schema revision {revision!r} is unknown; expected one of {', '.join(known)}"
+        )
+    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        _lock_migrations(connection)
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def _alembic_config() -> Config:
     config = Config()
     # ConfigParser, which Alembic uses, interpolates a single %.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
+    return config
+
+
+def _lock_migrations(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def _is_current(connection: Connection, scripts: ScriptDirectory, *, create: bool) -> bool:
+    """Return whether the database has the newest schema.
+
+    Raises:
+        MissingRegistry: it has no registry, and `create` is False.
+        UnsupportedRegistry: a newer release migrated it.
+    """
     head = scripts.get_current_head()
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
-            )
-        revisions = MigrationContext.configure(connection).get_current_heads()
-        if revisions == (head,):
-            return
-        if not revisions and not create:
-            raise MissingRegistry(
-                f"the database {_shown(engine.url)} has no registry; correct {URL_VARIABLE}, or "
-                "create it with `flanmoe run`"
-            )
-        unknown = set(revisions) - {script.revision for script in scripts.walk_revisions()}
-        if unknown:
-            raise UnsupportedRegistry(
-                f"the registry at {_shown(engine.url)} has schema revision {min(unknown)!r}, newer "
-                f"than {head!r}, the newest that this release of flanmoe supports; upgrade flanmoe"
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    revisions = MigrationContext.configure(connection).get_current_heads()
+    if not revisions and not create:
+        raise MissingRegistry(
+            f"the database {_shown(connection.engine.url)} has no registry; correct "
+            f"{URL_VARIABLE}, or create it with `flanmoe run`"
+        )
+    unknown = set(revisions) - {script.revision for script in scripts.walk_revisions()}
+    if unknown:
+        raise UnsupportedRegistry(
+            f"the registry at {_shown(connection.engine.url)} has schema revision "
+            f"{min(unknown)!r}, newer than {head!r}, the newest that this release of flanmoe "
+            "supports; upgrade flanmoe"
+        )
+    return revisions == (head,)
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

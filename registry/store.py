@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import joinedload, selectinload
 
-from registry import artifacts, promotion
+from registry import artifacts, interventions, promotion
 from registry.comparison.frontier import Frontier, compute_frontier
-from registry.errors import MissingRegistry, UnknownVersion
-from registry.gates import GateResult
-from registry.history import HistoryEntry, new_transition
+from registry.errors import GateFailed, MissingRegistry, UnknownVersion
+from registry.history import HistoryEntry
 from registry.intake import Submission
+from registry.lookup import find_champion, find_model, find_version, lock_model
 from registry.params import GateParams
+from registry.registration import add_speed, add_version
 from registry.session import (
     database_url,
     default_url,
     open_empty,
     open_engine,
+    reading,
     transaction,
 )
-from registry.tables import EvaluationRow, ModelRow, TransitionRow, VersionRow, VersionStage
+from registry.tables import EvaluationRow, EventRow, ModelRow, NoteRow, RunRow, VersionRow
 from registry.versions import VersionInfo
+
+_EAGER = (
+    joinedload(VersionRow.model),
+    joinedload(VersionRow.run),
+    joinedload(VersionRow.status),
+    selectinload(VersionRow.aliases),
+    selectinload(VersionRow.tags),
+    selectinload(VersionRow.evaluations).selectinload(EvaluationRow.speeds),
+)
+"""Everything that VersionInfo reads, in a fixed number of queries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A dated remark about a version."""
+
+    author: str
+    text: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -66,8 +89,8 @@ class Registry:
         Raises:
             UnknownVersion: it is not; the text lists the registered models.
         """
-        with transaction(self.engine) as session:
-            promotion.lock_model(session, name)
+        with reading(self.engine) as session:
+            find_model(session, name)
 
     def register(self, model_name: str, submission: Submission) -> VersionInfo:
         """Add a run as a version; if it is registered already, return its existing version.
@@ -76,26 +99,30 @@ class Registry:
         """
         folder = artifacts.store_artifacts(submission, self.artifact_store)
         with transaction(self.engine) as session:
-            model = promotion.lock_model(session, model_name, create=True)
+            model = lock_model(session, model_name, create=True)
             version = session.scalar(
                 select(VersionRow).where(
                     VersionRow.model_id == model.id, VersionRow.digest == submission.digest
                 )
             )
             if version is None:
-                version = _add(session, model, submission, folder)
+                version = add_version(session, model, submission, str(folder))
             elif submission.speed is not None and submission.speed.seconds_per_item is not None:
-                record, speed = version.evaluation.record, submission.speed.model_dump(mode="json")
-                version.evaluation.record = {**record, "speed": speed}
+                add_speed(session, version.evaluation, submission.speed)
             return VersionInfo.from_row(version)
 
     def versions(self, model_name: str | None = None) -> list[VersionInfo]:
         """Return the versions of a model, or of all models by name, oldest version first."""
-        query = select(VersionRow).join(ModelRow).order_by(ModelRow.name, VersionRow.number)
+        query = (
+            select(VersionRow)
+            .join(ModelRow)
+            .order_by(ModelRow.name, VersionRow.number)
+            .options(*_EAGER)
+        )
         if model_name is not None:
             query = query.where(ModelRow.name == model_name)
-        with transaction(self.engine) as session:
-            return [VersionInfo.from_row(row) for row in session.scalars(query)]
+        with reading(self.engine) as session:
+            return [VersionInfo.from_row(row) for row in session.scalars(query).unique()]
 
     def show(self, model_name: str, number: int) -> VersionInfo:
         """Return a version.
@@ -103,18 +130,20 @@ class Registry:
         Raises:
             UnknownVersion: the model or version does not exist.
         """
-        with transaction(self.engine) as session:
-            return VersionInfo.from_row(promotion.find_version(session, model_name, number))
+        with reading(self.engine) as session:
+            model = find_model(session, model_name)
+            return VersionInfo.from_row(find_version(session, model, number))
 
     def champion(self, model_name: str) -> VersionInfo:
         """Return the champion of a model.
 
         Raises:
-            UnknownVersion: the model has no champion.
+            UnknownVersion: the model does not exist or has no champion.
         """
-        for version in self.versions(model_name):
-            if version.is_champion:
-                return version
+        with reading(self.engine) as session:
+            champion = find_champion(session, model_name)
+            if champion is not None:
+                return VersionInfo.from_row(champion)
         raise UnknownVersion(
             f"model {model_name!r} has no champion; `flanmoe run` trains and promotes one"
         )
@@ -125,70 +154,106 @@ class Registry:
 
     def promote(
         self, model_name: str, number: int, gates: GateParams, *, actor: str, override: str = ""
-    ) -> list[GateResult]:
-        """Make a version champion; see `promotion.promote_version`."""
+    ) -> promotion.PromotionReport:
+        """Make a version champion; see `promotion.promote_version`.
+
+        Raises:
+            GateFailed: it was refused; the refusal is recorded.
+            UnknownVersion: the model or version does not exist.
+        """
         with transaction(self.engine) as session:
-            return promotion.promote_version(
+            report = promotion.promote_version(
                 session, model_name, number, gates, actor=actor, override=override
             )
+        if report.outcome == "refused":
+            raise GateFailed(f"version {number} of {model_name!r} is not promoted: {report.reason}")
+        return report
 
     def promote_best(
-        self, model_name: str, numbers: list[int], gates: GateParams, *, actor: str
+        self, model_name: str, numbers: Sequence[int], gates: GateParams, *, actor: str
     ) -> promotion.PromotionDecision:
         """Make the best of these versions champion if it passes the gates."""
         with transaction(self.engine) as session:
             return promotion.promote_best(session, model_name, numbers, gates, actor=actor)
 
+    def roll_back(self, model_name: str, *, actor: str, reason: str) -> tuple[int, int | None]:
+        """Make the previous champion champion again; see `interventions.roll_back`."""
+        with transaction(self.engine) as session:
+            return interventions.roll_back(
+                session, model_name, actor=actor, reason=reason, is_intact=_is_intact
+            )
+
+    def reject(self, model_name: str, number: int, *, actor: str, reason: str) -> None:
+        """Reject a version; see `interventions.reject`."""
+        with transaction(self.engine) as session:
+            interventions.reject(session, model_name, number, actor=actor, reason=reason)
+
+    def reinstate(self, model_name: str, number: int, *, actor: str, reason: str) -> None:
+        """Undo a rejection; see `interventions.reinstate`."""
+        with transaction(self.engine) as session:
+            interventions.reinstate(session, model_name, number, actor=actor, reason=reason)
+
+    def set_pinned(
+        self, model_name: str, number: int, is_pinned: bool, *, actor: str, reason: str = ""
+    ) -> None:
+        """Pin or unpin a version; see `interventions.set_pinned`."""
+        with transaction(self.engine) as session:
+            interventions.set_pinned(
+                session, model_name, number, is_pinned, actor=actor, reason=reason
+            )
+
+    def set_alias(self, model_name: str, alias: str, number: int | None, *, actor: str) -> None:
+        """Set or remove an alias; see `interventions.name_version`."""
+        with transaction(self.engine) as session:
+            interventions.name_version(session, model_name, alias, number, actor=actor)
+
+    def set_tag(
+        self, model_name: str, number: int, key: str, value: str | None, *, actor: str
+    ) -> None:
+        """Set or remove a tag; see `interventions.set_tag`."""
+        with transaction(self.engine) as session:
+            interventions.set_tag(session, model_name, number, key, value, actor=actor)
+
+    def describe(self, model_name: str, number: int | None, text: str, *, actor: str) -> None:
+        """Describe a version or a model; see `interventions.describe`."""
+        with transaction(self.engine) as session:
+            interventions.describe(session, model_name, number, text, actor=actor)
+
+    def add_note(self, model_name: str, number: int, text: str, *, actor: str) -> None:
+        """Add a remark to a version; see `interventions.add_note`."""
+        with transaction(self.engine) as session:
+            interventions.add_note(session, model_name, number, text, actor=actor)
+
+    def notes(self, model_name: str, number: int) -> list[Note]:
+        """Return the remarks about a version, oldest first."""
+        with reading(self.engine) as session:
+            version = find_version(session, find_model(session, model_name), number)
+            query = select(NoteRow).where(NoteRow.version_id == version.id).order_by(NoteRow.id)
+            return [
+                Note(author=row.author, text=row.text, at=row.at) for row in session.scalars(query)
+            ]
+
+    def revision(self) -> int:
+        """Return the sequence number of the last change, for caches of what was read."""
+        with reading(self.engine) as session:
+            return session.scalar(select(func.max(EventRow.id))) or 0
+
     def history(self, model_name: str | None = None) -> list[HistoryEntry]:
-        """Return every change of stage of a model, or of all models, oldest first."""
-        query = select(TransitionRow).join(VersionRow).join(ModelRow).order_by(TransitionRow.id)
+        """Return every change of a model, or of all models, in order."""
+        query = (
+            select(EventRow)
+            .join(ModelRow, EventRow.model_id == ModelRow.id)
+            .order_by(EventRow.id)
+            .options(
+                joinedload(EventRow.model),
+                joinedload(EventRow.version).joinedload(VersionRow.run).load_only(RunRow.name),
+            )
+        )
         if model_name is not None:
             query = query.where(ModelRow.name == model_name)
-        with transaction(self.engine) as session:
+        with reading(self.engine) as session:
             return [HistoryEntry.from_row(row) for row in session.scalars(query)]
 
 
-def _add(session: Session, model: ModelRow, submission: Submission, folder: Path) -> VersionRow:
-    last_number = session.scalar(
-        select(func.max(VersionRow.number)).where(VersionRow.model_id == model.id)
-    )
-    run, evaluation = submission.run, submission.evaluation
-    version = VersionRow(
-        model=model,
-        number=(last_number or 0) + 1,
-        name=run.name,
-        digest=submission.digest,
-        stage=VersionStage.CANDIDATE,
-        tuned=run.tuned,
-        total_parameters=run.total_parameters,
-        active_parameters=run.active_parameters,
-        flops_per_token=run.flops_per_token,
-        training_flops=run.training_flops,
-        training_seconds=run.training_seconds,
-        run_record=run.model_dump(mode="json"),
-        artifact=str(folder),
-        evaluation=EvaluationRow(
-            accuracy=evaluation.accuracy,
-            standard_error=evaluation.standard_error,
-            random_score=evaluation.random_score,
-            normalised=evaluation.normalised,
-            partial=evaluation.partial,
-            num_items=evaluation.num_items,
-            record={
-                **evaluation.model_dump(mode="json"),
-                "speed": submission.speed and submission.speed.model_dump(mode="json"),
-            },
-        ),
-    )
-    session.add(version)
-    session.flush()
-    session.add(
-        new_transition(
-            version,
-            VersionStage.CANDIDATE,
-            from_stage=None,
-            actor="registry",
-            reason="registered",
-        )
-    )
-    return version
+def _is_intact(version: VersionRow) -> bool:
+    return (Path(version.artifact) / "weights" / "model.safetensors").is_file()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,26 +11,32 @@ from typing import Any, Literal
 from registry.comparison.item_set import items_digest
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
-from registry.tables import VersionRow, VersionStage
+from registry.tables import CHAMPION, VersionRow, VersionState
 
 ModelKind = Literal["MoE", "dense"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionInfo:
-    """A registered version with its run and evaluation records."""
+    """A registered version with its run record and its newest evaluation record."""
 
     model: str
     """Name of the registered model."""
     version: int
-    stage: VersionStage
     created_at: datetime
     artifact: Path
     """Folder with weights/, tokenizer/ and the records."""
     run_record: RunRecordSchema
     evaluation: EvaluationRecordSchema
+    """The newest evaluation."""
     speed: SpeedSchema | None
     """Measured evaluation time per item; None without a measurement of this release."""
+    state: VersionState = VersionState.REGISTERED
+    aliases: tuple[str, ...] = ()
+    is_pinned: bool = False
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    num_evaluations: int = 1
 
     @classmethod
     def from_row(cls, row: VersionRow) -> VersionInfo:
@@ -42,16 +48,21 @@ class VersionInfo:
         source = f"version {row.number} of {row.model.name!r}"
         evaluation = dict(row.evaluation.record)
         evaluation.pop("seconds_per_item", None)  # of release 0.1.0: one pass, beside other stages
-        speed = evaluation.pop("speed", None)
+        speeds = row.evaluation.speeds
         return cls(
             model=row.model.name,
             version=row.number,
-            stage=VersionStage(row.stage),
+            state=VersionState(row.status.state),
+            aliases=tuple(alias.name for alias in row.aliases),
+            is_pinned=row.status.is_pinned,
+            description=row.status.description,
+            tags={tag.key: tag.value for tag in row.tags},
             created_at=row.created_at,
             artifact=Path(row.artifact),
-            run_record=parse_run_record(row.run_record, f"{source}, run record"),
+            run_record=parse_run_record(row.run.record, f"{source}, run record"),
             evaluation=parse_evaluation_record(evaluation, f"{source}, evaluation record"),
-            speed=speed and parse_speed_record(speed, f"{source}, speed"),
+            num_evaluations=len(row.evaluations),
+            speed=parse_speed_record(speeds[-1].record, f"{source}, speed") if speeds else None,
         )
 
     @property
@@ -67,7 +78,12 @@ class VersionInfo:
     @property
     def is_champion(self) -> bool:
         """Whether it is the model's champion."""
-        return self.stage == VersionStage.CHAMPION
+        return CHAMPION in self.aliases
+
+    @property
+    def standing(self) -> str:
+        """`champion`, or the state of a version that is not champion."""
+        return CHAMPION if self.is_champion else self.state.value
 
     @property
     def items_digest(self) -> str:
@@ -81,7 +97,11 @@ class VersionInfo:
             "model": self.model,
             "version": self.version,
             "name": self.name,
-            "stage": self.stage.value,
+            "state": self.state.value,
+            "aliases": list(self.aliases),
+            "is_pinned": self.is_pinned,
+            "description": self.description,
+            "tags": dict(self.tags),
             "tuned": run.tuned,
             "total_parameters": run.total_parameters,
             "active_parameters": run.active_parameters,
@@ -105,6 +125,7 @@ class VersionInfo:
                 {"task": task.task, "suite": task.suite, "unit": task.unit, "weight": task.weight}
                 for task in evaluation.tasks
             ],
+            "num_evaluations": self.num_evaluations,
             "data_warnings": list(evaluation.data_warnings),
             "created_at": self.created_at.isoformat(),
             "artifact": str(self.artifact),

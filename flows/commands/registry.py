@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.tables import (
     evaluation_lines,
     format_flops,
@@ -31,7 +32,11 @@ model_option = click.option(
 
 @click.group()
 def registry() -> None:
-    """List, show and promote registered versions; show the frontier."""
+    """List, show, promote, roll back and reject registered versions; show the frontier."""
+
+
+for command in INTERVENTIONS:
+    registry.add_command(command)
 
 
 def _open() -> tuple[Registry, Params]:
@@ -81,6 +86,8 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         return
     console = wide_console()
     console.print(versions_table([info]))
+    for line in _remarks(store, info):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     record = info.run_record
     console.print(
         f"\ncommit {record.git_commit}, data {record.data_version}, seed {record.seed}, "
@@ -107,6 +114,24 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     console.print()
     for line in [*evaluation_lines([info]), *_protocol_lines(info)]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _remarks(store: Registry, info: VersionInfo) -> list[str]:
+    """Return lines with aliases, description, tags, notes and the last decisions of people."""
+    lines = []
+    names = [alias for alias in info.aliases if alias != "champion"]
+    if names:
+        lines.append(f"aliases: {', '.join(names)}")
+    if info.is_pinned:
+        lines.append("pinned")
+    if info.description:
+        lines.append(f"description: {info.description}")
+    lines += [f"tag {key}: {value}" for key, value in info.tags.items()]
+    lines += [
+        f"note of {note.author}, {note.at:%Y-%m-%d %H:%M}: {note.text}"
+        for note in store.notes(info.model, info.version)
+    ]
+    return lines
 
 
 def _licence_text(record: RunRecordSchema) -> str:
@@ -158,14 +183,21 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
     """Make VERSION the champion if it passes every gate."""
     store, params = _open()
     name = model or params.registry.model
-    gates = store.promote(
+    report = store.promote(
         name, version, params.registry.gates, actor=getpass.getuser(), override=override
     )
     if as_json:
-        evidence = [gate.to_dict() for gate in gates]
-        _print_json({"model": name, "version": version, "stage": "champion", "gates": evidence})
+        _print_json(
+            {
+                "model": name,
+                "version": version,
+                "outcome": report.outcome,
+                "reason": report.reason,
+                "gates": [gate.to_dict() for gate in report.gates],
+            }
+        )
         return
-    for gate in gates:
+    for gate in report.gates:
         print(f"  {'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.detail}")
     print(f"version {version} of {name!r} is champion")
 
@@ -174,7 +206,7 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
 @click.option("--model", help="List changes of this model's versions only.")
 @json_option
 def history(model: str | None, as_json: bool) -> None:
-    """List every change of a version's stage, with actor and reason."""
+    """List every change, with actor and reason, in the order in which they were made."""
     store, _ = _open()
     _check_model(store, model)
     entries = store.history(model)
@@ -186,9 +218,9 @@ def history(model: str | None, as_json: bool) -> None:
         table.add_row(
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
             entry.model,
-            str(entry.version),
+            "" if entry.version is None else str(entry.version),
             entry.name,
-            f"{entry.from_stage or 'new'} → {entry.to_stage}",
+            entry.kind.value,
             entry.actor,
             entry.reason,
         )

@@ -60,7 +60,7 @@ def versions_table(versions: Sequence[VersionInfo]) -> Table:
     """Return a table of versions: parameters, compute, accuracy with standard error, stage."""
     table = plain_table(
         [">version", "model", ">total params", ">active params", ">GFLOPs/token", ">accuracy",
-         ">chance", "stage"]
+         ">chance", "state"]
     )  # fmt: skip
     for version in versions:
         run, scores = version.run_record, version.evaluation
@@ -73,7 +73,7 @@ def versions_table(versions: Sequence[VersionInfo]) -> Table:
             f"{run.flops_per_token / 1e9:.5g}",
             f"{100 * scores.accuracy:.1f} ± {100 * scores.standard_error:.1f} %{note}",
             f"{100 * scores.random_score:.1f} %",
-            "★ champion" if version.is_champion else version.stage.value,
+            "★ champion" if version.is_champion else version.standing,
             style="bold green" if version.is_champion else None,
         )
     return table

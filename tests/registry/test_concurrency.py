@@ -3,12 +3,12 @@
 import multiprocessing
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from registry.params import GateParams
 from registry.session import transaction
-from registry.tables import VersionRow
+from registry.tables import CHAMPION, AliasRow
 from tests.registry.concurrency import open_and_insert, promote_in_order
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -21,7 +21,7 @@ def test_database_rejects_a_second_champion(registry, submit):
     registry.register("m", submit(accuracy=0.7))
     registry.promote("m", 1, GateParams(), actor="test")
     with pytest.raises(IntegrityError), transaction(registry.engine) as session:
-        session.execute(update(VersionRow).where(VersionRow.number == 2).values(stage="champion"))
+        session.execute(insert(AliasRow).values(model_id=1, name=CHAMPION, version_id=2))
 
 
 @pytest.mark.process
@@ -42,11 +42,11 @@ def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit,
         worker.join(60)
         assert worker.exitcode == 0
     assert [v.version for v in registry.versions("m") if v.is_champion] == [12]
-    # Each champion but the last was archived, so no promotion was lost.
+    # Each champion but the last was demoted, so no promotion was lost.
     entries = registry.history("m")
-    num_promoted = sum(entry.to_stage == "champion" for entry in entries)
-    num_archived = sum(entry.to_stage == "archived" for entry in entries)
-    assert num_archived == num_promoted - 1
+    num_promoted = sum(entry.kind == "promoted" for entry in entries)
+    num_demoted = sum(entry.kind == "demoted" for entry in entries)
+    assert num_demoted == num_promoted - 1
     assert num_passed >= num_promoted  # promoting the champion again changes nothing
 
 

@@ -53,8 +53,8 @@ def assert_same_rows(rows, old_rows, added=frozenset()):
 
 def test_versions_of_release_0_1_0_are_listed(registry):
     dense, moe = registry.versions()
-    assert (dense.name, dense.kind, dense.stage) == ("dense", "dense", "candidate")
-    assert (moe.name, moe.kind, moe.stage) == ("moe", "MoE", "champion")
+    assert (dense.name, dense.kind, dense.standing) == ("dense", "dense", "registered")
+    assert (moe.name, moe.kind, moe.standing) == ("moe", "MoE", "champion")
     assert moe.evaluation.accuracy == pytest.approx(0.216667)
     assert moe.run_record.world_size == 1
     assert moe.run_record.resumed_from_step == 0
@@ -65,9 +65,11 @@ def test_versions_of_release_0_1_0_are_listed(registry):
 
 def test_history_of_release_0_1_0_contains_the_evidence(registry):
     entries = registry.history()
-    changes = [(entry.version, entry.from_stage, entry.to_stage) for entry in entries]
-    assert changes == [(1, None, "candidate"), (2, None, "candidate"), (2, "candidate", "champion")]
-    assert {gate.name for gate in entries[-1].evidence} >= {"enough_items", "above_chance"}
+    changes = [(entry.sequence, entry.version, entry.kind) for entry in entries]
+    assert changes == [(1, 1, "registered"), (2, 2, "registered"), (3, 2, "promoted")]
+    assert entries[-1].details["previous"] is None
+    gates = {gate["name"] for gate in entries[-1].details["gates"]}
+    assert gates >= {"enough_items", "above_chance"}
 
 
 def test_frontier_of_release_0_1_0_is_unchanged(registry):
@@ -93,8 +95,9 @@ def test_comparison_of_release_0_1_0_is_unchanged(old_registry):
 
 
 def test_versions_of_release_0_1_0_are_promoted_by_the_gates(registry):
-    gates = registry.promote("flan-sample", 2, GATES, actor="test")
-    assert all(gate.passed for gate in gates)
+    report = registry.promote("flan-sample", 2, GATES, actor="test")
+    assert report.outcome == "unchanged"
+    assert all(gate.passed for gate in report.gates)
     lower_gain = GateParams(**{**vars(GATES), "min_gain": -1.0})
     registry.promote("flan-sample", 1, lower_gain, actor="test")
     assert registry.champion("flan-sample").version == 1

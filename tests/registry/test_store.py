@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from registry.errors import GateFailed, UnknownVersion
 from registry.params import GateParams
 from registry.schemas import SpeedSchema
-from registry.tables import RegistryBase, VersionStage
+from registry.tables import RegistryBase, VersionState
 from tests.registry.factories import SELF_TEST, speed_record
 
 GATES = GateParams()
@@ -33,7 +33,8 @@ def test_versions_return_what_was_registered(registry, submit):
         version.evaluation,
     )
     assert (version.model, version.version, version.name) == ("m", 1, "run")
-    assert version.stage is VersionStage.CANDIDATE
+    assert version.state is VersionState.REGISTERED
+    assert version.aliases == ()
     assert version.run_record.git_commit == "abc"
     assert version.evaluation.tasks[0].task == "s/t"
 
@@ -41,7 +42,7 @@ def test_versions_return_what_was_registered(registry, submit):
 def test_version_to_dict_has_the_fields_of_the_record(registry, submit):
     version = registry.register("m", submit(accuracy=0.6))
     expected = {
-        "model": "m", "version": 1, "name": "run", "stage": "candidate", "accuracy": 0.6,
+        "model": "m", "version": 1, "name": "run", "state": "registered", "accuracy": 0.6,
         "standard_error": 0.01, "total_parameters": 2000, "active_parameters": 1000,
         "flops_per_token": 1e6,
     }  # fmt: skip
@@ -79,14 +80,14 @@ def test_promote_best_replaces_the_champion_only_by_a_better_version(registry, s
     assert (again.champion_version, again.changed) == (2, False)
     registry.register("m", submit(accuracy=0.8))
     assert registry.promote_best("m", [4], GATES, actor="test").champion_version == 4
-    stages = [version.stage for version in registry.versions("m")]
-    assert stages == ["candidate", "archived", "candidate", "champion"]
-    entries = registry.history("m")
-    changes = [(entry.version, entry.from_stage, entry.to_stage) for entry in entries[4:]]
-    assert (2, "champion", "archived") in changes
-    assert (4, "candidate", "champion") in changes
-    assert entries[-1].evidence[0].name == "weights_stored"
-    assert entries[-1].to_dict()["evidence"][0]["passed"] is True
+    standings = [version.standing for version in registry.versions("m")]
+    assert standings == ["registered", "archived", "registered", "champion"]
+    demoted, promoted = registry.history("m")[-2:]
+    assert (demoted.version, demoted.kind) == (2, "demoted")
+    assert (promoted.version, promoted.kind, promoted.details["previous"]) == (4, "promoted", 2)
+    assert promoted.to_dict()["details"]["gates"][0] == {
+        **promoted.details["gates"][0], "name": "weights_stored", "passed": True,
+    }  # fmt: skip
 
 
 def test_promote_best_equal_accuracy_prefers_fewer_flops(registry, submit):
@@ -128,7 +129,7 @@ def test_promote_failed_gate_requires_an_override(registry, submit, changes, gat
     assert registry.champion("m").version == 1
     last = registry.history("m")[-1]
     assert (last.reason, last.actor) == ("override: we know", "me")
-    assert not all(gate.passed for gate in last.evidence)
+    assert not all(gate["passed"] for gate in last.details["gates"])
 
 
 def test_promote_missing_weights_fails(registry, submit):
@@ -167,7 +168,8 @@ def test_promote_version_evaluated_in_float32_on_another_device_passes(registry,
     registry.register("m", submit(accuracy=0.5))
     registry.promote("m", 1, GATES, actor="test")
     registry.register("m", submit(accuracy=0.9, record={"device": "cuda"}))
-    gates = {gate.name: gate for gate in registry.promote("m", 2, GATES, actor="test")}
+    report = registry.promote("m", 2, GATES, actor="test")
+    gates = {gate.name: gate for gate in report.gates}
     assert gates["same_precision_as_champion"].passed
     registry.register("m", submit(accuracy=0.95, record={"precision": "bfloat16"}))
     lenient = GateParams(max_rounding_error=0.01)
@@ -196,7 +198,7 @@ def test_unknown_models_and_versions_are_named(registry, submit):
     with pytest.raises(UnknownVersion, match="unknown model 'm'; registered: none"):
         registry.show("m", 1)
     registry.register("m", submit())
-    with pytest.raises(UnknownVersion, match=r"no version 7; registered: \[1\]"):
+    with pytest.raises(UnknownVersion, match=r"no version 7; registered: 1$"):
         registry.promote("m", 7, GATES, actor="test")
     with pytest.raises(UnknownVersion, match="has no champion"):
         registry.champion("m")

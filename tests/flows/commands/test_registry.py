@@ -16,7 +16,8 @@ def test_list_json_has_scores_costs_and_stages(finished):
         assert 0 <= version["accuracy"] <= 1
         assert version["standard_error"] >= 0
         assert version["run_record"]["schema_version"] == 2
-    assert sorted(version["stage"] for version in versions) == ["candidate", "champion"]
+    assert sorted(version["aliases"] for version in versions) == [[], ["champion"]]
+    assert {version["state"] for version in versions} == {"registered"}
 
 
 def test_list_show_and_history_are_tables(finished):
@@ -40,12 +41,12 @@ def test_list_show_and_history_are_tables(finished):
 
 def test_promote_failed_gate_needs_an_override(finished_copy):
     versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
-    number = next(v["version"] for v in versions if v["stage"] == "candidate")
+    number = next(v["version"] for v in versions if not v["aliases"])
     rejected = finished_copy.invoke("registry", "promote", number)
     assert rejected.returncode == 1
     assert rejected.stderr.startswith("error: version")
     assert rejected.stderr.count("\n") == 1
     words = ("registry", "promote", number, "--override", "trying", "--json")
-    assert json.loads(finished_copy.invoke(*words).stdout)["stage"] == "champion"
+    assert json.loads(finished_copy.invoke(*words).stdout)["outcome"] == "promoted"
     history = json.loads(finished_copy.invoke("registry", "history", "--json").stdout)
     assert history[-1]["reason"] == "override: trying"

@@ -32,7 +32,7 @@ class FakeRegistry:
     def promote_best(self, model, numbers, gates, *, actor):
         self.promotions.append((model, numbers, actor))
         return PromotionDecision(
-            champion_version=numbers[-1], changed=True, reason="version 2 is better", gates=()
+            champion_version=numbers[-1], changed=True, reason="version 2 is better", reports=()
         )
 
     def versions(self, model):

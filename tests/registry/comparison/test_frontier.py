@@ -11,7 +11,7 @@ from registry.comparison.frontier import compute_frontier, cost_of
 from registry.errors import UnknownCost
 from registry.records import parse_evaluation_record, parse_run_record
 from registry.schemas import SpeedSchema
-from registry.tables import VersionStage
+from registry.tables import CHAMPION
 from registry.versions import VersionInfo
 from tests.registry.factories import (
     evaluation_record,
@@ -30,7 +30,7 @@ def version(tmp_path):
     number = 0
 
     def create(name, flops, share, *, is_moe=False, file_sha256="b" * 64, speed=None,
-               has_samples=True, seed=0, stage=VersionStage.CANDIDATE, evaluation=None,
+               has_samples=True, seed=0, aliases=(), evaluation=None,
                **run):  # fmt: skip
         nonlocal number
         number += 1
@@ -58,7 +58,7 @@ def version(tmp_path):
         return VersionInfo(
             model="m",
             version=number,
-            stage=stage,
+            aliases=aliases,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
             artifact=folder,
             run_record=parse_run_record(run, name),
@@ -206,7 +206,7 @@ def test_dense_of_another_recipe_is_no_partner(version):
 
 def test_frontier_contains_the_champion_beside_a_newer_version_of_its_run(version):
     versions = [
-        version("a", 1e9, 0.8, stage=VersionStage.CHAMPION), version("a", 1e9, 0.5),
+        version("a", 1e9, 0.8, aliases=(CHAMPION,)), version("a", 1e9, 0.5),
         version("a", 1e9, 0.6),
     ]  # fmt: skip
     points = compute_frontier(versions, "token").points

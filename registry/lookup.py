@@ -1,0 +1,93 @@
+"""Rows by name and number, and the lock that serialises decisions about a model."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from registry.errors import UnknownVersion
+from registry.tables import CHAMPION, AliasRow, ModelRow, VersionRow
+
+
+def find_model(session: Session, name: str) -> ModelRow:
+    """Return a model's row.
+
+    Raises:
+        UnknownVersion: the model does not exist; the text lists the registered models.
+    """
+    model = session.scalar(select(ModelRow).where(ModelRow.name == name))
+    if model is None:
+        names = session.scalars(select(ModelRow.name).order_by(ModelRow.name).limit(20))
+        raise UnknownVersion(f"unknown model {name!r}; registered: {', '.join(names) or 'none'}")
+    return model
+
+
+def lock_model(session: Session, name: str, *, create: bool = False) -> ModelRow:
+    """Lock a model's row until the transaction ends.
+
+    PostgreSQL locks the row (SELECT … FOR UPDATE); SQLite has locked the database at BEGIN.
+
+    Args:
+        session: the open transaction.
+        name: the registered model.
+        create: whether to create the model if it does not exist.
+
+    Raises:
+        UnknownVersion: the model does not exist.
+    """
+    if create:
+        dialect = session.get_bind().dialect.name
+        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        values = {"name": name, "description": ""}
+        session.execute(insert(ModelRow).values(values).on_conflict_do_nothing())
+    model = session.scalar(select(ModelRow).where(ModelRow.name == name).with_for_update())
+    return model or find_model(session, name)
+
+
+def find_version(session: Session, model: ModelRow, number: int) -> VersionRow:
+    """Return a version's row.
+
+    Raises:
+        UnknownVersion: the version does not exist.
+    """
+    query = select(VersionRow).where(VersionRow.model_id == model.id)
+    version = session.scalar(query.where(VersionRow.number == number))
+    if version is None:
+        numbers = session.scalars(
+            select(VersionRow.number)
+            .where(VersionRow.model_id == model.id)
+            .order_by(VersionRow.number.desc())
+            .limit(20)
+        )
+        listed = ", ".join(str(n) for n in sorted(numbers)) or "none"
+        raise UnknownVersion(f"model {model.name!r} has no version {number}; registered: {listed}")
+    return version
+
+
+def find_champion(session: Session, model_name: str) -> VersionRow | None:
+    """Return the row of a model's champion; None without a champion or without the model."""
+    return session.scalar(
+        select(VersionRow)
+        .join(AliasRow, AliasRow.version_id == VersionRow.id)
+        .join(ModelRow, ModelRow.id == AliasRow.model_id)
+        .where(ModelRow.name == model_name, AliasRow.name == CHAMPION)
+    )
+
+
+def set_alias(session: Session, version: VersionRow, name: str) -> None:
+    """Point an alias of the version's model to the version."""
+    alias = session.get(AliasRow, (version.model_id, name))
+    if alias is None:
+        session.add(AliasRow(model_id=version.model_id, name=name, version_id=version.id))
+    else:
+        alias.version_id = version.id
+    session.flush()
+
+
+def remove_alias(session: Session, model: ModelRow, name: str) -> None:
+    """Remove an alias of a model; nothing happens if it does not exist."""
+    alias = session.get(AliasRow, (model.id, name))
+    if alias is not None:
+        session.delete(alias)
+        session.flush()

@@ -1,0 +1,146 @@
+"""Registration: finished runs become versions, and further evaluations are added to them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from registry.comparison.item_set import items_digest
+from registry.history import EventKind, add_event
+from registry.intake import Submission
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
+from registry.tables import (
+    EvaluationRow,
+    MetricRow,
+    ModelRow,
+    RunRow,
+    SpeedRow,
+    VersionRow,
+    VersionStateRow,
+)
+
+Z_95 = 1.96
+"""Standard errors between a score and the lower end of its 95 % interval."""
+REGISTRY_ACTOR = "registry"
+
+
+def add_version(
+    session: Session, model: ModelRow, submission: Submission, artifact: str
+) -> VersionRow:
+    """Add a run as the next version of a model.
+
+    Args:
+        session: the open transaction, with the model locked.
+        model: the registered model.
+        submission: the finished run.
+        artifact: where its files are stored.
+    """
+    last_number = session.scalar(
+        select(func.max(VersionRow.number)).where(VersionRow.model_id == model.id)
+    )
+    version = VersionRow(
+        model=model,
+        number=(last_number or 0) + 1,
+        run=_find_or_add_run(session, submission.run),
+        digest=submission.digest,
+        artifact=artifact,
+        status=VersionStateRow(),
+    )
+    session.add(version)
+    session.flush()
+    add_event(session, version, EventKind.REGISTERED, actor=REGISTRY_ACTOR, reason="registered")
+    add_evaluation(session, version, submission.evaluation, submission.speed, artifact)
+    return version
+
+
+def add_evaluation(
+    session: Session,
+    version: VersionRow,
+    record: EvaluationRecordSchema,
+    speed: SpeedSchema | None,
+    artifact: str,
+) -> EvaluationRow:
+    """Add an evaluation of a version; it counts from now on.
+
+    Args:
+        session: the open transaction, with the model locked.
+        version: the evaluated version.
+        record: its scores.
+        speed: the measured time per item; None without a measurement.
+        artifact: where evaluation.json and samples.parquet are stored.
+    """
+    evaluation = EvaluationRow(
+        accuracy=record.accuracy,
+        standard_error=record.standard_error,
+        random_score=record.random_score,
+        normalised=record.normalised,
+        partial=record.partial,
+        num_items=record.num_items,
+        flops_per_item=record.flops_per_item,
+        items_digest=items_digest(record),
+        samples_sha256=record.samples_sha256,
+        artifact=artifact,
+        record=record.model_dump(mode="json"),
+    )
+    version.evaluations.append(evaluation)
+    session.flush()
+    session.add_all(_metrics(evaluation.id, record))
+    if speed is not None:
+        add_speed(session, evaluation, speed)
+    if len(version.evaluations) > 1:
+        add_event(
+            session,
+            version,
+            EventKind.EVALUATED,
+            actor=REGISTRY_ACTOR,
+            reason="evaluated on other items or by other code",
+            details={"evaluation": evaluation.id, "items_digest": evaluation.items_digest},
+        )
+    return evaluation
+
+
+def add_speed(session: Session, evaluation: EvaluationRow, speed: SpeedSchema) -> None:
+    """Add a measured time per item, unless it is the newest already."""
+    record = speed.model_dump(mode="json")
+    if not evaluation.speeds or evaluation.speeds[-1].record != record:
+        evaluation.speeds.append(SpeedRow(record=record))
+        session.flush()
+
+
+def _find_or_add_run(session: Session, record: RunRecordSchema) -> RunRow:
+    key = f"{record.name}\n{record.weights_sha256}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    run = session.scalar(select(RunRow).where(RunRow.digest == digest))
+    return run or RunRow(
+        digest=digest,
+        name=record.name,
+        seed=record.seed,
+        tuned=record.tuned,
+        is_moe=record.is_moe,
+        total_parameters=record.total_parameters,
+        active_parameters=record.active_parameters,
+        flops_per_token=record.flops_per_token,
+        training_flops=record.training_flops,
+        cumulative_training_flops=record.cumulative_training_flops,
+        training_seconds=record.training_seconds,
+        git_commit=record.git_commit,
+        data_version=record.data_version,
+        record=record.model_dump(mode="json"),
+    )
+
+
+def _metrics(evaluation_id: int, record: EvaluationRecordSchema) -> list[MetricRow]:
+    scores = [("score", record.accuracy, record.standard_error)]
+    scores += [(f"suite.{s.suite}", s.accuracy, s.standard_error) for s in record.suites]
+    scores += [(f"task.{t.task}"[:300], t.accuracy, t.standard_error) for t in record.tasks]
+    return [
+        MetricRow(
+            evaluation_id=evaluation_id,
+            name=name,
+            value=100 * accuracy,
+            low=100 * max(0.0, accuracy - Z_95 * standard_error),
+        )
+        for name, accuracy, standard_error in scores
+    ]
