@@ -32,11 +32,24 @@ from flows.commands.tables import evaluation_lines, versions_table, wide_console
     help="Workspace folder. Default: the project, or .flanmoe/workspaces/NAME with --params, "
     "NAME-HASH with --set.",
 )
-def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path | None) -> None:
+@click.option(
+    "--register-as",
+    metavar="MODEL",
+    help="Registered model. Default: registry.model; with --set a model of its own, "
+    "MODEL-set-HASH, so that trials do not compete with the project's champion.",
+)
+@click.option("--no-promote", is_flag=True, help="Register only; do not promote.")
+def run(
+    params_file: Path | None,
+    assignments: tuple[str, ...],
+    workspace: Path | None,
+    register_as: str | None,
+    no_promote: bool,
+) -> None:
     """Run the pipeline: all stages, register, promote.
 
-    With --params, --set or --workspace the pipeline runs in a workspace, so that params.yaml, data
-    and dvc.lock of the project stay unchanged.
+    With --params, --set, --register-as or --workspace the pipeline runs in a workspace, so that
+    params.yaml, data and dvc.lock of the project stay unchanged.
     """
     from flows.config.load import load_params
     from flows.errors import StageInterrupted
@@ -58,7 +71,7 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
     console = wide_console()
     root = find_project()
     project = project_of(root)
-    folder, data = _select_workspace(root, params_file, assignments, workspace)
+    folder, data = _select_workspace(root, params_file, assignments, workspace, register_as)
     processes = ProcessGroups()
     with workspace_lock(folder), stop_on_signal(processes):
         if data is not None:
@@ -96,7 +109,7 @@ def run(params_file: Path | None, assignments: tuple[str, ...], workspace: Path 
             ):
                 if scheduler:
                     console.print(f"  Dask: {scheduler}", highlight=False)
-                result = pipeline.run_pipeline(folder)
+                result = pipeline.run_pipeline(folder, promote=not no_promote)
     console.print()
     console.print(versions_table(result.versions))
     console.print()
@@ -133,26 +146,34 @@ def _select_workspace(
     params_file: Path | None,
     assignments: tuple[str, ...],
     workspace: Path | None,
+    register_as: str | None,
 ) -> tuple[Path, dict[str, Any] | None]:
     """Return the folder to run in and the validated parameters to write there.
 
-    Each set of assignments has a workspace of its own, so that several can run at once.
+    Each set of assignments has a workspace and a registered model of its own, so that several can
+    run at once and none competes with the project's champion.
 
     Returns:
         The folder, which exists, and the parameters; None for the project's own params.yaml.
     """
-    if params_file is None and not assignments and workspace is None:
+    if params_file is None and not assignments and workspace is None and register_as is None:
         return root, None
     from flows.config.load import apply_overrides, parse_params, read_params
     from flows.runtime.workspace import STATE, project_of
 
     source = params_file or root / "params.yaml"
-    data = apply_overrides(read_params(source), assignments)
     project = project_of(root)
-    parse_params(data, source.name, project)
+    data = apply_overrides(read_params(source), assignments)
+    params = parse_params(data, source.name, project)
     name = source.stem
     if assignments:
-        name += "-" + hashlib.sha256("\n".join(assignments).encode()).hexdigest()[:8]
+        digest = hashlib.sha256("\n".join(assignments).encode()).hexdigest()[:8]
+        name += f"-{digest}"
+        if not any(assignment.startswith("registry.model=") for assignment in assignments):
+            register_as = register_as or f"{params.registry.model}-set-{digest}"
+    if register_as is not None:
+        data = {**data, "registry": {**(data.get("registry") or {}), "model": register_as}}
+        parse_params(data, source.name, project)
     target = (workspace or project / STATE / "workspaces" / name).resolve()
     target.mkdir(parents=True, exist_ok=True)
     return target, data

@@ -44,13 +44,14 @@ class PipelineResult:
 
 
 @flow(name="flanmoe", persist_result=False)
-def pipeline(workspace: Path, actor: str = "flow") -> PipelineResult:
+def pipeline(workspace: Path, actor: str = "flow", promote: bool = True) -> PipelineResult:
     """Run all stages, register every run's model, and promote the best version.
 
     Args:
         workspace: folder with dvc.yaml and params.yaml. Retries and concurrency are its
             parameters `flows.retries` and `flows.max_parallel_stages`.
         actor: name that the registry records with a promotion.
+        promote: whether to promote the best version; without it the champion stays.
 
     Raises:
         StageFailed: with the error line of the first stage that failed.
@@ -66,7 +67,7 @@ def pipeline(workspace: Path, actor: str = "flow") -> PipelineResult:
             register_run.with_options(task_run_name=f"register {name}")(workspace, name)
             for name in context.params.models.runs
         ]
-        decision = promote_best(workspace, numbers, actor)
+        decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
         versions = context.registry.versions(context.params.registry.model)
         relevant = {*numbers, decision.champion_version}
         return PipelineResult([v for v in versions if v.version in relevant], decision)
@@ -121,16 +122,28 @@ def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionD
     return decision
 
 
-def run_pipeline(workspace: Path) -> PipelineResult:
+def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
     """Run the flow and wait until its logs and events have reached the Prefect API.
 
     Prefect sends them in the background; the caller may stop the server afterwards.
     """
     try:
-        return pipeline(workspace)
+        return pipeline(workspace, promote=promote)
     finally:
         APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
         EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+
+
+def _not_promoted(context: RunContext) -> PromotionDecision:
+    """Return the decision of a run that registers only."""
+    model = context.params.registry.model
+    champion = next((v.version for v in context.registry.versions(model) if v.is_champion), None)
+    return PromotionDecision(
+        champion_version=champion,
+        changed=False,
+        reason="registered only: --no-promote; `flanmoe registry promote VERSION` promotes",
+        reports=(),
+    )
 
 
 def _run_stages(context: RunContext) -> list[State[Any]]:
