@@ -48,6 +48,8 @@ class TaskItem:
     """Category that the task is averaged in."""
     language: str = ""
     """ISO 639-1 code; empty if the data set has one language."""
+    cluster: str = ""
+    """Id that items of one passage, problem or family share; empty for an item of its own."""
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> TaskItem:

@@ -30,6 +30,8 @@ class EvalPrompt:
     """Few-shot exemplars dropped from the end of their list, because they do not fit."""
     language: str = ""
     """ISO 639-1 code of the item's language; empty: English."""
+    cluster: str = ""
+    """Id that items of one passage, problem or family share; empty for an item of its own."""
 
     @property
     def prompt_sha256(self) -> str:
@@ -102,6 +104,7 @@ def _build_prompt(
         num_exemplars=len(exemplars) - num_dropped,
         num_exemplars_dropped=num_dropped,
         language=item.language,
+        cluster=item.cluster,
     )
 
 

@@ -59,6 +59,9 @@ class SampleRow:
     suite: str
     task: str
     id: str
+    cluster: str | None
+    """Id that items of one passage, problem or family share, in every task; None for an item of its
+    own."""
     prompt: str
     """Text that the model received, before its start was cut off if it is too long."""
     prompt_sha256: str
@@ -127,6 +130,7 @@ def sample_rows(
                 suite=task.suite.name,
                 task=task.name,
                 id=prompt.id,
+                cluster=prompt.cluster or None,
                 prompt=prompt.prompt,
                 prompt_sha256=prompt.prompt_sha256,
                 expected=prompt.answer,

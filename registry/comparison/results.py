@@ -21,6 +21,8 @@ from registry.schemas import (
 )
 
 COLUMNS = ("task", "id", "prompt_sha256", "score", "contaminated")
+CLUSTER_COLUMN = "cluster"
+"""Column of samples.parquet that release 0.1.0 did not write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,9 @@ class ItemScores:
     scores: tuple[float, ...]
     contaminated: tuple[bool | None, ...]
     """Whether the item overlaps with the training mixture; None if that is unknown."""
+    clusters: tuple[str | None, ...]
+    """Id that items of one passage, problem or family share, in every task; None for an item of its
+    own, and in samples of release 0.1.0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +94,29 @@ def read_result(label: str, folder: Path) -> EvaluationResult:
 
 
 def _read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
-    missing = sorted(set(COLUMNS) - set(pq.read_schema(file).names))
+    names = set(pq.read_schema(file).names)
+    missing = sorted(set(COLUMNS) - names)
     if missing:
         raise NotComparable(
             f"{file} has no column {missing[0]!r}, so an older version of flanmoe wrote it; "
             f"evaluate {label} again"
         )
-    table: pa.Table = pq.read_table(file, columns=list(COLUMNS))
-    rows_by_task: dict[str, list[tuple[str, str, float, bool | None]]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in COLUMNS)
+    table: pa.Table = pq.read_table(file, columns=[*COLUMNS, *({CLUSTER_COLUMN} & names)])
+    if CLUSTER_COLUMN not in names:
+        table = table.append_column(CLUSTER_COLUMN, pa.nulls(table.num_rows))
+    rows_by_task: dict[str, list[tuple[str, str, float, bool | None, str | None]]]
+    rows_by_task = defaultdict(list)
+    columns = (table[name].to_pylist() for name in (*COLUMNS, CLUSTER_COLUMN))
     for task, *values in zip(*columns, strict=True):
         rows_by_task[task].append(tuple(values))
     return {
-        task: ItemScores(ids=ids, prompt_sha256=prompts, scores=scores, contaminated=contaminated)
+        task: ItemScores(
+            ids=ids,
+            prompt_sha256=prompts,
+            scores=scores,
+            contaminated=contaminated,
+            clusters=clusters,
+        )
         for task, rows in rows_by_task.items()
-        for ids, prompts, scores, contaminated in [zip(*rows, strict=True)]
+        for ids, prompts, scores, contaminated, clusters in [zip(*rows, strict=True)]
     }

@@ -25,7 +25,10 @@ MAX_EXPONENT = 300
 
 
 def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
-    """Read GSM8K: JSON lines `{question, answer}`; the number after `####` is the answer."""
+    """Read GSM8K: JSON lines `{question, answer}`; the number after `####` is the answer.
+
+    A problem is in a cluster with its translations in MGSM.
+    """
 
     def convert(row: int, record: dict[str, Any]) -> EvalItem:
         question, solution = record.get("question"), record.get("answer")
@@ -34,7 +37,7 @@ def gsm8k(part: Part) -> Iterator[EvalItem | RejectedRow]:
         answer = solution.rpartition("####")[2].strip()
         if "####" not in solution or not _is_number(answer):
             raise InvalidRow("no number after ####")
-        return _make_item(part, row - 1, question, answer)
+        return _make_item(part, row - 1, question, answer, cluster=f"gsm8k-{row - 1}")
 
     return convert_rows(part, part.json_lines(), convert)
 
@@ -95,14 +98,16 @@ def asdiv(part: Part) -> Iterator[EvalItem | RejectedRow]:
 def mgsm(part: Part) -> Iterator[EvalItem | RejectedRow]:
     """Read MGSM, translated test problems of GSM8K: TSV of question and number without a header.
 
-    The name of a file ends with its language, `mgsm_de.tsv`.
+    The name of a file ends with its language, `mgsm_de.tsv`. Its rows are the first ones of the
+    test split of GSM8K, so a row is one problem in every file.
     """
 
     def convert(row: int, line: str) -> EvalItem:
         question, _, answer = line.rpartition("\t")
         if not question or not _is_number(answer):
             raise InvalidRow("not a question and a number")
-        return _make_item(part, row - 1, question, answer, language)
+        cluster = f"gsm8k-{row - 1}"
+        return _make_item(part, row - 1, question, answer, language=language, cluster=cluster)
 
     language = part.path.stem.rpartition("_")[2]
     return convert_rows(part, part.lines(), convert)
@@ -123,7 +128,9 @@ def _is_number(text: str) -> bool:
     return NUMBER.fullmatch(text.strip().replace(",", "")) is not None
 
 
-def _make_item(part: Part, index: int, question: str, answer: str, language: str = "") -> EvalItem:
+def _make_item(
+    part: Part, index: int, question: str, answer: str, *, language: str = "", cluster: str = ""
+) -> EvalItem:
     return EvalItem(
         id=f"{part.path.stem}-{index}",
         text=question.strip(),
@@ -131,4 +138,5 @@ def _make_item(part: Part, index: int, question: str, answer: str, language: str
         options=None,
         question=question,
         language=language,
+        cluster=cluster,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 TRAINING_SPLIT = "train"
@@ -46,3 +47,12 @@ class EvalItem:
     in its notation."""
     group: str = ""
     """Category in which the task's score is averaged; empty if the file names none."""
+    cluster: str = ""
+    """Id that items share if their answers are correlated: those of one passage, of one problem in
+    several languages, or of one family. Comparisons count such items as one observation. Empty
+    for an item of its own."""
+
+
+def passage_cluster(passage: str) -> str:
+    """Return a short id of a passage: equal in every task and file, whatever its white space."""
+    return hashlib.sha256(" ".join(passage.split()).encode()).hexdigest()[:12]

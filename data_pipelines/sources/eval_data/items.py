@@ -16,6 +16,9 @@ def items(part: Part) -> Iterator[EvalItem | RejectedRow]:
 
 
 def _convert(record: dict[str, Any]) -> EvalItem:
+    cluster = record.get("cluster") or ""
+    if not isinstance(cluster, str):
+        raise InvalidRow(f"cluster: {cluster!r} is not a text")
     try:
         return EvalItem(
             id=record["id"],
@@ -23,6 +26,7 @@ def _convert(record: dict[str, Any]) -> EvalItem:
             answer=record["answer"],
             options=tuple(record["options"]) if record["options"] else None,
             question=record["question"],
+            cluster=cluster,
         )
     except (KeyError, TypeError) as error:
         raise InvalidRow(f"not an item: {error}") from None

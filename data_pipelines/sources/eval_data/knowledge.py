@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
-from data_pipelines.sources.eval_data.item import EvalItem
+from data_pipelines.sources.eval_data.item import EvalItem, passage_cluster
 from data_pipelines.sources.part import InvalidRow, Part, convert_rows
 
 LETTERS = ("A", "B", "C", "D")
 OPTION_LIST = "\nOptions:\n"
+PASSAGE_MARK = "This question refers to the following information."
+"""First line of an MMLU question about a passage; the last line is the question itself."""
 
 
 def bbh(part: Part) -> Iterator[EvalItem | RejectedRow]:
@@ -92,6 +94,12 @@ def mmlu(part: Part) -> Iterator[EvalItem | RejectedRow]:
             options=LETTERS,
             option_texts=tuple(cells[1:5]),
             question=cells[0],
+            cluster=_passage_cluster(cells[0].strip()),
         )
 
     return convert_rows(part, part.csv_rows(header=False), convert)
+
+
+def _passage_cluster(question: str) -> str:
+    passage = question.rpartition("\n")[0]
+    return passage_cluster(passage) if passage.startswith(PASSAGE_MARK) else ""

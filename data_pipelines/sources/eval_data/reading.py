@@ -8,7 +8,7 @@ from typing import Any
 
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
-from data_pipelines.sources.eval_data.item import EvalItem
+from data_pipelines.sources.eval_data.item import EvalItem, passage_cluster
 from data_pipelines.sources.part import InvalidRow, Part, convert_rows
 from data_pipelines.sources.raw.choices import parse_choice_question
 from data_pipelines.templates.instructions import LETTERS
@@ -54,6 +54,7 @@ def boolq(part: Part) -> Iterator[EvalItem | RejectedRow]:
             options=YES_NO,
             question=question,
             context=passage,
+            cluster=passage_cluster(passage),
         )
 
     return convert_rows(part, part.json_lines(), convert)
@@ -118,6 +119,7 @@ def tydiqa(part: Part) -> Iterator[EvalItem | RejectedRow]:
                         options=None,
                         question=entry["question"],
                         context=paragraph["context"],
+                        cluster=passage_cluster(paragraph["context"]),
                         language=LANGUAGES.get(str(entry["id"]).partition("-")[0], ""),
                     )
                 else:

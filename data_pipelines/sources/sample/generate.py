@@ -102,6 +102,7 @@ def _to_eval_item(mixture: str, q: SampleQuestion) -> dict[str, Any]:
         "answer": q.item.target,
         "options": q.item.options,
         "question": question,
+        "cluster": q.family,
     }
 
 

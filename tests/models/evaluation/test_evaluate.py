@@ -79,6 +79,21 @@ def test_samples_have_the_text_of_every_prompt(evaluated):
     assert all(item["text"] in prompts[item["id"]] for item in map(json.loads, items))
 
 
+def test_samples_have_the_cluster_of_every_item(workspace, params):
+    path = workspace / "data/eval_data/sample/topic.jsonl"
+    items = [json.loads(line) for line in path.read_text().splitlines()]
+    for item in items[:4]:
+        item["cluster"] = "shared passage"
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    write_index(workspace / "data/eval_data")
+    run(workspace, params, "dense")
+    rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
+    cluster_by_id = {row["id"]: row["cluster"] for row in rows if row["task"] == "sample/topic"}
+    expected = {item["id"]: item.get("cluster") for item in items}
+    assert cluster_by_id == expected
+    assert {row["cluster"] for row in rows if row["task"] != "sample/topic"} == {None}
+
+
 def test_evaluate_counts_prompts_with_unknown_pieces(workspace, params, caplog):
     path = workspace / "data/eval_data/sample/topic.jsonl"
     items = [json.loads(line) for line in path.read_text().splitlines()]

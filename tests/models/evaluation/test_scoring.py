@@ -127,7 +127,8 @@ def test_score_evaluation_averages_other_metrics_and_clean_items():
 
 def sample_row(**changes):
     fields = {
-        "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "prompt": "",
+        "suite": "tydiqa_direct", "task": "tydiqa_direct/a", "id": "x", "cluster": None,
+        "prompt": "",
         "prompt_sha256": "", "unknown_pieces": False,
         "expected": "", "answer": "", "generated_text": "", "exact_match": None, "empty": False,
         "unanswered": False, "ambiguous": False, "without_tokens": False, "random_score": 0.0,

@@ -84,3 +84,17 @@ def test_mgsm_answer_is_the_last_column(make_part):
     assert rows[0].language == "fr"
     assert (rows[0].question, rows[0].answer) == ("Combien ?", "1200")
     assert [row.reason for row in rejected_in(rows)] == ["not a question and a number"]
+
+
+def test_translations_of_a_problem_share_its_cluster(make_part):
+    problems = json_lines(
+        {"question": "A?", "answer": "#### 3"}, {"question": "B?", "answer": "#### 4"}
+    )
+    original = read_items(make_part, "gsm8k", problems)
+    german, thai = (
+        list(READERS["mgsm"](make_part(f"mgsm_{code}.tsv", "A?\t3\nB?\t4\n", "mgsm")))
+        for code in ("de", "th")
+    )
+    clusters = [[item.cluster for item in items] for items in (original, german, thai)]
+    assert clusters[0] == clusters[1] == clusters[2]
+    assert len(set(clusters[0])) == 2

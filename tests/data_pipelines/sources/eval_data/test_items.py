@@ -12,3 +12,10 @@ def test_items_are_read_or_rejected(make_part):
     )
     assert (first.id, first.options, second.options) == ("a-0", ("x", "y"), None)
     assert rejected.reason == "not an item: 'text'"
+
+
+def test_items_name_their_cluster_or_none(make_part):
+    records = [{**ITEM, "cluster": "family"}, ITEM, {**ITEM, "cluster": 7}]
+    first, second, rejected = items(make_part("a.jsonl", json_lines(*records), "items"))
+    assert (first.cluster, second.cluster) == ("family", "")
+    assert rejected.reason == "cluster: 7 is not a text"

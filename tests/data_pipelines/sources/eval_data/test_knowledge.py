@@ -77,3 +77,14 @@ def test_mmlu_rows_are_four_option_questions(make_part):
     assert (item.answer, item.options) == ("C", ("A", "B", "C", "D"))
     assert item.option_texts == ("a", "b", "c\nc", "d")
     assert rejected.reason == "not a question, four options and the letter of the answer"
+
+
+def test_mmlu_questions_on_the_same_passage_share_a_cluster(make_part):
+    mark = "This question refers to the following information."
+    questions = [f"{mark}\nA speech.\nWho?", f"{mark}\nA speech.\nWhen?", f"{mark}\nA law.\nWho?"]
+    questions += ["Two lines.\nWho?", "Who?"]
+    text = "".join(f'"{question}",a,b,c,d,C\n' for question in questions)
+    clusters = [item.cluster for item in mmlu(make_part("history_test.csv", text, "mmlu"))]
+    assert clusters[0] == clusters[1] != clusters[2]
+    assert clusters[2]
+    assert clusters[3:] == ["", ""]

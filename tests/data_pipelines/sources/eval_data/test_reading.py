@@ -25,6 +25,21 @@ def test_boolq_passage_is_the_context(make_part):
     assert rejected.reason == "no question, passage or label"
 
 
+def test_items_of_a_passage_share_a_cluster_in_every_task_and_file(make_part):
+    rows = [
+        {"question": question, "passage": passage, "label": True}
+        for question, passage in [("a", "P one."), ("b", "P  one.\n"), ("c", "P two.")]
+    ]
+    first, second, third = boolq(make_part("val.jsonl", json_lines(*rows), "boolq"))
+    assert first.cluster == second.cluster != third.cluster
+    assert len(first.cluster) == 12
+    qas = [{"id": "english-1-0", "question": "Q?", "answers": [{"text": "a"}]}]
+    paragraphs = [{"context": text, "qas": qas} for text in ("P one.", "P three.")]
+    content = json.dumps({"data": [{"paragraphs": paragraphs}]})
+    fourth, fifth = tydiqa(make_part("t.json", content, "tydiqa"))
+    assert fourth.cluster == first.cluster != fifth.cluster
+
+
 def test_strategyqa_rationale_is_the_facts_and_the_answer(make_part):
     record = {"question": "Q?", "answer": False, "facts": ["One.", " Two. "]}
     part = make_part("s.json", json.dumps([record, {"question": "Q?"}]), "strategyqa")
