@@ -11,23 +11,12 @@ import numpy as np
 
 from registry.comparison.costs import CostComparison, compare_costs
 from registry.comparison.intervals import Floats, Stratum
+from registry.comparison.matching import common_tasks
 from registry.comparison.partner import recipe_differences
 from registry.comparison.precision import precision_warnings
 from registry.comparison.results import EvaluationResult
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge
 from registry.errors import NotComparable
-from registry.schemas import TaskScoreSchema
-
-MUST_MATCH = (
-    "version",
-    "file_sha256",
-    "metric",
-    "answer",
-    "num_fewshot",
-    "max_new_tokens",
-    "num_items",
-)
-"""Fields of a task's record that must be equal in both evaluations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +155,7 @@ def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) 
         NotComparable: the evaluations used different items, prompts or settings; the message
             names the first difference.
     """
-    names = _common_tasks(a, b, config)
+    names = common_tasks(a, b, config.suites)
     for result in (a, b):
         if config.clean and any(result.tasks[name].num_contaminated is None for name in names):
             reason = "its training data is unknown, so is its overlap; compare without --clean"
@@ -250,54 +239,6 @@ def _compare_suites(
         )
         for (suite, names), outcome in zip(tasks_by_suite.items(), outcomes, strict=True)
     )
-
-
-def _common_tasks(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) -> list[str]:
-    """Return the tasks to compare, in A's order, after checking that both were evaluated alike."""
-    for suite in config.suites:
-        for result in (a, b):
-            if suite not in result.suites:
-                raise NotComparable(
-                    f"{result.label} was not evaluated on {suite!r}; its suites are "
-                    f"{', '.join(result.suites)}"
-                )
-
-    def selected(result: EvaluationResult) -> list[TaskScoreSchema]:
-        tasks = result.evaluation.tasks
-        return [task for task in tasks if not config.suites or task.suite in config.suites]
-
-    names_a, names_b = ([task.task for task in selected(result)] for result in (a, b))
-    differences = [f"{name}: only in {a.label}" for name in names_a if name not in names_b]
-    differences += [f"{name}: only in {b.label}" for name in names_b if name not in names_a]
-    for name in names_a:
-        if name in names_b:
-            difference = _first_difference(a, b, name)
-            differences += [difference] if difference else []
-    if differences:
-        count = f" ({len(differences)} tasks differ)" if len(differences) > 1 else ""
-        raise NotComparable(
-            f"{a.label} and {b.label} were not evaluated alike: {differences[0]}{count}; evaluate "
-            "both with the same params, or select a common suite with --suite"
-        )
-    return names_a
-
-
-def _first_difference(a: EvaluationResult, b: EvaluationResult, name: str) -> str:
-    """Describe the first difference between two evaluations of a task; empty without one."""
-    for field in MUST_MATCH:
-        value_a, value_b = getattr(a.tasks[name], field), getattr(b.tasks[name], field)
-        if value_a != value_b:
-            return f"{name}: {field} is {value_a!r} and {value_b!r}"
-    items_a, items_b = a.item_scores[name], b.item_scores[name]
-    for column, noun in (("ids", "items"), ("prompt_sha256", "prompts")):
-        pairs = zip(getattr(items_a, column), getattr(items_b, column), strict=True)
-        differing = [i for i, (value_a, value_b) in enumerate(pairs) if value_a != value_b]
-        if differing:
-            return (
-                f"{name}: {len(differing)} of {len(items_a.ids)} {noun} differ, first "
-                f"{items_a.ids[differing[0]]!r}"
-            )
-    return ""
 
 
 def _paired_scores(

@@ -44,12 +44,15 @@ class DensePartner:
     high: float
 
 
-def recipe_differences(a: RunRecordSchema, b: RunRecordSchema) -> list[str]:
+def recipe_differences(
+    a: RunRecordSchema, b: RunRecordSchema, *, ignore_seeds: bool = False
+) -> list[str]:
     """Describe how the training of two runs differs, apart from their models.
 
     Args:
         a: one run; its values precede those of `b`.
         b: the other run.
+        ignore_seeds: whether the runs may differ in their seeds.
 
     Returns:
         A text for each difference; empty if data, tasks, steps and seeds are equal in every run of
@@ -76,6 +79,7 @@ def recipe_differences(a: RunRecordSchema, b: RunRecordSchema) -> list[str]:
         differences += [
             f"{field}{where} is {_describe(value_a)} and {_describe(value_b)}"
             for field in RECIPE
+            if not (ignore_seeds and field == "seed")
             for value_a, value_b in [(getattr(run_a, field), getattr(run_b, field))]
             if value_a != value_b
         ]

@@ -2,7 +2,38 @@
 
 import numpy as np
 
+from registry.comparison.variance_components import PairedSample
+
 
 def binary_differences(num_a_only, num_b_only, num_equal):
     """Return differences of items that only A, only B, or both or neither answer right."""
     return np.array([1.0] * num_a_only + [-1.0] * num_b_only + [0.0] * num_equal)
+
+
+def paired_sample(
+    scores_a, scores_b=None, *, seeds_b=None, tasks=None, clusters=None, weights=None
+):
+    """Return a paired sample; by default B scores 0, with the seeds of A, in one task.
+
+    Args:
+        scores_a: score of each seed and item.
+        scores_b: score of each seed and item.
+        seeds_b: seeds of B; by default 0, 1, 2, …
+        tasks: task of each item.
+        clusters: cluster of each item; by default its own.
+        weights: share of each task; by default equal.
+    """
+    scores_a = np.atleast_2d(np.asarray(scores_a, dtype=float))
+    scores_b = np.zeros_like(scores_a) if scores_b is None else np.atleast_2d(scores_b)
+    num_items = scores_a.shape[1]
+    tasks = np.zeros(num_items, dtype=int) if tasks is None else np.asarray(tasks)
+    num_tasks = tasks.max() + 1
+    return PairedSample(
+        scores_a_SN=scores_a,
+        scores_b_SN=scores_b,
+        seeds_a=tuple(range(len(scores_a))),
+        seeds_b=tuple(range(len(scores_b))) if seeds_b is None else seeds_b,
+        task_N=tasks,
+        cluster_N=np.arange(num_items) if clusters is None else np.asarray(clusters),
+        weights_T=np.full(num_tasks, 1 / num_tasks) if weights is None else np.asarray(weights),
+    )
