@@ -77,6 +77,7 @@ def check_replicates(results: Sequence[EvaluationResult]) -> None:
                 "need different seeds, so name one of the two"
             )
         label_by_seed[seed] = result.label
+    for result in results[1:]:
         differences = recipe_differences(first.run, result.run, ignore_seeds=True)
         if result.run.model != first.run.model:
             differences.append("their models differ")

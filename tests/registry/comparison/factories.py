@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from registry.comparison.results import read_result
 from registry.comparison.variance_components import PairedSample
+from tests.registry.factories import edit_samples, write_result
 
 
 def binary_differences(num_a_only, num_b_only, num_equal):
@@ -37,3 +39,26 @@ def paired_sample(
         cluster_N=np.arange(num_items) if clusters is None else np.asarray(clusters),
         weights_T=np.full(num_tasks, 1 / num_tasks) if weights is None else np.asarray(weights),
     )
+
+
+def write_evaluations(folder, name, scores_by_seed, *, run=None, clusters=None, **changes):
+    """Write and read one evaluation per seed of a model, on the items of the task `s/t`.
+
+    Args:
+        folder: the folder to write into.
+        name: name of the model; seed 1 is in `folder/name_1`.
+        scores_by_seed: seed -> score of each item.
+        run: changes to the run records.
+        clusters: cluster of each item.
+        changes: changes to the evaluation records.
+    """
+    results = []
+    for seed, scores in scores_by_seed.items():
+        path = folder / f"{name}_{seed}"
+        changed_run = {"seed": seed, **(run or {})}
+        write_result(path, {"s/t": list(scores)}, run=changed_run, **changes)
+        if clusters is not None:
+            names = iter(clusters)
+            edit_samples(path, lambda row, names=names: row.update(cluster=next(names)))
+        results.append(read_result(f"{name}_{seed}", path))
+    return results
