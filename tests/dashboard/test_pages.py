@@ -27,7 +27,7 @@ def metrics(page):
 def test_comparison_page_shows_champion_and_table(project):
     page = render()
     assert metrics(page)["Champion"] == "moe · v2"
-    assert metrics(page)["Accuracy"] == "70.0 ± 1.0 %"
+    assert metrics(page)["Accuracy"] == "70.0 ± 1.6 %"
     assert metrics(page)["Above chance, points"] == "+45.0"
     assert list(page.dataframe[0].value["version"]) == [1, 2]
 

@@ -51,7 +51,12 @@ def chain_run(record, **changes):
 
 
 def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, **changes):
-    """Return a task of an evaluation record; the record adds its weights."""
+    """Return a task of an evaluation record; the record adds its weights.
+
+    The errors follow from the accuracy, as of right and wrong answers.
+    """
+    error = (accuracy * (1 - accuracy) / max(num_items - 1, 1)) ** 0.5
+    num_clean = 0 if num_contaminated is None else num_items - num_contaminated
     return {
         "task": task, "suite": task.split("/")[0], "group": "", "unit": task.split("/")[1],
         "version": 2, "answer": "direct", "metric": "accuracy", "num_fewshot": 0,
@@ -59,29 +64,75 @@ def task_score(task="s/t", *, accuracy=0.6, num_items=400, num_contaminated=0, *
         "source_file": "eval/t.jsonl", "split": "test", "num_published": None,
         "num_items": num_items,
         "num_contaminated": num_contaminated, "partial": False, "partial_reason": "",
-        "accuracy": accuracy, "standard_error": 0.01, "random_score": 0.25, "maximum": 1.0,
-        "normalised": 1.0,
-        "clean": {"num_items": num_items, "accuracy": accuracy, "standard_error": 0.01},
+        "accuracy": accuracy, "standard_error": error, "random_score": 0.25, "maximum": 1.0,
+        "normalised": 100 * (accuracy - 0.25) / 0.75,
+        "clean": clean_score(accuracy, num_items, num_clean),
         "other_metrics": {}, "num_rejected": 0, "counts": {}, "flops_per_item": 5e7,
         "file_sha256": "b" * 64, **changes,
     }  # fmt: skip
 
 
+def clean_score(accuracy, num_items, num_clean):
+    """Return the score of the last items of a task whose first items are right."""
+    if num_clean == 0:
+        return {"num_items": 0, "accuracy": None, "standard_error": None}
+    scores = first_right({"accuracy": accuracy, "num_items": num_items})[-num_clean:]
+    error = float(np.std(scores, ddof=1)) / num_clean**0.5 if num_clean > 1 else 0.0
+    return {
+        "num_items": num_clean, "accuracy": float(np.mean(scores)), "standard_error": error,
+    }  # fmt: skip
+
+
 def suite_score(suite, tasks, *, weight, partial=False):
-    """Return a suite of an evaluation record."""
-    num_items = sum(task["num_items"] for task in tasks)
-    accuracy = sum(task["weight_in_suite"] * task["accuracy"] for task in tasks)
+    """Return a suite of an evaluation record; its scores follow from its tasks."""
+    scores = weighted_scores(tasks, [task["weight_in_suite"] for task in tasks])
     return {
         "suite": suite, "title": suite,
         "protocol": {"follows": "zero-shot", "source": "none", "differences": []},
-        "averaged": False, "weight": weight,
-        "num_tasks": len(tasks), "missing": [], "num_items": num_items, "num_contaminated": 0,
-        "partial": partial, "partial_reason": "limit" if partial else "", "accuracy": accuracy,
-        "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,
-        "normalised_standard_error": 0.1,
-        "clean": {"num_items": num_items, "accuracy": accuracy, "standard_error": 0.01},
-        "groups": [], "flops_per_item": 5e7,
+        "averaged": False, "weight": weight, "num_tasks": len(tasks), "missing": [],
+        "partial": partial, "partial_reason": "limit" if partial else "", **scores,
+        "clean": clean_average(tasks), "groups": [], "flops_per_item": 5e7,
     }  # fmt: skip
+
+
+def weighted_scores(parts, weights):
+    """Average tasks or suites with the weights; their errors are independent."""
+
+    def average(name):
+        return float(np.dot(weights, [part[name] for part in parts]))
+
+    def error(errors):
+        return float(np.linalg.norm(np.multiply(weights, errors)))
+
+    contaminated = [part["num_contaminated"] for part in parts]
+    normalised_errors = [
+        part.get("normalised_standard_error")
+        or 100 * part["standard_error"] / (1 - part["random_score"])
+        for part in parts
+    ]
+    return {
+        "num_items": sum(part["num_items"] for part in parts),
+        "num_contaminated": None if None in contaminated else sum(contaminated),
+        **{name: average(name) for name in ("accuracy", "random_score", "normalised")},
+        "standard_error": error([part["standard_error"] for part in parts]),
+        "normalised_standard_error": error(normalised_errors),
+    }
+
+
+def clean_average(tasks):
+    """Average the clean scores of a suite's tasks that have clean items."""
+    tasks = [task for task in tasks if task["clean"]["num_items"]]
+    if not tasks:
+        return {"num_items": 0, "accuracy": None, "standard_error": None}
+    weights = [weight for _, weight in task_weights(tasks)]
+    clean = [task["clean"] for task in tasks]
+    return {
+        "num_items": sum(score["num_items"] for score in clean),
+        "accuracy": float(np.dot(weights, [score["accuracy"] for score in clean])),
+        "standard_error": float(
+            np.linalg.norm(np.multiply(weights, [score["standard_error"] for score in clean]))
+        ),
+    }
 
 
 SELF_TEST = {
@@ -102,19 +153,18 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
     for task in tasks:
         tasks_by_suite[task["suite"]].append(task)
     weight = 1 / len(tasks_by_suite)
+    suites = [
+        suite_score(suite, members, weight=weight, partial=partial)
+        for suite, members in tasks_by_suite.items()
+    ]
     return {
         "schema_version": 2, "name": name,
-        "accuracy": sum(task["weight"] * task["accuracy"] for task in tasks),
-        "standard_error": 0.01, "random_score": 0.25, "normalised": 1.0,
-        "normalised_standard_error": 0.1, "normalised_suites": list(tasks_by_suite),
+        **weighted_scores(suites, [weight] * len(suites)),
+        "normalised_suites": list(tasks_by_suite),
         "partial": partial, "flops_per_item": 5e7,
-        "num_items": sum(task["num_items"] for task in tasks), "num_contaminated": 0,
         "contamination": {}, "overlap_self_test": SELF_TEST, "data_warnings": [],
-        "suites": [
-            suite_score(suite, members, weight=weight, partial=partial)
-            for suite, members in tasks_by_suite.items()
-        ],
-        "tasks": tasks, "max_input_tokens": 64, "device": "cpu", "precision": "float32",
+        "suites": suites, "tasks": tasks, "max_input_tokens": 64,
+        "device": "cpu", "precision": "float32",
         "torch_version": "2.13.0", "weights_sha256": "1" * 64,
         "samples_sha256": "2" * 64, "params": {}, **changes,
     }  # fmt: skip
@@ -131,13 +181,22 @@ def speed_record(seconds_per_item=0.01, **changes):
 
 
 def write_samples(path, scores_by_task, *, contaminated_by_task=None):
-    """Write samples.parquet with the columns that the registry reads."""
+    """Write samples.parquet with the columns that the registry reads.
+
+    Args:
+        path: the file.
+        scores_by_task: score of each item.
+        contaminated_by_task: positions of the items that overlap with the training mixture; None
+            where that is unknown.
+    """
     contaminated_by_task = contaminated_by_task or {}
     rows = [
         {
             "task": task, "id": f"{task}-{i}", "score": float(score),
             "prompt_sha256": hashlib.sha256(f"{task} {i}".encode()).hexdigest(),
-            "contaminated": i in contaminated_by_task.get(task, ()),
+            "contaminated": None
+            if contaminated_by_task.get(task, ()) is None
+            else i in contaminated_by_task.get(task, ()),
         }
         for task, scores in scores_by_task.items()
         for i, score in enumerate(scores)
@@ -199,7 +258,17 @@ def write_run(folder, tokenizer, *, run, evaluation):
     weights = folder / "weights" / "model.safetensors"
     weights.write_bytes(f"{run['name']} {evaluation['accuracy']}".encode())
     samples = folder / "samples.parquet"
-    write_samples(samples, {task["task"]: first_right(task) for task in evaluation["tasks"]})
+    tasks = evaluation["tasks"]
+    write_samples(
+        samples,
+        {task["task"]: first_right(task) for task in tasks},
+        contaminated_by_task={
+            task["task"]: None
+            if task["num_contaminated"] is None
+            else range(task["num_contaminated"])
+            for task in tasks
+        },
+    )
     run |= {
         "weights_sha256": sha256(weights),
         "tokenizer_sha256": sha256(tokenizer / "spiece.model"),

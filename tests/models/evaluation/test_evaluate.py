@@ -19,6 +19,8 @@ from models.evaluation.response_cache import ResponseCache
 from models.evaluation.workers import BatchRunner
 from models.stages import evaluate
 from models.weights import load_weights, save_weights
+from registry.consistency import check_consistency
+from registry.records import read_evaluation_record
 from registry.schemas import EvaluationRecordSchema
 from tests.models.evaluation.factories import write_index
 
@@ -69,6 +71,14 @@ def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many
     assert gsm8k["num_exemplars"] + gsm8k["num_exemplars_dropped"] == 8 * gsm8k["num_items"]
     assert record["schema_version"] == 2
     assert record["num_items"] == sum(task["num_items"] for task in record["tasks"])
+
+
+@pytest.mark.parametrize("name", ["moe", "dense"])
+def test_the_registry_recomputes_the_record_from_its_samples(evaluated, name):
+    folder = evaluated / "runs" / name
+    record = read_evaluation_record(folder / "evaluation.json")
+    assert len(record.suites) == 5
+    assert check_consistency(record, folder / "samples.parquet") == []
 
 
 def test_samples_have_the_text_of_every_prompt(evaluated):
