@@ -39,3 +39,15 @@ class NotComparable(RegistryError):
 
 class InterventionRefused(RegistryError):
     """A person's change of a version is not possible; the text says why."""
+
+
+class StoreUnavailable(RegistryError):
+    """The artifact store cannot be read or written: missing, read-only, full, or no access."""
+
+
+class MissingArtifact(RegistryError):
+    """A file of a version is not in the artifact store."""
+
+
+class DamagedArtifact(RegistryError):
+    """A file of a version does not match its checksum, or its manifest is malformed."""

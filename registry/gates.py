@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,10 @@ class GateResult:
 
 
 def check_gates(
-    candidate: VersionInfo, champion: VersionInfo | None, params: GateParams
+    candidate: VersionInfo,
+    champion: VersionInfo | None,
+    params: GateParams,
+    artifact_faults: Sequence[str],
 ) -> list[GateResult]:
     """Check every gate, also after one has failed: the list is the evidence of a promotion.
 
@@ -36,6 +40,7 @@ def check_gates(
         candidate: the version to promote.
         champion: the present champion; None without one.
         params: the gates' thresholds.
+        artifact_faults: what is wrong with the files of the candidate.
     """
     scores = candidate.evaluation
     min_accuracy = (
@@ -43,9 +48,9 @@ def check_gates(
     )
     gates = [
         GateResult(
-            name="weights_stored",
-            passed=(candidate.artifact / "weights" / "model.safetensors").is_file(),
-            detail=str(candidate.artifact),
+            name="artifact_intact",
+            passed=not artifact_faults,
+            detail="; ".join(artifact_faults) or "every file has its checksum",
         ),
         GateResult(
             name="enough_items",

@@ -9,6 +9,8 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry.artifacts.store import ArtifactStore
+from registry.artifacts.version_files import artifact_faults
 from registry.gates import GateResult, check_gates
 from registry.history import EventKind, add_event
 from registry.lookup import find_champion, find_version, lock_model, set_alias
@@ -55,6 +57,7 @@ def promote_version(
     model_name: str,
     number: int,
     params: GateParams,
+    artifacts: ArtifactStore,
     *,
     actor: str,
     override: str = "",
@@ -66,6 +69,7 @@ def promote_version(
         model_name: the registered model.
         number: the version to promote.
         params: the gates' thresholds.
+        artifacts: the files of the versions.
         actor: person or program.
         override: reason to promote even if gates fail.
 
@@ -82,11 +86,13 @@ def promote_version(
     if obstacle:
         _add_refusal(session, candidate, obstacle, (), actor=actor)
         return PromotionReport(version=number, outcome="refused", reason=obstacle, gates=())
+    info = VersionInfo.from_row(candidate)
     gates = tuple(
         check_gates(
-            VersionInfo.from_row(candidate),
+            info,
             None if champion is None else VersionInfo.from_row(champion),
             params,
+            artifact_faults(artifacts, info),
         )
     )
     failed = [gate for gate in gates if not gate.passed]
@@ -110,6 +116,7 @@ def promote_best(
     model_name: str,
     numbers: Sequence[int],
     params: GateParams,
+    artifacts: ArtifactStore,
     *,
     actor: str,
 ) -> PromotionDecision:
@@ -123,6 +130,7 @@ def promote_best(
         model_name: the registered model.
         numbers: the versions to choose from.
         params: the gates' thresholds.
+        artifacts: the files of the versions.
         actor: the program.
     """
     model = lock_model(session, model_name)
@@ -137,7 +145,9 @@ def promote_best(
                 )
             )
             break
-        report = promote_version(session, model_name, version.number, params, actor=actor)
+        report = promote_version(
+            session, model_name, version.number, params, artifacts, actor=actor
+        )
         reports.append(report)
         if report.outcome == "promoted":
             return PromotionDecision(

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from registry import artifacts, interventions, promotion
+from registry import interventions, promotion
+from registry.artifacts.store import ArtifactStore
+from registry.artifacts.version_files import (
+    artifact_faults,
+    evidence_folder,
+    model_folder,
+    samples_file,
+    submission_files,
+)
 from registry.comparison.frontier import Frontier, compute_frontier
 from registry.errors import GateFailed, MissingRegistry, UnknownVersion
 from registry.history import HistoryEntry
@@ -54,15 +63,15 @@ class Registry:
     """An open registry. Every method is one transaction."""
 
     engine: Engine
-    artifact_store: Path
+    artifacts: ArtifactStore
 
     @classmethod
-    def open(cls, project: Path, artifact_folder: str = "", *, create: bool = False) -> Registry:
+    def open(cls, project: Path, artifacts: str = "", *, create: bool = False) -> Registry:
         """Open a project's registry and migrate it to the newest schema.
 
         Args:
             project: the project's root.
-            artifact_folder: `registry.artifacts` of params.yaml.
+            artifacts: `registry.artifacts` of params.yaml.
             create: whether to create a registry that does not exist. Without it, the project's own
                 registry is then empty and nothing is written.
 
@@ -70,6 +79,7 @@ class Registry:
             RegistryUnreachable: FLANMOE_DATABASE_URL is invalid, or the database does not answer.
             MissingRegistry: without `create`, the database of FLANMOE_DATABASE_URL is empty.
             UnsupportedRegistry: a newer release migrated the database.
+            StoreUnavailable: `artifacts` is a URL of an unknown kind.
         """
         url = database_url(project)
         is_own = url == default_url(project)
@@ -81,7 +91,7 @@ class Registry:
             if not is_own:
                 raise
             engine = open_empty()
-        return cls(engine, artifacts.artifact_store(project, url, artifact_folder))
+        return cls(engine, ArtifactStore.open(project, url, artifacts))
 
     def require_model(self, name: str) -> None:
         """Check that a model is registered.
@@ -92,12 +102,24 @@ class Registry:
         with reading(self.engine) as session:
             find_model(session, name)
 
-    def register(self, model_name: str, submission: Submission) -> VersionInfo:
+    def register(
+        self, model_name: str, submission: Submission, *, check_files: bool = False
+    ) -> VersionInfo:
         """Add a run as a version; if it is registered already, return its existing version.
 
-        A time per item that was measured since then is added to the existing version.
+        A time per item that was measured since then is added to the existing version, and files
+        that the artifact store lost are stored again.
+
+        Args:
+            model_name: the registered model; it is created if it does not exist.
+            submission: the finished run.
+            check_files: whether to read the files that are stored already, and to replace damaged
+                ones.
+
+        Raises:
+            StoreUnavailable: the artifact store cannot be written.
         """
-        folder = artifacts.store_artifacts(submission, self.artifact_store)
+        artifact = self.artifacts.put(submission_files(submission), check_existing=check_files)
         with transaction(self.engine) as session:
             model = lock_model(session, model_name, create=True)
             version = session.scalar(
@@ -106,10 +128,12 @@ class Registry:
                 )
             )
             if version is None:
-                version = add_version(session, model, submission, str(folder))
+                version = add_version(session, model, submission, artifact)
             elif submission.speed is not None and submission.speed.seconds_per_item is not None:
                 add_speed(session, version.evaluation, submission.speed)
-            return VersionInfo.from_row(version)
+            info = VersionInfo.from_row(version)
+        self.artifacts.replace_legacy(info.artifact, artifact)
+        return info
 
     def versions(self, model_name: str | None = None) -> list[VersionInfo]:
         """Return the versions of a model, or of all models by name, oldest version first."""
@@ -148,9 +172,29 @@ class Registry:
             f"model {model_name!r} has no champion; `flanmoe run` trains and promotes one"
         )
 
+    def evidence_folder(self, version: VersionInfo) -> Path:
+        """Return a folder with the records and samples of a version, verified.
+
+        Raises:
+            MissingArtifact: the artifact store does not have a file.
+            DamagedArtifact: a file does not match its checksum.
+        """
+        return evidence_folder(self.artifacts, version)
+
+    def model_folder(self, version: VersionInfo) -> Path:
+        """Return a folder with the weights and the tokenizer of a version, verified.
+
+        Raises:
+            MissingArtifact: the artifact store does not have a file.
+            DamagedArtifact: a file does not match its checksum.
+        """
+        return model_folder(self.artifacts, version)
+
     def frontier(self, model_name: str, cost: str) -> Frontier:
         """Compute the Pareto frontier of accuracy against a cost of COSTS."""
-        return compute_frontier(self.versions(model_name), cost)
+        return compute_frontier(
+            self.versions(model_name), cost, partial(samples_file, self.artifacts)
+        )
 
     def promote(
         self, model_name: str, number: int, gates: GateParams, *, actor: str, override: str = ""
@@ -163,7 +207,13 @@ class Registry:
         """
         with transaction(self.engine) as session:
             report = promotion.promote_version(
-                session, model_name, number, gates, actor=actor, override=override
+                session,
+                model_name,
+                number,
+                gates,
+                self.artifacts,
+                actor=actor,
+                override=override,
             )
         if report.outcome == "refused":
             raise GateFailed(f"version {number} of {model_name!r} is not promoted: {report.reason}")
@@ -174,13 +224,15 @@ class Registry:
     ) -> promotion.PromotionDecision:
         """Make the best of these versions champion if it passes the gates."""
         with transaction(self.engine) as session:
-            return promotion.promote_best(session, model_name, numbers, gates, actor=actor)
+            return promotion.promote_best(
+                session, model_name, numbers, gates, self.artifacts, actor=actor
+            )
 
     def roll_back(self, model_name: str, *, actor: str, reason: str) -> tuple[int, int | None]:
         """Make the previous champion champion again; see `interventions.roll_back`."""
         with transaction(self.engine) as session:
             return interventions.roll_back(
-                session, model_name, actor=actor, reason=reason, is_intact=_is_intact
+                session, model_name, actor=actor, reason=reason, is_intact=self._is_intact
             )
 
     def reject(self, model_name: str, number: int, *, actor: str, reason: str) -> None:
@@ -254,6 +306,5 @@ class Registry:
         with reading(self.engine) as session:
             return [HistoryEntry.from_row(row) for row in session.scalars(query)]
 
-
-def _is_intact(version: VersionRow) -> bool:
-    return (Path(version.artifact) / "weights" / "model.safetensors").is_file()
+    def _is_intact(self, version: VersionRow) -> bool:
+        return not artifact_faults(self.artifacts, VersionInfo.from_row(version))

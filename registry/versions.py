@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from registry.comparison.item_set import items_digest
@@ -24,8 +23,11 @@ class VersionInfo:
     """Name of the registered model."""
     version: int
     created_at: datetime
-    artifact: Path
-    """Folder with weights/, tokenizer/ and the records."""
+    artifact: str
+    """The artifact with weights/, tokenizer/ and the records: the SHA-256 of its manifest, or the
+    folder that release 0.1.0 recorded. The artifact store reads both."""
+    evaluation_artifact: str
+    """The artifact with evaluation.json and samples.parquet of the newest evaluation."""
     run_record: RunRecordSchema
     evaluation: EvaluationRecordSchema
     """The newest evaluation."""
@@ -58,7 +60,8 @@ class VersionInfo:
             description=row.status.description,
             tags={tag.key: tag.value for tag in row.tags},
             created_at=row.created_at,
-            artifact=Path(row.artifact),
+            artifact=row.artifact,
+            evaluation_artifact=row.evaluation.artifact,
             run_record=parse_run_record(row.run.record, f"{source}, run record"),
             evaluation=parse_evaluation_record(evaluation, f"{source}, evaluation record"),
             num_evaluations=len(row.evaluations),
@@ -128,7 +131,7 @@ class VersionInfo:
             "num_evaluations": self.num_evaluations,
             "data_warnings": list(evaluation.data_warnings),
             "created_at": self.created_at.isoformat(),
-            "artifact": str(self.artifact),
+            "artifact": self.artifact,
             "run_record": run.model_dump(mode="json"),
         }
 

@@ -88,7 +88,7 @@ def _result_folder(name: str, root: Path) -> Path:
     if version:
         _, params = load_workspace(root)
         registry = open_registry(root, params)
-        return registry.show(params.registry.model, int(version[1])).artifact
+        return registry.evidence_folder(registry.show(params.registry.model, int(version[1])))
     if Path(name).is_dir():
         return Path(name)
     runs = sorted(path.name for path in (root / "runs").glob("*") if path.name != "scratch")

@@ -30,9 +30,10 @@ def generate(instruction: str, max_new_tokens: int) -> str:
     champion = registry.champion(params.registry.model)
     from models.evaluation.predictor import Seq2SeqPredictor
 
+    folder = registry.model_folder(champion)
     predictor = Seq2SeqPredictor.load(
-        champion.artifact / "weights",
-        champion.artifact / "tokenizer",
+        folder / "weights",
+        folder / "tokenizer",
         champion.run_record.sequence.encoder_length,
     )
     return predictor.generate([instruction], max_new_tokens)[0].text

@@ -7,7 +7,7 @@ with a complete one. Shape suffixes: R resamples, V versions, N items of a task.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,9 @@ def _check_cost(cost: str) -> None:
         raise UnknownCost(f"unknown cost {cost!r}; expected one of {', '.join(COSTS)}")
 
 
-def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
+def compute_frontier(
+    versions: Sequence[VersionInfo], cost: str, samples_of: Callable[[VersionInfo], Path | None]
+) -> Frontier:
     """Compute the Pareto frontier of the newest version of each run and of the champion.
 
     Versions that were not evaluated on the items of the newest version or in its precision, and
@@ -143,6 +145,7 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
     Args:
         versions: versions of one registered model, oldest first.
         cost: a key of COSTS.
+        samples_of: returns the samples.parquet of a version; None if they were not stored.
 
     Raises:
         UnknownCost: `cost` is not a key of COSTS.
@@ -171,7 +174,7 @@ def compute_frontier(versions: Sequence[VersionInfo], cost: str) -> Frontier:
     placed.sort(key=lambda entry: (entry[0], -entry[1].evaluation.accuracy))
     costs_V = np.array([value for value, _ in placed])
     accuracy_1V = np.array([[version.evaluation.accuracy for _, version in placed]])
-    resampled_RV, paired = _resample_accuracies([version for _, version in placed])
+    resampled_RV, paired = _resample_accuracies([v for _, v in placed], samples_of)
     on_frontier = _non_dominated(costs_V, accuracy_1V)[0]
     probability = _non_dominated(costs_V, resampled_RV).mean(0)
     points = tuple(
@@ -237,7 +240,9 @@ def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_
     return np.asarray(~dominated_RVV.any(-1))
 
 
-def _resample_accuracies(versions: Sequence[VersionInfo]) -> tuple[Floats, bool]:
+def _resample_accuracies(
+    versions: Sequence[VersionInfo], samples_of: Callable[[VersionInfo], Path | None]
+) -> tuple[Floats, bool]:
     """Resample the accuracies of all versions.
 
     Without the answers of some version, accuracies are drawn independently from normal
@@ -246,7 +251,7 @@ def _resample_accuracies(versions: Sequence[VersionInfo]) -> tuple[Floats, bool]
     Returns:
         Accuracies, float [R, V], and whether the same items were resampled for all versions.
     """
-    scores = [_read_scores(version.artifact) for version in versions]
+    scores = [_read_scores(samples_of(version)) for version in versions]
     complete = [by_task for by_task in scores if by_task is not None]
     if len(complete) < len(scores):
         means = [version.evaluation.accuracy for version in versions]
@@ -269,10 +274,9 @@ def _sorted_by_unit(tasks: Sequence[TaskScoreSchema]) -> list[TaskScoreSchema]:
     )
 
 
-def _read_scores(artifact: Path) -> dict[str, Floats] | None:
+def _read_scores(file: Path | None) -> dict[str, Floats] | None:
     """Read the score of each item by task, in order of item ids; None if they were not stored."""
-    file = artifact / "samples.parquet"
-    if not file.is_file():
+    if file is None:
         return None
     table = pq.read_table(file)
     if not {"task", "id", "score"} <= set(table.column_names):

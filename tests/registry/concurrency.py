@@ -4,6 +4,7 @@ import multiprocessing
 
 from sqlalchemy import insert
 
+from registry.artifacts.store import ArtifactStore
 from registry.errors import GateFailed
 from registry.params import GateParams
 from registry.session import open_engine, transaction
@@ -13,7 +14,7 @@ from registry.tables import ModelRow
 
 def promote_in_order(url, artifacts, numbers, results):
     """Promote the versions one after another; report how many passed the gates."""
-    registry, num_promoted = Registry(open_engine(url), artifacts), 0
+    registry, num_promoted = Registry(open_engine(url), ArtifactStore.in_folder(artifacts)), 0
     for number in numbers:
         try:
             registry.promote("m", number, GateParams(), actor=f"process {number}")

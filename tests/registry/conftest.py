@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.artifacts.store import ArtifactStore
 from registry.intake import read_submission
 from registry.session import open_engine
 from registry.store import Registry
@@ -74,7 +75,7 @@ def url(request, tmp_path):
 @pytest.fixture
 def registry(url, tmp_path):
     """Open an empty registry on each kind of database."""
-    return Registry(open_engine(url), tmp_path / "artifacts")
+    return Registry(open_engine(url), ArtifactStore.in_folder(tmp_path / "artifacts"))
 
 
 @pytest.fixture

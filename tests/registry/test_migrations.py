@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import MetaData, create_engine, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from registry.artifacts.store import ArtifactStore
 from registry.errors import RegistryUnreachable, UnsupportedRegistry
 from registry.params import GateParams
 from registry.schemas import SpeedSchema
@@ -31,7 +32,7 @@ def contents(engine):
 def reopen(registry):
     url = registry.engine.url
     registry.engine.dispose()
-    return Registry(open_engine(url), registry.artifact_store)
+    return Registry(open_engine(url), registry.artifacts)
 
 
 @pytest.fixture
@@ -150,7 +151,8 @@ def test_readers_do_not_wait_for_a_writer(filled):
 
 
 def test_read_only_database_is_read_and_a_change_fails_in_a_single_line(tmp_path, submit):
-    registry = Registry(open_engine(f"sqlite:///{tmp_path / 'registry.db'}"), tmp_path / "store")
+    engine = open_engine(f"sqlite:///{tmp_path / 'registry.db'}")
+    registry = Registry(engine, ArtifactStore.in_folder(tmp_path / "artifacts"))
     registry.register("m", submit())
     registry.engine.dispose()
     event.listen(registry.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))

@@ -73,7 +73,7 @@ def test_registry_open_in_any_folder_writes_below_it(tmp_path, monkeypatch, name
     project.mkdir()
     registry = Registry.open(project, create=True)
     assert (project / ".flanmoe" / "registry.db").is_file()
-    assert registry.artifact_store == project / ".flanmoe" / "artifacts"
+    assert registry.artifacts.storage.location == str(project / ".flanmoe" / "artifacts")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert Registry.open(project).versions() == []
 

@@ -64,8 +64,9 @@ def test_register_same_result_twice_returns_the_same_version(registry, submit):
 
 def test_register_copies_the_files_of_the_run(registry, submit):
     submission = submit()
-    artifact = registry.register("m", submission).artifact
+    version = registry.register("m", submission)
     shutil.rmtree(submission.folder)
+    artifact = registry.artifacts.local_folder(version.artifact)
     assert (artifact / "weights" / "model.safetensors").read_bytes() == b"run 0.6"
     assert (artifact / "tokenizer" / "spiece.model").read_bytes() == b"pieces"
     assert (artifact / "run.json").is_file()
@@ -87,7 +88,7 @@ def test_promote_best_replaces_the_champion_only_by_a_better_version(registry, s
     assert (demoted.version, demoted.kind) == (2, "demoted")
     assert (promoted.version, promoted.kind, promoted.details["previous"]) == (4, "promoted", 2)
     assert promoted.to_dict()["details"]["gates"][0] == {
-        **promoted.details["gates"][0], "name": "weights_stored", "passed": True,
+        **promoted.details["gates"][0], "name": "artifact_intact", "passed": True,
     }  # fmt: skip
 
 
@@ -135,8 +136,8 @@ def test_promote_failed_gate_requires_an_override(registry, submit, changes, gat
 
 def test_promote_missing_weights_fails(registry, submit):
     artifact = registry.register("m", submit()).artifact
-    (artifact / "weights" / "model.safetensors").unlink()
-    with pytest.raises(GateFailed, match="weights_stored"):
+    registry.artifacts.file(artifact, "weights/model.safetensors").unlink()
+    with pytest.raises(GateFailed, match=r"artifact_intact: .*safetensors .* is missing"):
         registry.promote("m", 1, GATES, actor="test")
 
 

@@ -2,10 +2,10 @@
 
 import json
 import socket
-import sqlite3
 
 import pytest
 
+from registry.store import Registry
 from tests.factories import error_line
 
 pytestmark = pytest.mark.e2e
@@ -107,15 +107,16 @@ def test_evaluate_truncated_weights_is_rejected_and_the_champion_answers(finishe
 def test_predict_truncated_champion_is_rejected(finished_copy):
     versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
     champion = next(v for v in versions if "champion" in v["aliases"])
-    # The copied registry still names the first project's folder; damage this project's copy.
-    folder = finished_copy.folder / ".flanmoe" / "artifacts" / champion["artifact"].split("/")[-1]
-    (folder / "weights" / "model.safetensors").write_bytes(b"cut")
-    with sqlite3.connect(finished_copy.folder / ".flanmoe" / "registry.db") as connection:
-        connection.execute(
-            "update versions set artifact = ? where number = ?",
-            (str(folder), champion["version"]),
-        )
-    assert "cannot be read" in error_line(finished_copy.invoke("predict", "Repeat. tiger"))
+    store = Registry.open(finished_copy.folder).artifacts
+    weights = store.file(champion["artifact"], "weights/model.safetensors")
+    assert weights.is_relative_to(finished_copy.folder)
+    size = weights.stat().st_size
+    weights.chmod(0o640)
+    for content in (b"cut", bytes(size)):
+        weights.write_bytes(content)
+        line = error_line(finished_copy.invoke("predict", "Repeat. tiger"))
+        assert "weights/model.safetensors does not match its checksum" in line
+        assert "restore it with `flanmoe registry register FOLDER`" in line
 
 
 @pytest.mark.parametrize("words", [["registry", "list"], ["run"], ["predict", "x"], ["dashboard"]])

@@ -10,6 +10,7 @@ import sentencepiece as spm
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, T5Tokenizer
 
+from registry.store import Registry
 from tests.models.interchange.factories import save_hf_model, spiece_bytes
 
 pytestmark = [pytest.mark.process, pytest.mark.e2e]
@@ -67,7 +68,7 @@ def test_hugging_face_folder_becomes_a_scored_version(fresh_project, tmp_path):
     assert version["num_contaminated"] is None
     assert version["run_record"]["data"] == "none"
     assert version["evaluation"]["max_input_tokens"] == MAX_INPUT_TOKENS
-    artifact = fresh_project.folder / version["artifact"]
+    artifact = Registry.open(fresh_project.folder).artifacts.local_folder(version["artifact"])
     stored = spm.SentencePieceProcessor(model_file=str(artifact / "tokenizer/spiece.model"))
     assert stored.encode("the quick fox") == spm.SentencePieceProcessor(
         model_proto=spiece_bytes()

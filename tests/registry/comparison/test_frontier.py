@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def version(tmp_path):
             version=number,
             aliases=aliases,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
-            artifact=folder,
+            artifact=str(folder),
+            evaluation_artifact=str(folder),
             run_record=parse_run_record(run, name),
             evaluation=parse_evaluation_record(evaluation, name),
             speed=speed and SpeedSchema.model_validate(speed),
@@ -69,11 +71,18 @@ def version(tmp_path):
     return create
 
 
+def samples_of(version):
+    file = Path(version.evaluation_artifact) / "samples.parquet"
+    return file if file.is_file() else None
+
+
 def test_frontier_agrees_with_brute_force(version):
     versions = [version(f"m{i}", flops * 1e9, share) for i, (flops, share) in enumerate(
         [(1, 0.3), (2, 0.5), (2, 0.4), (3, 0.45), (4, 0.8), (0.5, 0.1)]
     )]  # fmt: skip
-    on_frontier = {p.name: p.on_frontier for p in compute_frontier(versions, "token").points}
+    on_frontier = {
+        p.name: p.on_frontier for p in compute_frontier(versions, "token", samples_of).points
+    }
 
     def cost_and_error(info):
         return info.run_record.flops_per_token, 1 - info.evaluation.accuracy
@@ -93,7 +102,7 @@ def test_frontier_probability_follows_from_the_difference_of_two_versions(versio
     versions = [
         version("cheap", 1e9, 0.5), version("costly", 2e9, 0.5, seed=7), version("bad", 3e9, 0.1),
     ]  # fmt: skip
-    points = {point.name: point for point in compute_frontier(versions, "token").points}
+    points = {point.name: point for point in compute_frontier(versions, "token", samples_of).points}
     assert points["cheap"].probability == 1  # no version is cheaper
     assert points["bad"].probability == 0
     # Two models with 2 * NUM_ITEMS answers each: the probability that the costly one is better.
@@ -106,30 +115,30 @@ def test_frontier_probability_follows_from_the_difference_of_two_versions(versio
 def test_dense_partner_is_the_closest_in_cost(version):
     small, equal = version("small", 1e9, 0.4), version("equal", 2e9, 0.5)
     moe = version("moe", 2.1e9, 0.7, is_moe=True)
-    (partner,) = compute_frontier([small, equal, moe], "token").dense_partners
+    (partner,) = compute_frontier([small, equal, moe], "token", samples_of).dense_partners
     assert (partner.moe, partner.dense, partner.equal_cost) == ("moe", "equal", True)
     assert partner.cost_ratio == pytest.approx(1.05)
     assert partner.low < partner.difference < partner.high
     cheaper = dataclasses.replace(
         equal, run_record=equal.run_record.model_copy(update={"flops_per_token": 1e9})
     )
-    (partner,) = compute_frontier([small, cheaper, moe], "token").dense_partners
+    (partner,) = compute_frontier([small, cheaper, moe], "token", samples_of).dense_partners
     assert partner.equal_cost is False
 
 
 def test_frontier_excludes_versions_of_other_items_and_unknown_cost(version):
     old = version("old", 1e9, 0.9, file_sha256="c" * 64)
     new = version("new", 1e9, 0.5, speed=speed_record(0.25))
-    frontier = compute_frontier([old, new], "time")
+    frontier = compute_frontier([old, new], "time", samples_of)
     assert [point.name for point in frontier.points] == ["new"]
     assert frontier.points[0].cost == 250
     assert frontier.to_dict()["excluded"] == (
         {"name": "old", "version": old.version, "reason": "evaluated on other items"},
     )
     unmeasured = version("unmeasured", 1e9, 0.9)
-    (excluded,) = compute_frontier([new, unmeasured], "time").excluded
+    (excluded,) = compute_frontier([new, unmeasured], "time", samples_of).excluded
     assert excluded.reason == "milliseconds per answered item not measured"
-    assert compute_frontier([], "token").points == ()
+    assert compute_frontier([], "token", samples_of).points == ()
 
 
 def test_frontier_of_time_excludes_versions_that_were_not_timed_alike(version):
@@ -143,7 +152,7 @@ def test_frontier_of_time_excludes_versions_that_were_not_timed_alike(version):
         version("gpu", 1e9, 0.5, speed=speed_record(0.1, device="cuda", processor="H100")),
         dataclasses.replace(new, version=9),
     ]
-    frontier = compute_frontier(versions, "time")
+    frontier = compute_frontier(versions, "time", samples_of)
     assert [point.name for point in frontier.points] == ["new"]
     reasons = {excluded.name: excluded.reason for excluded in frontier.excluded}
     assert reasons["busy"].endswith("not measured: other processes used 1.4 CPUs")
@@ -157,7 +166,7 @@ def test_frontier_excludes_versions_that_were_evaluated_in_another_precision(ver
         version("bfloat16", 1e9, 0.9, evaluation={"device": "cuda", "precision": "bfloat16"}),
         version("new", 1e9, 0.4),
     ]
-    frontier = compute_frontier(versions, "token")
+    frontier = compute_frontier(versions, "token", samples_of)
     assert {point.name for point in frontier.points} == {"float32_gpu", "new"}
     (excluded,) = frontier.excluded
     assert (excluded.name, excluded.reason) == ("bfloat16", "evaluated in bfloat16 on cuda")
@@ -167,39 +176,41 @@ def test_cost_of_unknown_name_is_rejected(version):
     with pytest.raises(UnknownCost, match="unknown cost 'tokens'; expected one of token, item"):
         cost_of(version("a", 1e9, 0.5), "tokens")
     with pytest.raises(UnknownCost, match="unknown cost 'tokens'"):
-        compute_frontier([], "tokens")
+        compute_frontier([], "tokens", samples_of)
 
 
 def test_frontier_without_samples_uses_standard_errors(version):
     versions = [version("a", 1e9, 0.5), version("b", 2e9, 0.6, has_samples=False)]
-    frontier = compute_frontier(versions, "token")
+    frontier = compute_frontier(versions, "token", samples_of)
     assert frontier.paired is False
     assert {point.name: point.probability for point in frontier.points}["a"] == 1
-    assert compute_frontier(versions[:1], "token").paired is True
+    assert compute_frontier(versions[:1], "token", samples_of).paired is True
 
 
 def test_frontier_training_cost_includes_the_runs_before(version):
     base = version("base", 1e9, 0.4, training_flops=4e12)
     tuned = version("tuned", 1e9, 0.5, training_flops=1e12, cumulative_training_flops=5e12)
-    assert [point.cost for point in compute_frontier([base, tuned], "training").points] == [4, 5]
+    assert [
+        point.cost for point in compute_frontier([base, tuned], "training", samples_of).points
+    ] == [4, 5]
     assert cost_of(tuned, "training") == 5
 
 
 def test_frontier_excludes_versions_of_unknown_training_cost(version):
     base = version("base", 1e9, 0.4)
     imported = version("imported", 1e9, 0.5, cumulative_training_flops=None)
-    frontier = compute_frontier([base, imported], "training")
+    frontier = compute_frontier([base, imported], "training", samples_of)
     assert [point.name for point in frontier.points] == ["base"]
     (excluded,) = frontier.excluded
     assert (excluded.name, excluded.version) == ("imported", 2)
     assert "unknown, because it starts from weights of unknown cost" in excluded.reason
-    assert len(compute_frontier([base, imported], "token").points) == 2
+    assert len(compute_frontier([base, imported], "token", samples_of).points) == 2
 
 
 def test_dense_of_another_recipe_is_no_partner(version):
     dense = version("dense", 1e9, 0.5, steps=800)
     moe = version("moe", 1e9, 0.7, is_moe=True, steps=200)
-    frontier = compute_frontier([dense, moe], "token")
+    frontier = compute_frontier([dense, moe], "token", samples_of)
     assert frontier.dense_partners == ()
     assert frontier.without_partner == ("moe v2",)
 
@@ -209,10 +220,12 @@ def test_frontier_contains_the_champion_beside_a_newer_version_of_its_run(versio
         version("a", 1e9, 0.8, aliases=(CHAMPION,)), version("a", 1e9, 0.5),
         version("a", 1e9, 0.6),
     ]  # fmt: skip
-    points = compute_frontier(versions, "token").points
+    points = compute_frontier(versions, "token", samples_of).points
     assert {(point.version, point.is_champion) for point in points} == {(1, True), (3, False)}
 
 
 def test_frontier_contains_the_newest_version_of_a_run(version):
     versions = [version("a", 1e9, 0.5), version("a", 1e9, 0.6)]
-    assert [point.version for point in compute_frontier(versions, "token").points] == [2]
+    assert [point.version for point in compute_frontier(versions, "token", samples_of).points] == [
+        2
+    ]
