@@ -27,13 +27,17 @@ def claim_store(store: ArtifactStore, registry_id: str) -> None:
 
 
 def find_garbage(
-    store: ArtifactStore, kept: Collection[str], registry_id: str, *, grace_s: float = GRACE_S
+    store: ArtifactStore,
+    needed_keys: Collection[str],
+    registry_id: str,
+    *,
+    grace_s: float = GRACE_S,
 ) -> list[StoredObject]:
     """Return the objects that nothing needs, oldest first.
 
     Args:
         store: the store.
-        kept: keys of the objects that versions need.
+        needed_keys: keys of the objects that versions need.
         registry_id: the registry whose versions these are.
         grace_s: smallest age of an object to delete, in seconds.
 
@@ -50,7 +54,9 @@ def find_garbage(
         )
     oldest = time.time() - grace_s
     garbage = [
-        entry for entry in store.objects() if entry.key not in kept and entry.modified < oldest
+        entry
+        for entry in store.objects()
+        if entry.key not in needed_keys and entry.modified < oldest
     ]
     return sorted(garbage, key=lambda entry: entry.modified)
 

@@ -23,7 +23,11 @@ class LegacyFolders:
     storage: Storage
 
     def imported_as(self, reference: str) -> str | None:
-        """Return the digest of the manifest that replaces a folder; None without one."""
+        """Return the digest of the manifest that replaces a folder; None without one.
+
+        Raises:
+            DamagedArtifact: the store's reference to the manifest is malformed.
+        """
         key = _key(reference)
         if self.storage.stat(key) is None:
             return None
@@ -46,9 +50,9 @@ class LegacyFolders:
             MissingArtifact: it is not where it was recorded, nor in the store's folder.
         """
         recorded = Path(reference)
-        in_store = self.storage.local_path(recorded.name) if recorded.name else None
-        for folder in (in_store, recorded):
-            if folder is not None and folder.is_dir():
+        is_valid = recorded.is_absolute() and recorded.name != ""
+        for folder in (self.storage.local_path(recorded.name), recorded):
+            if is_valid and folder is not None and folder.is_dir():
                 return folder
         raise MissingArtifact(
             f"{reference} is missing, and {self.storage.location} has no {recorded.name}; check "

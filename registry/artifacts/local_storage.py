@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.artifacts.storage import CHUNK_BYTES, StoredObject
-from registry.errors import MissingArtifact, StoreUnavailable
+from registry.artifacts.storage import CHUNK_BYTES, StoredObject, missing_object
+from registry.errors import StoreUnavailable
 
 PARTIAL = ".partial"
 """Folder of files that are being written."""
@@ -29,7 +29,7 @@ _FOLDER_MODE = 0o750
 _FILE_MODE = 0o440
 _PERMISSIONS = 0o777
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,24 @@ class LocalStorage:
             target.write(content)
 
     def stat(self, key: str) -> StoredObject | None:
-        try:
-            status = (self.root / key).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise self._unavailable(error) from None
+        with self._errors():
+            try:
+                status = (self.root / key).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         if not stat.S_ISREG(status.st_mode):
             return None
         return StoredObject(key=key, size=status.st_size, modified=status.st_mtime)
 
     def chunks(self, key: str, offset: int = 0) -> Iterator[bytes]:
-        try:
-            with (self.root / key).open("rb") as file:
-                file.seek(offset)
-                while chunk := file.read(CHUNK_BYTES):
-                    yield chunk
-        except FileNotFoundError:
-            raise MissingArtifact(f"{self.root / key} is missing") from None
-        except OSError as error:
-            raise self._unavailable(error) from None
+        with (
+            self._errors(),
+            missing_object(self.location, key),
+            (self.root / key).open("rb") as file,
+        ):
+            file.seek(offset)
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
 
     def local_path(self, key: str) -> Path | None:
         return self.root / key
@@ -83,7 +81,7 @@ class LocalStorage:
         return True
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        for folder, _, names in os.walk(self.root / prefix, onerror=self._raise):
+        for folder, _, names in os.walk(self.root / prefix, onerror=self._on_walk_error):
             for name in sorted(names):
                 key = (Path(folder) / name).relative_to(self.root).as_posix()
                 entry = self.stat(key)
@@ -94,34 +92,28 @@ class LocalStorage:
         yield from self.list(PARTIAL)
 
     def delete(self, key: str) -> None:
-        try:
+        with self._errors():
             (self.root / key).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unavailable(error) from None
 
     @contextmanager
     def _written(self, key: str) -> Iterator[BinaryIO]:
         """Yield a file that becomes the object when the block ends without an exception."""
-        target = self.root / key
-        partial = None
-        try:
+        target, folder = self.root / key, self.root / PARTIAL
+        with self._errors():
             self._create_root()
             self._create_folders(target.parent)
-            self._create_folders(self.root / PARTIAL)
-            descriptor, name = tempfile.mkstemp(dir=self.root / PARTIAL)
-            partial = Path(name)
-            with os.fdopen(descriptor, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(descriptor)
-                others = self.root.stat().st_mode & stat.S_IROTH
-                os.fchmod(descriptor, _FILE_MODE | others)
-            os.rename(partial, target)
-        except OSError as error:
-            raise self._unavailable(error) from None
-        finally:
-            if partial is not None:
-                partial.unlink(missing_ok=True)
+            self._create_folders(folder)
+            descriptor, partial = tempfile.mkstemp(dir=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(descriptor)
+                    others = self.root.stat().st_mode & stat.S_IROTH
+                    os.fchmod(descriptor, _FILE_MODE | others)
+                os.rename(partial, target)
+            finally:
+                Path(partial).unlink(missing_ok=True)
 
     def _create_root(self) -> None:
         if self.root.is_dir():
@@ -144,15 +136,23 @@ class LocalStorage:
         # The set-group-ID bit is inherited; chmod without it would remove it.
         folder.chmod(mode | folder.stat().st_mode & ~_PERMISSIONS & 0o7777)
 
-    def _raise(self, error: OSError) -> None:
+    def _on_walk_error(self, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
             raise self._unavailable(error)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Describe an error of the filesystem in one line, with what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise self._unavailable(error) from None
 
     def _unavailable(self, error: OSError) -> StoreUnavailable:
         where = f"artifact store {self.root}"
         if error.errno in _FULL:
             return StoreUnavailable(
-                f"{where}: no space left; free some with `flanmoe registry gc`, or set "
+                f"{where}: {error.strerror}; free space with `flanmoe registry gc`, or set "
                 "registry.artifacts to a folder on a larger disk"
             )
         if error.errno in _READ_ONLY:

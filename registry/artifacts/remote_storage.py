@@ -13,7 +13,7 @@ from typing import Any
 
 import fsspec
 
-from registry.artifacts.storage import CHUNK_BYTES, StoredObject
+from registry.artifacts.storage import CHUNK_BYTES, StoredObject, missing_object
 from registry.errors import MissingArtifact, StoreUnavailable
 
 _OBJECT_STORES = frozenset(
@@ -75,14 +75,14 @@ class RemoteStorage:
             return self._object(key, entry)
 
     def chunks(self, key: str, offset: int = 0) -> Iterator[bytes]:
-        with self._errors():
-            try:
-                with self.filesystem.open(self._path(key), "rb") as file:
-                    file.seek(offset)
-                    while chunk := file.read(CHUNK_BYTES):
-                        yield chunk
-            except FileNotFoundError:
-                raise MissingArtifact(f"{self.location}/{key} is missing") from None
+        with (
+            self._errors(),
+            missing_object(self.location, key),
+            self.filesystem.open(self._path(key), "rb") as file,
+        ):
+            file.seek(offset)
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
 
     def local_path(self, key: str) -> Path | None:
         return None

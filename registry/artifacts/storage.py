@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from registry.errors import MissingArtifact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,19 @@ class StoredObject:
 
 CHUNK_BYTES = 2**22
 """Bytes that are read at a time."""
+
+
+@contextmanager
+def missing_object(location: str, key: str) -> Iterator[None]:
+    """Report an object that does not exist.
+
+    Raises:
+        MissingArtifact: the block raised FileNotFoundError.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise MissingArtifact(f"{location}/{key} is missing") from None
 
 
 class Storage(Protocol):
