@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     UNTAGGED = "untagged"
     DESCRIBED = "described"
     NOTED = "noted"
+    FILES_REMOVED = "files removed"
+    """Retention removed its weights and tokenizer; details: `num_bytes`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,10 +25,15 @@ class Submission:
 
     @property
     def digest(self) -> str:
-        """Digest of the result: run name, weights, answers and evaluation files."""
-        key = [self.run.name, self.run.weights_sha256, self.evaluation.samples_sha256]
-        key += sorted(f"{task.task}:{task.file_sha256}" for task in self.evaluation.tasks)
-        return hashlib.sha256("\n".join(key).encode()).hexdigest()
+        """Digest of the result, which makes a second registration a no-op."""
+        return result_digest(self.run, self.evaluation)
+
+
+def result_digest(run: RunRecordSchema, evaluation: EvaluationRecordSchema) -> str:
+    """Return the digest of a result: run name, weights, answers and evaluation files."""
+    key = [run.name, run.weights_sha256, evaluation.samples_sha256]
+    key += sorted(f"{task.task}:{task.file_sha256}" for task in evaluation.tasks)
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()
 
 
 def read_submission(folder: Path, tokenizer: Path) -> Submission:

@@ -86,7 +86,7 @@ def add_evaluation(
     )
     version.evaluations.append(evaluation)
     session.flush()
-    session.add_all(_metrics(evaluation.id, record))
+    session.add_all(metric_rows(evaluation.id, record))
     if speed is not None:
         add_speed(session, evaluation, speed)
     if len(version.evaluations) > 1:
@@ -131,7 +131,8 @@ def _find_or_add_run(session: Session, record: RunRecordSchema) -> RunRow:
     )
 
 
-def _metrics(evaluation_id: int, record: EvaluationRecordSchema) -> list[MetricRow]:
+def metric_rows(evaluation_id: int, record: EvaluationRecordSchema) -> list[MetricRow]:
+    """Return the scores of an evaluation by which queries filter."""
     scores = [("score", record.accuracy, record.standard_error)]
     scores += [(f"suite.{s.suite}", s.accuracy, s.standard_error) for s in record.suites]
     scores += [(f"task.{t.task}"[:300], t.accuracy, t.standard_error) for t in record.tasks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from registry import interventions, promotion
+from registry.artifacts.garbage import claim_store
 from registry.artifacts.store import ArtifactStore
 from registry.artifacts.version_files import (
     artifact_faults,
@@ -21,12 +22,19 @@ from registry.artifacts.version_files import (
     submission_files,
 )
 from registry.comparison.frontier import Frontier, compute_frontier
-from registry.errors import GateFailed, MissingRegistry, UnknownVersion
+from registry.errors import GateFailed, MissingArtifact, MissingRegistry, UnknownVersion
 from registry.history import HistoryEntry
 from registry.intake import Submission
 from registry.lookup import find_champion, find_model, find_version, lock_model
 from registry.params import GateParams
 from registry.registration import add_speed, add_version
+from registry.retention import (
+    CollectionReport,
+    RetentionRules,
+    collect_garbage,
+    describe_removal,
+    identify_registry,
+)
 from registry.session import (
     database_url,
     default_url,
@@ -36,6 +44,7 @@ from registry.session import (
     transaction,
 )
 from registry.tables import EvaluationRow, EventRow, ModelRow, NoteRow, RunRow, VersionRow
+from registry.verification import VerifiedVersion, verify_registry
 from registry.versions import VersionInfo
 
 _EAGER = (
@@ -132,6 +141,9 @@ class Registry:
             elif submission.speed is not None and submission.speed.seconds_per_item is not None:
                 add_speed(session, version.evaluation, submission.speed)
             info = VersionInfo.from_row(version)
+            registry_id = identify_registry(session)
+        assert registry_id is not None  # of the version above
+        claim_store(self.artifacts, registry_id)
         self.artifacts.replace_legacy(info.artifact, artifact)
         return info
 
@@ -185,10 +197,28 @@ class Registry:
         """Return a folder with the weights and the tokenizer of a version, verified.
 
         Raises:
-            MissingArtifact: the artifact store does not have a file.
+            MissingArtifact: the artifact store does not have a file; the text says whether
+                retention removed it.
             DamagedArtifact: a file does not match its checksum.
         """
-        return model_folder(self.artifacts, version)
+        try:
+            return model_folder(self.artifacts, version)
+        except MissingArtifact as error:
+            raise MissingArtifact(self.removal_note(version) or str(error)) from None
+
+    def removal_note(self, version: VersionInfo) -> str:
+        """Describe when retention removed the weights of a version; empty if they are there."""
+        return describe_removal(self.engine, self.artifacts, version)
+
+    def verify(self, model_name: str | None = None) -> Iterator[VerifiedVersion]:
+        """Verify files and records of a model, or of all; see `verification.verify_registry`."""
+        return verify_registry(self.engine, self.artifacts, model_name)
+
+    def collect_garbage(
+        self, rules: RetentionRules, *, actor: str, dry_run: bool = False
+    ) -> CollectionReport:
+        """Remove weights that the rules do not retain; see `retention.collect_garbage`."""
+        return collect_garbage(self.engine, self.artifacts, rules, actor=actor, dry_run=dry_run)
 
     def frontier(self, model_name: str, cost: str) -> Frontier:
         """Compute the Pareto frontier of accuracy against a cost of COSTS."""

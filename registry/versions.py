@@ -10,7 +10,7 @@ from typing import Any, Literal
 from registry.comparison.item_set import items_digest
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
-from registry.tables import CHAMPION, VersionRow, VersionState
+from registry.tables import CHAMPION, EvaluationRow, VersionRow, VersionState
 
 ModelKind = Literal["MoE", "dense"]
 
@@ -48,8 +48,6 @@ class VersionInfo:
             InvalidRecord: a stored record is malformed or of a newer schema version.
         """
         source = f"version {row.number} of {row.model.name!r}"
-        evaluation = dict(row.evaluation.record)
-        evaluation.pop("seconds_per_item", None)  # of release 0.1.0: one pass, beside other stages
         speeds = row.evaluation.speeds
         return cls(
             model=row.model.name,
@@ -63,7 +61,7 @@ class VersionInfo:
             artifact=row.artifact,
             evaluation_artifact=row.evaluation.artifact,
             run_record=parse_run_record(row.run.record, f"{source}, run record"),
-            evaluation=parse_evaluation_record(evaluation, f"{source}, evaluation record"),
+            evaluation=parse_stored_evaluation(row.evaluation, f"{source}, evaluation record"),
             num_evaluations=len(row.evaluations),
             speed=parse_speed_record(speeds[-1].record, f"{source}, speed") if speeds else None,
         )
@@ -138,6 +136,21 @@ class VersionInfo:
     def to_full_dict(self) -> dict[str, Any]:
         """Return the version as JSON values, with the evaluation record."""
         return {**self.to_dict(), "evaluation": self.evaluation.model_dump(mode="json")}
+
+
+def parse_stored_evaluation(row: EvaluationRow, source: str) -> EvaluationRecordSchema:
+    """Validate the record of an evaluation in the database.
+
+    Args:
+        row: the evaluation.
+        source: where it was read from, for error messages.
+
+    Raises:
+        InvalidRecord: the record is malformed or of a newer schema version.
+    """
+    record = dict(row.record)
+    record.pop("seconds_per_item", None)  # of release 0.1.0: one pass, beside other stages
+    return parse_evaluation_record(record, source)
 
 
 def current_versions(versions: Sequence[VersionInfo]) -> list[VersionInfo]:

@@ -7,7 +7,7 @@ before the database refers to them. What a killed registration stored is deleted
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from registry.artifacts.storage import StoredObject
 from registry.artifacts.store import ArtifactStore
@@ -26,47 +26,33 @@ def claim_store(store: ArtifactStore, registry_id: str) -> None:
         store.storage.write(b"", key)
 
 
-def find_garbage(
-    store: ArtifactStore,
-    needed_keys: Collection[str],
-    registry_id: str,
-    *,
-    grace_s: float = GRACE_S,
+def list_old_objects(
+    store: ArtifactStore, registry_id: str, *, grace_s: float = GRACE_S
 ) -> list[StoredObject]:
-    """Return the objects that nothing needs, oldest first.
+    """Return the objects that are old enough to be deleted if no version needs them.
 
     Args:
         store: the store.
-        needed_keys: keys of the objects that versions need.
-        registry_id: the registry whose versions these are.
+        registry_id: the registry that is about to delete objects.
         grace_s: smallest age of an object to delete, in seconds.
 
     Raises:
         StoreUnavailable: the store cannot be read, or another registry uses it as well.
     """
-    claim_store(store, registry_id)
     owners = {entry.key.rpartition("/")[2] for entry in store.storage.list(_OWNERS)}
-    if owners != {registry_id}:
+    if owners - {registry_id}:
         raise StoreUnavailable(
-            f"artifact store {store.storage.location}: {len(owners)} registries use it, so nothing "
-            f"is deleted; set registry.artifacts to a store of their own in all but one, and "
-            f"delete their files in {_OWNERS}/"
+            f"artifact store {store.storage.location}: another registry uses it as well, so "
+            "nothing is deleted; set registry.artifacts to a store of its own in one of them, and "
+            f"delete its file in {_OWNERS}/ ({registry_id} is this one)"
         )
     oldest = time.time() - grace_s
-    garbage = [
-        entry
-        for entry in store.objects()
-        if entry.key not in needed_keys and entry.modified < oldest
-    ]
-    return sorted(garbage, key=lambda entry: entry.modified)
+    return [entry for entry in store.objects() if entry.modified < oldest]
 
 
-def delete_garbage(store: ArtifactStore, garbage: Sequence[StoredObject]) -> int:
-    """Delete objects unless they were renewed in the meantime; return the bytes that this frees."""
-    num_bytes = 0
-    for entry in garbage:
+def delete_objects(store: ArtifactStore, entries: Sequence[StoredObject]) -> None:
+    """Delete objects, except those that were written again since they were listed."""
+    for entry in entries:
         now = store.storage.stat(entry.key)
         if now is not None and now.modified == entry.modified:
             store.storage.delete(entry.key)
-            num_bytes += entry.size
-    return num_bytes

@@ -128,6 +128,10 @@ class ArtifactStore:
                 f"registry.artifacts, or {RESTORE}"
             ) from None
 
+    def has_blob(self, digest: str) -> bool:
+        """Return whether a blob exists, intact or not."""
+        return self.storage.stat(_blob(digest)) is not None
+
     def file_digest(self, reference: str, path: str) -> str:
         """Return the SHA-256 of a file by the manifest; empty if the artifact does not have it."""
         entry = self.manifest(reference).by_path.get(path)
@@ -177,12 +181,19 @@ class ArtifactStore:
         }
         return self.cache.link_folder(manifest.digest, blobs)
 
-    def verify(self, reference: str, names: Collection[str] | None = None) -> list[str]:
+    def verify(
+        self,
+        reference: str,
+        *,
+        removed: Collection[str] = (),
+        intact: set[str] | None = None,
+    ) -> list[str]:
         """Recompute the checksums of an artifact's files in the store.
 
         Args:
             reference: the artifact.
-            names: files and folders of the artifact to verify; None: all.
+            removed: files and folders that were removed; a missing file of them is no fault.
+            intact: digests of blobs that need not be read; those that are intact are added.
 
         Returns:
             One line for each fault; empty if there is none.
@@ -196,12 +207,17 @@ class ArtifactStore:
             return [str(error)]
         if self._digest_of(reference) is None:
             return []  # the manifest was computed from the files themselves
-        faults = []
+        faults, intact = [], set() if intact is None else intact
         for entry in manifest.files:
-            if _is_selected(entry.path, names):
-                try:
-                    self._check_blob(entry)
-                except (MissingArtifact, DamagedArtifact) as error:
+            if entry.sha256 in intact:
+                continue
+            try:
+                self._check_blob(entry)
+                intact.add(entry.sha256)
+            except DamagedArtifact as error:
+                faults.append(str(error))
+            except MissingArtifact as error:
+                if not _is_selected(entry.path, removed):
                     faults.append(str(error))
         return faults
 

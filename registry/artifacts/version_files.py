@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from registry.artifacts.store import RESTORE, ArtifactStore
@@ -40,12 +40,20 @@ def submission_files(submission: Submission) -> dict[str, Path]:
     return files | {name: submission.folder / name for name in RECORDS}
 
 
-def artifact_faults(store: ArtifactStore, version: VersionInfo) -> list[str]:
+def artifact_faults(
+    store: ArtifactStore,
+    version: VersionInfo,
+    *,
+    removed: Collection[str] = (),
+    intact: set[str] | None = None,
+) -> list[str]:
     """Verify every file of a version: it has its checksum, which is the one in the records.
 
     Args:
         store: the artifact store.
         version: the version.
+        removed: files and folders that retention removed; a missing file of them is no fault.
+        intact: digests of blobs that need not be read; those that are intact are added.
 
     Returns:
         One line for each fault; empty if there is none.
@@ -53,8 +61,11 @@ def artifact_faults(store: ArtifactStore, version: VersionInfo) -> list[str]:
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    references = {version.artifact, version.evaluation_artifact}
-    faults = [fault for reference in sorted(references) for fault in store.verify(reference)]
+    faults = [
+        fault
+        for reference in dict.fromkeys((version.artifact, version.evaluation_artifact))
+        for fault in store.verify(reference, removed=removed, intact=intact)
+    ]
     return faults or list(_record_faults(store, version))
 
 
@@ -70,6 +81,15 @@ def model_folder(store: ArtifactStore, version: VersionInfo) -> Path:
         if store.file_digest(version.artifact, path) != expected:
             raise DamagedArtifact(_other_file(version, path))
     return store.local_folder(version.artifact, MODEL_FOLDERS)
+
+
+def has_model_files(store: ArtifactStore, version: VersionInfo) -> bool:
+    """Return whether the store has the weights and the tokenizer of a version, intact or not."""
+    return all(
+        store.has_blob(file.sha256)
+        for file in store.manifest(version.artifact).files
+        if file.path.split("/")[0] in MODEL_FOLDERS
+    )
 
 
 def evidence_folder(store: ArtifactStore, version: VersionInfo) -> Path:

@@ -89,7 +89,9 @@ def test_a_damaged_blob_is_named_and_restored_by_storing_it_again(store, tmp_pat
     with pytest.raises(MissingArtifact if change == "deleted" else DamagedArtifact) as failure:
         store.local_folder(digest)
     assert WEIGHTS in str(failure.value)
-    assert store.verify(digest, ["samples.parquet"]) == []
+    removed = store.verify(digest, removed=["weights"])
+    assert removed == ([] if change == "deleted" else [fault])
+    assert store.file(digest, "samples.parquet").read_bytes() == CONTENT["samples.parquet"]
     store.put(files, check_existing=True)
     assert store.verify(digest) == []
     assert (store.local_folder(digest) / WEIGHTS).read_bytes() == data
