@@ -12,7 +12,6 @@ from registry.store import Registry
 from tests.registry.factories import edit_json
 
 
-
 def faults_of(registry, model=None):
     return [(v.version, f.fault) for v in registry.verify(model) for f in v.faults]
 

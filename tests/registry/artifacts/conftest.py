@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
 
 from registry.artifacts.store import ArtifactStore
 from tests.registry.artifacts.factories import remote_store
@@ -11,9 +13,6 @@ from tests.registry.artifacts.factories import remote_store
 @pytest.fixture(scope="session")
 def s3_address():
     """Start an S3 server on a free loopback port; return its URL."""
-    pytest.importorskip("flask")  # of moto's server
-    from moto.server import ThreadedMotoServer
-
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -24,8 +23,6 @@ def s3_address():
 @pytest.fixture
 def s3_url(s3_address, monkeypatch):
     """Return the URL of a folder in an empty bucket; the environment has its credentials."""
-    import s3fs
-
     for name, value in {
         "AWS_ENDPOINT_URL": s3_address,
         "AWS_ACCESS_KEY_ID": "access",
