@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.consistency import check_consistency
 from registry.errors import InvalidRecord
 from registry.files import sha256
 from registry.records import read_evaluation_record, read_run_record, read_speed_record
@@ -27,6 +28,46 @@ class Submission:
     def digest(self) -> str:
         """Digest of the result, which makes a second registration a no-op."""
         return result_digest(self.run, self.evaluation)
+
+
+def find_tokenizer(folder: Path, project: Path) -> Path:
+    """Return the folder of a run's tokenizer.
+
+    It is beside the weights (imported ones), in the run's own folder (a registered artifact), in
+    data/tokenizer of the workspace that the run lies in, or in that of the project.
+
+    Raises:
+        InvalidRecord: none of them has the tokenizer of the run record.
+    """
+    expected = read_run_record(folder / "run.json").tokenizer_sha256
+    candidates = (
+        folder / "weights",
+        folder / "tokenizer",
+        folder.resolve().parent.parent / "data" / "tokenizer",
+        project / "data" / "tokenizer",
+    )
+    for candidate in candidates:
+        file = candidate / "spiece.model"
+        if file.is_file() and sha256(file) == expected:
+            return candidate
+    raise InvalidRecord(
+        f"{folder}: the tokenizer of its run record (SHA-256 {expected[:12]}…) is missing; copy "
+        f"its spiece.model to {folder / 'tokenizer'}"
+    )
+
+
+def check_scores(submission: Submission) -> None:
+    """Check that the evaluation record of a run follows from its samples.
+
+    Raises:
+        InvalidRecord: it does not; the text names the first difference.
+    """
+    faults = check_consistency(submission.evaluation, submission.folder / "samples.parquet")
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise InvalidRecord(
+            f"{submission.folder / 'evaluation.json'}: {faults[0]}{more}; evaluate the run again"
+        )
 
 
 def result_digest(run: RunRecordSchema, evaluation: EvaluationRecordSchema) -> str:

@@ -78,8 +78,8 @@ class CommandResult:
     stderr: str
 
 
-def invoke(*words, cwd, **environment):
-    """Run `flanmoe WORDS` in this process, as the entry point does."""
+def invoke(*words, cwd, stdin=b"", **environment):
+    """Run `flanmoe WORDS` in this process, as the entry point does; `stdin` is its bytes."""
     from flows.cli import main
 
     stdout, stderr = io.StringIO(), io.StringIO()
@@ -88,6 +88,7 @@ def invoke(*words, cwd, **environment):
         chdir(cwd),
         patch.dict(os.environ, user_environment(**environment), clear=True),
         patch.object(sys, "argv", ["flanmoe", *map(str, words)]),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         redirect_stdout(stdout),
         redirect_stderr(stderr),
     ):

@@ -10,7 +10,7 @@ import click
 
 from flows.commands.options import FILE, FOLDER, json_option, load_workspace
 from flows.commands.run_costs import print_runs
-from flows.commands.tables import format_count, plain_table, wide_console
+from flows.commands.tables import format_bytes, format_count, plain_table, wide_console
 
 if TYPE_CHECKING:
     from models.config import ModelConfig
@@ -60,7 +60,7 @@ def _list_presets(as_json: bool) -> None:
             f"{row['encoder_flops'] / 1e9:.4g}",
             f"{row['decoder_flops'] / 1e9:.4g}",
             f"{routing_share:.1%}" if routing_share else "",
-            *(_bytes(row["training_bytes"][name]) for name in OPTIMIZERS),
+            *(format_bytes(row["training_bytes"][name]) for name in OPTIMIZERS),
         )
     wide_console().print(table)
     print(
@@ -70,11 +70,6 @@ def _list_presets(as_json: bool) -> None:
         "weights, without activations.\n"
         "Vocabulary: the preset's. A run has that of its tokenizer, and thus another size."
     )
-
-
-def _bytes(number: int) -> str:
-    """Format bytes in decimal units, as accelerator memory is specified: 1.39e9 -> 1.39 GB."""
-    return f"{format_count(number).replace('B', 'G')}B"
 
 
 def _routers(row: dict[str, Any]) -> str:

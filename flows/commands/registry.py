@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
 from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.tables import (
     evaluation_lines,
@@ -35,7 +36,7 @@ def registry() -> None:
     """List, show, promote, roll back and reject registered versions; show the frontier."""
 
 
-for command in INTERVENTIONS:
+for command in (*INTERVENTIONS, *ARTIFACT_COMMANDS):
     registry.add_command(command)
 
 
@@ -124,6 +125,9 @@ def _remarks(store: Registry, info: VersionInfo) -> list[str]:
         lines.append(f"aliases: {', '.join(names)}")
     if info.is_pinned:
         lines.append("pinned")
+    removal = store.removal_note(info)
+    if removal:
+        lines.append(removal)
     if info.description:
         lines.append(f"description: {info.description}")
     lines += [f"tag {key}: {value}" for key, value in info.tags.items()]

@@ -49,6 +49,11 @@ def format_count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def format_bytes(number: int) -> str:
+    """Format bytes in decimal units: 1.39e9 -> 1.39 GB."""
+    return f"{format_count(number).replace('B', 'G')}B"
+
+
 def format_flops(number: float | None) -> str:
     """Format FLOPs with three digits and a unit, or "unknown" for None."""
     if number is None:

@@ -8,12 +8,15 @@ import pytest
 import sentencepiece as spm
 import torch
 
+from flows.commands import predict as predict_command
+from models.evaluation.predictor import Seq2SeqPredictor
 from models.weights import load_weights
 from tests.factories import ROOT, error_line, invoke
-from tests.registry.factories import RELEASE_0_1_0, copy_release_0_1_0
+from tests.registry.factories import RELEASE_0_1_0, OldRegistry, copy_release_0_1_0
 
 ANSWERS = json.loads((RELEASE_0_1_0 / "answers.json").read_text())
 MAX_NEW_TOKENS = 12
+MODEL = "flan-sample"
 PAD, EOS = 0, 1
 
 
@@ -25,6 +28,11 @@ def project(tmp_path):
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
     return folder
+
+
+def copied_artifacts(project):
+    """Return the artifact folders of versions 1 (dense) and 2 (MoE)."""
+    return OldRegistry(project).artifacts
 
 
 def without_capacity(config):
@@ -54,15 +62,92 @@ def greedy_answer(artifact, instruction):
 def test_predict_prints_the_greedy_answer_of_the_champion(project, instruction):
     done = invoke("predict", instruction, "--max-new-tokens", MAX_NEW_TOKENS, cwd=project)
     assert (done.returncode, done.stderr) == (0, "")
-    champion = next(
-        folder
-        for folder in (project / ".flanmoe" / "artifacts").iterdir()
-        if json.loads((folder / "run.json").read_text())["name"] == "moe"
-    )
+    _, champion = copied_artifacts(project)
     assert done.stdout == greedy_answer(champion, instruction) + "\n"
     # Release 0.1.0 gave the same answer.
     assert done.stdout == ANSWERS[instruction] + "\n"
 
 
+def lines_of(done):
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_predict_answers_the_lines_of_stdin_in_order(project, monkeypatch):
+    monkeypatch.setattr(predict_command, "BATCH_SIZE", 2)
+    instructions = [*ANSWERS, *reversed(ANSWERS)]
+    text = "".join(f"{instruction}\n" for instruction in instructions).encode()
+    words = ("predict", "--max-new-tokens", MAX_NEW_TOKENS)
+    assert lines_of(invoke(*words, cwd=project, stdin=text)) == [ANSWERS[i] for i in instructions]
+
+
+def test_predict_answers_json_lines_with_json_lines(project):
+    inputs = [{"instruction": text, "id": number} for number, text in enumerate(ANSWERS)]
+    text = "\n".join(json.dumps(entry) for entry in inputs).encode()
+    words = (
+        "predict",
+        "--version",
+        2,
+        "--model",
+        "flan-sample",
+        "--max-new-tokens",
+        MAX_NEW_TOKENS,
+    )
+    answers = [json.loads(line) for line in lines_of(invoke(*words, cwd=project, stdin=text))]
+    assert [answer.pop("answer") for answer in answers] == list(ANSWERS.values())
+    assert [(answer["id"], answer["instruction"]) for answer in answers] == list(enumerate(ANSWERS))
+    for answer in answers:
+        assert (answer["model"], answer["version"], answer["truncated"]) == (
+            "flan-sample",
+            2,
+            False,
+        )
+        assert answer["num_tokens"] <= MAX_NEW_TOKENS
+        assert answer["finished"] == (answer["num_tokens"] < MAX_NEW_TOKENS) or answer["finished"]
+
+
+def test_predict_version_and_model_choose_the_model_that_answers(project):
+    instruction = "Repeat. tiger"
+    (line,) = lines_of(invoke("predict", instruction, "--version", 1, "--json", cwd=project))
+    answer = json.loads(line)
+    assert (answer["version"], answer["instruction"]) == (1, instruction)
+    dense, _ = copied_artifacts(project)
+    predictor = Seq2SeqPredictor.load(dense / "weights", dense / "tokenizer")
+    assert answer["answer"] == predictor.generate([instruction], 64)[0].text
+    assert "unknown model 'x'" in error_line(invoke("predict", "a", "--model", "x", cwd=project))
+    assert "no version 9" in error_line(invoke("predict", "a", "--version", 9, cwd=project))
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        (b"", "INSTRUCTION: missing; expected an argument, or one instruction a line on stdin"),
+        (b"a\n\nb\n", "stdin: line 2: expected a text, got an empty one"),
+        (b"a\n\xff\n", "stdin: line 2 is not UTF-8"),
+        (b'{"instruction": "a"}\n{', "stdin: line 2 is not JSON; expected an object such as"),
+        (b'{"instruction": "a"}\nb', "stdin: line 2 is not JSON"),
+        (b'{"instruction": 1}', "stdin: line 1 has no text `instruction`"),
+        (b'{"text": "a"}', "stdin: line 1 has no text `instruction`"),
+        (b'{"instruction": " "}', "stdin: line 1: expected a text, got an empty one"),
+        (b'{"instruction": "\\ud800"}', "stdin: line 1: the text has an unpaired surrogate"),
+        (b'{"instruction": "a", "answer": "b"}', "stdin: line 1: field 'answer' is one of the out"),
+    ],
+)
+def test_predict_bad_input_names_the_line(project, stdin, message):
+    done = invoke("predict", cwd=project, stdin=stdin)
+    assert error_line(done).removeprefix("error: ").startswith(message)
+    assert done.stdout == ""
+
+
 def test_predict_empty_instruction_is_rejected(project):
     assert "INSTRUCTION" in error_line(invoke("predict", " ", cwd=project))
+
+
+@pytest.mark.parametrize("change", [lambda size: bytes(size), lambda size: bytes(size // 2)])
+def test_predict_with_zeroed_or_truncated_weights_fails(project, change):
+    _, moe = copied_artifacts(project)
+    weights = moe / "weights" / "model.safetensors"
+    weights.write_bytes(change(weights.stat().st_size))
+    line = error_line(invoke("predict", "Repeat. tiger", cwd=project))
+    assert "weights/model.safetensors is missing from its artifact or does not match" in line
+    assert "`flanmoe registry register FOLDER`" in line
