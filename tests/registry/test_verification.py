@@ -43,7 +43,7 @@ def test_a_registry_of_release_0_1_0_has_no_fault(old_registry, monkeypatch):
 
 
 @pytest.mark.parametrize("path", ["weights/model.safetensors", "samples.parquet", "run.json"])
-def test_every_damaged_file_is_found(filled, path):
+def test_every_damaged_file_is_reported(filled, path):
     artifacts = filled.artifacts
     file = artifacts.file(filled.show("m", 2).artifact, path)
     file.chmod(0o640)
@@ -54,7 +54,7 @@ def test_every_damaged_file_is_found(filled, path):
     assert "restore it with `flanmoe registry register FOLDER`" in faults[0][1]
 
 
-def test_an_edited_evaluation_record_is_found(registry, tmp_path, submit):
+def test_an_edited_evaluation_record_is_reported(registry, tmp_path, submit):
     """An evaluation.json edited to 0.97 before its run was registered."""
     submission = submit("a", 0.5)
     edit_json(submission.folder / "evaluation.json", lambda record: record.update(accuracy=0.97))
@@ -109,14 +109,14 @@ def update(registry, statement):
         ),
     ],
 )
-def test_edited_columns_are_found(filled, statement, fault):
+def test_edited_columns_are_reported(filled, statement, fault):
     update(filled, statement)
     ((version, line),) = faults_of(filled)
     assert version == 1
     assert line.startswith(fault)
 
 
-def test_an_edited_record_in_the_database_is_found(filled):
+def test_an_edited_record_in_the_database_is_reported(filled):
     with filled.engine.connect() as connection:
         query = text("SELECT record FROM evaluations WHERE id = 1")
         record = connection.execute(query).scalar()
