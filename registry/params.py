@@ -35,11 +35,12 @@ class GateParams:
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryParams:
-    """The registered model, the folder of its artifacts, and its promotion gates."""
+    """The registered model, the store of its artifacts, and its promotion gates."""
 
     model: Annotated[str, Field(min_length=1, max_length=200)] = "flan-sample"
     """Name of the registered model; every run becomes a version of it."""
     artifacts: str = ""
-    """Folder of the artifacts of registered versions; empty: beside the SQLite file, or
-    .flanmoe/artifacts for a database server."""
+    """Artifact store: a folder, absolute or relative to the project, or an fsspec URL such as
+    s3://bucket/folder (credentials come from the environment). Empty: beside the SQLite file, or
+    .flanmoe/artifacts for a database server. A store belongs to a single registry."""
     gates: GateParams = field(default_factory=GateParams)

@@ -17,9 +17,10 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from registry.artifacts.blobs import RESTORE
 from registry.artifacts.garbage import GRACE_S, claim_store, delete_objects, list_old_objects
 from registry.artifacts.storage import StoredObject
-from registry.artifacts.store import RESTORE, ArtifactStore
+from registry.artifacts.store import ArtifactStore
 from registry.artifacts.version_files import RECORDS, has_model_files
 from registry.history import EventKind, add_event
 from registry.lookup import find_model, find_version

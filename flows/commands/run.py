@@ -78,6 +78,7 @@ def run(
             prepare_workspace(project, folder, data)
         params = load_params(folder / "params.yaml")
         registry = Registry.open(project, params.registry.artifacts, create=True)
+        registry.artifacts.check_writable()
         console.print(f"flanmoe: {folder}", highlight=False)
         with start_api(project, processes) as api:
             # Prefect reads its settings, among them the URL, when it is imported; the import takes

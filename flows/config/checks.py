@@ -44,7 +44,21 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
         errors += [line for line in _training_errors(params, name, config) if line not in errors]
         errors += _start_errors(params, name, config, root)
         errors += _start_optimizer_errors(params, name)
-    return errors + data_errors(params, root)
+    return errors + data_errors(params, root) + _artifact_errors(params)
+
+
+def _artifact_errors(params: Params) -> list[str]:
+    """Check that the URL of the artifact store, if it is a URL, is of a kind that is installed."""
+    from registry.artifacts.remote_storage import RemoteStorage
+    from registry.artifacts.store import is_remote
+    from registry.errors import StoreUnavailable
+
+    if is_remote(params.registry.artifacts):
+        try:
+            RemoteStorage.open(params.registry.artifacts)
+        except StoreUnavailable as error:
+            return [str(error)]
+    return []
 
 
 def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) -> list[str]:

@@ -94,6 +94,7 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
         return
     params = load_params(workspace / "params.yaml")
     registry = Registry.open(project_of(workspace), params.registry.artifacts, create=True)
+    registry.artifacts.check_writable()
     processes = ProcessGroups()
     with workspace_lock(workspace), start_cluster(params):
         digest.run(workspace)  # before DVC compares the code of the stages

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.artifacts.blobs import RESTORE
 from registry.artifacts.manifest import ArtifactFile
 from registry.errors import DamagedArtifact, StoreUnavailable
 from registry.files import sha256
@@ -125,8 +126,7 @@ def _download(entry: ArtifactFile, read: Callable[[int], Iterable[bytes]], path:
         return
     raise DamagedArtifact(
         f"{entry.path} ({entry.sha256[:12]}…) does not match its checksum in the artifact store, "
-        "so it is truncated or changed there; restore it with `flanmoe registry register FOLDER`, "
-        "where FOLDER is the folder of the run"
+        f"so it is truncated or changed there; {RESTORE}"
     )
 
 

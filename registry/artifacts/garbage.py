@@ -15,7 +15,7 @@ from registry.errors import StoreUnavailable
 
 GRACE_S = 24 * 3600.0
 """Age from which an object without a version is deleted. It must exceed the duration of a
-registration, and `store.REFRESH_AGE_S`."""
+registration, and `blobs.REFRESH_AGE_S`."""
 _OWNERS = "registries"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from registry.artifacts.blobs import RESTORE
 from registry.artifacts.manifest import ArtifactFile, Manifest, is_digest
 from registry.artifacts.storage import Storage
 from registry.errors import DamagedArtifact, MissingArtifact
@@ -56,8 +57,7 @@ class LegacyFolders:
                 return folder
         raise MissingArtifact(
             f"{reference} is missing, and {self.storage.location} has no {recorded.name}; check "
-            "registry.artifacts, or restore it with `flanmoe registry register FOLDER`, where "
-            "FOLDER is the folder of the run"
+            f"registry.artifacts, or {RESTORE}"
         )
 
     def manifest(self, reference: str) -> Manifest:
@@ -81,10 +81,7 @@ class LegacyFolders:
         """
         file = self.folder(reference) / path
         if not file.is_file():
-            raise MissingArtifact(
-                f"{file} is missing; restore it with `flanmoe registry register FOLDER`, where "
-                "FOLDER is the folder of the run"
-            )
+            raise MissingArtifact(f"{file} is missing; {RESTORE}")
         return file
 
 

@@ -20,11 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.artifacts.storage import CHUNK_BYTES, StoredObject, missing_object
+from registry.artifacts.storage import CHUNK_BYTES, PARTIAL, StoredObject, missing_object
 from registry.errors import StoreUnavailable
 
-PARTIAL = ".partial"
-"""Folder of files that are being written."""
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o440
 _PERMISSIONS = 0o777

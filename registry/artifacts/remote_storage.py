@@ -13,14 +13,13 @@ from typing import Any
 
 import fsspec
 
-from registry.artifacts.storage import CHUNK_BYTES, StoredObject, missing_object
+from registry.artifacts.storage import CHUNK_BYTES, PARTIAL, StoredObject, missing_object
 from registry.errors import MissingArtifact, StoreUnavailable
 
 _OBJECT_STORES = frozenset(
     ["s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "memory"]
 )
 """Protocols whose writes are atomic: an object exists when all of it is uploaded."""
-_PARTIAL = ".partial"
 _TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")
 _SECRET = re.compile(r"//[^/@\s]*@|\?\S+")
 
@@ -101,7 +100,7 @@ class RemoteStorage:
             yield stored
 
     def list_partial(self) -> Iterator[StoredObject]:
-        yield from self.list(_PARTIAL)
+        yield from self.list(PARTIAL)
 
     def delete(self, key: str) -> None:
         with self._errors():
@@ -122,7 +121,7 @@ class RemoteStorage:
         if names & _OBJECT_STORES:
             yield target
             return
-        partial = self._path(f"{_PARTIAL}/{uuid.uuid4().hex}")
+        partial = self._path(f"{PARTIAL}/{uuid.uuid4().hex}")
         for path in (partial, target):
             self.filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
         yield partial

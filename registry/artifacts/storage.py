@@ -25,6 +25,8 @@ class StoredObject:
 
 CHUNK_BYTES = 2**22
 """Bytes that are read at a time."""
+PARTIAL = ".partial"
+"""Folder of files that are being written."""
 
 
 @contextmanager

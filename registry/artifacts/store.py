@@ -9,8 +9,7 @@ store can be moved, and several machines can use it.
 
 from __future__ import annotations
 
-import hashlib
-import time
+import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,23 +17,22 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+from registry.artifacts.blobs import (
+    BLOBS,
+    MANIFESTS,
+    RESTORE,
+    BlobReader,
+    blob_key,
+    manifest_key,
+)
 from registry.artifacts.cache import ArtifactCache
 from registry.artifacts.legacy import LegacyFolders
 from registry.artifacts.local_storage import LocalStorage
 from registry.artifacts.manifest import ArtifactFile, Manifest, is_digest
 from registry.artifacts.remote_storage import RemoteStorage
-from registry.artifacts.storage import Storage, StoredObject
+from registry.artifacts.storage import PARTIAL, Storage, StoredObject
 from registry.errors import DamagedArtifact, MissingArtifact
 from registry.files import sha256
-
-BLOBS, MANIFESTS = "blobs", "manifests"
-REFRESH_AGE_S = 6 * 3600.0
-"""Age from which an existing object is renewed when it is stored again, so that `gc`, which deletes
-only older objects, does not delete it before its version is registered."""
-RESTORE = (
-    "restore it with `flanmoe registry register FOLDER`, where FOLDER is the folder of the run "
-    "(`dvc checkout` restores that)"
-)
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class ArtifactStore:
             StoreUnavailable: the URL is of an unknown kind.
         """
         cache = ArtifactCache((project / ".flanmoe" / "artifact_cache").resolve())
-        if "://" in configured and not configured.startswith("file://"):
+        if is_remote(configured):
             return cls(RemoteStorage.open(configured), cache)
         if configured:
             folder = project / configured.removeprefix("file://")
@@ -75,6 +73,16 @@ class ArtifactStore:
     def in_folder(cls, folder: Path) -> ArtifactStore:
         """Open a store in a folder; its cache is beside it."""
         return cls(LocalStorage(folder), ArtifactCache(folder.parent / "artifact_cache"))
+
+    def check_writable(self) -> None:
+        """Write and delete an object, so that a run does not fail when it is finished.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        key = f"{PARTIAL}/{uuid.uuid4().hex}"
+        self.storage.write(b"", key)
+        self.storage.delete(key)
 
     def put(self, files: Mapping[str, Path], *, check_existing: bool = False) -> str:
         """Store files.
@@ -99,11 +107,15 @@ class ArtifactStore:
         ]
         manifest = Manifest.of(entries)
         for entry in manifest.files:
-            if not self._is_stored(_blob(entry.sha256), entry.size, entry.sha256, check_existing):
-                self.storage.put(files[entry.path], _blob(entry.sha256))
+            if not self._blobs.is_current(
+                blob_key(entry.sha256), entry.size, entry.sha256, check_content=check_existing
+            ):
+                self.storage.put(files[entry.path], blob_key(entry.sha256))
                 self._check_written(entry, files[entry.path])
-        content, key = manifest.to_bytes(), _manifest(manifest.digest)
-        if not self._is_stored(key, len(content), manifest.digest, check_existing):
+        content, key = manifest.to_bytes(), manifest_key(manifest.digest)
+        if not self._blobs.is_current(
+            key, len(content), manifest.digest, check_content=check_existing
+        ):
             self.storage.write(content, key)
         return manifest.digest
 
@@ -121,7 +133,7 @@ class ArtifactStore:
         if digest is None:
             return self._legacy.manifest(reference)
         try:
-            return Manifest.parse(self._read(_manifest(digest)), digest)
+            return Manifest.parse(self._blobs.read(manifest_key(digest)), digest)
         except MissingArtifact:
             raise MissingArtifact(
                 f"artifact store {self.storage.location} has no artifact {digest}; check "
@@ -130,7 +142,7 @@ class ArtifactStore:
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob exists, intact or not."""
-        return self.storage.stat(_blob(digest)) is not None
+        return self.storage.stat(blob_key(digest)) is not None
 
     def file_digest(self, reference: str, path: str) -> str:
         """Return the SHA-256 of a file by the manifest; empty if the artifact does not have it."""
@@ -212,7 +224,7 @@ class ArtifactStore:
             if entry.sha256 in intact:
                 continue
             try:
-                self._check_blob(entry)
+                self._blobs.check(entry)
                 intact.add(entry.sha256)
             except DamagedArtifact as error:
                 faults.append(str(error))
@@ -236,8 +248,8 @@ class ArtifactStore:
         if digest is None:
             return set()  # a folder of release 0.1.0 is not among the objects
         files = self.manifest(digest).files
-        blobs = {_blob(file.sha256) for file in files if _is_selected(file.path, names)}
-        return {_manifest(digest), *blobs}
+        blobs = {blob_key(file.sha256) for file in files if _is_selected(file.path, names)}
+        return {manifest_key(digest), *blobs}
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every blob and manifest, and what interrupted writers left behind."""
@@ -251,6 +263,10 @@ class ArtifactStore:
             self._legacy.record_import(reference, digest)
 
     @property
+    def _blobs(self) -> BlobReader:
+        return BlobReader(self.storage)
+
+    @property
     def _legacy(self) -> LegacyFolders:
         return LegacyFolders(self.storage)
 
@@ -258,79 +274,29 @@ class ArtifactStore:
         """Return the digest of a manifest; None for a folder of release 0.1.0."""
         return reference if is_digest(reference) else self._legacy.imported_as(reference)
 
-    def _is_stored(self, key: str, size: int, digest: str, check_content: bool) -> bool:
-        """Return whether an object exists and needs no writing; renew its time."""
-        stored = self.storage.stat(key)
-        if stored is None or stored.size != size:
-            return False
-        if check_content and self._digest(key) != digest:
-            return False
-        return time.time() - stored.modified < REFRESH_AGE_S or self.storage.touch(key)
-
     def _check_written(self, entry: ArtifactFile, source: Path) -> None:
         """Check that a file was not changed while it was copied."""
-        stored = self.storage.stat(_blob(entry.sha256))
+        stored = self.storage.stat(blob_key(entry.sha256))
         if stored is None or stored.size != entry.size or sha256(source) != entry.sha256:
-            self.storage.delete(_blob(entry.sha256))
+            self.storage.delete(blob_key(entry.sha256))
             raise DamagedArtifact(
                 f"{source} changed while it was stored; register again when nothing writes it"
             )
 
     def _blob_file(self, entry: ArtifactFile) -> Path:
         """Return the verified file of a blob, in the store or in the cache."""
-        path = self.storage.local_path(_blob(entry.sha256))
+        path = self.storage.local_path(blob_key(entry.sha256))
         if path is None:
-            return self.cache.fetch(entry, partial(self._chunks, entry), self._verified)
+            return self.cache.fetch(entry, partial(self._blobs.chunks, entry), self._verified)
         if entry.sha256 not in self._verified:
-            self._check_blob(entry)
+            self._blobs.check(entry)
             self._verified.add(entry.sha256)
         return path
 
-    def _check_blob(self, entry: ArtifactFile) -> None:
-        """Check the content of a blob in the store.
 
-        Raises:
-            MissingArtifact: it does not exist.
-            DamagedArtifact: it does not match its checksum.
-        """
-        try:
-            digest = self._digest(_blob(entry.sha256))
-        except MissingArtifact:
-            raise self._missing(entry) from None
-        if digest != entry.sha256:
-            raise DamagedArtifact(
-                f"{self.storage.location}/{_blob(entry.sha256)}: {entry.path} does not match its "
-                f"checksum, so it is truncated or changed; {RESTORE}"
-            )
-
-    def _chunks(self, entry: ArtifactFile, offset: int = 0) -> Iterator[bytes]:
-        try:
-            yield from self.storage.chunks(_blob(entry.sha256), offset)
-        except MissingArtifact:
-            raise self._missing(entry) from None
-
-    def _missing(self, entry: ArtifactFile) -> MissingArtifact:
-        return MissingArtifact(
-            f"artifact store {self.storage.location}: {entry.path} ({_blob(entry.sha256)}) is "
-            f"missing; {RESTORE}"
-        )
-
-    def _digest(self, key: str) -> str:
-        digest = hashlib.sha256()
-        for chunk in self.storage.chunks(key):
-            digest.update(chunk)
-        return digest.hexdigest()
-
-    def _read(self, key: str) -> bytes:
-        return b"".join(self.storage.chunks(key))
-
-
-def _blob(digest: str) -> str:
-    return f"{BLOBS}/{digest[:2]}/{digest}"
-
-
-def _manifest(digest: str) -> str:
-    return f"{MANIFESTS}/{digest[:2]}/{digest}"
+def is_remote(configured: str) -> bool:
+    """Return whether `registry.artifacts` is a URL, other than that of a folder."""
+    return "://" in configured and not configured.startswith("file://")
 
 
 def _is_selected(path: str, names: Collection[str] | None) -> bool:

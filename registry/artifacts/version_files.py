@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from registry.artifacts.store import RESTORE, ArtifactStore
+from registry.artifacts.blobs import RESTORE
+from registry.artifacts.store import ArtifactStore
 from registry.errors import DamagedArtifact, MissingArtifact
 from registry.intake import Submission
 from registry.versions import VersionInfo

@@ -193,6 +193,10 @@ ROOT = Path(__file__).parents[3]
             "data_pipelines.tokenizer.model_file=none.model",
             "data_pipelines.tokenizer.model_file: 'none.model' does not exist",
         ),
+        (
+            "registry.artifacts=s4://me:hidden@bucket/x",
+            "registry.artifacts: s4://***@bucket/x is not a URL that fsspec opens",
+        ),
         ("flows.max_parallel_stages=0", "flows.max_parallel_stages: 0 must be at least 1"),
     ],
 )

@@ -92,6 +92,8 @@ def test_a_read_only_store_is_read_and_a_write_fails_in_a_single_line(public_fol
             StoreUnavailable, match="Permission denied; get access to it"
         ) as failure:
             reader.put(other)
+        with pytest.raises(StoreUnavailable, match="Permission denied"):
+            reader.check_writable()
     assert str(failure.value).startswith(f"artifact store {store.storage.root}: ")
     assert "\n" not in str(failure.value)
     for folder in [store.storage.root, *filter(Path.is_dir, store.storage.root.rglob("*"))]:

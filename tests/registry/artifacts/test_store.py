@@ -109,6 +109,11 @@ def test_a_damaged_or_missing_manifest_is_named_and_restored(store, tmp_path):
     assert store.verify(digest) == []
 
 
+def test_a_store_that_can_be_written_passes_the_check(store):
+    store.check_writable()
+    assert stored_keys(store) == set()
+
+
 def test_a_missing_store_is_empty(store):
     assert list(store.objects()) == []
     with pytest.raises(MissingArtifact, match=f"has no artifact {'0' * 64}"):
