@@ -13,11 +13,12 @@ import pandas as pd
 
 from registry.comparison.frontier import cost_of
 from registry.comparison.precision import describe_precision
-from registry.params import RegistryParams
 from registry.store import Registry
 from registry.versions import VersionInfo, current_versions
 
 PROJECT_VARIABLE = "FLANMOE_PROJECT_DIR"
+ARTIFACTS_VARIABLE = "FLANMOE_ARTIFACTS"
+"""`registry.artifacts` of the project's params.yaml."""
 LOG_KEYS_0_1_0 = {"largest_load": "max_expert_load", "balance": "load_balance_loss"}
 """Keys in the training logs of release 0.1.0, and the present ones."""
 
@@ -29,7 +30,7 @@ def project_folder() -> Path:
 
 def open_registry() -> Registry:
     """Open the registry of the project."""
-    return Registry.open(project_folder(), RegistryParams().artifacts)
+    return Registry.open(project_folder(), os.environ.get(ARTIFACTS_VARIABLE, ""))
 
 
 def training_logs() -> pd.DataFrame:

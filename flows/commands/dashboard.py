@@ -30,6 +30,7 @@ def dashboard(port: int | None) -> None:
     assert package.origin is not None
     app = Path(package.origin).with_name("app.py")
     os.environ["FLANMOE_PROJECT_DIR"] = str(project_of(root))
+    os.environ["FLANMOE_ARTIFACTS"] = params.registry.artifacts
     print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
     options = {
         "server.address": address,

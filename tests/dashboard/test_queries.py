@@ -29,6 +29,13 @@ def test_versions_frame_has_the_values_of_the_registry(project):
     assert list(frame["tuning"]) == ["not tuned", "instruction-tuned"]
 
 
+def test_open_registry_reads_the_configured_artifact_store(project, tmp_path, monkeypatch):
+    (project.folder / ".flanmoe" / "artifacts").rename(tmp_path / "elsewhere")
+    assert not open_registry().frontier("m", "token").paired
+    monkeypatch.setenv("FLANMOE_ARTIFACTS", str(tmp_path / "elsewhere"))
+    assert open_registry().frontier("m", "token").paired
+
+
 def test_select_comparable_excludes_versions_of_other_items(project):
     project.register("other", [0.5])
     versions = open_registry().versions()

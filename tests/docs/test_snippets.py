@@ -64,7 +64,7 @@ def split_pipeline(words):
         if word in ("|", ";", "&&"):
             yield command
             command = []
-        elif word == ">":
+        elif word in (">", "<"):
             break
         else:
             command.append(word)
