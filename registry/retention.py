@@ -101,6 +101,7 @@ def collect_garbage(
             needs; nothing is removed.
         DamagedArtifact: the manifest of a version is damaged; nothing is removed.
     """
+    store = ArtifactStore(store.storage, store.cache)  # which has read nothing yet
     with reading(engine) as session:
         registry_id = identify_registry(session)
     if registry_id is None:

@@ -41,8 +41,10 @@ class ArtifactStore:
 
     storage: Storage
     cache: ArtifactCache
-    _verified: set[str] = field(default_factory=set)
+    _verified: set[str] = field(default_factory=set, repr=False)
     """Digests of the blobs whose content was verified in this process."""
+    _manifests: dict[str, Manifest] = field(default_factory=dict, repr=False)
+    """Manifests that were read in this process, by digest."""
 
     @classmethod
     def open(cls, project: Path, url: URL, configured: str) -> ArtifactStore:
@@ -132,13 +134,17 @@ class ArtifactStore:
         digest = self._digest_of(reference)
         if digest is None:
             return self._legacy.manifest(reference)
+        if digest in self._manifests:
+            return self._manifests[digest]
         try:
-            return Manifest.parse(self._blobs.read(manifest_key(digest)), digest)
+            manifest = Manifest.parse(self._blobs.read(manifest_key(digest)), digest)
         except MissingArtifact:
             raise MissingArtifact(
                 f"artifact store {self.storage.location} has no artifact {digest}; check "
                 f"registry.artifacts, or {RESTORE}"
             ) from None
+        self._manifests[digest] = manifest
+        return manifest
 
     def has_blob(self, digest: str) -> bool:
         """Return whether a blob exists, intact or not."""
@@ -213,6 +219,7 @@ class ArtifactStore:
         Raises:
             StoreUnavailable: the store cannot be read.
         """
+        self._manifests.clear()  # read what is stored now
         try:
             manifest = self.manifest(reference)
         except (MissingArtifact, DamagedArtifact) as error:

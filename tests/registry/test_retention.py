@@ -93,6 +93,7 @@ def test_evidence_remains_and_the_weights_say_how_to_restore_them(filled, tmp_pa
 
 def test_a_missing_manifest_stops_the_collection(filled):
     digest = filled.show("m", 5).artifact
+    filled.artifacts.manifest(digest)
     filled.artifacts.storage.delete(f"manifests/{digest[:2]}/{digest}")
     before = stored_keys(filled.artifacts)
     with pytest.raises(MissingArtifact, match=f"has no artifact {digest}"):
