@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from registry.comparison.compare import Comparison, SuiteComparison, TaskComparison
+    from registry.comparison.verdicts import PairedOutcome
 
 _VERSION = re.compile(r"v(\d+)")
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
@@ -59,9 +60,9 @@ def compare(
     from registry.comparison.results import read_result
 
     root = workspace.resolve() if workspace else find_project()
-    result_a, result_b = (read_result(name, _result_folder(name, root)) for name in (a, b))
+    results_a, results_b = ([read_result(name, _result_folder(name, root))] for name in (a, b))
     config = comparison.ComparisonConfig(suites=suites, margin=margin / 100, clean=clean)
-    compared = comparison.compare(result_a, result_b, config)
+    compared = comparison.compare(results_a, results_b, config)
     if as_json:
         print(json.dumps(compared.to_dict(), indent=1, ensure_ascii=False))
         return
@@ -136,7 +137,6 @@ def _scores_table(
     for row in rows:
         outcome = row.outcome
         style = _STYLES.get(outcome.verdict, "default")
-        needed = outcome.num_items_needed
         table.add_row(
             row.title,
             str(row.num_items),
@@ -145,18 +145,29 @@ def _scores_table(
             f"{100 * outcome.difference:+.1f}",
             f"{100 * outcome.low:+.1f} … {100 * outcome.high:+.1f}",
             f"{outcome.p_corrected:.2g}",
-            f"[{style}]{outcome.verdict}[/]" + (f", needs {needed:,} items" if needed else ""),
+            f"[{style}]{outcome.verdict}[/]" + _what_would_decide(outcome),
         )
     return table
 
 
+def _what_would_decide(outcome: PairedOutcome) -> str:
+    """Return the items that an undecided difference needs, or the difference that is decidable."""
+    if outcome.num_items_needed:
+        return f", needs {outcome.num_items_needed:,} items"
+    if outcome.decidable_difference is None or outcome.decidable_difference > 1:
+        return ""
+    return f", decides {100 * outcome.decidable_difference:.1f} points"
+
+
 def _legend(compared: Comparison) -> str:
     clean = " Items that overlap with a training mixture are excluded."
+    suites = "; ".join(f"{row.suite}: {row.outcome.basis}" for row in compared.suites)
+    margin = f"{100 * compared.config.margin:.12g}"
     return (
-        f"\n{compared.a.label} minus {compared.b.label}, in points. Tests are paired: exact "
-        "McNemar for right and wrong answers,\npermutation for graded scores and averages, "
-        "corrected for multiple comparisons (Holm).\n"
-        f"Not worse: worse by less than {100 * compared.config.margin:.12g} points. Needed items: "
-        "number that decides a difference like this one with a power of 80 %."
-        + (clean if compared.config.clean else "")
+        f"\n{compared.a.label} minus {compared.b.label}, in points. Intervals from {suites}.\n"
+        "Tests are paired: exact McNemar for right and wrong answers, permutation for graded "
+        "scores and averages,\nStudent's t for clusters and seeds, corrected for multiple "
+        f"comparisons (Holm).\nNot worse: worse by less than {margin} points. Undecided: the "
+        "number of items that decides a difference like this\none, or the difference that is "
+        "decided, with a power of 80 %." + (clean if compared.config.clean else "")
     )

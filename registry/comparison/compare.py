@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from registry.comparison.costs import CostComparison, compare_costs
-from registry.comparison.intervals import Floats, Stratum
-from registry.comparison.matching import common_tasks
+from registry.comparison.matching import check_replicates, common_tasks
+from registry.comparison.pairing import Bools, pair_results
 from registry.comparison.partner import recipe_differences
 from registry.comparison.precision import precision_warnings
-from registry.comparison.results import EvaluationResult
+from registry.comparison.results import EvaluationResult, Evaluations, name_model
+from registry.comparison.variance_components import Floats, PairedSample
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge
 from registry.errors import NotComparable
 
@@ -42,18 +43,22 @@ class ComparedModel:
     preset: str
     is_moe: bool
     weights_sha256: str
+    """Of the first seed."""
     partial: bool
+    seeds: tuple[int, ...]
 
     @classmethod
-    def from_result(cls, result: EvaluationResult) -> ComparedModel:
-        """Describe an evaluated model."""
+    def from_results(cls, results: Evaluations) -> ComparedModel:
+        """Describe a model by the evaluations of its seeds."""
+        first = results[0]
         return cls(
-            label=result.label,
-            name=result.run.name,
-            preset=result.run.preset,
-            is_moe=result.run.is_moe,
-            weights_sha256=result.run.weights_sha256,
-            partial=result.evaluation.partial,
+            label=name_model(results),
+            name=first.run.name,
+            preset=first.run.preset,
+            is_moe=first.run.is_moe,
+            weights_sha256=first.run.weights_sha256,
+            partial=any(result.evaluation.partial for result in results),
+            seeds=tuple(result.run.seed for result in results),
         )
 
 
@@ -132,124 +137,136 @@ class Comparison:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _PairedScores:
-    """Scores of both models on the same items of one task, float [N] each."""
-
-    a: Floats
-    b: Floats
-
-    def stratum(self, weight: float = 1.0) -> Stratum:
-        return Stratum(differences=self.a - self.b, weight=weight)
-
-
-def compare(a: EvaluationResult, b: EvaluationResult, config: ComparisonConfig) -> Comparison:
-    """Compare two evaluations with paired tests.
+def compare(a: Evaluations, b: Evaluations, config: ComparisonConfig) -> Comparison:
+    """Compare two models with paired tests.
 
     Args:
-        a: the model that the verdicts are about.
+        a: the model that the verdicts are about: an evaluation, or one per seed.
         b: the model it is compared with.
         config: suites, margin and significance level.
 
     Raises:
-        NotComparable: the evaluations used different items, prompts or settings; the message
-            names the first difference.
+        NotComparable: the evaluations used different items, prompts or settings, or a side's runs
+            differ in more than their seed; the message names the first difference.
     """
-    names = common_tasks(a, b, config.suites)
-    for result in (a, b):
-        if config.clean and any(result.tasks[name].num_contaminated is None for name in names):
-            reason = "its training data is unknown, so is its overlap; compare without --clean"
-            raise NotComparable(f"{result.label}: {reason}")
-    scores = {name: _paired_scores(a, b, name, config) for name in names}
-    names = [name for name in names if len(scores[name].a)]
+    for results in (a, b):
+        check_replicates(results)
+    names = common_tasks(a[0], b[0], config.suites)
+    excluded = _contaminated_items([*a, *b], names) if config.clean else None
+    if excluded is not None:
+        names = [name for name in names if not excluded[name].all()]
+    label_a, label_b = name_model(a), name_model(b)
     if not names:
         raise NotComparable(
-            f"{a.label} and {b.label}: every item overlaps with a training mixture, so nothing "
+            f"{label_a} and {label_b}: every item overlaps with a training mixture, so nothing "
             "remains to compare; compare without --clean"
         )
     tasks_by_suite: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        tasks_by_suite[a.tasks[name].suite].append(name)
+        tasks_by_suite[a[0].tasks[name].suite].append(name)
+    sample = pair_results(a, b, weights=dict.fromkeys(names, 1.0), excluded=excluded)
+    scores = _PairedTasks(names=tuple(names), sample=sample)
+    first = (a[0].label, a[0].evaluation)
+    warnings = (
+        line
+        for result in (*a[1:], *b)
+        for line in precision_warnings(first, (result.label, result.evaluation))
+    )
     return Comparison(
-        a=ComparedModel.from_result(a),
-        b=ComparedModel.from_result(b),
+        a=ComparedModel.from_results(a),
+        b=ComparedModel.from_results(b),
         costs=compare_costs(a, b),
-        recipe_differences=tuple(recipe_differences(a.run, b.run)),
+        recipe_differences=tuple(
+            recipe_differences(a[0].run, b[0].run, ignore_seeds=max(len(a), len(b)) > 1)
+        ),
         config=config,
-        warnings=precision_warnings((a.label, a.evaluation), (b.label, b.evaluation)),
-        suites=_compare_suites(a, tasks_by_suite, scores, config),
-        tasks=_compare_tasks(a, names, scores, config),
+        warnings=tuple(warnings),
+        suites=_compare_suites(a[0], tasks_by_suite, scores, config),
+        tasks=_compare_tasks(a[0], scores, config),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PairedTasks:
+    """Scores of both models on the same tasks."""
+
+    names: tuple[str, ...]
+    sample: PairedSample
+
+    def select(self, weights: Mapping[str, float]) -> PairedSample:
+        """Return the items of some tasks with their shares in an average."""
+        tasks = [self.names.index(name) for name in weights]
+        return self.sample.select(tasks, list(weights.values()))
+
+
+def _mean_score(sample: PairedSample, scores_SN: Floats) -> float:
+    scores_N = scores_SN.mean(0)
+    return sum(
+        float(weight * scores_N[sample.task_N == task].mean())
+        for task, weight in enumerate(sample.weights_T)
     )
 
 
 def _compare_tasks(
-    a: EvaluationResult,
-    names: Sequence[str],
-    scores: dict[str, _PairedScores],
-    config: ComparisonConfig,
+    a: EvaluationResult, scores: _PairedTasks, config: ComparisonConfig
 ) -> tuple[TaskComparison, ...]:
+    samples = [scores.select({name: 1.0}) for name in scores.names]
     contrasts = [
-        Contrast(
-            strata=(scores[name].stratum(),),
-            test="permutation" if a.tasks[name].metric == "rouge_l" else "mcnemar",
-        )
-        for name in names
+        Contrast(sample=sample, is_graded=a.tasks[name].metric == "rouge_l")
+        for name, sample in zip(scores.names, samples, strict=True)
     ]
     outcomes = judge(contrasts, margin=config.margin, alpha=config.alpha)
     return tuple(
         TaskComparison(
             task=name,
             suite=a.tasks[name].suite,
-            num_items=len(scores[name].a),
-            score_a=float(scores[name].a.mean()),
-            score_b=float(scores[name].b.mean()),
+            num_items=len(sample.task_N),
+            score_a=_mean_score(sample, sample.scores_a_SN),
+            score_b=_mean_score(sample, sample.scores_b_SN),
             outcome=outcome,
         )
-        for name, outcome in zip(names, outcomes, strict=True)
+        for name, sample, outcome in zip(scores.names, samples, outcomes, strict=True)
     )
 
 
 def _compare_suites(
     a: EvaluationResult,
-    tasks_by_suite: dict[str, list[str]],
-    scores: dict[str, _PairedScores],
+    tasks_by_suite: Mapping[str, Sequence[str]],
+    scores: _PairedTasks,
     config: ComparisonConfig,
 ) -> tuple[SuiteComparison, ...]:
-    weights = {
-        name: weight
-        for suite, names in tasks_by_suite.items()
-        for name, weight in _weights_in_suite(a, suite, names).items()
-    }
-    contrasts = [
-        Contrast(
-            strata=tuple(scores[name].stratum(weights[name]) for name in names), test="permutation"
-        )
-        for names in tasks_by_suite.values()
+    samples = [
+        scores.select(_weights_in_suite(a, suite, names)) for suite, names in tasks_by_suite.items()
     ]
+    contrasts = [Contrast(sample=sample, is_graded=True) for sample in samples]
     outcomes = judge(contrasts, margin=config.margin, alpha=config.alpha)
     return tuple(
         SuiteComparison(
             suite=suite,
             num_tasks=len(names),
-            num_items=sum(len(scores[name].a) for name in names),
+            num_items=len(sample.task_N),
             partial=a.suites[suite].partial,
-            score_a=sum(weights[name] * float(scores[name].a.mean()) for name in names),
-            score_b=sum(weights[name] * float(scores[name].b.mean()) for name in names),
+            score_a=_mean_score(sample, sample.scores_a_SN),
+            score_b=_mean_score(sample, sample.scores_b_SN),
             outcome=outcome,
         )
-        for (suite, names), outcome in zip(tasks_by_suite.items(), outcomes, strict=True)
+        for (suite, names), sample, outcome in zip(
+            tasks_by_suite.items(), samples, outcomes, strict=True
+        )
     )
 
 
-def _paired_scores(
-    a: EvaluationResult, b: EvaluationResult, name: str, config: ComparisonConfig
-) -> _PairedScores:
-    items_a, items_b = a.item_scores[name], b.item_scores[name]
-    scores_a, scores_b = (np.array(items.scores, dtype=float) for items in (items_a, items_b))
-    if config.clean:
-        contaminated = np.array([items_a.contaminated, items_b.contaminated], dtype=bool).any(0)
-        scores_a, scores_b = scores_a[~contaminated], scores_b[~contaminated]
-    return _PairedScores(a=scores_a, b=scores_b)
+def _contaminated_items(results: Evaluations, names: Sequence[str]) -> dict[str, Bools]:
+    """Return which items of each task overlap with the training mixture of any of the models."""
+    for result in results:
+        if any(result.tasks[name].num_contaminated is None for name in names):
+            reason = "its training data is unknown, so is its overlap; compare without --clean"
+            raise NotComparable(f"{result.label}: {reason}")
+    return {
+        name: np.asarray(np.array(columns, dtype=bool).any(axis=0))
+        for name in names
+        for columns in [[result.item_scores[name].contaminated for result in results]]
+    }
 
 
 def _weights_in_suite(a: EvaluationResult, suite: str, names: Sequence[str]) -> dict[str, float]:

@@ -8,12 +8,11 @@ from typing import Any
 from registry.comparison.alpha_spending import spent_alpha
 from registry.comparison.paired_estimate import estimate_difference
 from registry.comparison.pairing import pair_results, pair_with_chance
+from registry.comparison.results import Evaluations, name_model
 from registry.comparison.tested_difference import (
-    Evaluations,
     PromotionRule,
     TestedDifference,
     measure_difference,
-    name_model,
 )
 
 

@@ -43,7 +43,7 @@ POWER = 0.8
 """Power at which a difference counts as decidable."""
 MAX_DIFFERENCE = 1.0
 """Largest difference of two scores."""
-SMALLEST_TAIL = 1e-300
+SMALLEST_TAIL = 1e-100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ def _uniform_draws(num_dimensions: int) -> Floats:
 
 def estimate_difference(sample: PairedSample) -> PairedEstimate:
     """Estimate the weighted mean difference of A and B."""
-    differences_N = sample.scores_a_SN.mean(0) - sample.scores_b_SN.mean(0)
+    differences_N = sample.item_differences
     num_items_T = np.bincount(sample.task_N, minlength=len(sample.weights_T))
     item_weights_N = (sample.weights_T / num_items_T)[sample.task_N]
     items, unseen_event, num_clusters = cluster_component(sample, differences_N)

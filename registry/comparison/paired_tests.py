@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest, norm
 
-from registry.comparison.intervals import NUM_RESAMPLES, Floats, Stratum, weighted_difference
+from registry.comparison.paired_estimate import POWER
+from registry.comparison.variance_components import Floats, PairedSample
 
-POWER = 0.8
-"""Power at which the required number of items is computed."""
+NUM_RESAMPLES = 10_000
+"""Random permutations of the permutation test."""
 
 
 def mcnemar(differences: Floats) -> float:
@@ -35,7 +36,7 @@ def mcnemar(differences: Floats) -> float:
 
 
 def permutation_test(
-    strata: Sequence[Stratum], seed: int = 0, num_resamples: int = NUM_RESAMPLES
+    sample: PairedSample, seed: int = 0, num_resamples: int = NUM_RESAMPLES
 ) -> float:
     """Compute the p value of the weighted difference under random swaps of A and B.
 
@@ -43,7 +44,7 @@ def permutation_test(
     binomial number is flipped, so their sum is v * (2 * Binomial(c, 1/2) - c).
 
     Args:
-        strata: the items, by task.
+        sample: independent items with one seed a side.
         seed: seed of the random generator.
         num_resamples: number of random permutations.
 
@@ -51,14 +52,17 @@ def permutation_test(
         Two-sided p value.
     """
     generator = np.random.default_rng(seed)
-    total = np.zeros(num_resamples)
-    for stratum in strata:
-        sizes, counts = np.unique(np.abs(stratum.differences), return_counts=True)
+    differences_N = sample.item_differences
+    total, observed = np.zeros(num_resamples), 0.0
+    for task, weight in enumerate(sample.weights_T):
+        differences = differences_N[sample.task_N == task]
+        sizes, counts = np.unique(np.abs(differences), return_counts=True)
         signed_counts = 2 * generator.binomial(counts, 0.5, size=(num_resamples, len(counts)))
         signed_counts -= counts
-        total += stratum.weight * (signed_counts @ sizes) / len(stratum.differences)
+        total += weight * (signed_counts @ sizes) / len(differences)
+        observed += weight * float(differences.mean())
     # The tolerance counts permutations that equal the observed difference up to rounding.
-    num_extreme = int((np.abs(total) >= abs(weighted_difference(strata)) - 1e-12).sum())
+    num_extreme = int((np.abs(total) >= abs(observed) - 1e-12).sum())
     return (1 + num_extreme) / (1 + num_resamples)
 
 
@@ -74,7 +78,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def num_items_needed(
-    differences: Floats, *, margin: float, alpha: float, power: float = POWER
+    differences: Floats,
+    *,
+    margin: float,
+    alpha: float,
+    power: float = POWER,
+    design_effect: float = 1.0,
 ) -> int | None:
     """Compute how many items decide a difference like the observed one.
 
@@ -86,6 +95,7 @@ def num_items_needed(
         margin: non-inferiority margin.
         alpha: two-sided significance level.
         power: probability of a decision.
+        design_effect: variance of the mean of these items, relative to that of independent items.
 
     Returns:
         The number of items; None if it cannot be computed: all differences are equal, or both the
@@ -106,4 +116,4 @@ def num_items_needed(
         needed.append(
             ((float(norm.ppf(1 - alpha / 2)) + power_quantile) * std / (mean + margin)) ** 2
         )
-    return math.ceil(min(needed)) if needed else None
+    return math.ceil(design_effect * min(needed)) if needed else None

@@ -14,12 +14,11 @@ from typing import Any, Literal
 from registry.comparison.alpha_spending import spent_alpha
 from registry.comparison.paired_estimate import PairedEstimate, estimate_difference
 from registry.comparison.pairing import pair_results
+from registry.comparison.results import Evaluations, name_model
 from registry.comparison.tested_difference import (
-    Evaluations,
     PromotionRule,
     TestedDifference,
     measure_difference,
-    name_model,
 )
 
 NamedEstimate = tuple[str, PairedEstimate]
@@ -98,7 +97,7 @@ def decide_promotion(
             (name_model(other), estimate_difference(pair_results(challenger, other)))
             for other in opponents
         ],
-        compare_costs(challenger, champion, rule),
+        cost_ratios(challenger, champion, rule),
         rule,
         num_earlier_tests,
     )
@@ -150,9 +149,7 @@ def judge_promotion(
     )
 
 
-def compare_costs(
-    challenger: Evaluations, champion: Evaluations, rule: PromotionRule
-) -> CostRatios:
+def cost_ratios(challenger: Evaluations, champion: Evaluations, rule: PromotionRule) -> CostRatios:
     """Compare the FLOPs per item, averaged over seeds, and the parameters of two models."""
     flops, champion_flops = (
         sum(result.evaluation.flops_per_item for result in results) / len(results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +60,17 @@ class EvaluationResult:
     def suites(self) -> dict[str, SuiteScoreSchema]:
         """Scores by suite."""
         return {suite.suite: suite for suite in self.evaluation.suites}
+
+
+Evaluations = Sequence[EvaluationResult]
+"""Evaluations of one model, one per seed."""
+
+
+def name_model(results: Evaluations) -> str:
+    """Return the label of a model's evaluation; of several, the run and the number of seeds."""
+    return (
+        results[0].label if len(results) == 1 else f"{results[0].run.name} ({len(results)} seeds)"
+    )
 
 
 def read_result(label: str, folder: Path) -> EvaluationResult:

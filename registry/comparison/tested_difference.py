@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registry.comparison.paired_estimate import PairedEstimate
-from registry.comparison.results import EvaluationResult
-
-Evaluations = Sequence[EvaluationResult]
-"""Evaluations of one model, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +83,6 @@ def measure_difference(
         num_clusters=estimate.num_clusters,
         basis=estimate.basis,
     )
-
-
-def name_model(results: Evaluations) -> str:
-    """Return the label of a model's first evaluation, and the number of its seeds if above 1."""
-    return results[0].label if len(results) == 1 else f"{results[0].label} ({len(results)} seeds)"
 
 
 def format_points(difference: float) -> str:

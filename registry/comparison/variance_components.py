@@ -5,7 +5,8 @@ Shape suffixes: N items, S seeds, T tasks, C clusters, P pairs of cluster and ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,36 @@ class PairedSample:
     """Cluster of each item, 0 to C - 1; an item of its own is a cluster of its own."""
     weights_T: Floats
     """Share of each task in the average."""
+
+    @property
+    def item_differences(self) -> Floats:
+        """Score of A minus score of B, each averaged over its seeds, float [N]."""
+        return np.asarray(self.scores_a_SN.mean(0) - self.scores_b_SN.mean(0))
+
+    @property
+    def has_independent_items(self) -> bool:
+        """Whether each task consists of items in no common cluster, or of a single cluster."""
+        clusters = split_single_clusters(self.task_N, self.cluster_N)
+        return len(np.unique(clusters)) == len(clusters)
+
+    def select(self, tasks: Sequence[int], weights: Sequence[float]) -> PairedSample:
+        """Return the items of some tasks.
+
+        Args:
+            tasks: numbers of the tasks.
+            weights: share of each in the average.
+        """
+        is_selected_N = np.isin(self.task_N, tasks)
+        number_T = np.zeros(len(self.weights_T), dtype=np.int64)
+        number_T[list(tasks)] = np.arange(len(tasks))
+        return replace(
+            self,
+            scores_a_SN=self.scores_a_SN[:, is_selected_N],
+            scores_b_SN=self.scores_b_SN[:, is_selected_N],
+            task_N=number_T[self.task_N[is_selected_N]],
+            cluster_N=self.cluster_N[is_selected_N],
+            weights_T=np.array(weights),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +121,7 @@ def cluster_component(
     single cluster represents itself, and its items are the clusters (a self-representing unit in
     survey sampling). A task with a single item has the largest possible variance.
     """
-    cluster_N = _split_single_clusters(sample.task_N, sample.cluster_N)
+    cluster_N = split_single_clusters(sample.task_N, sample.cluster_N)
     num_tasks = len(sample.weights_T)
     key_N = cluster_N * num_tasks + sample.task_N
     key_P, pair_N = np.unique(key_N, return_inverse=True)
@@ -140,7 +171,7 @@ def cluster_component(
     return component, float((sample.weights_T * event_T).max()), num_clusters
 
 
-def _split_single_clusters(task_N: Ints, cluster_N: Ints) -> Ints:
+def split_single_clusters(task_N: Ints, cluster_N: Ints) -> Ints:
     """Make each item a cluster of its own in the tasks that consist of one cluster."""
     num_tasks = int(task_N.max()) + 1
     pairs = np.unique(cluster_N * num_tasks + task_N)

@@ -6,32 +6,43 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from registry.comparison.intervals import (
-    Stratum,
-    bootstrap_differences,
-    percentile_interval,
-    unobserved_loss_bound,
-    weighted_difference,
-)
+from registry.comparison.paired_estimate import PairedEstimate, estimate_difference
 from registry.comparison.paired_tests import holm, mcnemar, num_items_needed, permutation_test
+from registry.comparison.variance_components import PairedSample
 
 Verdict = Literal["better", "worse", "not worse", "undecided"]
-PairedTest = Literal["mcnemar", "permutation"]
+PairedTest = Literal["mcnemar", "permutation", "t"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
     """One comparison of A and B: a task, or the average of a suite's tasks."""
 
-    strata: tuple[Stratum, ...]
-    test: PairedTest
-    """McNemar for right and wrong answers, permutation for graded scores and averages."""
+    sample: PairedSample
+    is_graded: bool
+    """Whether scores are graded or averaged over tasks, instead of right or wrong."""
 
-    def p_value(self) -> float:
+    @property
+    def test(self) -> PairedTest:
+        """The exact tests where items are independent and each side has one seed.
+
+        McNemar for right and wrong answers, permutation for graded scores and averages; else
+        Student's t of the estimate.
+        """
+        num_seeds = max(len(self.sample.scores_a_SN), len(self.sample.scores_b_SN))
+        if num_seeds > 1 or not self.sample.has_independent_items:
+            return "t"
+        return "permutation" if self.is_graded else "mcnemar"
+
+    def p_value(self, estimate: PairedEstimate) -> float:
         """Compute the two-sided p value, before any correction."""
-        if self.test == "mcnemar":
-            return mcnemar(self.strata[0].differences)
-        return permutation_test(self.strata)
+        match self.test:
+            case "mcnemar":
+                return mcnemar(self.sample.item_differences)
+            case "permutation":
+                return permutation_test(self.sample)
+            case "t":
+                return estimate.p_value()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +51,7 @@ class PairedOutcome:
 
     difference: float
     low: float
-    """Lower end of the bootstrap interval, not corrected for the number of comparisons."""
+    """Lower end of the interval, not corrected for the number of comparisons."""
     high: float
     test: PairedTest
     p_value: float
@@ -48,7 +59,14 @@ class PairedOutcome:
     """Corrected for the number of comparisons (Holm)."""
     verdict: Verdict
     num_items_needed: int | None
-    """Items that would decide an undecided task with a power of 80 %; else None."""
+    """Items that would decide an undecided task with a power of 80 %; None for several tasks or
+    seeds, or another verdict."""
+    decidable_difference: float | None
+    """True difference that such a comparison decides with a power of 80 %; None unless it is
+    undecided."""
+    num_clusters: int
+    basis: str
+    """What the interval is computed from, in words."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON values."""
@@ -86,38 +104,55 @@ def judge(contrasts: Sequence[Contrast], *, margin: float, alpha: float) -> list
     Returns:
         One outcome per contrast.
     """
-    p_values = [contrast.p_value() for contrast in contrasts]
-    corrected_alpha = alpha / len(contrasts)
+    estimates = [estimate_difference(contrast.sample) for contrast in contrasts]
+    p_values = [c.p_value(estimate) for c, estimate in zip(contrasts, estimates, strict=True)]
+    tail = alpha / len(contrasts) / 2
     outcomes = []
-    for contrast, p_value, p_corrected in zip(contrasts, p_values, holm(p_values), strict=True):
-        strata = contrast.strata
-        difference = weighted_difference(strata)
-        resampled = bootstrap_differences(strata)
-        low, high = percentile_interval(resampled, 1 - alpha)
-        corrected_low = percentile_interval(resampled, 1 - corrected_alpha)[0]
-        if len(strata) == 1:
-            bound = unobserved_loss_bound(strata[0].differences, corrected_alpha / 2)
-            corrected_low = min(corrected_low, -bound)
+    for contrast, estimate, p_value, p_corrected in zip(
+        contrasts, estimates, p_values, holm(p_values), strict=True
+    ):
+        low, high = estimate.interval(1 - alpha)
         verdict = decide(
-            difference=difference,
+            difference=estimate.difference,
             p_value=p_corrected,
-            low=corrected_low,
+            low=estimate.lower_bound(tail),
             margin=margin,
             alpha=alpha,
         )
-        needed = None
-        if verdict == "undecided" and len(strata) == 1:
-            needed = num_items_needed(strata[0].differences, margin=margin, alpha=corrected_alpha)
+        is_undecided = verdict == "undecided"
         outcomes.append(
             PairedOutcome(
-                difference=difference,
+                difference=estimate.difference,
                 low=low,
                 high=high,
                 test=contrast.test,
                 p_value=p_value,
                 p_corrected=p_corrected,
                 verdict=verdict,
-                num_items_needed=needed,
+                num_items_needed=(
+                    _num_items_needed(contrast.sample, estimate, margin=margin, alpha=2 * tail)
+                    if is_undecided
+                    else None
+                ),
+                decidable_difference=estimate.decidable_difference(tail) if is_undecided else None,
+                num_clusters=estimate.num_clusters,
+                basis=estimate.basis,
             )
         )
     return outcomes
+
+
+def _num_items_needed(
+    sample: PairedSample, estimate: PairedEstimate, *, margin: float, alpha: float
+) -> int | None:
+    """Return the needed items of a task; None for several tasks, or several seeds."""
+    differences_N = sample.item_differences
+    variance = float(differences_N.var()) / max(len(differences_N) - 1, 1)
+    if len(sample.weights_T) > 1 or estimate.includes_seeds or variance == 0:
+        return None
+    return num_items_needed(
+        differences_N,
+        margin=margin,
+        alpha=alpha,
+        design_effect=estimate.components[0].variance / variance,
+    )

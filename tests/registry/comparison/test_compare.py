@@ -8,6 +8,7 @@ import pytest
 from registry.comparison.compare import ComparisonConfig, compare
 from registry.comparison.results import read_result
 from registry.errors import InvalidRecord, NotComparable, UnknownVersion
+from tests.registry.comparison.factories import write_evaluations
 from tests.registry.factories import edit_json, edit_samples, write_result
 
 NUM_ITEMS = {
@@ -35,7 +36,7 @@ def read(folder, name):
 
 
 def compare_pair(folder, **config):
-    return compare(read(folder, "moe"), read(folder, "dense"), ComparisonConfig(**config))
+    return compare([read(folder, "moe")], [read(folder, "dense")], ComparisonConfig(**config))
 
 
 def test_compare_task_values_follow_from_the_samples(pair):
@@ -110,7 +111,7 @@ def test_compare_lists_the_differences_of_the_recipes(pair):
 
 def test_compare_swapped_sides_negates_differences(pair):
     compared = compare_pair(pair)
-    swapped = compare(read(pair, "dense"), read(pair, "moe"), ComparisonConfig())
+    swapped = compare([read(pair, "dense")], [read(pair, "moe")], ComparisonConfig())
     for row, opposite in zip(compared.tasks, swapped.tasks, strict=True):
         assert row.outcome.difference == -opposite.outcome.difference
         assert row.outcome.p_value == opposite.outcome.p_value
@@ -169,7 +170,7 @@ def merge_a_and_b(record):
 
 def test_compare_model_with_itself_finds_no_difference(pair):
     moe = read(pair, "moe")
-    compared = compare(moe, moe, ComparisonConfig(suites=("sample",), margin=0.5))
+    compared = compare([moe], [moe], ComparisonConfig(suites=("sample",), margin=0.5))
     assert {row.outcome.p_corrected for row in compared.tasks} == {1}
     assert {row.outcome.verdict for row in compared.tasks} == {"not worse"}
 
@@ -186,7 +187,7 @@ def test_compare_missing_suite_is_rejected_unless_others_are_selected(pair):
     with pytest.raises(NotComparable, match="qa_direct/boolq: only in moe"):
         compare_pair(pair)
     with pytest.raises(NotComparable, match="qa_direct/boolq: only in moe"):
-        compare(read(pair, "dense"), read(pair, "moe"), ComparisonConfig())
+        compare([read(pair, "dense")], [read(pair, "moe")], ComparisonConfig())
     assert len(compare_pair(pair, suites=("sample",)).tasks) == 2
     with pytest.raises(NotComparable, match="not evaluated on 'qa_direct'; its suites are sample"):
         compare_pair(pair, suites=("qa_direct",))
@@ -226,3 +227,39 @@ def test_read_result_of_older_columns_is_rejected(pair):
     edit_samples(pair / "moe", lambda row: row.pop("contaminated"))
     with pytest.raises(NotComparable, match=r"no column 'contaminated'.*evaluate moe again"):
         read(pair, "moe")
+
+
+def test_compare_several_seeds_counts_them_as_replicates(tmp_path):
+    generator = np.random.default_rng(0)
+    scores = {name: generator.integers(0, 2, (3, 200)) for name in ("moe", "dense")}
+    results = {
+        name: write_evaluations(tmp_path, name, dict(enumerate(rows)))
+        for name, rows in scores.items()
+    }
+    for name in ("moe", "dense"):
+        for seed in range(3):
+            edit_json(tmp_path / f"{name}_{seed}/run.json", lambda r, n=name: r.update(name=n))
+        results[name] = [read(tmp_path, f"{name}_{seed}") for seed in range(3)]
+    compared = compare(results["moe"], results["dense"], ComparisonConfig())
+    assert (compared.a.label, compared.a.seeds) == ("moe (3 seeds)", (0, 1, 2))
+    assert compared.recipe_differences == ()
+    (task,) = compared.tasks
+    assert (task.score_a, task.score_b) == (
+        pytest.approx(scores["moe"].mean()), pytest.approx(scores["dense"].mean()),
+    )  # fmt: skip
+    assert (task.outcome.test, task.outcome.basis) == ("t", "3 seeds and 200 items")
+    assert task.outcome.num_items_needed is None
+    assert task.outcome.decidable_difference > 0
+    (single,) = compare(results["moe"][:1], results["dense"][:1], ComparisonConfig()).tasks
+    assert single.outcome.basis == "200 items only: one seed, no interval over seeds"
+
+
+def test_compare_costs_are_averaged_over_seeds(tmp_path):
+    a = [
+        *write_evaluations(tmp_path, "a", {0: [1, 0]}, flops_per_item=4e7),
+        *write_evaluations(tmp_path, "a", {1: [1, 0]}, flops_per_item=6e7),
+    ]
+    (b,) = write_evaluations(tmp_path, "b", {0: [1, 0]}, run={"cumulative_training_flops": None})
+    costs = compare(a, [b], ComparisonConfig()).costs
+    assert costs["per_item"].to_dict() == {"a": 5e7, "b": 5e7, "ratio": 1.0}
+    assert costs["training"].ratio is None

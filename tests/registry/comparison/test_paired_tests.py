@@ -5,9 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from registry.comparison.intervals import Stratum
 from registry.comparison.paired_tests import holm, mcnemar, num_items_needed, permutation_test
-from tests.registry.comparison.factories import binary_differences
+from tests.registry.comparison.factories import binary_differences, paired_sample
 
 
 @pytest.mark.parametrize(("num_a", "num_b"), [(0, 0), (5, 0), (12, 4), (3, 9), (7, 7)])
@@ -31,12 +30,12 @@ def test_permutation_test_agrees_with_enumerated_swaps():
         abs((values * signs).mean()) for signs in itertools.product((1, -1), repeat=len(values))
     ]
     exact = np.mean(np.array(swapped) >= observed - 1e-12)
-    assert permutation_test([Stratum(differences=values)]) == pytest.approx(exact, abs=0.01)
+    assert permutation_test(paired_sample(values)) == pytest.approx(exact, abs=0.01)
 
 
 def test_permutation_test_of_binary_scores_agrees_with_mcnemar():
     values = binary_differences(16, 6, 30)
-    p_value = permutation_test([Stratum(differences=values)])
+    p_value = permutation_test(paired_sample(values))
     assert p_value == pytest.approx(mcnemar(values), abs=0.01)
 
 
@@ -69,3 +68,12 @@ def test_num_items_needed_gives_a_power_of_80_percent():
 def test_num_items_needed_grows_with_smaller_differences():
     assert num_items_needed(np.zeros(10), margin=0.01, alpha=0.05) is None
     assert num_items_needed(binary_differences(1, 2, 97), margin=0.01, alpha=0.05) > 1000
+
+
+def test_num_items_needed_grows_with_the_design_effect():
+    differences = binary_differences(15, 5, 80)
+    needed, clustered = (
+        num_items_needed(differences, margin=0.0, alpha=0.05, design_effect=effect)
+        for effect in (1.0, 3.0)
+    )
+    assert clustered == pytest.approx(3 * needed, abs=3)
