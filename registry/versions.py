@@ -72,6 +72,11 @@ class VersionInfo:
         return self.run_record.name
 
     @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.run_record.seed
+
+    @property
     def kind(self) -> ModelKind:
         """Whether the model has experts."""
         return "MoE" if self.run_record.is_moe else "dense"
@@ -154,10 +159,10 @@ def parse_stored_evaluation(row: EvaluationRow, source: str) -> EvaluationRecord
 
 
 def current_versions(versions: Sequence[VersionInfo]) -> list[VersionInfo]:
-    """Return the newest version of each run and the champion, oldest first.
+    """Return the newest version of each run and seed, and the champion, oldest first.
 
     The champion stays when a newer version has the name of its run.
     """
     in_order = sorted(versions, key=lambda version: version.version)
-    newest = {version.name: version.version for version in in_order}
-    return [v for v in in_order if v.is_champion or v.version == newest[v.name]]
+    newest = {(version.name, version.seed): version.version for version in in_order}
+    return [v for v in in_order if v.is_champion or v.version == newest[v.name, v.seed]]

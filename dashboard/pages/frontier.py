@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from registry.comparison.frontier import COSTS, NUM_FRONTIER_RESAMPLES, Frontier
-from registry.comparison.partner import DensePartner
+from registry.comparison.dense_partners import DensePartner
+from registry.comparison.frontier import COSTS, Frontier
+from registry.comparison.joint_draws import NUM_DRAWS
 from registry.store import Registry
 
 
@@ -39,7 +40,7 @@ def _show_points(pareto: Frontier) -> None:
         st.caption("**Partial**: evaluated on a part of the suites' items.")
     st.altair_chart(charts.accuracy_against_cost(frame, pareto.unit))
     method = (
-        "the same items for all versions"
+        "with the covariance that the shared items cause"
         if pareto.paired
         else "from each version's standard error, as some answers are not stored"
     )
@@ -47,14 +48,15 @@ def _show_points(pareto: Frontier) -> None:
         "★ marks the champion. The line is the Pareto frontier: no other version is at least as "
         "cheap and at least as accurate. The opacity of a point is its probability of being on "
         "the frontier, from "
-        f"{NUM_FRONTIER_RESAMPLES:,} bootstrap resamples ({method})."
+        f"{NUM_DRAWS:,} draws ({method}). Versions that differ in their seed only are one point."
     )
     st.dataframe(
         frame,
         hide_index=True,
-        column_order=("version", "name", "kind", "is_champion", "cost", "accuracy",
+        column_order=("version", "name", "num_seeds", "kind", "is_champion", "cost", "accuracy",
                       "standard_error", "on_frontier", "probability"),
         column_config={
+            "num_seeds": st.column_config.NumberColumn("seeds"),
             "is_champion": st.column_config.CheckboxColumn("champion"),
             "cost": st.column_config.NumberColumn(pareto.unit, format="%.4g"),
             "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),

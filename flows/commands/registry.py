@@ -246,7 +246,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
 
     It contains the newest version of each run and the champion. For each MoE version it also shows
     its dense partner: the dense version of the same recipe, i.e. the same data, tasks, steps, seeds
-    and start chain.
+    and start chain. Versions that differ in their seed only are one model.
     """
     store, params = _open()
     _check_model(store, model)
@@ -268,7 +268,9 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     for point in pareto.points:
         table.add_row(
             str(point.version),
-            ("★ " if point.is_champion else "") + f"{point.name} ({point.kind})",
+            ("★ " if point.is_champion else "")
+            + f"{point.name} ({point.kind}"
+            + (f", {point.num_seeds} seeds)" if point.num_seeds > 1 else ")"),
             f"{point.cost:.4g}",
             f"{100 * point.accuracy:.1f} ± {100 * point.standard_error:.1f} %"
             + (" partial" if point.partial else ""),
@@ -282,7 +284,7 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
             f"{pair.moe} v{pair.moe_version} against its dense partner {pair.dense} "
             f"v{pair.dense_version} ({cost_text}): "
             f"{100 * pair.difference:+.1f} points, 95 % interval {100 * pair.low:+.1f} … "
-            f"{100 * pair.high:+.1f}",
+            f"{100 * pair.high:+.1f} ({pair.basis})",
             highlight=False,
         )
     for moe in pareto.without_partner:

@@ -12,8 +12,8 @@ import numpy as np
 from registry.comparison.costs import CostComparison, compare_costs
 from registry.comparison.matching import check_replicates, common_tasks
 from registry.comparison.pairing import Bools, pair_results
-from registry.comparison.partner import recipe_differences
 from registry.comparison.precision import precision_warnings
+from registry.comparison.recipe import recipe_differences
 from registry.comparison.results import EvaluationResult, Evaluations, name_model
 from registry.comparison.variance_components import Floats, PairedSample
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge

@@ -1,30 +1,29 @@
 """Pareto frontier of accuracy against cost, with its uncertainty.
 
 Only versions that were evaluated on the same items are compared: a partial score is never compared
-with a complete one. Shape suffixes: R resamples, V versions, N items of a task.
+with a complete one. Versions that differ in their seed only are one point. Shape suffixes: R draws,
+V points.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
-from registry.comparison.intervals import Floats, resample_means
-from registry.comparison.partner import DensePartner, find_dense_partners
+from registry.comparison.dense_partners import DensePartner, find_dense_partners
+from registry.comparison.joint_draws import draw_accuracies, draw_independent
 from registry.comparison.precision import (
     MAX_ROUNDING_ERROR,
     describe_precision,
     rounding_error,
 )
+from registry.comparison.replicates import group_replicates
+from registry.comparison.variance_components import Floats
 from registry.errors import UnknownCost
-from registry.schemas import TaskScoreSchema
 from registry.versions import ModelKind, VersionInfo, current_versions
 
 
@@ -51,27 +50,29 @@ COSTS = {
 }
 """Costs that accuracy can be plotted against."""
 
-NUM_FRONTIER_RESAMPLES = 2_000
-
 
 @dataclass(frozen=True, kw_only=True)
 class FrontierPoint:
-    """One version in the plot of accuracy against cost."""
+    """One model in the plot of accuracy against cost."""
 
     name: str
     version: int
+    """The newest, if there is a version per seed."""
+    num_seeds: int
     kind: ModelKind
     tuned: bool
     is_champion: bool
     accuracy: float
+    """Averaged over seeds."""
     standard_error: float
+    """Over clusters of items, and over seeds if there are several."""
     partial: bool
     cost: float
     """In the frontier's unit."""
     on_frontier: bool
     """Whether no other version is at least as good in accuracy and cost, and better in one."""
     probability: float
-    """Share of the resamples in which the version is on the frontier."""
+    """Probability that it is truly on the frontier."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,8 @@ class Frontier:
     unit: str
     excluded: tuple[ExcludedVersion, ...]
     paired: bool
-    """Whether the same items were resampled for all versions; else each accuracy is drawn from a
-    normal distribution with its standard error."""
+    """Whether the answers of all versions are compared item by item; else each accuracy is drawn
+    from a normal distribution with its standard error."""
     points: tuple[FrontierPoint, ...]
     """In order of cost."""
     dense_partners: tuple[DensePartner, ...]
@@ -171,30 +172,36 @@ def compute_frontier(
             dense_partners=(),
             without_partner=(),
         )
-    placed.sort(key=lambda entry: (entry[0], -entry[1].evaluation.accuracy))
-    costs_V = np.array([value for value, _ in placed])
-    accuracy_1V = np.array([[version.evaluation.accuracy for _, version in placed]])
-    resampled_RV, paired = _resample_accuracies([v for _, v in placed], samples_of)
-    on_frontier = _non_dominated(costs_V, accuracy_1V)[0]
-    probability = _non_dominated(costs_V, resampled_RV).mean(0)
+    cost_by_version = {version.version: value for value, version in placed}
+    costs_and_groups = [
+        (sum(cost_by_version[v.version] for v in group.versions) / len(group.versions), group)
+        for group in group_replicates([version for _, version in placed], samples_of)
+    ]
+    costs_and_groups.sort(key=lambda entry: (entry[0], -entry[1].accuracy))
+    groups = [group for _, group in costs_and_groups]
+    costs_V = np.array([value for value, _ in costs_and_groups])
+    paired = all(group.results for group in groups)
+    draws_RV, errors_V = draw_accuracies(groups) if paired else draw_independent(groups)
+    on_frontier = _non_dominated(costs_V, np.array([[group.accuracy for group in groups]]))[0]
+    probability = _non_dominated(costs_V, draws_RV).mean(0)
     points = tuple(
         FrontierPoint(
-            name=version.name,
-            version=version.version,
-            kind=version.kind,
-            tuned=version.run_record.tuned,
-            is_champion=version.is_champion,
-            accuracy=version.evaluation.accuracy,
-            standard_error=version.evaluation.standard_error,
-            partial=version.evaluation.partial,
+            name=group.newest.name,
+            version=group.newest.version,
+            num_seeds=len(group.versions),
+            kind=group.newest.kind,
+            tuned=group.newest.run_record.tuned,
+            is_champion=group.is_champion,
+            accuracy=group.accuracy,
+            standard_error=float(errors_V[i]),
+            partial=any(version.evaluation.partial for version in group.versions),
             cost=value,
             on_frontier=bool(on_frontier[i]),
             probability=float(probability[i]),
         )
-        for i, (value, version) in enumerate(placed)
+        for i, (value, group) in enumerate(costs_and_groups)
     )
-    runs = [version.run_record for _, version in placed]
-    dense_partners, without_partner = find_dense_partners(points, runs, resampled_RV)
+    dense_partners, without_partner = find_dense_partners(points, groups)
     return Frontier(
         cost=cost,
         unit=COSTS[cost].title,
@@ -229,7 +236,7 @@ def _exclude(version: VersionInfo, reason: str) -> ExcludedVersion:
 
 
 def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
-    """Return, for each resample and version, whether no other version dominates it, bool [R, V].
+    """Return, for each draw and version, whether no other version dominates it, bool [R, V].
 
     The last axis of the intermediate arrays is the version that may dominate.
     """
@@ -238,54 +245,3 @@ def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_
     gain_RVV = accuracy_RV[:, None, :] - accuracy_RV[:, :, None]
     dominated_RVV = as_cheap_VV & (gain_RVV >= 0) & (cheaper_VV | (gain_RVV > 0))
     return np.asarray(~dominated_RVV.any(-1))
-
-
-def _resample_accuracies(
-    versions: Sequence[VersionInfo], samples_of: Callable[[VersionInfo], Path | None]
-) -> tuple[Floats, bool]:
-    """Resample the accuracies of all versions.
-
-    Without the answers of some version, accuracies are drawn independently from normal
-    distributions, which overstates the uncertainty of their differences.
-
-    Returns:
-        Accuracies, float [R, V], and whether the same items were resampled for all versions.
-    """
-    scores = [_read_scores(samples_of(version)) for version in versions]
-    complete = [by_task for by_task in scores if by_task is not None]
-    if len(complete) < len(scores):
-        means = [version.evaluation.accuracy for version in versions]
-        errors = [version.evaluation.standard_error for version in versions]
-        shape = (NUM_FRONTIER_RESAMPLES, len(versions))
-        return np.random.default_rng(0).normal(means, errors, size=shape), False
-    strata = [
-        (np.stack([by_task[task.task] for by_task in complete]), task.weight)
-        for task in _sorted_by_unit(versions[0].evaluation.tasks)
-    ]
-    return resample_means(strata, num_resamples=NUM_FRONTIER_RESAMPLES), True
-
-
-def _sorted_by_unit(tasks: Sequence[TaskScoreSchema]) -> list[TaskScoreSchema]:
-    """Sort tasks by suite and unit, in order of first appearance."""
-    suites = list(dict.fromkeys(task.suite for task in tasks))
-    units = list(dict.fromkeys((task.suite, task.unit) for task in tasks))
-    return sorted(
-        tasks, key=lambda task: (suites.index(task.suite), units.index((task.suite, task.unit)))
-    )
-
-
-def _read_scores(file: Path | None) -> dict[str, Floats] | None:
-    """Read the score of each item by task, in order of item ids; None if they were not stored."""
-    if file is None:
-        return None
-    table = pq.read_table(file)
-    if not {"task", "id", "score"} <= set(table.column_names):
-        return None
-    scores_by_task: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    columns = (table[name].to_pylist() for name in ("task", "id", "score"))
-    for task, item, score in zip(*columns, strict=True):
-        scores_by_task[task].append((item, score))
-    return {
-        task: np.array([score for _, score in sorted(rows)])
-        for task, rows in scores_by_task.items()
-    }

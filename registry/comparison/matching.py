@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from registry.comparison.partner import recipe_differences
+from registry.comparison.recipe import recipe_differences
 from registry.comparison.results import EvaluationResult
 from registry.errors import NotComparable
 from registry.schemas import TaskScoreSchema

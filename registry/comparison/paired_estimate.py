@@ -205,7 +205,7 @@ def estimate_difference(sample: PairedSample) -> PairedEstimate:
     differences_N = sample.item_differences
     num_items_T = np.bincount(sample.task_N, minlength=len(sample.weights_T))
     item_weights_N = (sample.weights_T / num_items_T)[sample.task_N]
-    items, unseen_event, num_clusters = cluster_component(sample, differences_N)
+    items, unseen_event = cluster_component(sample)
     return PairedEstimate(
         difference=float(item_weights_N @ differences_N),
         components=(items, *seed_components(sample, item_weights_N)),
@@ -213,5 +213,5 @@ def estimate_difference(sample: PairedSample) -> PairedEstimate:
         num_seeds_a=len(sample.seeds_a),
         num_seeds_b=len(sample.seeds_b),
         num_items=len(differences_N),
-        num_clusters=num_clusters,
+        num_clusters=len(np.unique(sample.cluster_N)),
     )

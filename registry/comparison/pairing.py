@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from registry.comparison.matching import check_replicates, common_tasks
-from registry.comparison.results import EvaluationResult
+from registry.comparison.results import EvaluationResult, Evaluations
 from registry.comparison.variance_components import Floats, Ints, PairedSample
 
 Bools = npt.NDArray[np.bool_]
 
 
 def pair_results(
-    a: Sequence[EvaluationResult],
-    b: Sequence[EvaluationResult],
+    a: Evaluations,
+    b: Evaluations,
     *,
     weights: Mapping[str, float] | None = None,
     excluded: Mapping[str, Bools] | None = None,
@@ -45,6 +45,24 @@ def pair_results(
         else np.flatnonzero(~excluded[name])
         for name in weights
     }
+    return _pair(a, b, weights, items)
+
+
+def pair_sorted_results(a: Evaluations, b: Evaluations) -> PairedSample:
+    """Pair two models whose items are equal and sorted by id; prompts may differ.
+
+    Args:
+        a: evaluations of A.
+        b: evaluations of B, with as many items in each task.
+    """
+    weights = overall_weights(a[0])
+    items = {name: np.arange(len(a[0].item_scores[name].ids)) for name in weights}
+    return _pair(a, b, weights, items)
+
+
+def _pair(
+    a: Evaluations, b: Evaluations, weights: Mapping[str, float], items: Mapping[str, Ints]
+) -> PairedSample:
     task_N, cluster_N = _layout([*a, *b], items)
     return PairedSample(
         scores_a_SN=np.stack([_scores(result, items) for result in a]),
@@ -57,7 +75,7 @@ def pair_results(
     )
 
 
-def pair_with_chance(a: Sequence[EvaluationResult]) -> PairedSample:
+def pair_with_chance(a: Evaluations) -> PairedSample:
     """Pair the scores of a model with the expected score of random answers in each task.
 
     Args:
@@ -84,7 +102,7 @@ def overall_weights(result: EvaluationResult) -> dict[str, float]:
     return {task.task: task.weight for task in result.evaluation.tasks}
 
 
-def cluster_keys(results: Sequence[EvaluationResult], task: str) -> list[tuple[str, ...]]:
+def cluster_keys(results: Evaluations, task: str) -> list[tuple[str, ...]]:
     """Return a key of each item of a task that is equal for correlated items of all tasks.
 
     It is the recorded cluster; without one, the question itself, which several suites may ask, such
@@ -105,7 +123,7 @@ def _scores(result: EvaluationResult, items: Mapping[str, Ints]) -> Floats:
     return np.concatenate(scores).astype(float)
 
 
-def _layout(results: Sequence[EvaluationResult], items: Mapping[str, Ints]) -> tuple[Ints, Ints]:
+def _layout(results: Evaluations, items: Mapping[str, Ints]) -> tuple[Ints, Ints]:
     """Return the number of the task and of the cluster of each item."""
     tasks: list[int] = []
     clusters: list[tuple[str, ...]] = []

@@ -39,6 +39,12 @@ class ItemScores:
     """Id that items of one passage, problem or family share, in every task; None for an item of its
     own, and in samples of release 0.1.0."""
 
+    def sort_by_id(self) -> ItemScores:
+        """Return the items in order of their ids."""
+        order = sorted(range(len(self.ids)), key=self.ids.__getitem__)
+        columns = {name: tuple(values[i] for i in order) for name, values in vars(self).items()}
+        return ItemScores(**columns)
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
@@ -101,11 +107,20 @@ def read_result(label: str, folder: Path) -> EvaluationResult:
         label=label,
         run=read_run_record(run_file),
         evaluation=evaluation,
-        item_scores=_read_item_scores(samples_file, label),
+        item_scores=read_item_scores(samples_file, label),
     )
 
 
-def _read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
+def read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
+    """Read the item scores of samples.parquet by task.
+
+    Args:
+        file: the samples.
+        label: name for error messages.
+
+    Raises:
+        NotComparable: a column is missing.
+    """
     names = set(pq.read_schema(file).names)
     missing = sorted(set(COLUMNS) - names)
     if missing:

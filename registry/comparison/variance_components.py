@@ -109,66 +109,90 @@ def _variance_of_mean(source: Source, values_S: Floats) -> VarianceComponent:
     )
 
 
-def cluster_component(
-    sample: PairedSample, differences_N: Floats
-) -> tuple[VarianceComponent, float, int]:
-    """Return the variance due to the drawn items, the effect of an unseen event, and the number
-    of clusters.
+class ClusterLayout:
+    """Clusters of the items of several tasks.
 
-    The variance is that of a stratified mean with clusters that may occur in several tasks; the
-    residuals are divided by sqrt(1 - share of the cluster in the task) (CR2; Bell and McCaffrey,
-    Survey Methodology 28, 2002), so clusters of different sizes are unbiased, too. A task with a
-    single cluster represents itself, and its items are the clusters (a self-representing unit in
-    survey sampling). A task with a single item has the largest possible variance.
+    A task with a single cluster represents itself, and its items are the clusters (a
+    self-representing unit in survey sampling). A cluster may occur in several tasks.
     """
-    cluster_N = split_single_clusters(sample.task_N, sample.cluster_N)
-    num_tasks = len(sample.weights_T)
-    key_N = cluster_N * num_tasks + sample.task_N
-    key_P, pair_N = np.unique(key_N, return_inverse=True)
-    task_P, cluster_P = key_P % num_tasks, key_P // num_tasks
-    size_P = np.bincount(pair_N).astype(float)
-    sum_P = np.bincount(pair_N, weights=differences_N)
-    size_T = np.bincount(task_P, weights=size_P, minlength=num_tasks)
-    mean_T = np.bincount(task_P, weights=sum_P, minlength=num_tasks) / size_T
-    num_clusters_T = np.bincount(task_P, minlength=num_tasks)
-    share_P = size_P / size_T[task_P]
-    is_single_P = share_P == 1
-    residual_P = np.where(
-        is_single_P,
-        0.0,
-        sample.weights_T[task_P]
-        * (sum_P - size_P * mean_T[task_P])
-        / size_T[task_P]
-        / np.sqrt(np.where(is_single_P, 1.0, 1 - share_P)),
-    )
-    variance = float((np.bincount(cluster_P, weights=residual_P) ** 2).sum())
-    single_variance = float((sample.weights_T[task_P[is_single_P]] ** 2).sum())
 
-    # Expected share of each pair in the variance, if a cluster's items are equal.
-    square_sizes_T = np.bincount(task_P, weights=size_P**2, minlength=num_tasks)
-    variance_T = np.bincount(task_P, weights=residual_P**2, minlength=num_tasks)
-    scale_T = np.where(variance_T.any(), variance_T, sample.weights_T**2)
-    expected_P = (scale_T / square_sizes_T)[task_P] * size_P**2
-    correction_T = np.sqrt(num_clusters_T / np.maximum(num_clusters_T - 1, 1))
-    corrected_C = np.bincount(cluster_P, weights=expected_P * correction_T[task_P])
-    freedom = float(expected_P.sum() ** 2 / (corrected_C**2).sum())
+    def __init__(self, task_N: Ints, cluster_N: Ints, weights_T: Floats) -> None:
+        clusters = split_single_clusters(task_N, cluster_N)
+        num_tasks = len(weights_T)
+        key_P, self.pair_N = np.unique(clusters * num_tasks + task_N, return_inverse=True)
+        self.weights_T = weights_T
+        self.task_P = key_P % num_tasks
+        self.cluster_P = np.unique(key_P // num_tasks, return_inverse=True)[1]
+        self.size_P = np.bincount(self.pair_N).astype(float)
+        self.size_T = self.sum_by_task(self.size_P)
+        self.num_clusters_T = np.bincount(self.task_P, minlength=num_tasks)
+        self.share_P = self.size_P / self.size_T[self.task_P]
 
-    # Size of an event in each task: that of the clusters with a difference, or a cluster's share.
-    effect_P = sum_P / size_T[task_P]
-    num_events_T = np.bincount(task_P[abs(effect_P) > ROUNDING], minlength=num_tasks)
-    effects_T = np.bincount(task_P, weights=effect_P**2, minlength=num_tasks)
-    event_T = np.where(
-        num_events_T > 0,
-        np.sqrt(effects_T / np.maximum(num_events_T, 1)),
-        square_sizes_T / size_T**2,
-    )
+    def sum_by_pair(self, values_N: Floats) -> Floats:
+        """Add up the values of the items of each pair of cluster and task."""
+        return np.asarray(np.bincount(self.pair_N, weights=values_N))
+
+    def sum_by_task(self, values_P: Floats) -> Floats:
+        """Add up the values of the pairs of each task."""
+        return np.asarray(np.bincount(self.task_P, weights=values_P, minlength=len(self.weights_T)))
+
+    def sum_by_cluster(self, values_P: Floats) -> Floats:
+        """Add up the values of the pairs of each cluster, over all tasks."""
+        return np.asarray(np.bincount(self.cluster_P, weights=values_P))
+
+    def residuals(self, values_N: Floats) -> Floats:
+        """Return the effect of each pair on the weighted mean.
+
+        Residuals are divided by the square root of 1 - share of the cluster in the task, so that
+        the variance is unbiased for clusters of different sizes, too (CR2; Bell and McCaffrey,
+        Survey Methodology 28, 2002). Pairs of a cluster are added before they are squared.
+        """
+        sum_P = self.sum_by_pair(values_N)
+        mean_T = self.sum_by_task(sum_P) / self.size_T
+        is_single_P = self.share_P == 1
+        scale_P = self.weights_T[self.task_P] / self.size_T[self.task_P]
+        scale_P = scale_P / np.sqrt(np.where(is_single_P, 1.0, 1 - self.share_P))
+        residual_P = (sum_P - self.size_P * mean_T[self.task_P]) * scale_P
+        return np.where(is_single_P, 0.0, residual_P)
+
+    @property
+    def single_item_variance(self) -> float:
+        """Largest possible variance of the tasks with a single item, which shows none."""
+        return float((self.weights_T[self.task_P[self.share_P == 1]] ** 2).sum())
+
+    def degrees_of_freedom(self, residual_P: Floats) -> float:
+        """Return Satterthwaite's degrees of freedom if the items of a cluster are equal."""
+        variance_T = self.sum_by_task(residual_P**2)
+        scale_T = np.where(variance_T.any(), variance_T, self.weights_T**2)
+        expected_P = (scale_T / self.sum_by_task(self.size_P**2))[self.task_P] * self.size_P**2
+        correction_T = np.sqrt(self.num_clusters_T / np.maximum(self.num_clusters_T - 1, 1))
+        corrected_C = self.sum_by_cluster(expected_P * correction_T[self.task_P])
+        return max(float(expected_P.sum() ** 2 / (corrected_C**2).sum()), 1.0)
+
+    def unseen_event(self, values_N: Floats) -> float:
+        """Return the largest effect of a cluster with an outcome that no cluster of its task has.
+
+        It is as large as a usual cluster with a difference, or, in a task without differences, as a
+        cluster in which every item differs.
+        """
+        effect_P = self.sum_by_pair(values_N) / self.size_T[self.task_P]
+        num_events_T = self.sum_by_task(abs(effect_P) > ROUNDING)
+        usual_T = np.sqrt(self.sum_by_task(effect_P**2) / np.maximum(num_events_T, 1))
+        largest_T = self.sum_by_task(self.share_P**2)
+        return float((self.weights_T * np.where(num_events_T > 0, usual_T, largest_T)).max())
+
+
+def cluster_component(sample: PairedSample) -> tuple[VarianceComponent, float]:
+    """Return the variance due to the drawn items, and the effect of an unseen event."""
+    layout = ClusterLayout(sample.task_N, sample.cluster_N, sample.weights_T)
+    residual_P = layout.residuals(sample.item_differences)
+    variance = float((layout.sum_by_cluster(residual_P) ** 2).sum())
     component = VarianceComponent(
         source="items",
-        variance=variance + single_variance,
-        degrees_of_freedom=max(freedom, 1.0),
+        variance=variance + layout.single_item_variance,
+        degrees_of_freedom=layout.degrees_of_freedom(residual_P),
     )
-    num_clusters = len(np.unique(sample.cluster_N))
-    return component, float((sample.weights_T * event_T).max()), num_clusters
+    return component, layout.unseen_event(sample.item_differences)
 
 
 def split_single_clusters(task_N: Ints, cluster_N: Ints) -> Ints:

@@ -70,7 +70,7 @@ IDENTIFIERS = {
     "random_score": "models/evaluation/evaluation_record.py",
     "mcnemar": "registry/comparison/paired_tests.py",
     "holm": "registry/comparison/paired_tests.py",
-    "bootstrap_differences": "registry/comparison/intervals.py",
+    "estimate_difference": "registry/comparison/paired_estimate.py",
     "champion": "registry/store.py",
 }
 PHRASES = {

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import norm
 
@@ -226,6 +228,51 @@ def test_frontier_contains_the_champion_beside_a_newer_version_of_its_run(versio
 
 def test_frontier_contains_the_newest_version_of_a_run(version):
     versions = [version("a", 1e9, 0.5), version("a", 1e9, 0.6)]
-    assert [point.version for point in compute_frontier(versions, "token", samples_of).points] == [
-        2
-    ]
+    assert [point.version for point in compute_frontier(versions, "token", samples_of).points] == [2]
+
+
+def test_frontier_versions_of_other_seeds_are_replicates(version):
+    moe = [version("moe", 1e9, share, is_moe=True, seed=9 * i)
+           for i, share in enumerate((0.5, 0.6, 0.7))]  # fmt: skip
+    moe = [with_seed(info, seed) for seed, info in enumerate(moe)]
+    dense = [with_seed(version("dense", 1e9, 0.5, seed=90), seed) for seed in (4, 5)]
+    other = version("other", 1e9, 0.4)
+    frontier = compute_frontier([*moe, *dense, other], "token", samples_of)
+    points = {point.name: point for point in frontier.points}
+    assert {name: point.num_seeds for name, point in points.items()} == {
+        "moe": 3, "dense": 2, "other": 1,
+    }  # fmt: skip
+    accuracies = [info.evaluation.accuracy for info in moe]
+    assert points["moe"].version == 3
+    assert points["moe"].accuracy == pytest.approx(np.mean(accuracies))
+    assert points["moe"].standard_error ** 2 > np.var(accuracies, ddof=1) / 3
+    (partner,) = frontier.dense_partners
+    assert partner.basis == "3 against 2 seeds and 400 items"
+    assert partner.difference == pytest.approx(points["moe"].accuracy - points["dense"].accuracy)
+
+
+def with_seed(info, seed):
+    run = info.run_record
+    runs = tuple(member.model_copy(update={"seed": seed}) for member in run.training_chain.runs)
+    chain = run.training_chain.model_copy(update={"runs": runs})
+    changed = run.model_copy(update={"seed": seed, "training_chain": chain})
+    return dataclasses.replace(info, run_record=changed)
+
+
+def test_frontier_does_not_average_a_repeated_seed(version):
+    versions = [version("a", 1e9, 0.8, aliases=(CHAMPION,)), version("a", 1e9, 0.5)]
+    points = compute_frontier(versions, "token", samples_of).points
+    assert [point.num_seeds for point in points] == [1, 1]
+
+
+def test_frontier_standard_error_is_over_clusters(version, tmp_path):
+    info = version("a", 1e9, 0.5)
+    (before,) = compute_frontier([info], "token", samples_of).points
+    path = samples_of(info)
+    rows = pq.read_table(path).to_pylist()
+    rows.sort(key=lambda row: (row["task"], row["score"]))
+    rows = [{**row, "cluster": str(i // 10)} for i, row in enumerate(rows)]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (after,) = compute_frontier([info], "token", samples_of).points
+    assert before.standard_error == pytest.approx((0.25 / 400) ** 0.5, rel=0.02)
+    assert after.standard_error == pytest.approx(before.standard_error * 10**0.5, rel=0.1)

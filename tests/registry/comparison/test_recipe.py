@@ -2,7 +2,7 @@
 
 import pytest
 
-from registry.comparison.partner import RECIPE, recipe_differences
+from registry.comparison.recipe import RECIPE, recipe_differences
 from registry.records import parse_run_record
 from tests.registry.factories import chain_run, run_record
 
