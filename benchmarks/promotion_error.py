@@ -42,7 +42,8 @@ CASES = ((1, 0.0), (3, 0.0), (3, 0.05), (3, 0.10), (5, 0.05))
 """Number of seeds, standard deviation of their accuracies."""
 POWER_CASES = ((1, 0.0), (3, 0.0), (3, 0.05), (5, 0.05), (10, 0.10))
 """The same; 3 seeds that vary by 10 points decide no possible gain."""
-YEAR_CASES = ((1, 0.0), (3, 0.05))
+YEAR_CASES = ((1, 0.0, 100), (3, 0.05, 50))
+"""The same, and the number of simulated years."""
 POWER_ACCURACY = 0.3
 """Accuracy of the champion, from which a challenger can gain much."""
 NUM_NIGHTS, NUM_CANDIDATES = 365, 3
@@ -213,8 +214,8 @@ def main() -> None:
     options = argument_parser(__doc__).parse_args()
     number = 20 if options.quick else 1000
     num_tests = 15 if options.quick else NUM_NIGHTS * NUM_CANDIDATES
-    num_years = 10 if options.quick else 200
-    num_chains, num_nights = (3, 5) if options.quick else (150, 40)
+    num_years = 10 if options.quick else None
+    num_chains, num_nights = (3, 5) if options.quick else (100, 40)
     figures: dict[str, Any] = {"single_test": {}, "year": {}, "power": {}, "small_losses": {}}
     for name, simulate, cases in (
         ("single_test", simulate_test, CASES),
@@ -223,8 +224,8 @@ def main() -> None:
         for case in cases:
             figures[name][describe(case)] = repeat(lambda g, f=simulate, a=case: f(g, *a), number)
     for case in YEAR_CASES:
-        figures["year"][describe(case)] = repeat(
-            lambda g, a=case: simulate_year(g, *a, num_tests), num_years
+        figures["year"][describe(case[:2])] = repeat(
+            lambda g, a=case: simulate_year(g, *a[:2], num_tests), num_years or case[2]
         )
     for name, tests_earlier in (("champion only", False), ("all champions", True)):
         figures["small_losses"][name] = measure_small_losses(

@@ -35,6 +35,11 @@ _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
     help="Non-inferiority margin in points: A counts as not worse if it loses by less.",
 )
 @click.option("--clean", is_flag=True, help="Exclude items that overlap with a training mixture.")
+@click.option(
+    "--sequential",
+    is_flag=True,
+    help="Also show after how many items in random order the verdict on each suite was clear.",
+)
 @workspace_option
 @json_option
 def compare(
@@ -43,6 +48,7 @@ def compare(
     suites: tuple[str, ...],
     margin: float,
     clean: bool,
+    sequential: bool,
     workspace: Path | None,
     as_json: bool,
 ) -> None:
@@ -61,7 +67,9 @@ def compare(
 
     root = workspace.resolve() if workspace else find_project()
     results_a, results_b = ([read_result(name, _result_folder(name, root))] for name in (a, b))
-    config = comparison.ComparisonConfig(suites=suites, margin=margin / 100, clean=clean)
+    config = comparison.ComparisonConfig(
+        suites=suites, margin=margin / 100, clean=clean, sequential=sequential
+    )
     compared = comparison.compare(results_a, results_b, config)
     if as_json:
         print(json.dumps(compared.to_dict(), indent=1, ensure_ascii=False))
@@ -72,6 +80,9 @@ def compare(
     console.print()
     console.print(_scores_table("suite", compared.suites, compared))
     console.print()
+    if sequential:
+        console.print(_sequential_table(compared))
+        console.print()
     console.print(_scores_table("task", compared.tasks, compared))
     console.print(_legend(compared), highlight=False)
     for warning in compared.warnings:
@@ -146,6 +157,32 @@ def _scores_table(
             f"{100 * outcome.low:+.1f} … {100 * outcome.high:+.1f}",
             f"{outcome.p_corrected:.2g}",
             f"[{style}]{outcome.verdict}[/]" + _what_would_decide(outcome),
+        )
+    return table
+
+
+def _sequential_table(compared: Comparison) -> Table:
+    """Show after how many items the verdict was clear, with the interval at that moment."""
+    table = plain_table(
+        ["suite, sequential", ">items used", ">of", "interval then", "verdict", "clear after"]
+    )
+    for row in compared.suites:
+        outcome = row.sequential
+        if outcome is None:
+            continue
+        clear = {
+            "better": outcome.better_after,
+            "worse": outcome.worse_after,
+            "not worse": outcome.not_worse_after,
+        }
+        style = _STYLES.get(outcome.verdict, "default")
+        table.add_row(
+            row.title,
+            f"{outcome.num_items_used:,}",
+            f"{outcome.num_items:,}",
+            f"{100 * outcome.low:+.1f} … {100 * outcome.high:+.1f}",
+            f"[{style}]{outcome.verdict}[/]",
+            ", ".join(f"{name}: {number:,}" for name, number in clear.items() if number),
         )
     return table
 

@@ -15,6 +15,7 @@ from registry.comparison.pairing import Bools, pair_results
 from registry.comparison.precision import precision_warnings
 from registry.comparison.recipe import recipe_differences
 from registry.comparison.results import EvaluationResult, Evaluations, name_model
+from registry.comparison.sequential import SequentialOutcome, judge_sequentially
 from registry.comparison.variance_components import Floats, PairedSample
 from registry.comparison.verdicts import Contrast, PairedOutcome, judge
 from registry.errors import NotComparable
@@ -32,6 +33,8 @@ class ComparisonConfig:
     """Probability of a wrong verdict among all tasks, and among all suites."""
     clean: bool = False
     """Whether to exclude items that overlap with either model's training mixture."""
+    sequential: bool = False
+    """Whether to find after how many items in random order the verdict on a suite was clear."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,8 @@ class SuiteComparison:
     score_a: float
     score_b: float
     outcome: PairedOutcome
+    sequential: SequentialOutcome | None
+    """None unless `ComparisonConfig.sequential` is set."""
 
     @property
     def title(self) -> str:
@@ -249,6 +254,11 @@ def _compare_suites(
             score_a=_mean_score(sample, sample.scores_a_SN),
             score_b=_mean_score(sample, sample.scores_b_SN),
             outcome=outcome,
+            sequential=judge_sequentially(
+                sample, margin=config.margin, alpha=config.alpha / len(samples)
+            )
+            if config.sequential
+            else None,
         )
         for (suite, names), sample, outcome in zip(
             tasks_by_suite.items(), samples, outcomes, strict=True
@@ -287,4 +297,6 @@ def _weights_in_suite(a: EvaluationResult, suite: str, names: Sequence[str]) -> 
 def _merge_outcome(row: TaskComparison | SuiteComparison) -> dict[str, Any]:
     values = dict(vars(row))
     outcome: PairedOutcome = values.pop("outcome")
-    return {**values, **outcome.to_dict()}
+    sequential: SequentialOutcome | None = values.pop("sequential", None)
+    added = {"sequential": sequential.to_dict()} if sequential else {}
+    return {**values, **outcome.to_dict(), **added}

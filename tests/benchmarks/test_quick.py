@@ -32,7 +32,9 @@ def assert_finite_figures(file):
     assert all(math.isfinite(figure) for figure in figures), file
 
 
-@pytest.mark.parametrize("name", ["data", "provenance", "interval_coverage", "promotion_error"])
+@pytest.mark.parametrize(
+    "name", ["data", "provenance", "interval_coverage", "promotion_error", "sequential_error"]
+)
 def test_benchmark_without_torch_quick_writes_finite_figures(name, tmp_path):
     target = tmp_path / "figures.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(target)]
