@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from registry.comparison.intervals import Floats
+from registry.comparison.variance_components import Floats
 from registry.record_upgrades import task_weights
 from registry.schemas import TaskScoreSchema
 

@@ -56,7 +56,10 @@ def group_replicates(
             groups.append([version])
         else:
             group.append(version)
-    return [ReplicateGroup(versions=tuple(group), results=_read_results(group, samples_of)) for group in groups]
+    return [
+        ReplicateGroup(versions=tuple(group), results=_read_results(group, samples_of))
+        for group in groups
+    ]
 
 
 def _is_replicate(version: VersionInfo, group: Sequence[VersionInfo]) -> bool:

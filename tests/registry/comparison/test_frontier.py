@@ -228,7 +228,9 @@ def test_frontier_contains_the_champion_beside_a_newer_version_of_its_run(versio
 
 def test_frontier_contains_the_newest_version_of_a_run(version):
     versions = [version("a", 1e9, 0.5), version("a", 1e9, 0.6)]
-    assert [point.version for point in compute_frontier(versions, "token", samples_of).points] == [2]
+    assert [point.version for point in compute_frontier(versions, "token", samples_of).points] == [
+        2
+    ]
 
 
 def test_frontier_versions_of_other_seeds_are_replicates(version):
