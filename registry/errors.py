@@ -51,3 +51,7 @@ class MissingArtifact(RegistryError):
 
 class DamagedArtifact(RegistryError):
     """A file of a version does not match its checksum, or its manifest is malformed."""
+
+
+class InvalidQuery(RegistryError):
+    """A condition or sort order is not valid; the text says where and what is expected."""

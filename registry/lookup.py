@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from registry.errors import UnknownVersion
-from registry.tables import CHAMPION, AliasRow, ModelRow, VersionRow
+from registry.tables import CHAMPION, AliasRow, ModelRow, RunRow, VersionRow
 
 
 def find_model(session: Session, name: str) -> ModelRow:
@@ -73,6 +73,17 @@ def find_champion(session: Session, model_name: str) -> VersionRow | None:
         .join(ModelRow, ModelRow.id == AliasRow.model_id)
         .where(ModelRow.name == model_name, AliasRow.name == CHAMPION)
     )
+
+
+def is_current_version() -> ColumnElement[bool]:
+    """Return the condition that a version is champion, or the newest of its run and seed."""
+    newest = (
+        select(func.max(VersionRow.id))
+        .join(RunRow, RunRow.id == VersionRow.run_id)
+        .group_by(VersionRow.model_id, RunRow.name, RunRow.seed)
+    )
+    champions = select(AliasRow.version_id).where(AliasRow.name == CHAMPION)
+    return or_(VersionRow.id.in_(newest), VersionRow.id.in_(champions))
 
 
 def set_alias(session: Session, version: VersionRow, name: str) -> None:

@@ -22,7 +22,7 @@ from registry.tables import (
 )
 
 Z_95 = 1.96
-"""Standard errors between a score and the lower end of its 95 % interval."""
+"""Standard errors between a score and each end of its 95 % interval."""
 REGISTRY_ACTOR = "registry"
 
 
@@ -142,6 +142,7 @@ def metric_rows(evaluation_id: int, record: EvaluationRecordSchema) -> list[Metr
             name=name,
             value=100 * accuracy,
             low=100 * max(0.0, accuracy - Z_95 * standard_error),
+            high=100 * min(1.0, accuracy + Z_95 * standard_error),
         )
         for name, accuracy, standard_error in scores
     ]

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
+from registry.query.case import add_casefold
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 URL_VARIABLE = "FLANMOE_DATABASE_URL"
@@ -109,6 +110,7 @@ def open_empty() -> Engine:
     engine = create_engine(
         "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
+    event.listen(engine, "connect", lambda connection, _: add_casefold(connection))
     _migrate(engine, create=True)
     return engine
 
@@ -191,6 +193,7 @@ def _serialise_writers(engine: Engine) -> None:
         connection.isolation_level = None  # the driver's own implicit BEGIN is too late
         connection.execute("PRAGMA busy_timeout = 30000")
         connection.execute("PRAGMA foreign_keys = ON")
+        add_casefold(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

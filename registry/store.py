@@ -25,8 +25,15 @@ from registry.comparison.frontier import Frontier, compute_frontier
 from registry.errors import GateFailed, MissingArtifact, MissingRegistry, UnknownVersion
 from registry.history import HistoryEntry
 from registry.intake import Submission
-from registry.lookup import find_champion, find_model, find_version, lock_model
+from registry.lookup import (
+    find_champion,
+    find_model,
+    find_version,
+    is_current_version,
+    lock_model,
+)
 from registry.params import GateParams
+from registry.query.search import VersionPage, VersionQuery, search_versions
 from registry.registration import add_speed, add_version
 from registry.retention import (
     CollectionReport,
@@ -147,8 +154,16 @@ class Registry:
         self.artifacts.replace_legacy(info.artifact, artifact)
         return info
 
-    def versions(self, model_name: str | None = None) -> list[VersionInfo]:
-        """Return the versions of a model, or of all models by name, oldest version first."""
+    def versions(
+        self, model_name: str | None = None, *, is_current: bool = False
+    ) -> list[VersionInfo]:
+        """Return the versions of a model, or of all models by name, oldest version first.
+
+        Args:
+            model_name: the registered model; None: all.
+            is_current: whether to return only champions and the newest version of each run and
+                seed.
+        """
         query = (
             select(VersionRow)
             .join(ModelRow)
@@ -157,8 +172,20 @@ class Registry:
         )
         if model_name is not None:
             query = query.where(ModelRow.name == model_name)
+        if is_current:
+            query = query.where(is_current_version())
         with reading(self.engine) as session:
             return [VersionInfo.from_row(row) for row in session.scalars(query).unique()]
+
+    def search(self, query: VersionQuery) -> VersionPage:
+        """Return a page of the versions that match a query, by default the newest.
+
+        Raises:
+            InvalidQuery: the condition, text or sort order is not valid.
+            UnknownVersion: the model does not exist.
+        """
+        with reading(self.engine) as session:
+            return search_versions(session, query)
 
     def show(self, model_name: str, number: int) -> VersionInfo:
         """Return a version.
@@ -223,7 +250,7 @@ class Registry:
     def frontier(self, model_name: str, cost: str) -> Frontier:
         """Compute the Pareto frontier of accuracy against a cost of COSTS."""
         return compute_frontier(
-            self.versions(model_name), cost, partial(samples_file, self.artifacts)
+            self.versions(model_name, is_current=True), cost, partial(samples_file, self.artifacts)
         )
 
     def promote(
@@ -320,12 +347,20 @@ class Registry:
         with reading(self.engine) as session:
             return session.scalar(select(func.max(EventRow.id))) or 0
 
-    def history(self, model_name: str | None = None) -> list[HistoryEntry]:
-        """Return every change of a model, or of all models, in order."""
+    def history(
+        self, model_name: str | None = None, *, limit: int | None = None
+    ) -> list[HistoryEntry]:
+        """Return the changes of a model, or of all models, in order.
+
+        Args:
+            model_name: the registered model; None: all.
+            limit: return the last changes only; None: every change.
+        """
         query = (
             select(EventRow)
             .join(ModelRow, EventRow.model_id == ModelRow.id)
-            .order_by(EventRow.id)
+            .order_by(EventRow.id.desc())
+            .limit(limit)
             .options(
                 joinedload(EventRow.model),
                 joinedload(EventRow.version).joinedload(VersionRow.run).load_only(RunRow.name),
@@ -334,7 +369,7 @@ class Registry:
         if model_name is not None:
             query = query.where(ModelRow.name == model_name)
         with reading(self.engine) as session:
-            return [HistoryEntry.from_row(row) for row in session.scalars(query)]
+            return [HistoryEntry.from_row(row) for row in session.scalars(query)][::-1]
 
     def _is_intact(self, version: VersionRow) -> bool:
         return not artifact_faults(self.artifacts, VersionInfo.from_row(version))

@@ -200,16 +200,18 @@ class SpeedRow(RegistryBase):
 
 
 class MetricRow(RegistryBase):
-    """A score of an evaluation, in percent, with the lower end of its 95 % interval."""
+    """A score of an evaluation, in percent, with its 95 % interval."""
 
     __tablename__ = "metrics"
-    __table_args__ = (Index("metrics_by_name", "name", "low"),)
+    # It has every column, so that a search by score reads the index only.
+    __table_args__ = (Index("metrics_by_name", "name", "evaluation_id", "low", "high", "value"),)
 
     evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(300), primary_key=True)
     """`score` (all suites), `suite.NAME` or `task.NAME`."""
     value: Mapped[float] = mapped_column(Float)
     low: Mapped[float] = mapped_column(Float)
+    high: Mapped[float] = mapped_column(Float)
 
 
 class GateVerdictRow(RegistryBase):

@@ -11,6 +11,7 @@ from registry.comparison.item_set import items_digest
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 from registry.tables import CHAMPION, EvaluationRow, VersionRow, VersionState
+from registry.version_summary import VersionSummary
 
 ModelKind = Literal["MoE", "dense"]
 
@@ -96,34 +97,47 @@ class VersionInfo:
         """Digest of the evaluation items; accuracies are comparable only if it is equal."""
         return items_digest(self.evaluation)
 
+    def summary(self) -> VersionSummary:
+        """Return what a list shows of the version."""
+        run, evaluation = self.run_record, self.evaluation
+        return VersionSummary(
+            model=self.model,
+            version=self.version,
+            name=self.name,
+            seed=run.seed,
+            state=self.state,
+            aliases=self.aliases,
+            is_pinned=self.is_pinned,
+            description=self.description,
+            tags=self.tags,
+            tuned=run.tuned,
+            is_moe=run.is_moe,
+            total_parameters=run.total_parameters,
+            active_parameters=run.active_parameters,
+            flops_per_token=run.flops_per_token,
+            training_flops=run.training_flops,
+            cumulative_training_flops=run.cumulative_training_flops,
+            training_seconds=run.training_seconds,
+            git_commit=run.git_commit,
+            data_version=run.data_version,
+            accuracy=evaluation.accuracy,
+            standard_error=evaluation.standard_error,
+            random_score=evaluation.random_score,
+            normalised=evaluation.normalised,
+            partial=evaluation.partial,
+            num_items=evaluation.num_items,
+            items_digest=self.items_digest,
+            flops_per_item=evaluation.flops_per_item,
+            artifact=self.artifact,
+            created_at=self.created_at,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the version as JSON values, without the evaluation record."""
-        run, evaluation = self.run_record, self.evaluation
+        evaluation = self.evaluation
         return {
-            "model": self.model,
-            "version": self.version,
-            "name": self.name,
-            "state": self.state.value,
-            "aliases": list(self.aliases),
-            "is_pinned": self.is_pinned,
-            "description": self.description,
-            "tags": dict(self.tags),
-            "tuned": run.tuned,
-            "total_parameters": run.total_parameters,
-            "active_parameters": run.active_parameters,
-            "flops_per_token": run.flops_per_token,
-            "training_flops": run.training_flops,
-            "cumulative_training_flops": run.cumulative_training_flops,
-            "training_seconds": run.training_seconds,
-            "accuracy": evaluation.accuracy,
-            "standard_error": evaluation.standard_error,
-            "random_score": evaluation.random_score,
-            "normalised": evaluation.normalised,
-            "partial": evaluation.partial,
-            "num_items": evaluation.num_items,
+            **self.summary().to_dict(),
             "num_contaminated": evaluation.num_contaminated,
-            "items_digest": self.items_digest,
-            "flops_per_item": evaluation.flops_per_item,
             "device": evaluation.device,
             "precision": evaluation.precision,
             "speed": self.speed and self.speed.model_dump(mode="json"),
@@ -133,9 +147,7 @@ class VersionInfo:
             ],
             "num_evaluations": self.num_evaluations,
             "data_warnings": list(evaluation.data_warnings),
-            "created_at": self.created_at.isoformat(),
-            "artifact": self.artifact,
-            "run_record": run.model_dump(mode="json"),
+            "run_record": self.run_record.model_dump(mode="json"),
         }
 
     def to_full_dict(self) -> dict[str, Any]:

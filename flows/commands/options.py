@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,11 @@ workspace_option = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Workspace to read. Default: the current project.",
 )
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value; every script of the world is printed as it is."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def load_workspace(folder: Path | None = None) -> tuple[Path, Params]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.options import json_option, load_workspace, open_registry, print_json
 from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
 from flows.commands.registry_interventions import INTERVENTIONS
+from flows.commands.registry_list import history, list_versions
 from flows.commands.tables import (
+    add_plain_row,
     evaluation_lines,
     format_flops,
     plain_table,
+    printable,
     versions_table,
     wide_console,
 )
@@ -36,7 +38,7 @@ def registry() -> None:
     """List, show, promote, roll back and reject registered versions; show the frontier."""
 
 
-for command in (*INTERVENTIONS, *ARTIFACT_COMMANDS):
+for command in (list_versions, history, *INTERVENTIONS, *ARTIFACT_COMMANDS):
     registry.add_command(command)
 
 
@@ -51,29 +53,6 @@ def _check_model(store: Registry, model: str | None) -> None:
         store.require_model(model)
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
-
-
-@registry.command("list")
-@click.option("--model", help="List versions of this model only.")
-@json_option
-def list_versions(model: str | None, as_json: bool) -> None:
-    """List all registered versions."""
-    store, _ = _open()
-    _check_model(store, model)
-    versions = store.versions(model)
-    if as_json:
-        _print_json([version.to_dict() for version in versions])
-        return
-    console = wide_console()
-    if not versions:
-        console.print("no version is registered yet; `flanmoe run` registers the first")
-    for name in dict.fromkeys(version.model for version in versions):
-        console.print(f"[bold]{name}[/]")
-        console.print(versions_table([v for v in versions if v.model == name]))
-
-
 @registry.command()
 @click.argument("version", type=int)
 @model_option
@@ -83,10 +62,10 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     store, params = _open()
     info = store.show(model or params.registry.model, version)
     if as_json:
-        _print_json(info.to_full_dict())
+        print_json(info.to_full_dict())
         return
     console = wide_console()
-    console.print(versions_table([info]))
+    console.print(versions_table([info.summary()]))
     for line in _remarks(store, info):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     record = info.run_record
@@ -99,10 +78,12 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         f"evaluated in {_evaluation_text(info.evaluation)}\n",
         highlight=False,
         soft_wrap=True,
+        markup=False,
     )
     table = plain_table(["task", ">items", ">accuracy", ">chance", ">normalised", "split", "file"])
     for task in info.evaluation.tasks:
-        table.add_row(
+        add_plain_row(
+            table,
             task.task,
             str(task.num_items),
             f"{100 * task.accuracy:.1f} ± {100 * task.standard_error:.1f} %",
@@ -135,7 +116,7 @@ def _remarks(store: Registry, info: VersionInfo) -> list[str]:
         f"note of {note.author}, {note.at:%Y-%m-%d %H:%M}: {note.text}"
         for note in store.notes(info.model, info.version)
     ]
-    return lines
+    return ["\n".join(map(printable, line.splitlines())) for line in lines]
 
 
 def _licence_text(record: RunRecordSchema) -> str:
@@ -191,7 +172,7 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
         name, version, params.registry.gates, actor=getpass.getuser(), override=override
     )
     if as_json:
-        _print_json(
+        print_json(
             {
                 "model": name,
                 "version": version,
@@ -204,31 +185,6 @@ def promote(model: str | None, version: int, override: str, as_json: bool) -> No
     for gate in report.gates:
         print(f"  {'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.detail}")
     print(f"version {version} of {name!r} is champion")
-
-
-@registry.command()
-@click.option("--model", help="List changes of this model's versions only.")
-@json_option
-def history(model: str | None, as_json: bool) -> None:
-    """List every change, with actor and reason, in the order in which they were made."""
-    store, _ = _open()
-    _check_model(store, model)
-    entries = store.history(model)
-    if as_json:
-        _print_json([entry.to_dict() for entry in entries])
-        return
-    table = plain_table(["time", "model", "version", "run", "change", "actor", "reason"])
-    for entry in entries:
-        table.add_row(
-            f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            entry.model,
-            "" if entry.version is None else str(entry.version),
-            entry.name,
-            entry.kind.value,
-            entry.actor,
-            entry.reason,
-        )
-    wide_console().print(table)
 
 
 @registry.command(short_help="Show the Pareto frontier of accuracy and cost.")
@@ -252,12 +208,14 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
     _check_model(store, model)
     pareto = store.frontier(model or params.registry.model, cost)
     if as_json:
-        _print_json(pareto.to_dict())
+        print_json(pareto.to_dict())
         return
     console = wide_console()
     for excluded in pareto.excluded:
         console.print(
-            f"{excluded.name} v{excluded.version} is excluded: {excluded.reason}", highlight=False
+            f"{excluded.name} v{excluded.version} is excluded: {excluded.reason}",
+            highlight=False,
+            markup=False,
         )
     if not pareto.points:
         console.print("no version to show; `flanmoe run` trains, evaluates and registers versions")
@@ -266,7 +224,8 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
         [">version", "model", f">{pareto.unit}", ">accuracy", ">on the frontier", ">probability"]
     )
     for point in pareto.points:
-        table.add_row(
+        add_plain_row(
+            table,
             str(point.version),
             ("★ " if point.is_champion else "")
             + f"{point.name} ({point.kind}"
@@ -286,10 +245,12 @@ def frontier(model: str | None, cost: str, as_json: bool) -> None:
             f"{100 * pair.difference:+.1f} points, 95 % interval {100 * pair.low:+.1f} … "
             f"{100 * pair.high:+.1f} ({pair.basis})",
             highlight=False,
+            markup=False,
         )
     for moe in pareto.without_partner:
         console.print(
             f"{moe}: no partner; no dense version above has its data, tasks, steps, seed and start "
             "chain",
             highlight=False,
+            markup=False,
         )

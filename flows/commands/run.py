@@ -112,11 +112,11 @@ def run(
                     console.print(f"  Dask: {scheduler}", highlight=False)
                 result = pipeline.run_pipeline(folder, promote=not no_promote)
     console.print()
-    console.print(versions_table(result.versions))
+    console.print(versions_table([version.summary() for version in result.versions]))
     console.print()
     for line in evaluation_lines(result.versions):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(result.decision.reason, highlight=False, soft_wrap=True)
+    console.print(result.decision.reason, highlight=False, soft_wrap=True, markup=False)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
 
 

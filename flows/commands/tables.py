@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from registry.version_summary import ScoreInterval, VersionSummary
     from registry.versions import VersionInfo
 
 MIN_WIDTH = 160
@@ -31,6 +32,18 @@ def plain_table(columns: Iterable[str]) -> Table:
             column.removeprefix(">"), justify="right" if is_right else "left", overflow="fold"
         )
     return table
+
+
+def add_plain_row(table: Table, *cells: str, style: str | None = None) -> None:
+    """Add a row whose cells are shown as they are: text in brackets is no markup."""
+    from rich.text import Text
+
+    table.add_row(*(Text(printable(cell)) for cell in cells), style=style)
+
+
+def printable(text: str) -> str:
+    """Return a text in one line, with escapes for characters that would control the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def wide_console() -> Console:
@@ -61,27 +74,36 @@ def format_flops(number: float | None) -> str:
     return f"{format_count(number).replace('B', 'G')}FLOPs"
 
 
-def versions_table(versions: Sequence[VersionInfo]) -> Table:
-    """Return a table of versions: parameters, compute, accuracy with standard error, stage."""
+def versions_table(versions: Sequence[VersionSummary]) -> Table:
+    """Return a table of versions: parameters, compute, accuracy with standard error, state.
+
+    Scores that a query names follow, in percent with their 95 % interval.
+    """
+    scores = sorted({name for version in versions for name in version.scores})
     table = plain_table(
         [">version", "model", ">total params", ">active params", ">GFLOPs/token", ">accuracy",
-         ">chance", "state"]
+         ">chance", "state", *(f">{name} [95 %]" for name in scores)]
     )  # fmt: skip
     for version in versions:
-        run, scores = version.run_record, version.evaluation
-        note = " partial" if scores.partial else ""
-        table.add_row(
+        note = " partial" if version.partial else ""
+        add_plain_row(
+            table,
             str(version.version),
             version.name,
-            format_count(run.total_parameters),
-            format_count(run.active_parameters),
-            f"{run.flops_per_token / 1e9:.5g}",
-            f"{100 * scores.accuracy:.1f} ± {100 * scores.standard_error:.1f} %{note}",
-            f"{100 * scores.random_score:.1f} %",
+            format_count(version.total_parameters),
+            format_count(version.active_parameters),
+            f"{version.flops_per_token / 1e9:.5g}",
+            f"{100 * version.accuracy:.1f} ± {100 * version.standard_error:.1f} %{note}",
+            f"{100 * version.random_score:.1f} %",
             "★ champion" if version.is_champion else version.standing,
+            *(_format_interval(version.scores.get(name)) for name in scores),
             style="bold green" if version.is_champion else None,
         )
     return table
+
+
+def _format_interval(score: ScoreInterval | None) -> str:
+    return "" if score is None else f"{score.value:.1f} ({score.low:.1f} … {score.high:.1f})"
 
 
 def evaluation_lines(versions: Sequence[VersionInfo]) -> list[str]:

@@ -28,6 +28,7 @@ from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_runner import StageStatus
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
+from registry.query.search import VersionQuery
 from registry.versions import VersionInfo
 
 RETRY_DELAY_S = 2
@@ -68,9 +69,11 @@ def pipeline(workspace: Path, actor: str = "flow", promote: bool = True) -> Pipe
             for name in context.params.models.runs
         ]
         decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
-        versions = context.registry.versions(context.params.registry.model)
-        relevant = {*numbers, decision.champion_version}
-        return PipelineResult([v for v in versions if v.version in relevant], decision)
+        model = context.params.registry.model
+        champion = decision.champion_version
+        relevant = {*numbers, *([] if champion is None else [champion])}
+        versions = [context.registry.show(model, number) for number in sorted(relevant)]
+        return PipelineResult(versions, decision)
 
 
 def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
@@ -137,7 +140,8 @@ def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
 def _not_promoted(context: RunContext) -> PromotionDecision:
     """Return the decision of a run that registers only."""
     model = context.params.registry.model
-    champion = next((v.version for v in context.registry.versions(model) if v.is_champion), None)
+    champions = context.registry.search(VersionQuery(where="alias = 'champion'", model=model))
+    champion = next((version.version for version in champions.versions), None)
     return PromotionDecision(
         champion_version=champion,
         changed=False,

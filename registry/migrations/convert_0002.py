@@ -170,9 +170,15 @@ def _add_evaluation(new: Rows, row: Row, version: Row) -> None:
             error = score["standard_error"] if "standard_error" in score else score["error"]
             scores.append((f"{kind}.{score[kind]}"[:300], score["accuracy"], error))
     for name, accuracy, error in scores:
-        low = 100 * max(0.0, accuracy - 1.96 * error)
-        metric = {"evaluation_id": row["id"], "name": name, "value": 100 * accuracy, "low": low}
-        new["metrics"].append(metric)
+        new["metrics"].append(
+            {
+                "evaluation_id": row["id"],
+                "name": name,
+                "value": 100 * accuracy,
+                "low": 100 * max(0.0, accuracy - 1.96 * error),
+                "high": 100 * min(1.0, accuracy + 1.96 * error),
+            }
+        )
 
 
 def _items_digest(record: Row) -> str:

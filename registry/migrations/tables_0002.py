@@ -112,7 +112,8 @@ metrics = sa.Table(
     sa.Column("name", sa.String(300), primary_key=True),
     sa.Column("value", sa.Float, nullable=False),
     sa.Column("low", sa.Float, nullable=False),
-    sa.Index("metrics_by_name", "name", "low"),
+    sa.Column("high", sa.Float, nullable=False),
+    sa.Index("metrics_by_name", "name", "evaluation_id", "low", "high", "value"),
 )
 gate_verdicts = sa.Table(
     "gate_verdicts",

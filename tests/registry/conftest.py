@@ -90,6 +90,7 @@ def submit(tmp_path):
         file_sha256="b" * 64,
         partial=False,
         record=None,
+        run=None,
         **task,
     ):
         folder = tmp_path / f"{name}-{accuracy}-{flops}-{file_sha256[:4]}"
@@ -97,7 +98,7 @@ def submit(tmp_path):
         write_run(
             folder,
             tmp_path / "tokenizer",
-            run=run_record(name, flops_per_token=flops),
+            run=run_record(name, flops_per_token=flops, **(run or {})),
             evaluation=evaluation_record(name, [task], partial=partial, **(record or {})),
         )
         return read_submission(folder, tmp_path / "tokenizer")

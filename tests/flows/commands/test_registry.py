@@ -9,13 +9,13 @@ pytestmark = pytest.mark.e2e
 
 def test_list_json_has_scores_costs_and_stages(finished):
     versions = json.loads(finished.project.invoke("registry", "list", "--json").stdout)
-    assert [version["name"] for version in versions] == ["moe_base", "moe_instruct"]
+    assert [version["name"] for version in versions] == ["moe_instruct", "moe_base"]
     for version in versions:
         assert version["total_parameters"] > version["active_parameters"] > 0
         assert version["flops_per_token"] > 0
         assert 0 <= version["accuracy"] <= 1
         assert version["standard_error"] >= 0
-        assert version["run_record"]["schema_version"] == 2
+        assert version["seed"] == 0
     assert sorted(version["aliases"] for version in versions) == [[], ["champion"]]
     assert {version["state"] for version in versions} == {"registered"}
 
