@@ -203,8 +203,11 @@ class MetricRow(RegistryBase):
     """A score of an evaluation, in percent, with its 95 % interval."""
 
     __tablename__ = "metrics"
-    # It has every column, so that a search by score reads the index only.
-    __table_args__ = (Index("metrics_by_name", "name", "evaluation_id", "low", "high", "value"),)
+    __table_args__ = (
+        # It has every column, so that a search by score reads the index only.
+        Index("metrics_by_name", "name", "evaluation_id", "low", "high", "value"),
+        {"sqlite_with_rowid": False},
+    )
 
     evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id"), primary_key=True)
     name: Mapped[str] = mapped_column(String(300), primary_key=True)

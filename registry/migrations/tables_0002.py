@@ -114,6 +114,7 @@ metrics = sa.Table(
     sa.Column("low", sa.Float, nullable=False),
     sa.Column("high", sa.Float, nullable=False),
     sa.Index("metrics_by_name", "name", "evaluation_id", "low", "high", "value"),
+    sqlite_with_rowid=False,
 )
 gate_verdicts = sa.Table(
     "gate_verdicts",

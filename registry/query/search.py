@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, null, select, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Row, func, literal, null, select, union_all
+from sqlalchemy.orm import Session
 
 from registry.errors import InvalidQuery
 from registry.lookup import find_model
 from registry.query.fields import FieldReference
 from registry.query.parser import fields_of, parse_condition
-from registry.query.sql import search_condition, sort_expression, to_sql
+from registry.query.sql import (
+    JOINED,
+    SEARCHED,
+    Statement,
+    join_tables,
+    search_condition,
+    sort_expression,
+    tables_of,
+    to_sql,
+)
 from registry.tables import (
     AliasRow,
     EvaluationRow,
     MetricRow,
     ModelRow,
+    RegistryBase,
     RunRow,
     TagRow,
     VersionRow,
@@ -29,7 +39,6 @@ from registry.tables import (
 )
 from registry.version_summary import ScoreInterval, VersionSummary
 
-Statement = Select[*tuple[Any, ...]]
 DEFAULT_LIMIT = 50
 
 
@@ -85,7 +94,8 @@ def search_versions(session: Session, query: VersionQuery) -> VersionPage:
         order.append((expression.desc() if is_descending else expression.asc()).nulls_last())
     order.append(VersionRow.id.desc())
     metric_names = list(dict.fromkeys(name for field in fields for name in field.metric_names))
-    rows = session.execute(_page(query, conditions, order)).all()
+    tables = tables_of(fields) | ({*SEARCHED} if query.text.strip() else set())
+    rows = session.execute(_page(query, tables, conditions, order)).all()
     if not rows:
         if query.model is not None:
             find_model(session, query.model)
@@ -98,13 +108,16 @@ def search_versions(session: Session, query: VersionQuery) -> VersionPage:
 
 def _page(
     query: VersionQuery,
+    tables: Collection[type[RegistryBase]],
     conditions: Sequence[ColumnElement[bool]],
     order: Sequence[ColumnElement[Any]],
 ) -> Statement:
-    """Return the statement for the columns of a page, and the number of matches."""
+    """Return the statement for the columns of a page, and the number of matches.
+
+    The page is selected with the tables that conditions and order refer to only.
+    """
     matching: Statement = select(VersionRow.id, func.count().over().label("num_matches"))
-    if conditions or len(order) > 1:  # otherwise the page is known from the numbers alone
-        matching = _join(matching.select_from(VersionRow)).where(*conditions)
+    matching = join_tables(matching.select_from(VersionRow), tables).where(*conditions)
     if query.model is not None:
         model = select(ModelRow.id).where(ModelRow.name == query.model).scalar_subquery()
         matching = matching.where(VersionRow.model_id == model)
@@ -123,8 +136,8 @@ def _page(
         VersionStateRow.is_pinned,
         VersionStateRow.description,
     )
-    joined = _join(select(*columns).select_from(page).join(VersionRow, VersionRow.id == page.c.id))
-    return joined.order_by(*order)
+    versions = select(*columns).select_from(page).join(VersionRow, VersionRow.id == page.c.id)
+    return join_tables(versions, JOINED).order_by(*order)
 
 
 _EVALUATION_COLUMNS = (
@@ -137,23 +150,6 @@ _EVALUATION_COLUMNS = (
     "flops_per_item",
     "items_digest",
 )
-
-
-def _join(statement: Statement) -> Statement:
-    """Join everything that a version has once; of its evaluations, the newest."""
-    other = aliased(EvaluationRow)
-    newest = (
-        select(func.max(other.id))
-        .where(other.version_id == VersionRow.id)
-        .correlate(VersionRow)
-        .scalar_subquery()
-    )
-    return (
-        statement.join(ModelRow, ModelRow.id == VersionRow.model_id)
-        .join(RunRow, RunRow.id == VersionRow.run_id)
-        .join(VersionStateRow, VersionStateRow.version_id == VersionRow.id)
-        .join(EvaluationRow, EvaluationRow.id == newest)
-    )
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,27 @@
 """Translation of conditions to SQL expressions with bound parameters.
 
-They refer to the tables that `registry.query.search` joins: models, runs, versions,
-version_states and the newest evaluation. Every expression is true or false, never null.
+They refer to the tables that `join_tables` joins: each has one row for a version, of its
+evaluations the newest. Every expression is true or false, never null.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    and_,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
 
 from registry.errors import InvalidQuery
 from registry.query.case import contains
@@ -31,11 +42,14 @@ from registry.tables import (
     MetricRow,
     ModelRow,
     NoteRow,
+    RegistryBase,
     RunRow,
     TagRow,
     VersionRow,
     VersionStateRow,
 )
+
+Statement = Select[*tuple[Any, ...]]
 
 MAX_SEARCH_LENGTH = 1_000
 """Longest text to search for, in characters."""
@@ -46,6 +60,40 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+_other = aliased(EvaluationRow)
+NEWEST_EVALUATION = (
+    select(func.max(_other.id))
+    .where(_other.version_id == VersionRow.id)
+    .correlate(VersionRow)
+    .scalar_subquery()
+)
+"""Id of a version's newest evaluation, the one that counts."""
+_JOINS: Mapping[type[RegistryBase], ColumnElement[bool]] = {
+    ModelRow: ModelRow.id == VersionRow.model_id,
+    RunRow: RunRow.id == VersionRow.run_id,
+    VersionStateRow: VersionStateRow.version_id == VersionRow.id,
+    EvaluationRow: EvaluationRow.id == NEWEST_EVALUATION,
+}
+JOINED = frozenset(_JOINS)
+"""Tables with one row for each version."""
+SEARCHED = (ModelRow, RunRow, VersionStateRow)
+"""Tables that `search_condition` refers to."""
+
+
+def join_tables(statement: Statement, tables: Collection[type[RegistryBase]]) -> Statement:
+    """Join tables of JOINED to a statement about versions."""
+    for table, condition in _JOINS.items():
+        if table in tables:
+            statement = statement.join(table, condition)
+    return statement
+
+
+def tables_of(fields: Iterable[FieldReference]) -> set[type[RegistryBase]]:
+    """Return the tables that conditions and orders by these fields refer to."""
+    columns = [field.column.column for field in fields if field.name in COLUMN_FIELDS]
+    return {table for table in JOINED if any(column.class_ is table for column in columns)}
 
 
 def to_sql(condition: Condition) -> ColumnElement[bool]:
@@ -108,9 +156,9 @@ def sort_expression(sort: str) -> tuple[ColumnElement[Any], FieldReference, bool
     field = resolve_field(name.removeprefix("-"), "sort order")
     if field.kind is FieldKind.SCORE:
         low = select(MetricRow.low).where(
-            MetricRow.evaluation_id == EvaluationRow.id, MetricRow.name == field.name
+            MetricRow.evaluation_id == NEWEST_EVALUATION, MetricRow.name == field.name
         )
-        return low.correlate(EvaluationRow).scalar_subquery(), field, not is_reversed
+        return low.correlate(VersionRow).scalar_subquery(), field, not is_reversed
     if field.kind is FieldKind.BARE_SCORE:
         raise InvalidQuery(
             f"sort order: {field.name!r} is a score without its interval, which does not decide "
@@ -155,7 +203,7 @@ def _score_test(test: FieldTest, bound: SQLColumnExpression[float]) -> ColumnEle
         MetricRow.name.in_(test.field.metric_names),
         _COMPARE[test.operator](bound, _bound(test.value, bound)),
     )
-    return EvaluationRow.id.in_(evaluations)
+    return NEWEST_EVALUATION.in_(evaluations)
 
 
 def _text_test(column: SQLColumnExpression[Any], symbol: str, value: Value) -> ColumnElement[bool]:

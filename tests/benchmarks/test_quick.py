@@ -32,9 +32,17 @@ def assert_finite_figures(file):
     assert all(math.isfinite(figure) for figure in figures), file
 
 
-@pytest.mark.parametrize(
-    "name", ["data", "provenance", "interval_coverage", "promotion_error", "sequential_error"]
+NAMES = (
+    "data",
+    "provenance",
+    "interval_coverage",
+    "promotion_error",
+    "sequential_error",
+    "registry",
 )
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_benchmark_without_torch_quick_writes_finite_figures(name, tmp_path):
     target = tmp_path / "figures.json"
     command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--json", str(target)]
