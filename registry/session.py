@@ -14,7 +14,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 
 from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
@@ -87,7 +93,12 @@ def open_engine(url: URL | str, *, create: bool = True) -> Engine:
     if is_sqlite:
         _check_file(Path(str(parsed.database)), create=create)
     try:
-        engine = create_engine(parsed, connect_args={} if is_sqlite else {"connect_timeout": 10})
+        # A connection that a restart of the server broke is replaced when it is used again.
+        engine = create_engine(
+            parsed,
+            connect_args={} if is_sqlite else {"connect_timeout": 10},
+            pool_pre_ping=not is_sqlite,
+        )
         if is_sqlite:
             _serialise_writers(engine)
         _migrate(engine, create=create)
@@ -148,7 +159,9 @@ def transaction(engine: Engine) -> Iterator[Session]:
         # SQLite takes the write lock at BEGIN.
         session.connection(execution_options={_WRITES: True})
         yield session
-        session.commit()
+        session.flush()
+        with _explain_failures(engine, is_commit=True):
+            session.commit()
 
 
 @contextmanager
@@ -163,15 +176,25 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
-def _explain_failures(engine: Engine) -> Iterator[None]:
-    """Turn a failure of the connection into one line; errors in SQL stay as they are."""
+def _explain_failures(engine: Engine, *, is_commit: bool = False) -> Iterator[None]:
+    """Turn a failure of the database into one line; errors in SQL stay as they are."""
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
+        is_failure = isinstance(error, OperationalError | InterfaceError)
+        if not (is_failure or error.connection_invalidated or type(error) is DatabaseError):
+            raise
         cause = str(error.orig).strip().splitlines()[0]
+        is_lost = is_commit and error.connection_invalidated
         raise RegistryUnreachable(
-            f"the registry at {_shown(engine.url)} did not answer: {cause}; {_advice(cause)}"
+            f"the registry at {_shown(engine.url)} did not answer: {cause}; "
+            f"{_LOST_COMMIT if is_lost else _advice(cause)}"
         ) from None
+
+
+_LOST_COMMIT = (
+    "whether the change was made is unknown: see `flanmoe registry history` before you try again"
+)
 
 
 def _advice(cause: str) -> str:
@@ -179,6 +202,10 @@ def _advice(cause: str) -> str:
         return "another process has been writing for 30 s; try again, or stop that process"
     if "readonly" in cause:
         return "make the file and its folder writable"
+    if "malformed" in cause or "not a database" in cause:
+        return "the file is damaged: restore it from a backup"
+    if "full" in cause:
+        return "free space on the disk, then try again; nothing was changed"
     return "check that the database server runs, then try again; nothing was changed"
 
 

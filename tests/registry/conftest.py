@@ -1,11 +1,6 @@
 """Both databases, and runs to register."""
 
 import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +8,6 @@ from registry.artifacts.store import ArtifactStore
 from registry.intake import read_submission
 from registry.session import open_engine
 from registry.store import Registry
-from tests.factories import free_port
 from tests.registry.factories import (
     copy_release_0_1_0,
     evaluation_record,
@@ -21,41 +15,18 @@ from tests.registry.factories import (
     task_score,
     write_run,
 )
-
-
-def _postgres_programs():
-    """Return the folder of the newest installed PostgreSQL's programs; None without one."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return programs[-1].parent if programs else None
+from tests.registry.postgres import PostgresCluster, postgres_programs
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    """Start a PostgreSQL cluster on a free loopback port; return its URL."""
-    programs = _postgres_programs()
+    """Start a PostgreSQL cluster on a free loopback port."""
+    programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    # Not below pytest's folder, which later pytest processes delete while the server runs.
-    folder = Path(tempfile.mkdtemp(prefix="flanmoe-postgres-"))
-    user = None
-    if os.geteuid() == 0:  # PostgreSQL does not run as root
-        shutil.chown(folder, "postgres")
-        user = "postgres"
-    port = free_port()
-
-    def call(program, *words):
-        command = [str(programs / program), *words]
-        subprocess.run(
-            command, check=True, capture_output=True, cwd="/", timeout=120, user=user, group=user
-        )
-
-    data = str(folder / "data")
-    call("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-    call("pg_ctl", "-D", data, "-o", options, "-w", "-l", f"{folder}/log", "start")
-    yield f"postgresql://postgres@127.0.0.1:{port}"
-    call("pg_ctl", "-D", data, "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+    cluster = PostgresCluster(programs)
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.process])])
@@ -63,13 +34,8 @@ def url(request, tmp_path):
     """Return the URL of an empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'registry.db'}"
-    import psycopg
-
-    server = request.getfixturevalue("postgres")
     name = "t" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"{server}/{name}"
+    return request.getfixturevalue("postgres").create_database(name)
 
 
 @pytest.fixture

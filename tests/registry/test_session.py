@@ -123,17 +123,13 @@ def test_registry_open_database_of_another_program_is_not_changed(tmp_path, monk
 def test_registry_open_empty_postgresql_database_is_created_by_a_writer_only(
     postgres, tmp_path, monkeypatch
 ):
-    import psycopg
-
-    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE opened")
-    url = f"{postgres}/opened".replace("postgresql://", "postgres://")
+    url = postgres.create_database("opened").replace("postgresql://", "postgres://")
     monkeypatch.setenv("FLANMOE_DATABASE_URL", url)
     with pytest.raises(MissingRegistry, match="has no registry"):
         Registry.open(tmp_path)
     Registry.open(tmp_path, create=True).engine.dispose()
     assert Registry.open(tmp_path).versions() == []
-    monkeypatch.setenv("FLANMOE_DATABASE_URL", f"{postgres}/opned")
+    monkeypatch.setenv("FLANMOE_DATABASE_URL", f"{postgres.url}/opned")
     with pytest.raises(RegistryUnreachable, match='database "opned" does not exist'):
         Registry.open(tmp_path, create=True)
 
