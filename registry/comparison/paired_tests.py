@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.special import bdtr
+from scipy.stats import norm
 
 from registry.comparison.paired_estimate import POWER
 from registry.comparison.variance_components import Floats, PairedSample
@@ -32,7 +33,9 @@ def mcnemar(differences: Floats) -> float:
     num_a_only, num_b_only = int((differences > 0).sum()), int((differences < 0).sum())
     if num_a_only + num_b_only == 0:
         return 1.0
-    return float(binomtest(num_a_only, num_a_only + num_b_only, 0.5).pvalue)
+    # At 1/2 the distribution is symmetric, so the two-sided p value is twice one tail.
+    num_fewer, num_more = sorted((num_a_only, num_b_only))
+    return min(1.0, 2 * float(bdtr(num_fewer, num_fewer + num_more, 0.5)))
 
 
 def permutation_test(
