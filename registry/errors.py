@@ -53,5 +53,9 @@ class DamagedArtifact(RegistryError):
     """A file of a version does not match its checksum, or its manifest is malformed."""
 
 
+class InvalidName(RegistryError):
+    """The name of a registered model is not usable."""
+
+
 class InvalidQuery(RegistryError):
     """A condition or sort order is not valid; the text says where and what is expected."""

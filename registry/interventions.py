@@ -32,6 +32,7 @@ def roll_back(
     actor: str,
     reason: str,
     is_intact: Callable[[VersionRow], bool],
+    expected: int | None = None,
 ) -> tuple[int, int | None]:
     """Make the champion before the present one champion again; programs never promote the latter.
 
@@ -43,12 +44,14 @@ def roll_back(
         actor: the person.
         reason: why; required.
         is_intact: whether the artifacts of a version are complete.
+        expected: number of the champion to roll back; None: whichever it is. Of two people who
+            roll back the same champion at once, the second is refused.
 
     Returns:
         Numbers of the champion before and after; None after if there is no earlier champion.
 
     Raises:
-        InterventionRefused: there is no champion, or no reason.
+        InterventionRefused: there is no champion, it is not the expected one, or no reason.
         UnknownVersion: the model does not exist.
     """
     reason = _check_reason(reason, "rollback")
@@ -56,6 +59,11 @@ def roll_back(
     champion = find_champion(session, model_name)
     if champion is None:
         raise InterventionRefused(f"model {model_name!r} has no champion to roll back")
+    if expected is not None and champion.number != expected:
+        raise InterventionRefused(
+            f"the champion of {model_name!r} is version {champion.number}, not {expected}; "
+            "`flanmoe registry history` says who changed it"
+        )
     target = _earlier_champion(session, model, champion, is_intact)
     _reject(session, champion, actor=actor, reason=f"rollback: {reason}")
     if target is None:
@@ -274,4 +282,7 @@ def _limit(text: str, what: str) -> str:
             f"{what} has {len(text):,} characters, more than {MAX_TEXT:,}; shorten it, or store "
             "it as a file and name that"
         )
+    unusable = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    if unusable is not None:
+        raise InterventionRefused(f"{what}: the character {unusable!r} is not valid; remove it")
     return text

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from registry.errors import UnknownVersion
-from registry.tables import CHAMPION, AliasRow, ModelRow, RunRow, VersionRow
+from registry.errors import InvalidName, UnknownVersion
+from registry.tables import CHAMPION, AliasRow, ModelRow, RegistryBase, RunRow, VersionRow
+
+MAX_NAME = 200
+"""Longest name of a model, in characters."""
 
 
 def find_model(session: Session, name: str) -> ModelRow:
@@ -23,6 +29,13 @@ def find_model(session: Session, name: str) -> ModelRow:
     return model
 
 
+def insert_new_row(session: Session, table: type[RegistryBase], values: Mapping[str, Any]) -> None:
+    """Insert a row, unless one with its unique values exists or another process inserts it."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    session.execute(insert(table).values(values).on_conflict_do_nothing())
+
+
 def lock_model(session: Session, name: str, *, create: bool = False) -> ModelRow:
     """Lock a model's row until the transaction ends.
 
@@ -35,12 +48,15 @@ def lock_model(session: Session, name: str, *, create: bool = False) -> ModelRow
 
     Raises:
         UnknownVersion: the model does not exist.
+        InvalidName: `create`, and the name is empty, too long or not printable.
     """
     if create:
-        dialect = session.get_bind().dialect.name
-        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        values = {"name": name, "description": ""}
-        session.execute(insert(ModelRow).values(values).on_conflict_do_nothing())
+        if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
+            raise InvalidName(
+                f"registry.model: {name[:50]!r} is not a name; expected 1 to {MAX_NAME} printable "
+                "characters without spaces around them"
+            )
+        insert_new_row(session, ModelRow, {"name": name, "description": ""})
     model = session.scalar(select(ModelRow).where(ModelRow.name == name).with_for_update())
     return model or find_model(session, name)
 

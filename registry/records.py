@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +21,8 @@ from registry.schemas import (
     SpeedSchema,
 )
 
+_ESCAPE = re.compile(r"\\(?:u(d[89ab]..)\\ud[c-f]|u(....)|.)", re.IGNORECASE)
+"""An escape in JSON: a surrogate pair, a single character, or one of a letter."""
 AnyRecord = TypeVar("AnyRecord", bound=RecordSchema)
 
 
@@ -123,9 +127,25 @@ def _parse(
 
 
 def _read_json(path: Path) -> Any:
+    """Read a file of strict JSON, whose texts every database can store."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_parse_number, parse_float=_parse_number)
     except FileNotFoundError:
         raise InvalidRecord(f"{path} is missing; run `flanmoe run`") from None
     except ValueError as error:
         raise InvalidRecord(f"{path} is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRecord(f"{path} is not a record: it is nested too deeply") from None
+    for escape in _ESCAPE.finditer(text):
+        code = int(escape[2], 16) if escape[2] else 1
+        if code == 0 or 0xD800 <= code < 0xE000:  # NUL, or half of a surrogate pair
+            raise InvalidRecord(f"{path}: the character {escape[0]} is not valid; remove it")
+    return value
+
+
+def _parse_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a number; the run may have diverged, train it again")
+    return number

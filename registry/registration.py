@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from registry.comparison.item_set import items_digest
 from registry.history import EventKind, add_event
 from registry.intake import Submission
+from registry.lookup import insert_new_row
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
 from registry.tables import (
     EvaluationRow,
@@ -112,30 +113,32 @@ def add_speed(session: Session, evaluation: EvaluationRow, speed: SpeedSchema) -
 def _find_or_add_run(session: Session, record: RunRecordSchema) -> RunRow:
     key = f"{record.name}\n{record.weights_sha256}"
     digest = hashlib.sha256(key.encode()).hexdigest()
-    run = session.scalar(select(RunRow).where(RunRow.digest == digest))
-    return run or RunRow(
-        digest=digest,
-        name=record.name,
-        seed=record.seed,
-        tuned=record.tuned,
-        is_moe=record.is_moe,
-        total_parameters=record.total_parameters,
-        active_parameters=record.active_parameters,
-        flops_per_token=record.flops_per_token,
-        training_flops=record.training_flops,
-        cumulative_training_flops=record.cumulative_training_flops,
-        training_seconds=record.training_seconds,
-        git_commit=record.git_commit,
-        data_version=record.data_version,
-        record=record.model_dump(mode="json"),
-    )
+    values = {
+        "digest": digest,
+        "name": record.name,
+        "seed": record.seed,
+        "tuned": record.tuned,
+        "is_moe": record.is_moe,
+        "total_parameters": record.total_parameters,
+        "active_parameters": record.active_parameters,
+        "flops_per_token": record.flops_per_token,
+        "training_flops": record.training_flops,
+        "cumulative_training_flops": record.cumulative_training_flops,
+        "training_seconds": record.training_seconds,
+        "git_commit": record.git_commit,
+        "data_version": record.data_version,
+        "record": record.model_dump(mode="json"),
+    }
+    # Another process may register the run under another model at the same time.
+    insert_new_row(session, RunRow, values)
+    return session.scalars(select(RunRow).where(RunRow.digest == digest)).one()
 
 
 def metric_rows(evaluation_id: int, record: EvaluationRecordSchema) -> list[MetricRow]:
     """Return the scores of an evaluation by which queries filter."""
     scores = [("score", record.accuracy, record.standard_error)]
     scores += [(f"suite.{s.suite}", s.accuracy, s.standard_error) for s in record.suites]
-    scores += [(f"task.{t.task}"[:300], t.accuracy, t.standard_error) for t in record.tasks]
+    scores += [(f"task.{t.task}", t.accuracy, t.standard_error) for t in record.tasks]
     return [
         MetricRow(
             evaluation_id=evaluation_id,

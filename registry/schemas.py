@@ -7,15 +7,23 @@ contract test checks that both sides agree. Version 1 records are translated fir
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections import Counter
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 SCHEMA_VERSION = 2
 SCRATCH = "scratch"
 """Origin of a training chain that began with random weights."""
 UNKNOWN = "unknown"
 """Origin of a training chain that release 0.1.0 did not record."""
+
+
+LongInt = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""An integer that every database can store."""
+ShortText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A text of one line that every database can store."""
+Name = Annotated[ShortText, StringConstraints(min_length=1)]
 
 
 class RecordSchema(BaseModel):
@@ -79,7 +87,7 @@ class RunRecordSchema(RecordSchema):
     """runs/NAME/run.json: what was trained, from what, and at which cost."""
 
     schema_version: Literal[2]
-    name: str = Field(min_length=1)
+    name: Name
     preset: str
     start: str
     """Name of the run whose weights were the initialisation, or `scratch`."""
@@ -88,13 +96,13 @@ class RunRecordSchema(RecordSchema):
     """Tasks of the mixture that were used; empty: all."""
     tuned: bool
     """Whether the model is instruction-tuned."""
-    seed: int
+    seed: LongInt
     steps: int = Field(ge=0)
     params: dict[str, Any]
     model: dict[str, Any]
     """The model's configuration; its key `moe` is null for a dense model."""
-    total_parameters: int = Field(gt=0)
-    active_parameters: int = Field(gt=0)
+    total_parameters: LongInt = Field(gt=0)
+    active_parameters: LongInt = Field(gt=0)
     flops_per_token: float = Field(gt=0)
     training_flops: float = Field(ge=0)
     """Of this run alone."""
@@ -114,8 +122,8 @@ class RunRecordSchema(RecordSchema):
     """By MoE layer; empty for a dense model."""
     finished_at: float
     """Unix time, in seconds."""
-    git_commit: str
-    data_version: str
+    git_commit: ShortText
+    data_version: ShortText
     data_hashes: dict[str, str]
     licences: tuple[SourceLicenceSchema, ...] | None
     """Of the data of the run and of the runs that it starts from; None: not recorded."""
@@ -187,8 +195,8 @@ class OverlapSelfTestSchema(RecordSchema):
 class TaskScoreSchema(RecordSchema):
     """One task of an evaluation record."""
 
-    task: str
-    suite: str
+    task: Name
+    suite: Name
     group: str
     unit: str
     """Tasks of one unit count once in the suite's average."""
@@ -241,7 +249,7 @@ class ProtocolSchema(RecordSchema):
 class SuiteScoreSchema(RecordSchema):
     """One suite of an evaluation record."""
 
-    suite: str
+    suite: Name
     title: str
     protocol: ProtocolSchema
     averaged: bool
@@ -277,7 +285,7 @@ class EvaluationRecordSchema(RecordSchema):
     normalised_suites: tuple[str, ...]
     partial: bool
     flops_per_item: float = Field(gt=0)
-    num_items: int = Field(gt=0)
+    num_items: int = Field(gt=0, lt=2**31)
     num_contaminated: int | None = Field(ge=0)
     contamination: dict[str, ContaminationSchema]
     """By suite of data/eval_data, whether scored here or not."""
@@ -294,6 +302,17 @@ class EvaluationRecordSchema(RecordSchema):
     weights_sha256: str
     samples_sha256: str
     params: dict[str, Any]
+
+    @field_validator("suites", "tasks")
+    @classmethod
+    def _names_differ(cls, scores: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [
+            score.task if isinstance(score, TaskScoreSchema) else score.suite for score in scores
+        ]
+        name, count = Counter(names).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{name!r} occurs {count} times; expected once")
+        return scores
 
 
 class SpeedSchema(RecordSchema):

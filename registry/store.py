@@ -285,11 +285,18 @@ class Registry:
                 session, model_name, numbers, gates, self.artifacts, actor=actor
             )
 
-    def roll_back(self, model_name: str, *, actor: str, reason: str) -> tuple[int, int | None]:
+    def roll_back(
+        self, model_name: str, *, actor: str, reason: str, expected: int | None = None
+    ) -> tuple[int, int | None]:
         """Make the previous champion champion again; see `interventions.roll_back`."""
         with transaction(self.engine) as session:
             return interventions.roll_back(
-                session, model_name, actor=actor, reason=reason, is_intact=self._is_intact
+                session,
+                model_name,
+                actor=actor,
+                reason=reason,
+                is_intact=self._is_intact,
+                expected=expected,
             )
 
     def reject(self, model_name: str, number: int, *, actor: str, reason: str) -> None:

@@ -36,13 +36,20 @@ def _check_usage(is_valid: bool, message: str) -> None:
 @click.command()
 @model_option
 @reason_option
-def rollback(model: str | None, reason: str) -> None:
+@click.option(
+    "--from",
+    "expected",
+    type=int,
+    metavar="VERSION",
+    help="Roll back only if this version is champion, as another person may have been faster.",
+)
+def rollback(model: str | None, reason: str, expected: int | None) -> None:
     """Make the previous champion champion again.
 
     The present champion is rejected: no program promotes it again until `reinstate`.
     """
     store, name = _open(model)
-    before, after = store.roll_back(name, actor=getpass.getuser(), reason=reason)
+    before, after = store.roll_back(name, actor=getpass.getuser(), reason=reason, expected=expected)
     if after is None:
         click.echo(f"version {before} of {name!r} is rejected; {name!r} now has no champion")
     else:
