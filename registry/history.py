@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
 
-from registry.tables import EventRow, VersionRow
+from registry.tables import EventRow, ModelRow, RunRow, VersionRow
 
 
 class EventKind(StrEnum):
@@ -117,3 +118,26 @@ def add_event(
     session.add(event)
     session.flush()
     return event
+
+
+def read_history(session: Session, model_name: str | None, limit: int | None) -> list[HistoryEntry]:
+    """Return the changes of a model, or of all models if it is None, in order.
+
+    Args:
+        session: an open session.
+        model_name: the registered model; None: all.
+        limit: return the last changes only; None: every change.
+    """
+    query = (
+        select(EventRow)
+        .join(ModelRow, EventRow.model_id == ModelRow.id)
+        .order_by(EventRow.id.desc())
+        .limit(limit)
+        .options(
+            joinedload(EventRow.model),
+            joinedload(EventRow.version).joinedload(VersionRow.run).load_only(RunRow.name),
+        )
+    )
+    if model_name is not None:
+        query = query.where(ModelRow.name == model_name)
+    return [HistoryEntry.from_row(row) for row in session.scalars(query)][::-1]

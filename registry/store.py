@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import joinedload, selectinload
 
 from registry import interventions, promotion
 from registry.artifacts.garbage import claim_store
@@ -23,13 +22,12 @@ from registry.artifacts.version_files import (
 )
 from registry.comparison.frontier import Frontier, compute_frontier
 from registry.errors import GateFailed, MissingArtifact, MissingRegistry, UnknownVersion
-from registry.history import HistoryEntry
+from registry.history import HistoryEntry, read_history
 from registry.intake import Submission
 from registry.lookup import (
     find_champion,
     find_model,
     find_version,
-    is_current_version,
     lock_model,
 )
 from registry.params import GateParams
@@ -50,19 +48,9 @@ from registry.session import (
     reading,
     transaction,
 )
-from registry.tables import EvaluationRow, EventRow, ModelRow, NoteRow, RunRow, VersionRow
+from registry.tables import EventRow, NoteRow, VersionRow
 from registry.verification import VerifiedVersion, verify_registry
-from registry.versions import VersionInfo
-
-_EAGER = (
-    joinedload(VersionRow.model),
-    joinedload(VersionRow.run),
-    joinedload(VersionRow.status),
-    selectinload(VersionRow.aliases),
-    selectinload(VersionRow.tags),
-    selectinload(VersionRow.evaluations).selectinload(EvaluationRow.speeds),
-)
-"""Everything that VersionInfo reads, in a fixed number of queries."""
+from registry.versions import VersionInfo, read_versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,18 +152,8 @@ class Registry:
             is_current: whether to return only champions and the newest version of each run and
                 seed.
         """
-        query = (
-            select(VersionRow)
-            .join(ModelRow)
-            .order_by(ModelRow.name, VersionRow.number)
-            .options(*_EAGER)
-        )
-        if model_name is not None:
-            query = query.where(ModelRow.name == model_name)
-        if is_current:
-            query = query.where(is_current_version())
         with reading(self.engine) as session:
-            return [VersionInfo.from_row(row) for row in session.scalars(query).unique()]
+            return read_versions(session, model_name, is_current=is_current)
 
     def search(self, query: VersionQuery) -> VersionPage:
         """Return a page of the versions that match a query, by default the newest.
@@ -363,20 +341,8 @@ class Registry:
             model_name: the registered model; None: all.
             limit: return the last changes only; None: every change.
         """
-        query = (
-            select(EventRow)
-            .join(ModelRow, EventRow.model_id == ModelRow.id)
-            .order_by(EventRow.id.desc())
-            .limit(limit)
-            .options(
-                joinedload(EventRow.model),
-                joinedload(EventRow.version).joinedload(VersionRow.run).load_only(RunRow.name),
-            )
-        )
-        if model_name is not None:
-            query = query.where(ModelRow.name == model_name)
         with reading(self.engine) as session:
-            return [HistoryEntry.from_row(row) for row in session.scalars(query)][::-1]
+            return read_history(session, model_name, limit)
 
     def _is_intact(self, version: VersionRow) -> bool:
         return not artifact_faults(self.artifacts, VersionInfo.from_row(version))

@@ -7,11 +7,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
 from registry.comparison.item_set import items_digest
+from registry.lookup import is_current_version
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
-from registry.tables import CHAMPION, EvaluationRow, VersionRow, VersionState
+from registry.tables import CHAMPION, EvaluationRow, ModelRow, VersionRow, VersionState
 from registry.version_summary import VersionSummary
+
+_EAGER = (
+    joinedload(VersionRow.model),
+    joinedload(VersionRow.run),
+    joinedload(VersionRow.status),
+    selectinload(VersionRow.aliases),
+    selectinload(VersionRow.tags),
+    selectinload(VersionRow.evaluations).selectinload(EvaluationRow.speeds),
+)
+"""Everything that VersionInfo reads, in a fixed number of queries."""
 
 ModelKind = Literal["MoE", "dense"]
 
@@ -168,6 +182,29 @@ def parse_stored_evaluation(row: EvaluationRow, source: str) -> EvaluationRecord
     record = dict(row.record)
     record.pop("seconds_per_item", None)  # of release 0.1.0: one pass, beside other stages
     return parse_evaluation_record(record, source)
+
+
+def read_versions(
+    session: Session, model_name: str | None, *, is_current: bool = False
+) -> list[VersionInfo]:
+    """Return versions by model name, oldest first, in a fixed number of queries.
+
+    Args:
+        session: an open session.
+        model_name: the registered model; None: all.
+        is_current: whether to return only champions and the newest version of each run and seed.
+    """
+    query = (
+        select(VersionRow)
+        .join(ModelRow)
+        .order_by(ModelRow.name, VersionRow.number)
+        .options(*_EAGER)
+    )
+    if model_name is not None:
+        query = query.where(ModelRow.name == model_name)
+    if is_current:
+        query = query.where(is_current_version())
+    return [VersionInfo.from_row(row) for row in session.scalars(query).unique()]
 
 
 def current_versions(versions: Sequence[VersionInfo]) -> list[VersionInfo]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert
 
+from registry.artifacts.store import ArtifactStore
 from registry.errors import (
     InterventionRefused,
     InvalidName,
@@ -168,7 +169,9 @@ def test_roll_back_of_two_people_at_once_is_done_once(registry, submit):
 
 def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, submit):
     path = tmp_path / "registry.db"
-    registry = Registry(open_engine(f"sqlite:///{path}"), tmp_path / "artifacts")
+    registry = Registry(
+        open_engine(f"sqlite:///{path}"), ArtifactStore.in_folder(tmp_path / "artifacts")
+    )
     registry.register("m", submit())
 
     def configure(pragma):
@@ -193,7 +196,9 @@ def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, s
 
 def test_changes_of_a_damaged_file_fail_in_a_single_line(tmp_path, submit):
     path = tmp_path / "registry.db"
-    registry = Registry(open_engine(f"sqlite:///{path}"), tmp_path / "artifacts")
+    registry = Registry(
+        open_engine(f"sqlite:///{path}"), ArtifactStore.in_folder(tmp_path / "artifacts")
+    )
     for i in range(5):
         registry.register("m", submit(f"run{i}"))
     registry.engine.dispose()

@@ -53,14 +53,17 @@ def filled(registry, submit):
             "model": {"moe": {"num_experts": 8} if i % 3 == 0 else None},
         }  # fmt: skip
         accuracy, flops, partial = (i % 5) / 5, (1 + i % 4) * 1e9, i % 4 == 1
-        registry.register("m", submit(text, accuracy, flops=flops, partial=partial, run=run))
+        submission = submit(text, accuracy, flops=flops, partial=partial, run=run)
+        registry.register("m", submission)
+        record = submission.evaluation
+        scores = {"score": record, "suite.s": record.suites[0], "task.s/t": record.tasks[0]}
         row = {
             "name": text, "seed": run["seed"], "tuned": run["tuned"], "moe": i % 3 == 0,
             "partial": partial, "total_parameters": 2000 + i, "gflops_per_token": 1.0 + i % 4,
             "commit": f"c{i % 4}", "data_version": f"data-{text}", "state": "registered",
             "cumulative_training_tflops": None if i % 4 == 0 else float(i), "pinned": i == 2,
             "version": i + 1, "alias": {"prod"} if i == 4 else set(), "tags": {},
-            "scores": dict.fromkeys(("score", "suite.s", "task.s/t"), (accuracy, 0.01)),
+            "scores": {k: (v.accuracy, v.standard_error) for k, v in scores.items()},
         }  # fmt: skip
         if i in (3, 4):
             registry.set_tag("m", i + 1, TAGS[i - 3], text, actor="a")
