@@ -51,6 +51,8 @@ class PairedEstimate:
     """Mean score of A minus mean score of B, with its uncertainty."""
 
     difference: float
+    score_a: float
+    score_b: float
     components: tuple[VarianceComponent, ...]
     unseen_event: float
     """Effect on the difference of a cluster with an outcome that none of the observed ones has."""
@@ -148,7 +150,8 @@ class PairedEstimate:
 
         It decides if its lower bound is above 0. The variances of this estimate are estimates
         themselves: the power is averaged over the true variances that they leave possible, and over
-        the variances that the new evaluation then shows.
+        the variances that the new evaluation then shows. Answers vary the more, the closer A's
+        score comes to 1/2.
 
         Args:
             alpha: level of the one-sided test.
@@ -157,23 +160,34 @@ class PairedEstimate:
         Returns:
             The difference; above 1 if no possible difference is decided.
         """
-        variances_K = np.array([c.variance for c in self.components])
         freedom_K = np.array([c.degrees_of_freedom for c in self.components])
         uniform_RK = _uniform_draws(2 * len(freedom_K))
         observed_RK = chdtri(freedom_K, uniform_RK[:, : len(freedom_K)]) / freedom_K
         repeated_RK = chdtri(freedom_K, uniform_RK[:, len(freedom_K) :]) / freedom_K
-        true_RK = variances_K / observed_RK
-        squares_R = true_RK * repeated_RK @ stdtrit(freedom_K, alpha) ** 2
-        half_R = np.sqrt(squares_R + (math.log(alpha) * self.unseen_event) ** 2)
-        error_R = np.sqrt(true_RK.sum(1)) + 1e-12
+        squared_quantiles_K = stdtrit(freedom_K, alpha) ** 2
+        unseen = (math.log(alpha) * self.unseen_event) ** 2
 
         def missing_power(difference: float) -> float:
+            true_RK = self._variances_at(difference) / observed_RK
+            half_R = np.sqrt(true_RK * repeated_RK @ squared_quantiles_K + unseen)
+            error_R = np.sqrt(true_RK.sum(1)) + 1e-12
             return power - float(ndtr((difference - half_R) / error_R).mean())
 
         high = self.half_width(alpha) + 1e-9
         while missing_power(high) > 0:
             high *= 2
         return float(brentq(missing_power, 0.0, high, xtol=1e-7))
+
+    def _variances_at(self, difference: float) -> Floats:
+        """Return the variances of the components if A's score exceeds B's by `difference`."""
+        variances_K = np.array([c.variance for c in self.components])
+        score = min(self.score_b + difference, MAX_DIFFERENCE)
+        observed = self.score_a * (1 - self.score_a)
+        if observed > 0:
+            variances_K[0] *= max(1.0, score * (1 - score) / observed)
+        # The smallest variance of right and wrong answers with this mean difference.
+        variances_K[0] = max(variances_K[0], difference * (1 - difference) / self.num_items)
+        return variances_K
 
     def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
         """Return the estimate as JSON values."""
@@ -208,6 +222,8 @@ def estimate_difference(sample: PairedSample) -> PairedEstimate:
     items, unseen_event = cluster_component(sample)
     return PairedEstimate(
         difference=float(item_weights_N @ differences_N),
+        score_a=float(item_weights_N @ sample.scores_a_SN.mean(0)),
+        score_b=float(item_weights_N @ sample.scores_b_SN.mean(0)),
         components=(items, *seed_components(sample, item_weights_N)),
         unseen_event=unseen_event,
         num_seeds_a=len(sample.seeds_a),
