@@ -39,11 +39,17 @@ class SampleParams:
     seed: Seed = 0
     """Seed of the generator."""
     examples_per_family: Count = 1200
-    """Training rows of each task family that is not held out."""
+    """Training rows of each rule family that is not held out. A knowledge family has one row for
+    each person that instructions name."""
     held_out_items: Count = 150
-    """Evaluation items of each held-out task family."""
+    """Evaluation items of each family of a suite; fewer where there are fewer people."""
     text_documents: Count = 20000
-    """Plain-text documents for pre-training."""
+    """Plain-text documents for pre-training, besides the statements of the facts."""
+    model_parameters: Count = 90_000
+    """Parameters of the dense model, from which the number of facts follows."""
+    facts_bits_per_parameter: Annotated[float, Field(gt=0, le=100)] = 0.5
+    """Entropy of the facts in bits for each of `model_parameters`. Language models hold at most
+    about 2 bits a parameter, and 1 after 100 exposures of a fact (arXiv 2404.05405)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +227,9 @@ class TokenizerParams:
     """An existing SentencePiece model file to use instead of training one."""
     max_sentences: Count = 200000
     """Number of texts sampled for training the tokenizer."""
+    seeds: Literal["substrings", "words"] = "substrings"
+    """Candidate pieces from which SentencePiece selects: frequent substrings, or the words of the
+    texts and single characters, so that each frequent word is one piece."""
 
     def __post_init__(self) -> None:
         if self.vocab_size <= self.num_sentinels + 16:
@@ -242,6 +251,12 @@ class PackParams:
     """Seed of span corruption and of the prefix-LM split points."""
     noise_density: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Share of tokens that span corruption masks (arXiv 1910.10683, section 3.1.4)."""
+    prefix_lm_target_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Largest share of a text's tokens that prefix LM predicts, at least one token. 1: any split
+    as in T5; UL2 predicts a quarter (arXiv 2205.05131, S-denoiser)."""
+    text_share: Rate = 0.0
+    """Share of plain text among the pairs of the corpus `train`, as prefix LM, so that instruction
+    tuning does not overwrite what pre-training stored; at most all texts once."""
     mean_noise_span_length: Annotated[float, Field(ge=1, le=65536)] = 3.0
     """Mean length of a masked span in tokens. Each span needs a sentinel
     (`tokenizer.num_sentinels`); with too few, texts are split into shorter pieces."""

@@ -111,9 +111,9 @@ def _t5_v1_0(num_layers: int, num_heads: int, d_kv: int, d_model: int, d_ff: int
 
 
 def _tiny(router: RouterName, top_k: int, **overrides: Any) -> MoEConfig:
-    """Return 8 experts that drop no token in evaluation, so outputs do not depend on the batch."""
+    """Return 16 experts that drop no token in evaluation, so outputs do not depend on the batch."""
     return MoEConfig(
-        num_experts=8,
+        num_experts=16,
         router=router,
         top_k=top_k,
         capacity_factor_eval=None,
@@ -125,10 +125,10 @@ def _tiny(router: RouterName, top_k: int, **overrides: Any) -> MoEConfig:
 TINY = ModelConfig(
     vocab_size=1024,
     num_layers=2,
-    num_heads=4,
-    d_kv=32,
-    d_model=128,
-    d_ff=256,
+    num_heads=2,
+    d_kv=16,
+    d_model=32,
+    d_ff=64,
     activation="relu",
 )
 
@@ -151,7 +151,7 @@ PRESETS: dict[str, ModelConfig] = {
     "tiny_ec": _with_moe(
         TINY,
         MoEConfig(
-            num_experts=8,
+            num_experts=16,
             router="expert_choice",
             decoder_router="st_moe",
             decoder_top_k=2,

@@ -175,7 +175,10 @@ def _copy_or_link(source, target):
 def shrink(params):
     """Reduce the project's own params to one architecture and less of everything."""
     params["data_pipelines"]["fetch"]["sample"].update(
-        examples_per_family=60, held_out_items=15, text_documents=400
+        examples_per_family=60,
+        held_out_items=15,
+        text_documents=400,
+        facts_bits_per_parameter=0.02,
     )
     params["data_pipelines"]["mix"]["num_examples"] = 1200
     params["data_pipelines"]["validate"]["min_examples"] = 10

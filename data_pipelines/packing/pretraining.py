@@ -67,15 +67,17 @@ def make_pairs(
 def prefix_lm(tokens: list[int], params: PackParams, rng: random.Random) -> Pair:
     """Split a piece at a random point into input and target.
 
-    All splits whose target fits into the decoder are equally likely: as in T5 all of them, if the
-    decoder is as long as the encoder.
+    All splits whose target fits into the decoder and into `prefix_lm_target_share` are equally
+    likely: by default, as in T5, all of them, if the decoder is as long as the encoder.
 
     Args:
         tokens: at least two token ids, at most `max_piece_tokens`.
         params: row lengths.
         rng: source of the split point.
     """
-    split = rng.randint(max(1, len(tokens) - params.decoder_length + 1), len(tokens) - 1)
+    max_targets = max(1, int(params.prefix_lm_target_share * len(tokens)))
+    max_targets = min(max_targets, len(tokens) - 1, params.decoder_length - 1)
+    split = rng.randint(len(tokens) - max_targets, len(tokens) - 1)
     return tokens[:split], tokens[split:]
 
 

@@ -38,6 +38,8 @@ class PackTask:
     shard: Path
     tokenizer: Path
     params: PackParams
+    num_rows: int | None = None
+    """Number of rows to pack, from the beginning of the file; None: all."""
     task_ids: dict[str, int]
     """Task name -> id; ids are consecutive from 0, in the dict's order."""
 
@@ -65,7 +67,7 @@ def pack_shard(task: PackTask) -> PackResult:
     """
     vocabulary = _load_vocabulary(task.tokenizer / "tokenizer.json")
     params = task.params
-    table = pq.read_table(task.source)
+    table = pq.read_table(task.source).slice(0, task.num_rows)
     num_unpaired = 0
     if task.objective is None:
         pairs = _make_instruction_pairs(table, vocabulary, task)

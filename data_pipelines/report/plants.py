@@ -154,7 +154,9 @@ def _prepend_exemplar(item: Item, host: Host, rng: random.Random) -> Host:
 
 
 def _write_target(item: Item, host: Host, rng: random.Random) -> Host:
-    return host[0], f"{host[1]} {item['text']}"
+    # The words of a short question identify it only as a sentence or line of its own.
+    separator = "\n" if _is_short(item) else " "
+    return host[0], f"{host[1]}{separator}{item['text']}"
 
 
 def _wrap_lines(item: Item, host: Host, rng: random.Random) -> Host:

@@ -1,7 +1,8 @@
 """Stage `pack`: tokenize the mixture and pack it into fixed-length rows.
 
-Writes four corpora to data/packed: `train` and `validation` (instructions), `span_corruption` and
-`prefix_lm` (all of the plain text, by one pre-training objective each). Each corpus has a manifest,
+Writes four corpora to data/packed: `train` and `validation` (instructions; in `train` also a share
+of the plain text), `span_corruption` and `prefix_lm` (all of the plain text, by one pre-training
+objective each). Each corpus has a manifest,
 and one shard per file of the mixture, with the origin of each packed example next to it. The shards
 are validated before they replace the shards of an earlier run. Also writes validation.json, the
 findings; summary.json, the counts per corpus; report.html, the report on the mixture.
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
     if shortage is not None:
         logger.warning("data_pipelines.tokenizer.%s", shortage)
     texts = sorted((mixture / "text").glob("*.parquet"))
+    examples = sorted((mixture / "examples").glob("train-*.parquet"))
     files_by_corpus: dict[str, list[Path]] = {
-        "train": sorted((mixture / "examples").glob("train-*.parquet")),
+        "train": examples,
         "validation": sorted((mixture / "examples").glob("validation-*.parquet")),
         **dict.fromkeys(PRETRAINING_OBJECTIVES, texts),
     }
@@ -73,6 +75,8 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
         for corpus, files in files_by_corpus.items():
             objective = next((name for name in PRETRAINING_OBJECTIVES if name == corpus), None)
             tasks = _make_tasks(files, objective, out / corpus, tokenizer_folder, params, task_ids)
+            if corpus == "train":
+                tasks += _make_text_tasks(texts, tasks, params)
             results = _pack_corpus(workers, tasks, corpus)
             # A mixture may have no plain text, and a job without training sources no tasks: then
             # only a run that trains on them fails, with its own message.
@@ -81,7 +85,7 @@ def run(params: PackParams, engine: EngineParams, workspace: Path) -> None:
             manifest = _make_manifest(corpus, results, tasks, params, tokenizer, list(task_ids))
             manifest["version"] = manifest_version(manifest)
             manifest["licences"] = restrict_licences(
-                mix_report["licences"] if objective is None else text_licences, manifest["by_task"]
+                [*mix_report["licences"], *text_licences], manifest["by_task"]
             )
             write_json(out / corpus / "manifest.json", manifest)
             findings += validate_corpus(out / corpus, manifest)
@@ -124,6 +128,39 @@ def _make_tasks(
         )
         first_index += pq.read_metadata(path).num_rows
     return tasks
+
+
+def _make_text_tasks(
+    texts: list[Path], tasks: list[PackTask], params: PackParams
+) -> list[PackTask]:
+    """Return the tasks that add the share `text_share` of plain text to a corpus of instructions.
+
+    Args:
+        texts: files of plain text, whose documents are in random order.
+        tasks: the tasks of the instructions.
+        params: the share.
+    """
+    num_examples = sum(pq.read_metadata(task.source).num_rows for task in tasks)
+    num_missing = round(num_examples * params.text_share / (1 - params.text_share))
+    text_tasks: list[PackTask] = []
+    first_index = 0
+    for path in texts:
+        num_texts = min(num_missing, pq.read_metadata(path).num_rows)
+        if not num_texts or not tasks:
+            break
+        text_tasks.append(
+            replace(
+                tasks[0],
+                source=path,
+                objective="prefix_lm",
+                first_index=first_index,
+                num_rows=num_texts,
+                shard=tasks[0].shard.with_name(f"{len(tasks) + len(text_tasks):05d}.arrow"),
+            )
+        )
+        first_index += num_texts
+        num_missing -= num_texts
+    return text_tasks
 
 
 def _pack_corpus(workers: Engine, tasks: list[PackTask], corpus: str) -> list[PackResult]:

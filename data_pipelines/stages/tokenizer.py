@@ -7,7 +7,10 @@ highest ids, `<extra_id_0>` the highest of all.
 from __future__ import annotations
 
 import io
+import re
 import shutil
+import tempfile
+from collections import Counter
 from pathlib import Path
 
 import sentencepiece as spm
@@ -18,6 +21,10 @@ from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, scratch_folder, sha256, write_json
 from data_pipelines.packing.vocabulary import Vocabulary
 from data_pipelines.params import EngineParams, TokenizerParams
+
+SPACE = "\u2581"
+"""SentencePiece's character for a space."""
+WORD = re.compile(r"\w+")
 
 
 def run(params: TokenizerParams, engine: EngineParams, workspace: Path) -> None:
@@ -98,20 +105,41 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
 
 
 def _run_trainer(texts: list[str], params: TokenizerParams, model: io.BytesIO) -> None:
-    spm.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=model,
-        vocab_size=params.vocab_size - params.num_sentinels,
-        hard_vocab_limit=False,
-        character_coverage=1.0 if params.vocab_size < 4000 else 0.9995,
-        split_digits=params.vocab_size >= 4000,
-        max_sentence_length=20000,
-        byte_fallback=params.vocab_size >= 2000,
-        # With several threads the model would depend on the machine.
-        num_threads=1,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
+    with tempfile.TemporaryDirectory(prefix="flanmoe-tokenizer-") as folder:
+        seeds = _write_word_seeds(texts, Path(folder)) if params.seeds == "words" else ""
+        spm.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            vocab_size=params.vocab_size - params.num_sentinels,
+            hard_vocab_limit=False,
+            character_coverage=1.0 if params.vocab_size < 4000 else 0.9995,
+            split_digits=params.vocab_size >= 4000,
+            max_sentence_length=20000,
+            byte_fallback=params.vocab_size >= 2000,
+            # With several threads the model would depend on the machine.
+            num_threads=1,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            minloglevel=2,
+            seed_sentencepieces_file=seeds,
+        )
+
+
+def _write_word_seeds(texts: list[str], folder: Path) -> str:
+    """Write the words and characters of the texts with their counts; return the file's path.
+
+    Words are runs of letters and digits; one after white space begins with SentencePiece's space.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        for part in text.split():
+            counts.update(SPACE + part)
+            counts.update(
+                (SPACE if match.start() == 0 else "") + match[0] for match in WORD.finditer(part)
+            )
+    path = folder / "seeds.tsv"
+    rows = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    path.write_text("".join(f"{piece}\t{count}\n" for piece, count in rows), encoding="utf-8")
+    return str(path)

@@ -19,6 +19,7 @@ from data_pipelines import layout
 from data_pipelines.database import open_database, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import ExpectationFailed
+from data_pipelines.expectations.facts import check_facts
 from data_pipelines.expectations.language import english_share
 from data_pipelines.expectations.page import render
 from data_pipelines.expectations.runner import Finding, check, first_failure, merge_findings
@@ -76,6 +77,7 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
         findings = merge_findings(tqdm(checked, desc="expectations", total=len(tasks)))
     if tasks:  # without training sources there is nothing to validate
         findings += _dataset_findings(params, read, engine, workspace)
+        findings += check_facts(workspace)
     findings.sort(key=lambda finding: finding.suite)
     target = workspace / layout.VALIDATION
     with new_folder(target) as out:

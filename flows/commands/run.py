@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flows.commands.options import FILE, FOLDER
 from flows.commands.tables import evaluation_lines, versions_table, wide_console
+
+if TYPE_CHECKING:
+    from flows.config.schema import Params
 
 
 @click.command()
@@ -138,8 +142,28 @@ def check(params_file: Path | None) -> None:
         root = params_file.parent
     path = params_file or root / "params.yaml"
     # Initial weights and files are those of the project, as in a run with --params.
-    parse_params(read_params(path), path.name, project_of(root) if params_file else root)
+    params = parse_params(read_params(path), path.name, project_of(root) if params_file else root)
     click.echo(f"{path}: every parameter is valid")
+    if params.data_pipelines.fetch.sample is not None:
+        click.echo(f"sample: {_describe_facts(params)}")
+
+
+def _describe_facts(params: Params) -> str:
+    """Return one line on the facts of the sample and the parameters of the first dense run."""
+    from data_pipelines.sources.sample.facts import describe_facts
+    from models.config import pad_vocab_size
+    from models.cost.flops import count_parameters
+    from models.presets import PRESETS
+
+    assert params.data_pipelines.fetch.sample is not None
+    line = describe_facts(params.data_pipelines.fetch.sample)
+    for name, run in params.models.runs.items():
+        config = PRESETS.get(run.preset)
+        if config is not None and config.moe is None:
+            vocab_size = pad_vocab_size(params.data_pipelines.tokenizer.vocab_size)
+            num_parameters = count_parameters(replace(config, vocab_size=vocab_size)).total
+            return f"{line} ({name} has {num_parameters})"
+    return line
 
 
 def _select_workspace(

@@ -24,6 +24,7 @@ def data_errors(params: Params, root: Path) -> list[str]:
     from data_pipelines import catalog
     from data_pipelines.errors import SourceError
     from data_pipelines.example import TEXT
+    from data_pipelines.sources.sample.generate import SAMPLE_SUITES
 
     fetch = params.data_pipelines.fetch
     path = catalog.resolve_path(fetch.catalog)
@@ -36,13 +37,34 @@ def data_errors(params: Params, root: Path) -> list[str]:
     suites = {source.suite for source in allowed.values() if source.suite}
     if fetch.sample is not None:
         mixtures |= {*MIXTURES, TEXT}
-        suites.add("sample")
+        suites.update(SAMPLE_SUITES)
     return [
+        *_fact_errors(params),
         *_suite_errors(params, suites, selected),
         *_training_data_errors(params, mixtures),
         *_share_errors(params, mixtures - {TEXT}),
         *_tokenizer_errors(params, root),
     ]
+
+
+def _fact_errors(params: Params) -> list[str]:
+    """Return errors for facts of the sample that cannot be generated, or that no text states."""
+    from data_pipelines.errors import SourceError
+    from data_pipelines.sources.sample.facts import count_people
+
+    data = params.data_pipelines
+    if data.fetch.sample is None:
+        return []
+    try:
+        count_people(data.fetch.sample)
+    except SourceError as error:
+        return [str(error)]
+    if data.mix.text != "files":
+        return [
+            f"data_pipelines.mix.text: {data.mix.text} leaves out the text that states the facts "
+            "of the sample; set it to files"
+        ]
+    return []
 
 
 def _suite_errors(params: Params, fetched: set[str], selected: dict[str, Source]) -> list[str]:

@@ -20,7 +20,9 @@ from data_pipelines.params import (
 from data_pipelines.stages import clean, eval_data, fetch, mix, pack, read, tokenizer, validate
 
 STAGES = ("fetch", "eval_data", "read", "clean", "mix", "validate", "tokenizer", "pack")
-SAMPLE = SampleParams(examples_per_family=60, held_out_items=12, text_documents=300)
+SAMPLE = SampleParams(
+    examples_per_family=60, held_out_items=12, text_documents=300, facts_bits_per_parameter=0.02
+)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Items in this project's own format: the items of the generated sample's held-out families."""
+"""Items in this project's own format: the items of the generated sample's evaluation items."""
 
 from __future__ import annotations
 

@@ -1,14 +1,19 @@
 """Generate the sample, each mixture in the format in which FLAN publishes it.
 
-Muffin and T0-SF are rendered JSON lines, NIV2 is task files, and CoT is TSV files. The items of
-held-out families are evaluation files, and a plain-text corpus is for pre-training. The output is
-deterministic: each row depends on the seed and on its split, family and index only.
+Muffin and T0-SF are rendered JSON lines, NIV2 is task files, and CoT is TSV files. Each mixture has
+rule families and a knowledge family; the plain text for pre-training states every fact. Four
+suites of evaluation files ask what training does not: facts of people whom no instruction names
+(`sample_knowledge`, and in new forms `sample_new_forms`), new inputs of the rule families
+(`sample_rules`), and rule families that are held out (`sample`). The facts are also listed in
+facts/sample.jsonl, which the stage `validate` checks. The output is deterministic: each row depends
+on the seed and on its split, family and index only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +21,10 @@ from tqdm import tqdm
 
 from data_pipelines.params import SampleParams
 from data_pipelines.sources.sample import cot, muffin, niv2, t0_sf
-from data_pipelines.sources.sample.family import Family, SampleQuestion, draw_question
+from data_pipelines.sources.sample.facts import Fact, make_facts
+from data_pipelines.sources.sample.family import Family, SampleQuestion, draw_questions
+from data_pipelines.sources.sample.knowledge import FAMILIES as KNOWLEDGE_FAMILIES
+from data_pipelines.sources.sample.knowledge import draw_held_out, draw_training
 from data_pipelines.sources.sample.text import document
 from data_pipelines.sources.source import Source
 
@@ -28,6 +36,9 @@ FAMILIES: dict[str, tuple[Family, ...]] = {
 }
 
 
+SAMPLE_SUITES = ("sample", "sample_rules", "sample_knowledge", "sample_new_forms")
+"""Evaluation suites of the generated items: names of data sets, and of files in
+models/evaluation/suites."""
 LICENCE = "Apache-2.0 (generated)"
 
 
@@ -46,37 +57,70 @@ SOURCES: dict[str, Source] = {
     "sample/niv2": _generated("niv2_json", "niv2/sample_*.json", mixture="niv2"),
     "sample/cot": _generated("cot_tsv", "cot/sample_*.tsv", mixture="cot"),
     "sample/text": _generated("text", "text/sample.txt", mixture="text"),
-    "sample/eval_data": _generated(
-        "items", "eval_data/sample/*.jsonl", suite="sample", splits={"*": "held out"}
-    ),
+    **{
+        f"sample/{suite}": _generated(
+            "items", f"eval_data/{suite}/*.jsonl", suite=suite, splits={"*": "held out"}
+        )
+        for suite in SAMPLE_SUITES
+    },
 }
 """Catalog entries of the generated files, by source name."""
 
 
 def generate(folder: Path, params: SampleParams) -> None:
-    """Write muffin/, t0_sf/, niv2/, cot/, text/ and eval_data/sample/ into `folder`."""
+    """Write muffin/, t0_sf/, niv2/, cot/, text/, facts/ and eval_data/ into `folder`.
+
+    Raises:
+        SourceError: there are fewer names than people.
+    """
+    facts = list(make_facts(params))
     families = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
     for mixture, family in tqdm(families, desc="sample", unit="family"):
-        if family.held_out:
-            path = folder / "eval_data" / "sample" / f"{family.name}.jsonl"
-            questions = _draw(family, params.seed, "test", params.held_out_items)
-            _write_json_lines(path, (_to_eval_item(mixture, q) for q in questions))
-            continue
-        questions = _draw(family, params.seed, "train", params.examples_per_family)
-        if mixture == "niv2":
-            _write_niv2(folder / "niv2" / f"sample_{family.name}.json", family, questions)
-        elif mixture == "cot":
-            lines = (f"{q.instruction}\t{q.item.target}\t{q.item.rationale}" for q in questions)
-            _write_lines(folder / "cot" / f"sample_{family.name}_train.tsv", lines)
-        else:
-            path = folder / mixture / f"sample_{family.name}.jsonl"
-            _write_json_lines(path, (_to_flan_row(mixture, q) for q in questions))
+        suite = "sample" if family.held_out else "sample_rules"
+        items = draw_questions(family, params.seed, "test", params.held_out_items)
+        _write_items(folder, suite, mixture, family.name, items)
+        if not family.held_out:
+            questions = draw_questions(family, params.seed, "train", params.examples_per_family)
+            _write_training(folder, mixture, family.name, family.templates, questions)
+    for known in tqdm(KNOWLEDGE_FAMILIES, desc="facts", unit="family"):
+        questions = draw_training(known, facts, params.seed)
+        _write_training(folder, known.mixture, known.name, known.known_forms, questions)
+        for suite, new_form in (("sample_knowledge", False), ("sample_new_forms", True)):
+            items = draw_held_out(
+                known, facts, params.seed, params.held_out_items, new_form=new_form
+            )
+            _write_items(folder, suite, known.mixture, known.name, items)
+    statements = (statement for fact in facts for statement in fact.statements)
     documents = (document(params.seed, i) for i in range(params.text_documents))
-    _write_lines(folder / "text" / "sample.txt", documents)
+    _write_lines(folder / "text" / "sample.txt", chain(statements, documents))
+    _write_json_lines(folder / "facts" / "sample.jsonl", map(_to_fact_row, facts))
 
 
-def _draw(family: Family, seed: int, split: str, count: int) -> Iterator[SampleQuestion]:
-    return (draw_question(family, seed, split, index) for index in range(count))
+def _write_items(
+    folder: Path, suite: str, mixture: str, name: str, questions: Iterable[SampleQuestion]
+) -> None:
+    """Write the evaluation items of a family."""
+    path = folder / "eval_data" / suite / f"{name}.jsonl"
+    _write_json_lines(path, (_to_eval_item(mixture, q) for q in questions))
+
+
+def _write_training(
+    folder: Path,
+    mixture: str,
+    name: str,
+    definitions: tuple[str, ...],
+    questions: Iterable[SampleQuestion],
+) -> None:
+    """Write the training rows of a family in the format of its mixture."""
+    if mixture == "niv2":
+        path = folder / "niv2" / f"sample_{name}.json"
+        _write_lines(path, [json.dumps(_to_niv2_task(name, definitions, questions))])
+    elif mixture == "cot":
+        lines = (f"{q.instruction}\t{q.item.target}\t{q.item.rationale}" for q in questions)
+        _write_lines(folder / "cot" / f"sample_{name}_train.tsv", lines)
+    else:
+        path = folder / mixture / f"sample_{name}.jsonl"
+        _write_json_lines(path, (_to_flan_row(mixture, q) for q in questions))
 
 
 def _to_flan_row(mixture: str, q: SampleQuestion) -> dict[str, Any]:
@@ -102,29 +146,35 @@ def _to_eval_item(mixture: str, q: SampleQuestion) -> dict[str, Any]:
         "answer": q.item.target,
         "options": q.item.options,
         "question": question,
-        "cluster": q.family,
+        "cluster": q.cluster,
     }
 
 
-def _write_niv2(path: Path, family: Family, questions: Iterator[SampleQuestion]) -> None:
+def _to_niv2_task(
+    name: str, definitions: tuple[str, ...], questions: Iterable[SampleQuestion]
+) -> dict[str, Any]:
     instances = [
-        {
-            "id": f"{family.name}-{q.index}",
-            "input": q.item.fields["input"],
-            "output": [q.item.target],
-        }
+        {"id": f"{name}-{q.index}", "input": q.item.fields["input"], "output": [q.item.target]}
         for q in questions
     ]
-    task = {
+    return {
         "Source": ["sample"],
-        "Definition": list(family.templates),
+        "Definition": list(definitions),
         "Instances": instances,
         "Instance License": [LICENCE],
     }
-    _write_lines(path, [json.dumps(task)])
 
 
-def _write_json_lines(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _to_fact_row(fact: Fact) -> dict[str, Any]:
+    return {
+        "entity": fact.person.name,
+        "attribute": fact.attribute.noun,
+        "value": fact.value,
+        "is_trained": fact.person.is_trained,
+    }
+
+
+def _write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     _write_lines(path, (json.dumps(row) for row in rows))
 
 

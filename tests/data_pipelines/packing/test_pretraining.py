@@ -133,6 +133,17 @@ def test_prefix_lm_splits_uniformly_if_the_decoder_is_as_long_as_the_encoder():
     assert mean(sizes) == pytest.approx(5.5, abs=0.2)
 
 
+@pytest.mark.parametrize(
+    ("share", "length", "sizes"),
+    [(0.25, 5, {1}), (0.25, 8, {1, 2}), (0.5, 8, {1, 2, 3, 4}), (0.01, 8, {1}), (0.25, 2, {1})],
+)
+def test_prefix_lm_target_has_at_most_the_configured_share(share, length, sizes):
+    params = PackParams(prefix_lm_target_share=share)
+    pairs = [prefix_lm(list(range(length)), params, random.Random(seed)) for seed in range(100)]
+    assert {len(targets) for _, targets in pairs} == sizes
+    assert all(inputs + targets == list(range(length)) for inputs, targets in pairs)
+
+
 @pytest.mark.parametrize("objective", ["span_corruption", "prefix_lm"])
 def test_make_pairs_of_a_single_token_is_empty(objective):
     assert make_pairs([5], objective, FakeVocabulary(), PackParams(), 0) == []

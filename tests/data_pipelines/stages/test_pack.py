@@ -61,6 +61,23 @@ def test_pack_rows_decode_to_the_examples_of_the_mixture(finished_pipeline, corp
     assert num_truncated <= manifest["truncated"]
 
 
+@pytest.mark.parametrize("text_share", [0.2, 0.9])
+def test_pack_train_corpus_has_the_share_of_text_or_all_of_it(pipeline, text_share):
+    params = replace(pipeline.pack, text_share=text_share, prefix_lm_target_share=0.25)
+    pipeline.replace(pack=params).run("pack")
+    manifest = pipeline.read_json("packed/train/manifest.json")
+    num_examples = sum(row["split"] == "train" for row in pipeline.read_rows())
+    texts = [" ".join(row["text"].split()) for row in pipeline.read_rows("mixture/text")]
+    num_texts = min(len(texts), round(num_examples * text_share / (1 - text_share)))
+    decoded = list(decode_corpus(pipeline, "train"))
+    packed_texts = [f"{inputs} {targets}" for inputs, targets, task, _ in decoded if task == "text"]
+    assert len(packed_texts) == manifest["by_task"]["text"]["examples"] == num_texts
+    assert len(decoded) == num_examples + num_texts
+    # A target may begin with a part of a word.
+    assert {t.replace(" ", "") for t in texts}.issuperset(t.replace(" ", "") for t in packed_texts)
+    assert any("text" in entry["tasks"] for entry in manifest["licences"])
+
+
 def test_pack_rows_are_full_and_close_to_the_lower_bound(finished_pipeline):
     manifest = finished_pipeline.read_json("packed/train/manifest.json")
     assert manifest["encoder_fill"] > 0.93  # a few hundred examples per shard, 96 tokens per row
@@ -90,6 +107,7 @@ def test_pack_with_a_wrong_vocabulary_size_raises_and_preserves_the_earlier_shar
 def test_pack_without_text_gives_empty_pretraining_corpora(pipeline, corpus):
     shutil.rmtree(pipeline.path("mixture/text"))
     pipeline.path("mixture/text").mkdir()
+    shutil.rmtree(pipeline.path("raw/facts"))  # which no text states any more
     pipeline.run("validate", "tokenizer", "pack")
     with pytest.raises(DataError, match=rf"{corpus} has no rows: .*mix.text: examples"):
         PackedCorpus.open(pipeline.path(f"packed/{corpus}"))
@@ -115,11 +133,11 @@ def read_pairs(pipeline, corpus):
 
 
 def test_pack_of_long_texts_loses_no_token(pipeline):
-    """Rows of 32 / 16 tokens are shorter than most texts: they are split, not cut."""
-    short = replace(pipeline.pack, encoder_length=32, decoder_length=16)
+    """Rows of 16 / 8 tokens are shorter than many texts: they are split, not cut."""
+    short = replace(pipeline.pack, encoder_length=16, decoder_length=8)
     pipeline.replace(pack=short).run("pack")
     num_tokens = Counter(token for text in read_texts(pipeline) for token in text)
-    assert max(map(len, read_texts(pipeline))) > 32
+    assert max(map(len, read_texts(pipeline))) > 16
     first_sentinel = pipeline.read_json("tokenizer/tokenizer.json")["vocab_size"] - 8
     for corpus in ("prefix_lm", "span_corruption"):
         pairs = list(read_pairs(pipeline, corpus))

@@ -1,6 +1,8 @@
 """Stage tokenizer: special ids, round trip, and an existing model."""
 
+import re
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -29,6 +31,22 @@ def test_tokenizer_description_counts_pieces_and_sentinels(finished_pipeline):
     assert vocabulary.sentinel_id(7) == vocabulary.num_pieces
     with pytest.raises(IndexError, match="sentinel 8 is out of range; there are 8"):
         vocabulary.sentinel_id(8)
+
+
+def test_tokenizer_with_word_seeds_has_a_piece_for_each_frequent_word(pipeline):
+    params = replace(pipeline.tokenizer, seeds="words", vocab_size=900)
+    pipeline.replace(tokenizer=params).run("tokenizer")
+    model = pipeline.path("tokenizer/spiece.model")
+    processor = spm.SentencePieceProcessor(model_file=str(model))
+    texts = [row[name] for row in pipeline.read_rows() for name in ("inputs", "targets")]
+    texts += [row["text"] for row in pipeline.read_rows("mixture/text")]
+    counts = Counter(word for text in texts for word in re.findall(r"(?<!\S)\w+", text))
+    pieces = {processor.IdToPiece(number) for number in range(processor.vocab_size())}
+    frequent = [word for word, count in counts.items() if count >= 20]
+    assert len(frequent) > 100
+    assert [word for word in frequent if f"\u2581{word}" not in pieces] == []
+    # Words that do not occur are spelled.
+    assert processor.DecodeIds(processor.EncodeAsIds("Where is Annabel?")) == "Where is Annabel?"
 
 
 def test_tokenizer_vocabulary_smaller_than_the_alphabet_raises_a_line(pipeline):

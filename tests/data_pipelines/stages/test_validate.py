@@ -1,5 +1,6 @@
 """Stage validate: blocking failures, warnings, and the HTML report."""
 
+import json
 from dataclasses import replace
 
 import pyarrow as pa
@@ -45,7 +46,7 @@ def test_validate_of_valid_data_passes_and_writes_the_report(finished_pipeline):
     results = finished_pipeline.read_json("validation/results.json")
     assert {result["suite"] for result in results} == {
         "records", "muffin", "t0_sf", "niv2", "cot", "mixtures", "label balance", "contamination",
-        "quarantine",
+        "quarantine", "facts",
     }  # fmt: skip
     assert all(result["success"] for result in results if result["blocking"])
 
@@ -146,3 +147,32 @@ def test_validate_with_exceeded_warning_limits_continues_and_reports_them(pipeli
     }
     warnings = gather_report(pipeline.workspace)["expectations"]["warnings"]
     assert {finding["column"] for finding in warnings} == set(column_by_limit.values())
+
+
+def test_validate_of_a_planted_question_about_a_held_out_person_raises_and_names_it(pipeline):
+    item = json.loads(
+        pipeline.path("eval_data/sample_knowledge/city_muffin.jsonl").read_text().splitlines()[0]
+    )
+
+    def plant(rows):
+        rows[0]["inputs"] += f" In which town is {item['cluster']} at home?"
+
+    edit_first_file(pipeline, "mixture/examples", plant)
+    with pytest.raises(ExpectationFailed, match=rf"held_out_entity_in_.*{item['cluster']} in "):
+        pipeline.run("validate")
+
+
+def test_validate_of_facts_without_a_statement_raises_and_names_them(pipeline):
+    fact = json.loads(pipeline.path("raw/facts/sample.jsonl").read_text().splitlines()[-1])
+
+    def forget(rows):
+        for row in rows:
+            row["text"] = row["text"].replace(fact["entity"], "Nobody")
+
+    for path in pipeline.path("mixture/text").iterdir():
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        forget(rows)
+        pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    with pytest.raises(ExpectationFailed, match=rf"fact_without_statement.*{fact['entity']}: "):
+        pipeline.run("validate")

@@ -78,6 +78,23 @@ def test_pretraining_without_text_is_an_error(corpus):
     assert any(f"models.runs.a.data: {corpus} needs text, but no source" in x for x in lines)
 
 
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        (
+            "data_pipelines.mix.text=examples",
+            "data_pipelines.mix.text: examples leaves out the tex",
+        ),
+        (
+            "data_pipelines.fetch.sample.facts_bits_per_parameter=10",
+            "data_pipelines.fetch.sample.facts_bits_per_parameter: 10.0 needs",
+        ),
+    ],
+)
+def test_facts_of_the_sample_that_no_text_or_name_serves_are_an_error(assignment, expected):
+    assert any(expected in line for line in error_lines(assignment))
+
+
 def test_suite_whose_source_the_licences_exclude_is_an_error():
     lines = error_lines(NO_SAMPLE, COT, TRAINS, SUITE, "data_pipelines.fetch.licences=[open]")
     assert any("its licences exclude" in line for line in lines)

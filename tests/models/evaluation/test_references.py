@@ -10,6 +10,7 @@ import pytest
 
 from data_pipelines.params import FetchParams, SampleParams
 from data_pipelines.sources.eval_data.table import READERS
+from data_pipelines.sources.sample.generate import SAMPLE_SUITES
 from data_pipelines.stages import eval_data, fetch
 from models.evaluation.eval_data import EvalData, EvalTask, TaskItem
 from models.evaluation.metrics import score_answer
@@ -129,11 +130,18 @@ def test_references_in_published_formats_score_1(suite_name, tmp_path):
 
 def test_references_of_the_sample_score_1(tmp_path):
     params = FetchParams(
-        sample=SampleParams(examples_per_family=2, held_out_items=60, text_documents=2)
+        sample=SampleParams(
+            examples_per_family=2,
+            held_out_items=60,
+            text_documents=2,
+            facts_bits_per_parameter=0.05,
+        )
     )
     fetch.run(params, tmp_path)
     eval_data.run(tmp_path)
-    assert check_folder(tmp_path / "data/eval_data")["sample"] > 100
+    counts = check_folder(tmp_path / "data/eval_data")
+    assert set(counts) == set(SAMPLE_SUITES)
+    assert min(counts.values()) > 100
 
 
 @pytest.mark.skipif("FLANMOE_FLAN_FILES" not in os.environ, reason="needs the published files")
@@ -144,5 +152,5 @@ def test_references_of_the_published_files_score_1(tmp_path):
     )
     eval_data.run(tmp_path)
     counts = check_folder(tmp_path / "data/eval_data")
-    assert set(counts) == set(suite_names()) - {"sample"}
+    assert set(counts) == set(suite_names()) - set(SAMPLE_SUITES)
     assert sum(counts.values()) > 51_000

@@ -1,4 +1,4 @@
-"""The generated sample: variety, determinism, right answers, and separate held-out families."""
+"""The generated sample: variety, determinism, right answers, and what training does not contain."""
 
 import hashlib
 import json
@@ -7,17 +7,31 @@ import pytest
 
 from data_pipelines.params import SampleParams
 from data_pipelines.sources.sample.family import draw_question
-from data_pipelines.sources.sample.generate import FAMILIES, generate
+from data_pipelines.sources.sample.generate import FAMILIES, SAMPLE_SUITES, generate
+from data_pipelines.sources.sample.lexicon import BAD, CATEGORIES, COLOURS, GOOD, NAMES, PLACES
 
 ALL_FAMILIES = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
+TRAINED = [family for _, family in ALL_FAMILIES if not family.held_out]
+PARAMS = SampleParams(
+    examples_per_family=20, held_out_items=10, text_documents=50, facts_bits_per_parameter=0.02
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files of a small sample."""
+    folder = tmp_path_factory.mktemp("sample")
+    generate(folder, PARAMS)
+    return folder
 
 
 def test_families_of_every_mixture_include_training_and_held_out_families():
     assert set(FAMILIES) == {"muffin", "t0_sf", "niv2", "cot"}
-    assert len([f for _, f in ALL_FAMILIES if not f.held_out]) >= 24
-    assert len([f for _, f in ALL_FAMILIES if f.held_out]) >= 6
     assert len({f.name for _, f in ALL_FAMILIES}) == len(ALL_FAMILIES)
-    assert {mixture for mixture, f in ALL_FAMILIES if f.held_out} == set(FAMILIES)
+    for is_held_out in (True, False):
+        assert {mixture for mixture, f in ALL_FAMILIES if f.held_out == is_held_out} == set(
+            FAMILIES
+        )
 
 
 @pytest.mark.parametrize(("mixture", "family"), ALL_FAMILIES, ids=[f.name for _, f in ALL_FAMILIES])
@@ -28,6 +42,7 @@ def test_draw_question_gives_well_formed_questions(mixture, family):
     for q in questions:
         assert q.instruction.strip()
         assert q.item.target.strip()
+        assert q.cluster == family.name
         if q.item.options:
             assert q.item.target in q.item.options
             assert len(set(q.item.options)) == len(q.item.options)
@@ -43,38 +58,59 @@ def test_draw_question_gives_well_formed_questions(mixture, family):
     assert [draw_question(family, 1, "train", i) for i in range(20)] != questions[:20]
 
 
-def words(fields):
-    return fields["input"].split()
+def content(question):
+    return (*sorted(question.item.fields.items()), *sorted(question.item.options or ()))
 
 
-def numbers(fields):
-    return [int(word) for word in words(fields)]
+@pytest.mark.parametrize("family", TRAINED, ids=[f.name for f in TRAINED])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_draw_question_test_split_has_other_contents_than_training(family, seed):
+    train = {content(draw_question(family, seed, "train", i)) for i in range(500)}
+    test = [content(draw_question(family, seed, "test", i)) for i in range(100)]
+    assert not train.intersection(test)
+    assert len(set(test)) > 5
+
+
+def words(text):
+    return text.replace(".", " ").replace(",", " ").split()
+
+
+def only_word_of(pool, text, plural=False):
+    (word,) = [w for w in words(text) if w in pool or (plural and w.removesuffix("s") in pool)]
+    return word
+
+
+def kind_of(text):
+    (kind,) = {name for name, members in CATEGORIES.items() for w in words(text) if w in members}
+    return kind
+
+
+def sentiment_of(text):
+    is_good = {w in GOOD for w in words(text.replace("!", " ")) if w in GOOD + BAD}
+    return "positive" if is_good == {True} else "negative"
 
 
 # An independent solver for each family with a computable answer.
 SOLVERS = {
-    "first_word": lambda f: words(f)[0],
-    "last_word": lambda f: words(f)[-1],
-    "second_word": lambda f: words(f)[1],
-    "first_number": lambda f: words(f)[0],
-    "first_name": lambda f: words(f)[0],
-    "last_name": lambda f: words(f)[-1],
-    "reverse_list": lambda f: " ".join(words(f)[::-1]),
-    "copy_list": lambda f: " ".join(words(f)),
-    "count_words": lambda f: str(len(words(f))),
-    "next_number": lambda f: str(2 * numbers(f)[-1] - numbers(f)[-2]),
-    "next_letter": lambda f: chr(ord(words(f)[-1]) + 1),
-    "largest_of_two": lambda f: str(max(numbers(f))),
-    "largest_of_three": lambda f: str(max(numbers(f))),
-    "smallest_of_two": lambda f: str(min(numbers(f))),
-    "smallest_of_three": lambda f: str(min(numbers(f))),
-    "add_story": lambda f: str(int(f["a"]) + int(f["b"])),
-    "combine_story": lambda f: str(int(f["a"]) + int(f["b"])),
-    "subtract_story": lambda f: str(int(f["a"]) - int(f["b"])),
-    "double_story": lambda f: str(2 * int(f["a"])),
-    "older_story": lambda f: max([(int(f["a"]), f["p"]), (int(f["b"]), f["q"])])[1],
-    "word_in_list": lambda f: "yes" if f["value"] in f["list"].split() else "no",
-    "name_in_list": lambda f: "yes" if f["value"] in f["list"].split() else "no",
+    "sentiment_film": lambda f: sentiment_of(f["text"]),
+    "sentiment_book": lambda f: sentiment_of(f["text"]),
+    "sentiment_meal": lambda f: sentiment_of(f["text"]),
+    "topic_word": lambda f: kind_of(f["text"]),
+    "topic_sentence": lambda f: kind_of(f["text"]),
+    "topic_pair": lambda f: kind_of(f["text"]),
+    "qa_who": lambda f: only_word_of(NAMES, f["story"]),
+    "qa_where": lambda f: only_word_of(PLACES, f["story"]),
+    "colour_of": lambda f: only_word_of(COLOURS, f["story"]),
+    "count_words": lambda f: str(len(f["input"].split())),
+    "count_names": lambda f: str(len(f["input"].split())),
+    "count_places": lambda f: str(len(f["input"].split())),
+    "extract_name": lambda f: only_word_of(NAMES, f["input"]),
+    "extract_place": lambda f: only_word_of(PLACES, f["input"]),
+    "extract_colour": lambda f: only_word_of(COLOURS, f["input"]),
+    "extract_number": lambda f: next(w for w in words(f["input"]) if w.isdigit()),
+    "kind_story": lambda f: kind_of(f["a"]),
+    "pair_story": lambda f: kind_of(f"{f['a']} {f['b']}"),
+    "opinion_story": lambda f: sentiment_of(f"{f['first']} {f['second']}"),
 }
 
 
@@ -91,16 +127,25 @@ def digests(folder):
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def test_generate_is_deterministic_and_excludes_held_out_families_from_training(tmp_path):
-    params = SampleParams(examples_per_family=20, held_out_items=10, text_documents=50)
-    generate(tmp_path / "a", params)
-    generate(tmp_path / "b", params)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+def test_generate_is_deterministic(folder, tmp_path):
+    generate(tmp_path, PARAMS)
+    assert digests(folder) == digests(tmp_path)
+    assert (folder / "text" / "sample.txt").read_text().count("\n") == 50 + 3 * 4 * 81
+
+
+def test_generate_writes_held_out_families_as_items_only(folder):
     held_out = {family.name for _, family in ALL_FAMILIES if family.held_out}
-    eval_data = tmp_path / "a" / "eval_data" / "sample"
-    assert {path.stem for path in eval_data.iterdir()} == held_out
+    assert {path.stem for path in (folder / "eval_data" / "sample").iterdir()} == held_out
     for name in held_out:
-        assert not list((tmp_path / "a").glob(f"[!e]*/*{name}*"))
-    assert len((tmp_path / "a" / "text" / "sample.txt").read_text().splitlines()) == 50
-    item = json.loads((eval_data / "qa_what.jsonl").read_text().splitlines()[0])
-    assert item["answer"] in item["options"]
+        assert not list(folder.glob(f"[!e]*/*{name}*"))
+
+
+@pytest.mark.parametrize("suite", SAMPLE_SUITES)
+def test_generate_gives_every_item_of_a_suite_a_question_of_its_own(folder, suite):
+    items = [
+        json.loads(line)
+        for path in (folder / "eval_data" / suite).iterdir()
+        for line in path.read_text().splitlines()
+    ]
+    assert len({item["text"] for item in items}) > 0.98 * len(items)
+    assert all(item["cluster"] and item["answer"] for item in items)
