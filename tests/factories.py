@@ -178,7 +178,7 @@ def shrink(params):
         examples_per_family=60,
         held_out_items=15,
         text_documents=400,
-        facts_bits_per_parameter=0.02,
+        facts_bits_per_parameter=0.05,
     )
     params["data_pipelines"]["mix"]["num_examples"] = 1200
     params["data_pipelines"]["validate"]["min_examples"] = 10
@@ -193,6 +193,7 @@ def shrink(params):
         },
         "moe_instruct": {"preset": "tiny_switch", "start": "moe_base", "steps": 20},
     }
+    params["models"]["evaluation"]["suites"] = ["sample"]
     params["models"]["training"].update(global_batch_size=4, checkpoint={"save_every": 5})
     # So few steps need not beat chance: the gates have tests of their own.
     params["registry"]["gates"] = {"min_items": 50, "min_standard_errors_above_chance": -100.0}

@@ -21,7 +21,7 @@ from data_pipelines.stages import clean, eval_data, fetch, mix, pack, read, toke
 
 STAGES = ("fetch", "eval_data", "read", "clean", "mix", "validate", "tokenizer", "pack")
 SAMPLE = SampleParams(
-    examples_per_family=60, held_out_items=12, text_documents=300, facts_bits_per_parameter=0.02
+    examples_per_family=60, held_out_items=12, text_documents=300, facts_bits_per_parameter=0.05
 )
 
 

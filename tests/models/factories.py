@@ -20,7 +20,7 @@ CONFIG_0_1_0 = json.loads("""
  "tie_logits": false, "vocab_size": 1024
 }
 """)
-"""`model` in the config.json of weights of preset tiny_ec, written by release 0.1.0."""
+"""`model` in the config.json of weights that release 0.1.0 wrote for its preset tiny_ec."""
 
 
 def tiny_config(**overrides):

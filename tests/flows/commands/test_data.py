@@ -6,6 +6,8 @@ import subprocess
 import pyarrow.parquet as pq
 import pytest
 
+from data_pipelines.sources.sample.generate import SAMPLE_SUITES
+
 pytestmark = pytest.mark.e2e
 
 IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -18,7 +20,7 @@ def test_report_shows_shares_packing_and_the_page(finished):
         assert name in shown.stdout
     assert "encoder fill" in shown.stdout
     report = json.loads(finished.project.invoke("data", "report", "--json").stdout)
-    assert set(report["contamination"]) == {"sample"}
+    assert set(report["contamination"]) == set(SAMPLE_SUITES)
     assert report["contamination"]["sample"]["num_items_in_mixture"] == 0
     assert sum(entry["realised"] for entry in report["shares"].values()) > 0.99
     assert report["packing"]["train"]["encoder_fill"] > 0.9
@@ -60,7 +62,8 @@ def test_catalog_lists_what_is_present_missing_and_allowed(fresh_project):
 
 def test_evaluate_counts_items_that_the_mixture_overlaps_with(finished_copy):
     overlap = finished_copy.folder / "data/mixture/contamination.json"
-    task = json.loads((finished_copy.folder / "data/eval_data/index.json").read_text())[0]
+    index = json.loads((finished_copy.folder / "data/eval_data/index.json").read_text())
+    task = next(entry for entry in index if entry["suite"] == "sample")
     file = finished_copy.folder / "data/eval_data" / task["file"]
     item = json.loads(file.read_text().splitlines()[0])["id"]
     contamination = json.loads(overlap.read_text())
@@ -73,7 +76,7 @@ def test_evaluate_counts_items_that_the_mixture_overlaps_with(finished_copy):
     assert count_by_task.pop(f"sample/{task['task']}") == 1
     assert set(count_by_task.values()) == {0}
     assert record["num_contaminated"] == record["suites"][0]["num_contaminated"] == 1
-    assert record["contamination"] == {"sample": {"num_items": 120, "num_contaminated": 1}}
+    assert record["contamination"] == {"sample": {"num_items": 105, "num_contaminated": 1}}
 
 
 def test_seen_lists_the_rows_of_a_run_and_the_reads_of_the_runs_behind_it(finished):

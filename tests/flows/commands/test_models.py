@@ -33,7 +33,7 @@ def test_models_table_lists_routers_and_memory():
 
 def regimes_forward_flops(experts):
     """Compute the forward FLOPs of a packed row of the tiny models, product by product."""
-    d, inner, d_ff, vocabulary, layers, encoder, decoder = 128, 128, 256, 1024, 2, 128, 48
+    d, inner, d_ff, vocabulary, layers, encoder, decoder = 32, 32, 64, 832, 2, 64, 24
     projections = 4 * encoder * d * inner + (6 * decoder + 2 * encoder) * d * inner
     scores = 2 * inner * (encoder**2 + decoder**2 + decoder * encoder)
     feed_forward = 2 * (encoder + decoder) * d * d_ff
@@ -48,12 +48,12 @@ def test_models_runs_of_the_regimes_have_the_cost_of_their_chains():
     )
     cost_by_run = {row["name"]: row["cumulative_training_flops"] for row in shown["runs"]}
     own_by_run = {row["name"]: row["training_flops"] for row in shown["runs"]}
-    rows_by_run = {"base": 200 * 16, "instruct": 1000 * 16, "then_task": 1100 * 16}
+    rows_by_run = {"base": 1500 * 64, "instruct": 3000 * 64, "then_task": 3100 * 64}
     for name, rows in rows_by_run.items():
         assert cost_by_run[f"dense_{name}"] == 3 * rows * regimes_forward_flops(0)
-    assert cost_by_run["moe_instruct"] == 3 * 16_000 * regimes_forward_flops(8)
-    assert round(cost_by_run["dense_then_task"] / 1e12, 2) == 8.10
-    assert round(own_by_run["dense_then_task"] / 1e12, 2) == 0.74
+    assert cost_by_run["moe_instruct"] == 3 * 3000 * 64 * regimes_forward_flops(16)
+    assert round(cost_by_run["dense_then_task"] / 1e12, 2) == 3.85
+    assert round(own_by_run["dense_then_task"] / 1e12, 2) == 0.12
     upcycled = cost_by_run["moe_upcycled"] - own_by_run["moe_upcycled"]
     assert upcycled == own_by_run["dense_base"]
 
@@ -61,9 +61,9 @@ def test_models_runs_of_the_regimes_have_the_cost_of_their_chains():
 def test_models_runs_without_packed_data_name_the_assumed_vocabulary():
     for words in (("models",), ("models", "runs")):
         shown = flanmoe(*words).stdout
-        assert "Vocabulary: assumed from data_pipelines.tokenizer.vocab_size, 1,000" in shown
+        assert "Vocabulary: assumed from data_pipelines.tokenizer.vocab_size, 832" in shown
     line = next(row for row in shown.splitlines() if row.startswith("dense_base "))
-    assert "1,024   919 k   919 k" in line
+    assert "832  94.7 k  94.7 k" in line
 
 
 def test_models_runs_have_the_vocabulary_of_the_packed_data(tmp_path):
@@ -76,7 +76,7 @@ def test_models_runs_have_the_vocabulary_of_the_packed_data(tmp_path):
     )
     shown = invoke("models", cwd=tmp_path).stdout
     line = next(row for row in shown.splitlines() if row.startswith("dense_base "))
-    assert "640   821 k   821 k" in line
+    assert "640  82.4 k  82.4 k" in line
     assert "assumed" not in shown
     (tmp_path / "params.yaml").write_text("models: {}")
     assert "params.yaml has errors" in invoke("models", cwd=tmp_path).stdout
@@ -137,7 +137,7 @@ def test_export_and_import_return_the_same_tensors(finished, tmp_path):
     assert "capacity factors" in exported.stderr
     imported = flanmoe("models", "import", tmp_path / "hf", tmp_path / "back")
     assert imported.returncode == 0, imported.stderr
-    assert "switch, 8 experts" in imported.stdout
+    assert "switch, 16 experts" in imported.stdout
     before, after = (load_file(f / "model.safetensors") for f in (weights, tmp_path / "back"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -148,7 +148,7 @@ def test_upcycle_copies_the_dense_layer_to_every_expert(tmp_path):
     save_weights(tmp_path / "dense", dense, "")
     done = flanmoe("models", "upcycle", tmp_path / "dense", "tiny_gs", tmp_path / "moe")
     assert done.returncode == 0, done.stderr
-    assert "gshard, 8 experts" in done.stdout
+    assert "gshard, 16 experts" in done.stdout
     upcycled = load_file(tmp_path / "moe/model.safetensors")
     dense_wi = dense.state_dict()["encoder.blocks.1.feed_forward.wi"]
     for expert in upcycled["encoder.blocks.1.feed_forward.experts.wi_EDF"]:

@@ -26,7 +26,7 @@ def test_list_show_and_history_are_tables(finished):
     assert "champion" in listed
     shown = finished.project.invoke("registry", "show", "2").stdout
     assert "eval_data/sample/qa_what.jsonl" in shown
-    assert "sample: zero-shot on the task families" in shown
+    assert "sample: zero-shot on the rule families" in shown
     version = json.loads(finished.project.invoke("registry", "show", "2", "--json").stdout)
     evaluation, licences = version["evaluation"], version["run_record"]["licences"]
     assert f"licences of the training data: {len(licences)} open\n" in shown

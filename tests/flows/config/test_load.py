@@ -52,7 +52,7 @@ ROOT = Path(__file__).parents[3]
         ),
         (
             "models.training.parallel={expert_parallel_size: 3}",
-            "8 experts cannot be sharded evenly over 3",
+            "16 experts cannot be sharded evenly over 3",
         ),
         (
             "models.training.parallel={data_parallel: zero}",

@@ -69,7 +69,7 @@ def train_run(workspace, name, preset_name, start, *, training=TRAINING, **run):
 def expected_flops(preset_name, steps):
     """Compute three forward passes of a dense tiny model with 128 ids, product by product."""
     config = preset(preset_name)
-    d, inner, f, s, t = config.d_model, 128, config.d_ff, 16, 8
+    d, inner, f, s, t = config.d_model, 32, config.d_ff, 16, 8
     encoder = 4 * s * d * inner + 2 * s * s * inner + 2 * s * d * f
     decoder = (6 * t + 2 * s) * d * inner + 2 * (t * t + t * s) * inner + 2 * t * d * f
     forward = 2 * (config.num_layers * (encoder + decoder) + t * d * 128)

@@ -92,7 +92,7 @@ def test_initialize_model_import_from_transformers_has_its_logits(tmp_path):
     torch.manual_seed(0)
     hf_model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=1024, d_model=128, d_ff=256, num_heads=4, d_kv=32, num_layers=2,
+            vocab_size=1024, d_model=32, d_ff=64, num_heads=2, d_kv=16, num_layers=2,
             feed_forward_proj="relu", decoder_start_token_id=0, tie_word_embeddings=False,
         )
     ).eval()  # fmt: skip
