@@ -1,4 +1,4 @@
-"""Items in this project's own format: the items of the generated sample's evaluation items."""
+"""Items in this project's own format: the evaluation items of the generated sample."""
 
 from __future__ import annotations
 

@@ -118,6 +118,39 @@ def test_clean_contaminated_plain_text_is_dropped(tmp_path):
     assert len(texts) <= len(before.splitlines())
 
 
+def test_clean_finds_planted_questions_for_facts_but_not_their_statements(tmp_path):
+    """The text states the facts that the knowledge suites ask for: only questions are overlaps."""
+    pipeline = DataPipeline(tmp_path).run("fetch", "eval_data")
+    items = [
+        json.loads(pipeline.path(f"raw/eval_data/{file}.jsonl").read_text().splitlines()[0])
+        for file in ("sample_knowledge/city_muffin", "sample_new_forms/job_t0_sf")
+    ]
+    first, second = items
+    row = {"inputs": f"Q: {first['text']}", "targets": first["answer"], "task_name": "planted"}
+    with pipeline.path("raw/muffin/sample_city_muffin.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    with pipeline.path("raw/text/sample.txt").open("a") as file:
+        file.write(f"{second['text']} {second['answer']}\n")
+    pipeline.run("read", "clean")
+    overlaps = [
+        (row["task"], row["suite"], row["item"])
+        for row in pipeline.read_rows("clean/contamination.parquet")
+        if row["suite"] in ("sample_knowledge", "sample_new_forms")
+    ]
+    assert sorted(overlaps) == [
+        ("planted", "sample_knowledge", first["id"]),
+        ("sample/text", "sample_new_forms", second["id"]),
+    ]
+    dropped = {row["uid"] for row in pipeline.read_rows("clean/verdicts.parquet") if row["dropped"]}
+    statements = {
+        row["uid"]
+        for row in pipeline.read_rows("records/examples")
+        if row["mixture"] == "text" and first["cluster"] in row["inputs"]
+    }
+    assert len(statements) == 12
+    assert not statements & dropped
+
+
 def test_clean_excluded_tasks_are_dropped_by_name(run_stages):
     rows = [("a b", "c", "task685_mmmlu_answer_generation_clinical_knowledge", "niv2"),
             ("d e", "f", "task001", "niv2")]  # fmt: skip

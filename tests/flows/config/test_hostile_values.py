@@ -82,6 +82,7 @@ ALLOWED = {
             "data_pipelines.read.max_quarantine_share",
             "data_pipelines.mix.few_shot_share",
             "data_pipelines.mix.validation_share",
+            "data_pipelines.pack.text_share",
             "data_pipelines.validate.share_tolerance",
             "data_pipelines.validate.max_duplicate_share",
             "data_pipelines.validate.max_answer_share",
@@ -97,6 +98,7 @@ ALLOWED = {
     },
     # Decimals.
     "data_pipelines.mix.temperature": {"1.5", "'7'"},
+    "data_pipelines.fetch.sample.facts_bits_per_parameter": {"1.5"},
     "data_pipelines.pack.mean_noise_span_length": {"1.5", "'7'"},
     "models.training.optim.lr": {"1.5", "'7'"},
     "models.training.optim.weight_decay": {"0", "1.5", "'7'"},

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
         ("models.training.global_batch_size=2.5", "models.training.global_batch_size: 2.5"),
         (
             "models.training.processes_per_node=3",
-            "models.training.global_batch_size: 16 cannot be shared evenly by 3 processes",
+            "models.training.global_batch_size: 64 cannot be shared evenly by 3 processes",
         ),
         ("models.runs.moe_base.preset=tiny_swich", "did you mean 'tiny_switch'"),
         (
@@ -58,14 +58,14 @@ ROOT = Path(__file__).parents[3]
             "models.training.parallel={data_parallel: zero}",
             "'zero' is not one of oss, ddp, sharded, fsdp",
         ),
-        ("models.training.validate_every=30", "0 or a multiple of checkpoint.save_every, 100"),
+        ("models.training.validate_every=30", "0 or a multiple of checkpoint.save_every, 500"),
         (
             "models.training.checkpoint={final_weights: best}",
             "checkpoint.final_weights: best needs validate_every",
         ),
         (
             "models.training.gradient_accumulation_steps=3",
-            "16 cannot be shared evenly by 1 processes in 3 microbatches",
+            "64 cannot be shared evenly by 1 processes in 3 microbatches",
         ),
         (
             "flows.fleet={launcher: slrum}",
@@ -75,7 +75,7 @@ ROOT = Path(__file__).parents[3]
         ("flows.fleet={launcher: rendezvous, nodes: 2}", "needs an endpoint, HOST:PORT"),
         (
             "flows.fleet={launcher: slurm, nodes: 3}",
-            "models.training.global_batch_size: 16 is not divisible by world size 3",
+            "models.training.global_batch_size: 64 is not divisible by world size 3",
         ),
         ("models.runs.moe_base.start=moe_instruct", "leads back to itself"),
         (
