@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ ARTIFACTS_VARIABLE = "FLANMOE_ARTIFACTS"
 """`registry.artifacts` of the project's params.yaml."""
 LOG_KEYS_0_1_0 = {"largest_load": "max_expert_load", "balance": "load_balance_loss"}
 """Keys in the training logs of release 0.1.0, and the present ones."""
+_UNKNOWN = {"warnings": None, **dict.fromkeys(("tokens_per_second", "mfu", "time"), math.nan)}
 
 
 def project_folder() -> Path:
@@ -37,10 +39,11 @@ def training_logs() -> pd.DataFrame:
     """Read the log lines of all runs of the project and its workspaces.
 
     A run in progress, or a killed one, has its log beside its checkpoints; an incomplete last line
-    is skipped.
+    is skipped. The throughput of a finished run is in a file of its own.
 
     Returns:
-        One row per log line; `running` marks runs that have not finished.
+        One row per log line; `running` marks runs that have not finished. Throughput and time are
+        missing in a clone without the file.
     """
     project = project_folder()
     rows: list[dict[str, Any]] = []
@@ -51,12 +54,16 @@ def training_logs() -> pd.DataFrame:
         ):  # fmt: skip
             for path in sorted(folder.glob(pattern)):
                 run = {"run": prefix + path.parent.name, "running": running}
-                rows += [{"warnings": None, **line, **run} for line in _read_log(path)]
+                measured = {
+                    line["step"]: line for line in _read_lines(path.with_name("throughput.jsonl"))
+                }
+                for line in _read_lines(path):
+                    rows.append({**_UNKNOWN, **line, **measured.get(line["step"], {}), **run})
     return pd.DataFrame(rows)
 
 
-def _read_log(path: Path) -> list[dict[str, Any]]:
-    """Read the lines before the first incomplete one."""
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the lines before the first incomplete one; none without the file."""
     lines = []
     try:
         for text in path.read_text(encoding="utf-8").splitlines():

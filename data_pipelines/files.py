@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ def read_json_lines(path: Path) -> tuple[list[Any], int]:
                     break
                 complete_bytes += len(line)
     return values, complete_bytes
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a JSON-lines file atomically."""
+    write_bytes(path, "".join(json.dumps(value) + "\n" for value in values).encode())
 
 
 def append_json_line(path: Path, value: Any) -> None:

@@ -107,10 +107,13 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
                 f"{file} does not match the checksum in its record, so it is truncated or changed; "
                 "restore it with `dvc checkout`, or delete it and run again"
             )
+    speed = read_speed_record(folder / "speed.json")
+    if speed is not None and speed.weights_sha256 != run.weights_sha256:
+        speed = None  # of an earlier training in this folder
     return Submission(
         run=run,
         evaluation=evaluation,
-        speed=read_speed_record(folder / "speed.json"),
+        speed=speed,
         folder=folder,
         tokenizer=tokenizer,
     )

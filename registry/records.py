@@ -16,6 +16,7 @@ from registry.record_upgrades import upgrade_evaluation_record, upgrade_run_reco
 from registry.schemas import (
     SCHEMA_VERSION,
     EvaluationRecordSchema,
+    ExecutionSchema,
     RecordSchema,
     RunRecordSchema,
     SpeedSchema,
@@ -24,15 +25,30 @@ from registry.schemas import (
 _ESCAPE = re.compile(r"\\(?:u(d[89ab]..)\\ud[c-f]|u(....)|.)", re.IGNORECASE)
 """An escape in JSON: a surrogate pair, a single character, or one of a letter."""
 AnyRecord = TypeVar("AnyRecord", bound=RecordSchema)
+_UNKNOWN_EXECUTION = {
+    "git_commit": "unknown",
+    **dict.fromkeys(
+        ("device", "processor", "training_seconds", "flops_per_second", "mfu", "peak_flops",
+         "resumed_from_step", "finished_at")
+    ),
+}  # fmt: skip
 
 
 def read_run_record(path: Path) -> RunRecordSchema:
-    """Read a run.json of schema version 1 or 2.
+    """Read a run.json of schema version 1 or 2, with the execution.json beside it.
+
+    Without an execution of these weights, as in a clone, its values are None.
 
     Raises:
-        InvalidRecord: the file is missing, malformed, or of a newer schema version.
+        InvalidRecord: a file is missing, malformed, or of a newer schema version.
     """
-    return parse_run_record(_read_json(path), str(path))
+    record, execution_file = _read_json(path), path.with_name("execution.json")
+    if isinstance(record, dict) and execution_file.is_file():
+        execution = _read_json(execution_file)
+        _parse(execution, str(execution_file), ExecutionSchema, lambda record: record)
+        if execution["weights_sha256"] == record.get("weights_sha256"):
+            record |= execution
+    return parse_run_record(record, str(path))
 
 
 def read_evaluation_record(path: Path) -> EvaluationRecordSchema:
@@ -75,15 +91,17 @@ def parse_speed_record(data: Any, source: str) -> SpeedSchema | None:
 
 
 def parse_run_record(data: Any, source: str) -> RunRecordSchema:
-    """Validate a run record.
+    """Validate a run record; the values of an execution that was not recorded are None.
 
     Args:
-        data: the JSON value.
+        data: the JSON value, with the values of the execution record.
         source: where it was read from, for error messages.
 
     Raises:
         InvalidRecord: the record is malformed or of a newer schema version.
     """
+    if isinstance(data, dict):
+        data = {**_UNKNOWN_EXECUTION, **data}
     return _parse(data, source, RunRecordSchema, upgrade_run_record)
 
 

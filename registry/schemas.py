@@ -1,4 +1,4 @@
-"""Schemas of the records that `models` writes: run.json and evaluation.json, schema version 2.
+"""Schemas of the records that `models` writes, schema version 2.
 
 The writers are dataclasses (models.training.run_record, models.evaluation.evaluation_record); a
 contract test checks that both sides agree. Version 1 records are translated first
@@ -83,8 +83,29 @@ class SourceLicenceSchema(RecordSchema):
     terms: Literal["open", "share-alike", "non-commercial", "unstated"]
 
 
-class RunRecordSchema(RecordSchema):
-    """runs/NAME/run.json: what was trained, from what, and at which cost."""
+class ExecutionSchema(RecordSchema):
+    """runs/NAME/execution.json: how a run was executed, which differs whenever it is repeated.
+
+    A value is None if it was not recorded, as in a clone without the file.
+    """
+
+    weights_sha256: str
+    git_commit: ShortText
+    """`unknown` if it was not recorded."""
+    device: str | None
+    """Type of the device: cpu or cuda."""
+    processor: str | None
+    training_seconds: float | None = Field(ge=0)
+    flops_per_second: float | None = Field(ge=0)
+    mfu: float | None = Field(ge=0)
+    peak_flops: float | None = Field(ge=0)
+    resumed_from_step: int | None = Field(ge=0)
+    finished_at: float | None
+    """Unix time, in seconds."""
+
+
+class RunRecordSchema(ExecutionSchema):
+    """runs/NAME/run.json, what was trained, from what, at which cost; with its execution record."""
 
     schema_version: Literal[2]
     name: Name
@@ -111,18 +132,11 @@ class RunRecordSchema(RecordSchema):
     cumulative_training_flops: float | None = Field(ge=0)
     """Of all runs of the training chain; None if it began with weights of unknown cost."""
     training_chain: TrainingChainSchema
-    training_seconds: float = Field(ge=0)
-    flops_per_second: float = Field(ge=0)
-    mfu: float = Field(ge=0)
-    peak_flops: float = Field(ge=0)
     target_tokens: int = Field(ge=0)
     losses: dict[str, float]
     skipped_batches: tuple[int, ...]
     router_health: dict[str, LayerHealthSchema]
     """By MoE layer; empty for a dense model."""
-    finished_at: float
-    """Unix time, in seconds."""
-    git_commit: ShortText
     data_version: ShortText
     data_hashes: dict[str, str]
     licences: tuple[SourceLicenceSchema, ...] | None
@@ -130,9 +144,7 @@ class RunRecordSchema(RecordSchema):
     sequence: SequenceSchema
     tokenizer_sha256: str
     weights: str
-    weights_sha256: str
     world_size: int = Field(gt=0)
-    resumed_from_step: int = Field(ge=0)
 
     @property
     def is_moe(self) -> bool:
@@ -318,6 +330,7 @@ class EvaluationRecordSchema(RecordSchema):
 class SpeedSchema(RecordSchema):
     """runs/NAME/speed.json: time per item, measured while nothing else ran."""
 
+    weights_sha256: str
     seconds_per_item: float | None = Field(gt=0)
     """Median over the passes; None if it was not measured."""
     fastest: float | None = Field(gt=0)

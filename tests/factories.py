@@ -200,17 +200,28 @@ def shrink(params):
     return params
 
 
-def copy_of_checkout(target):
-    """Copy the files that git lists to a new repository, with shrunken params."""
+RESULTS = ("dvc.lock", "data/", "runs/")
+"""What runs write into the checkout; runs/scratch is part of the code."""
+
+
+def copy_of_checkout(target, change_params=shrink):
+    """Copy the code that git lists to a new repository, without results.
+
+    Args:
+        target: folder of the copy.
+        change_params: changes the content of params.yaml; None: it stays as it is.
+    """
     git = ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"]
     listed = subprocess.run(git, capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
-        if not (ROOT / name).is_file() or name == "dvc.lock":
+        is_result = name.startswith(RESULTS) and not name.startswith("runs/scratch/")
+        if is_result or not (ROOT / name).is_file():
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target / name)
     project = Project(target)
-    project.write_params(shrink(project.params()))
+    if change_params is not None:
+        project.write_params(change_params(project.params()))
     for words in (
         ["init", "-q"],
         ["add", "-A"],

@@ -41,6 +41,8 @@ _BUSY_COLUMNS = (0, 1, 2, 5, 6, 7)
 class SpeedRecord:
     """The content of speed.json."""
 
+    weights_sha256: str
+    """Weights that were measured; a record of other weights is ignored."""
     seconds_per_item: float | None
     """Median over the passes; None if it was not measured."""
     fastest: float | None
@@ -72,7 +74,10 @@ class _Pass:
 
 
 def measure_speed(
-    predictor: Seq2SeqPredictor, requests: Sequence[Request], params: EvaluationParams
+    predictor: Seq2SeqPredictor,
+    requests: Sequence[Request],
+    params: EvaluationParams,
+    weights_sha256: str,
 ) -> SpeedRecord:
     """Time passes over a fixed selection of requests in this process.
 
@@ -80,6 +85,7 @@ def measure_speed(
         predictor: the model, whatever engine and workers evaluated it.
         requests: a request per item, in the order of suites, tasks and items.
         params: batch size and threads.
+        weights_sha256: hash of the model's weights, for the record.
 
     Returns:
         The median time per item, or the reason why it was not measured.
@@ -107,6 +113,7 @@ def measure_speed(
     loads = [timed_pass.other_load for timed_pass in passes if timed_pass.other_load is not None]
     device = model_device(predictor.model)
     return SpeedRecord(
+        weights_sha256=weights_sha256,
         seconds_per_item=round(statistics.median(per_item), 6) if per_item else None,
         fastest=round(min(per_item), 6) if per_item else None,
         slowest=round(max(per_item), 6) if per_item else None,

@@ -1,8 +1,8 @@
 """Stage `evaluate`: score one run on evaluation suites, through lm-evaluation-harness.
 
 Writes into runs/NAME: evaluation.json (the evaluation record), scores.json (DVC metrics),
-samples.parquet (one row per item), and speed.json (measured time per item, if nothing else ran; the
-only file that differs when the stage runs again).
+samples.parquet (one row per item); and speed.json (measured time per item, if nothing else ran),
+which differs whenever the stage runs again, and which DVC does not track.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
         params=params,
     )
     write_json(folder / "scores.json", record.metrics())
-    speed = measure_speed(predictor, [r for task in tasks for r in task.requests()], params)
+    requests = [request for task in tasks for request in task.requests()]
+    speed = measure_speed(predictor, requests, params, weights_sha256)
     if speed.reason:
         logger.info("%s: the time per item is not recorded: %s", name, speed.reason)
     write_json(folder / "speed.json", speed.to_dict())

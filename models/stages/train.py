@@ -1,13 +1,14 @@
 """Stage `train`: train one run of params.yaml and write its weights and run record.
 
 Writes runs/NAME: weights/ (model.safetensors, config.json), metrics.json, run.json, log.jsonl,
-live/ (DVCLive). Until the run is complete, checkpoints and log are in .flanmoe/checkpoints/NAME.
+live/ (DVCLive); and, because they differ whenever the run is repeated, execution.json and
+throughput.jsonl, which DVC does not track. Until the run is complete, checkpoints and log are in
+.flanmoe/checkpoints/NAME.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from data_pipelines.files import sha256, write_json
+from data_pipelines.files import sha256, write_json, write_json_lines
 from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
@@ -29,8 +30,10 @@ from models.errors import DataMismatch
 from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
+from models.training.execution_record import execution_record, git_commit
 from models.training.imported_run import write_imported_run
 from models.training.initialization import initialize_model, start_folder
+from models.training.log_lines import split_lines
 from models.training.oom import is_out_of_memory, out_of_memory_error
 from models.training.optimizer_files import save_optimizer
 from models.training.params import SCRATCH, RunParams, TrainingParams
@@ -42,7 +45,6 @@ from models.training.run_record import (
     SequenceLengths,
     data_hashes,
     data_licences,
-    git_commit,
 )
 from models.training.trainer import Trainer
 from models.weights import is_imported, save_weights
@@ -172,7 +174,7 @@ def _fit(trainer: Trainer) -> tuple[TrainResult, dict[str, Tensor]]:
 def _write(
     task: TrainTask, trainer: Trainer, result: TrainResult, weights: dict[str, Tensor]
 ) -> None:
-    """Write weights, metrics, log and run record."""
+    """Write weights, metrics, log and records."""
     tokenizer_sha256 = trainer.corpus.manifest["tokenizer_sha256"]
     cost = _training_flops(task, trainer)
     chain = _training_chain(task, trainer, cost)
@@ -185,8 +187,21 @@ def _write(
         max_input_tokens=trainer.corpus.manifest["encoder_length"],
     )
     write_json(task.output / "metrics.json", _losses(result))
-    shutil.copyfile(task.checkpoints / "log.jsonl", task.output / "log.jsonl")
-    write_json(task.output / "run.json", _run_record(task, trainer, result, cost, chain).to_dict())
+    log, throughput = split_lines(result.log_lines)
+    write_json_lines(task.output / "log.jsonl", log)
+    write_json_lines(task.output / "throughput.jsonl", throughput)
+    record = _run_record(task, trainer, result, cost, chain)
+    execution = execution_record(
+        result.progress,
+        weights_sha256=record.weights_sha256,
+        training_flops=cost.total,
+        peak_flops=result.peak_flops,
+        commit=task.commit,
+        device=trainer.dist.device,
+        world_size=trainer.dist.world_size,
+    )
+    write_json(task.output / "execution.json", execution.to_dict())
+    write_json(task.output / "run.json", record.to_dict())
 
 
 def _training_flops(task: TrainTask, trainer: Trainer) -> TrainingFlops:
@@ -235,7 +250,6 @@ def _run_record(
     lengths = SequenceLengths(
         encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
     )
-    flops_per_second = cost.total / max(progress.seconds, 1e-9)
     return RunRecord(
         name=task.name,
         preset=task.run.preset,
@@ -257,16 +271,10 @@ def _run_record(
         recomputation_flops=cost.recomputation,
         cumulative_training_flops=chain.training_flops,
         training_chain=chain,
-        training_seconds=round(progress.seconds, 2),
-        flops_per_second=round(flops_per_second),
-        mfu=round(flops_per_second / result.peak_flops / trainer.dist.world_size, 4),
-        peak_flops=round(result.peak_flops),
         target_tokens=progress.target_tokens,
         losses={name: loss for name, loss in _losses(result).items() if loss is not None},
         skipped_batches=result.skipped_batches,
         router_health=result.router_health,
-        finished_at=round(result.started_at + progress.seconds, 1),
-        git_commit=task.commit,
         data_version=manifest["version"],
         data_hashes=data_hashes(task.workspace),
         licences=data_licences(manifest["licences"], task.run.start, task.workspace / layout.RUNS),
@@ -275,7 +283,6 @@ def _run_record(
         weights="weights/model.safetensors",
         weights_sha256=sha256(task.output / "weights" / "model.safetensors"),
         world_size=trainer.dist.world_size,
-        resumed_from_step=progress.resumed_from_step,
     )
 
 

@@ -18,11 +18,9 @@ PLOTTED = (
     "validation_loss",
     "lr",
     "grad_norm",
-    "tokens_per_second",
-    "mfu",
     "max_expert_load",
 )
-"""Log line entries that are plotted."""
+"""Log line entries that are plotted: all are the same when the run is repeated."""
 
 
 class DvcLiveSink:

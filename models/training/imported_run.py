@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
-from data_pipelines.files import sha256, write_bytes, write_json
+import torch
+
+from data_pipelines.files import sha256, write_bytes, write_json, write_json_lines
 from models import layout
 from models.cost.flops import count_parameters, flops_per_token
 from models.training.dvclive_sink import DvcLiveSink
+from models.training.execution_record import execution_record
 from models.training.initialization import initialize_model, start_folder
 from models.training.params import RunParams, TrainingParams
+from models.training.result import Progress
 from models.training.run_record import RunRecord, SequenceLengths, data_licences
 from models.weights import DEFAULT_INPUT_TOKENS, load_weights, save_weights
 from models.weights_config import WeightsConfig
@@ -45,7 +48,8 @@ def write_imported_run(
         max_input_tokens=loaded.max_input_tokens,
     )
     write_json(output / "metrics.json", {"train_loss": None, "validation_loss": None})
-    write_bytes(output / "log.jsonl", b"")
+    for name_of_log in ("log.jsonl", "throughput.jsonl"):
+        write_json_lines(output / name_of_log, [])
     DvcLiveSink(output / "live").close()
     length = loaded.max_input_tokens or DEFAULT_INPUT_TOKENS
     parameters = count_parameters(model.config)
@@ -67,16 +71,10 @@ def write_imported_run(
         recomputation_flops=0.0,
         cumulative_training_flops=chain.training_flops,
         training_chain=chain,
-        training_seconds=0.0,
-        flops_per_second=0.0,
-        mfu=0.0,
-        peak_flops=0.0,
         target_tokens=0,
         losses={},
         skipped_batches=[],
         router_health={},
-        finished_at=round(time.time(), 1),
-        git_commit=commit,
         data_version="none",
         data_hashes={},
         licences=data_licences([], run.start, workspace / layout.RUNS),
@@ -85,6 +83,14 @@ def write_imported_run(
         weights="weights/model.safetensors",
         weights_sha256=sha256(target / "model.safetensors"),
         world_size=1,
-        resumed_from_step=0,
     )
+    execution = execution_record(
+        Progress(),
+        weights_sha256=record.weights_sha256,
+        training_flops=0.0,
+        peak_flops=0.0,
+        commit=commit,
+        device=torch.device("cpu"),
+    )
+    write_json(output / "execution.json", execution.to_dict())
     write_json(output / "run.json", record.to_dict())

@@ -13,12 +13,17 @@ from models.training.result import Progress, StepResult
 from models.training.router_health import RouterHealth
 from models.training.schedule import learning_rate
 
+MEASURED = ("tokens_per_second", "mfu", "time")
+"""Entries of a line that differ whenever the run is repeated."""
+
 
 @dataclass(frozen=True)
 class _Totals:
-    """Totals of a run at the time of a log line."""
+    """Totals of a run at the time of a log line, or of a restart after it."""
 
     health: RouterHealth = field(default_factory=RouterHealth)
+    """At the log line."""
+    step: int = 0
     target_tokens: int = 0
     time_s: float = 0.0
 
@@ -61,9 +66,19 @@ class LogLineBuilder:
         """Return whether a line follows this number of completed steps."""
         return completed % self.params.log_every == 0 or completed == self.steps
 
-    def reset(self, health: RouterHealth, target_tokens: int) -> None:
-        """Begin a new window: the next line covers the steps after this call."""
-        self._previous = _Totals(health, target_tokens, time.perf_counter())
+    @property
+    def previous_health(self) -> RouterHealth:
+        """Router statistics of the run up to the previous line."""
+        return self._previous.health
+
+    def reset(self, health: RouterHealth, progress: Progress) -> None:
+        """Begin a new window.
+
+        Args:
+            health: router statistics up to the previous line, over all ranks.
+            progress: counters now; throughput is measured from here.
+        """
+        self._previous = _Totals(health, progress.step, progress.target_tokens, time.perf_counter())
 
     def build(
         self, result: StepResult, progress: Progress, health: RouterHealth
@@ -79,10 +94,10 @@ class LogLineBuilder:
             The line, and router warnings by kind.
         """
         previous = self._previous
-        self.reset(health, progress.target_tokens)
+        self.reset(health, progress)
         recent = health.since(previous.health)
         seconds = self._previous.time_s - previous.time_s
-        num_steps = progress.step % self.params.log_every or self.params.log_every
+        num_steps = progress.step - previous.step
         flops_per_second = num_steps * self.params.global_batch_size * self._row_flops / seconds
         num_tokens = progress.target_tokens - previous.target_tokens
         line = {
@@ -100,3 +115,10 @@ class LogLineBuilder:
             "time": round(time.time(), 1),
         }
         return line, recent.warnings(self.config)
+
+
+def split_lines(lines: list[LogLine]) -> tuple[list[LogLine], list[LogLine]]:
+    """Return the lines without what was measured, and the measurements with their steps."""
+    results = [{key: line[key] for key in line if key not in MEASURED} for line in lines]
+    measured = [{"step": line["step"], **{key: line[key] for key in MEASURED}} for line in lines]
+    return results, measured

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from data_pipelines.files import append_json_line, read_json_lines, write_bytes
+from data_pipelines.files import append_json_line, read_json_lines, write_json_lines
 
 WARNING_PATIENCE = 3
 """Consecutive log lines with a problem before a warning: routers are uneven in the first steps."""
@@ -37,6 +36,7 @@ class NullLogger:
 
     def __init__(self) -> None:
         self.lines: list[LogLine] = []
+        self.streaks: dict[str, int] = {}
 
     def rewind(self, step: int) -> None:
         """Do nothing."""
@@ -69,13 +69,14 @@ class MetricsLogger:
         self.lines: list[LogLine] = []
         # The delay keeps the bar invisible until `rewind` knows the step that training begins at.
         self._bar = tqdm(total=num_steps, desc="train", unit="step", delay=1e-3)
-        self._streaks: dict[str, int] = {}
+        self.streaks: dict[str, int] = {}
+        """Number of consecutive lines with a problem, by kind."""
 
     def rewind(self, step: int) -> None:
         """Drop the log lines after `step`: training continues from there and writes them again."""
         lines, _ = read_json_lines(self.path)
         self.lines = [line for line in lines if line["step"] <= step]
-        write_bytes(self.path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+        write_json_lines(self.path, self.lines)
         self._bar.n = step
         self._bar.refresh()
         if self.sink is not None:
@@ -95,8 +96,8 @@ class MetricsLogger:
             warnings: current problems by kind; one that lasts for WARNING_PATIENCE lines is added
                 to the line and shown once.
         """
-        self._streaks = {kind: self._streaks.get(kind, 0) + 1 for kind in warnings}
-        lasting = [w for kind, w in warnings.items() if self._streaks[kind] >= WARNING_PATIENCE]
+        self.streaks = {kind: self.streaks.get(kind, 0) + 1 for kind in warnings}
+        lasting = [w for kind, w in warnings.items() if self.streaks[kind] >= WARNING_PATIENCE]
         if lasting:
             line = {**line, "warnings": lasting}
         append_json_line(self.path, line)
@@ -105,7 +106,7 @@ class MetricsLogger:
             self.sink.log(line)
         self._bar.set_postfix_str(_postfix(line), refresh=False)
         for kind, warning in warnings.items():
-            if self._streaks[kind] == WARNING_PATIENCE:
+            if self.streaks[kind] == WARNING_PATIENCE:
                 self.note(f"warning: step {line['step']}: {warning}")
 
     def note(self, text: str) -> None:

@@ -41,8 +41,6 @@ class TrainResult:
     """Outcome of a complete run; the weights are in the trainer's model."""
 
     progress: Progress
-    started_at: float
-    """Unix time at which this attempt began, in seconds."""
     train_loss: float | None
     """Mean of the last five log lines; None without log lines, as on ranks other than 0."""
     validation_loss: float | None

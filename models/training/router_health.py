@@ -74,7 +74,8 @@ class RouterHealth:
     def summary(self) -> dict[str, LayerHealth]:
         """Return the statistics of each MoE layer, by its name."""
         layers = {}
-        for name, sums_X in self.sums_X.items():
+        # Sorted, as a checkpoint is: a resumed run lists the layers in the same order.
+        for name, sums_X in sorted(self.sums_X.items()):
             tokens_E = sums_X[:_DROPPED]
             total = max(float(tokens_E.sum()), 1.0)
             layers[name] = LayerHealth(

@@ -1,13 +1,13 @@
 """The run record, runs/NAME/run.json: what was trained, from what, and at which cost.
 
-`registry.schemas.RunRecordSchema` reads it.
+It is the same whenever the run is repeated; what differs is in the execution record.
+`registry.schemas.RunRecordSchema` reads both.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from models.training.params import SCRATCH
 from models.training.router_health import LayerHealth
 
 SCHEMA_VERSION = 2
+CODE_DIGESTS = "data/code_digests.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,21 +73,11 @@ class RunRecord:
     imported weights, whose cost is unknown."""
     training_chain: TrainingChain
     """Runs that led to these weights, this run last."""
-    training_seconds: float
-    """Time in optimizer steps, over all attempts."""
-    flops_per_second: float
-    mfu: float
-    """Model FLOPs utilisation: `flops_per_second` over the peak of all ranks."""
-    peak_flops: float
-    """Peak FLOP/s of one rank's device."""
     target_tokens: int
     losses: dict[str, float]
     """`train_loss` and `validation_loss`, in nats per target token."""
     skipped_batches: list[int]
     router_health: dict[str, LayerHealth]
-    finished_at: float
-    """Unix time, in seconds."""
-    git_commit: str
     data_version: str
     data_hashes: dict[str, str]
     licences: list[SourceLicence]
@@ -97,34 +88,17 @@ class RunRecord:
     """Path of the weights, relative to the record."""
     weights_sha256: str
     world_size: int
-    resumed_from_step: int
-    """Checkpoint that the last attempt resumed from; 0 if it began at step 0."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values of the JSON file."""
         return {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(self)}
 
 
-def git_commit(folder: Path) -> str:
-    """Return the commit of the code, with `+changes` if the tree differs; `unknown` without git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError):
-            return ""
-
-    commit = git("rev-parse", "HEAD").strip()
-    if not commit:
-        return "unknown"
-    # dvc.lock changes with every run: it is a result, not code.
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock").strip()
-    return commit + ("+changes" if changed else "")
-
-
 def data_hashes(workspace: Path) -> dict[str, str]:
-    """Return the hash of each output below data/ in dvc.lock, by path; empty without DVC."""
+    """Return the hash of each data output in dvc.lock, by path; empty without DVC.
+
+    The code digests are no data: they change with the code.
+    """
     lock = workspace / "dvc.lock"
     if not lock.is_file():
         return {}
@@ -133,7 +107,7 @@ def data_hashes(workspace: Path) -> dict[str, str]:
         out["path"]: out["md5"]
         for stage in stages.values()
         for out in stage.get("outs", [])
-        if out["path"].startswith("data/") and "md5" in out
+        if out["path"].startswith("data/") and out["path"] != CODE_DIGESTS and "md5" in out
     }
 
 

@@ -129,7 +129,6 @@ class Trainer:
             ProcessLost: another rank failed or timed out.
             DataMismatch: the folder holds checkpoints of another run.
         """
-        started_at = time.time()
         torch.manual_seed(self.seed + 1000 * self.dist.rank)
         try:
             self._restore_or_init()
@@ -144,7 +143,7 @@ class Trainer:
                 with suppress(CheckpointFailed):
                     self.checkpointer.close()
             raise
-        return self._result(started_at)
+        return self._result()
 
     def train_step(self, step: int) -> None:
         """Run one optimizer step, or roll back to the last checkpoint if the loss is anomalous."""
@@ -175,13 +174,9 @@ class Trainer:
             self._load_checkpoint(checkpoints[-1])
             self.progress.resumed_from_step = self.progress.step
         else:
+            self._log_lines.reset(RouterHealth(), self.progress)
             self._save_checkpoint(wait=True)
         self.logger.rewind(self.progress.step)
-        self._reset_log_window()
-
-    def _reset_log_window(self) -> None:
-        """Reset the counters from which the next log line is computed."""
-        self._log_lines.reset(self.health.all_reduce(self.dist), self.progress.target_tokens)
 
     def _load_microbatches(self, batch_index: int) -> list[Batch]:
         size, dist = self.params.global_batch_size, self.dist
@@ -261,7 +256,6 @@ class Trainer:
             f"{batch_index} ({len(skipped_batches)} of at most "
             f"{self.params.guard.max_skipped_batches} skipped)"
         )
-        self._reset_log_window()
 
     def _save_and_stop(self, step: int) -> None:
         self._save_checkpoint(wait=True)
@@ -305,6 +299,9 @@ class Trainer:
             "recent_losses": self.guard.recent_losses,
             "skipped_batches": self.guard.skipped_batches,
             "health": self.health.all_reduce(self.dist).to_dict(),
+            # The next log line is the same as without an interruption.
+            "logged_health": self._log_lines.previous_health.to_dict(),
+            "warning_streaks": self.logger.streaks,
         }
         tensors = self._checkpoint_tensors()
         self.checkpointer.save(self.progress.step, tensors, state, loss=loss, wait=wait)
@@ -322,6 +319,9 @@ class Trainer:
         if not self.dist.is_main:
             sums = {name: [0.0] * len(values) for name, values in sums.items()}
         self.health = RouterHealth.from_dict(sums, self.dist.device)
+        logged_health = RouterHealth.from_dict(state["logged_health"], self.dist.device)
+        self._log_lines.reset(logged_health, self.progress)
+        self.logger.streaks = dict(state["warning_streaks"])
 
     def _finalize(self) -> None:
         """Set the final weights and complete the files of the run."""
@@ -333,11 +333,10 @@ class Trainer:
         self.checkpointer.flush()
         self.logger.close()
 
-    def _result(self, started_at: float) -> TrainResult:
+    def _result(self) -> TrainResult:
         losses = [line["loss"] for line in self.logger.lines[-5:]]
         return TrainResult(
             progress=dataclasses.replace(self.progress),
-            started_at=started_at,
             train_loss=round(sum(losses) / len(losses), 5) if losses else None,
             validation_loss=self._validation_loss(),
             router_health=self.health.all_reduce(self.dist).summary(),

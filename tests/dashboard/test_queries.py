@@ -13,6 +13,8 @@ from dashboard.queries import (
     training_logs,
     versions_frame,
 )
+from data_pipelines.files import write_json_lines
+from models.training.log_lines import split_lines
 from tests.dashboard.factories import LINE, write_log
 
 
@@ -88,6 +90,18 @@ def test_training_logs_mark_runs_in_progress(empty_project):
         ("finished", 40, False),
         ("try/big", 20, True),
     ]
+
+
+def test_training_logs_of_a_finished_run_have_its_throughput_if_it_is_there(empty_project):
+    folder = empty_project.folder / "runs" / "finished"
+    results, measured = split_lines([{**LINE, "step": step} for step in (20, 40)])
+    write_json_lines(folder / "log.jsonl", results)
+    assert training_logs()["tokens_per_second"].isna().all()
+    write_json_lines(folder / "throughput.jsonl", measured)
+    logs = training_logs()
+    assert list(logs["tokens_per_second"]) == [900.0, 900.0]
+    assert list(logs["time"]) == [1.8e9, 1.8e9]
+    assert list(logs["loss"]) == [2.5, 2.5]
 
 
 def test_training_logs_of_release_0_1_0_have_present_names(empty_project):

@@ -22,9 +22,10 @@ from models.evaluation.params import EvaluationParams
 from models.evaluation.speed import SpeedRecord
 from models.evaluation.suite import SuiteProtocol
 from models.training.chain import ChainRun, TrainingChain
+from models.training.execution_record import ExecutionRecord
 from models.training.router_health import LayerHealth
 from models.training.run_record import RunRecord, SequenceLengths, SourceLicence
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
+from registry.schemas import EvaluationRecordSchema, ExecutionSchema, RunRecordSchema, SpeedSchema
 
 RUN = RunRecord(
     name="moe",
@@ -59,18 +60,12 @@ RUN = RunRecord(
             )
         ],
     ),
-    training_seconds=3.5,
-    flops_per_second=3e8,
-    mfu=0.4,
-    peak_flops=7e8,
     target_tokens=5000,
     losses={"train_loss": 1.1, "validation_loss": 1.0},
     skipped_batches=[3],
     router_health={
         "decoder.1": LayerHealth(load=[0.5, 0.5], drop_share=0.1, entropy=2.0, dead_experts=0)
     },
-    finished_at=1.8e9,
-    git_commit="abc",
     data_version="d",
     data_hashes={"data/raw": "0"},
     licences=[SourceLicence(source="cot/flan", licence="Apache-2.0", terms="open")],
@@ -79,7 +74,18 @@ RUN = RunRecord(
     weights="weights/model.safetensors",
     weights_sha256="1" * 64,
     world_size=2,
+)
+EXECUTION = ExecutionRecord(
+    weights_sha256="1" * 64,
+    git_commit="abc",
+    device="cpu",
+    processor="AMD EPYC",
+    training_seconds=3.5,
+    flops_per_second=3e8,
+    mfu=0.4,
+    peak_flops=7e8,
     resumed_from_step=10,
+    finished_at=1.8e9,
 )
 TASK = TaskScore(
     task="sample/topic",
@@ -173,6 +179,7 @@ EVALUATION = EvaluationRecord(
     params=EvaluationParams(),
 )
 SPEED = SpeedRecord(
+    weights_sha256="1" * 64,
     seconds_per_item=0.02,
     fastest=0.01,
     slowest=0.03,
@@ -189,14 +196,20 @@ SPEED = SpeedRecord(
 )
 CONTRACTS = pytest.mark.parametrize(
     ("record", "schema"),
-    [(RUN, RunRecordSchema), (EVALUATION, EvaluationRecordSchema), (SPEED, SpeedSchema)],
-    ids=["run", "evaluation", "speed"],
+    [
+        (RUN, RunRecordSchema),
+        (EXECUTION, ExecutionSchema),
+        (EVALUATION, EvaluationRecordSchema),
+        (SPEED, SpeedSchema),
+    ],
+    ids=["run", "execution", "evaluation", "speed"],
 )
 
 
 def written(record):
-    """Return the record as it is read from its JSON file."""
-    return json.loads(json.dumps(record.to_dict()))
+    """Return the record as it is read from its JSON file; a run's with that of its execution."""
+    value = record.to_dict() | (EXECUTION.to_dict() if record is RUN else {})
+    return json.loads(json.dumps(value))
 
 
 def nested_schemas(schema):
@@ -235,3 +248,8 @@ def test_schema_rejects_a_record_with_another_field(record, schema):
         value["tasks"][0]["other_field"] = 1
         with pytest.raises(ValidationError, match=r"tasks\.0\.other_field"):
             schema.model_validate(value, extra="forbid")
+
+
+def test_run_and_execution_record_have_only_the_weights_in_common():
+    """The run record holds nothing that differs between executions."""
+    assert set(RUN.to_dict()) & set(EXECUTION.to_dict()) == {"weights_sha256"}

@@ -23,8 +23,18 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+EXECUTION = (
+    "git_commit", "device", "processor", "training_seconds", "flops_per_second", "mfu",
+    "peak_flops", "resumed_from_step", "finished_at",
+)  # fmt: skip
+"""Values of a run record that are in a file of their own."""
+
+
 def run_record(name="run", *, is_moe=False, **changes):
-    """Return a run record of schema version 2; the training chain follows from the other values."""
+    """Return a run record of schema version 2 with the values of its execution record.
+
+    The training chain follows from the other values.
+    """
     record = {
         "schema_version": 2, "name": name, "preset": "tiny_dense", "start": "scratch",
         "data": "train", "tasks": [], "tuned": True, "seed": 0, "steps": 10, "params": {},
@@ -33,6 +43,7 @@ def run_record(name="run", *, is_moe=False, **changes):
         "training_seconds": 3.5, "flops_per_second": 3e8, "mfu": 0.4, "peak_flops": 7e8,
         "target_tokens": 5000, "losses": {"train_loss": 1.1, "validation_loss": 1.0},
         "skipped_batches": [], "router_health": {}, "finished_at": 1.8e9, "git_commit": "abc",
+        "device": "cpu", "processor": "AMD EPYC",
         "data_version": "d", "data_hashes": {}, "licences": [],
         "sequence": {"encoder_length": 64, "decoder_length": 16}, "tokenizer_sha256": "0" * 64,
         "weights": "weights/model.safetensors", "weights_sha256": "1" * 64, "world_size": 1,
@@ -173,6 +184,7 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
 def speed_record(seconds_per_item=0.01, **changes):
     """Return a measured time per item."""
     return {
+        "weights_sha256": "1" * 64,
         "seconds_per_item": seconds_per_item, "fastest": seconds_per_item,
         "slowest": seconds_per_item, "reason": "", "num_items": 32, "num_passes": 5,
         "other_load": 0.02, "device": "cpu", "processor": "AMD EPYC", "precision": "float32",
@@ -274,7 +286,10 @@ def write_run(folder, tokenizer, *, run, evaluation):
         "tokenizer_sha256": sha256(tokenizer / "spiece.model"),
     }
     evaluation |= {"weights_sha256": sha256(weights), "samples_sha256": sha256(samples)}
-    (folder / "run.json").write_text(json.dumps(run))
+    execution = {key: run[key] for key in (*EXECUTION, "weights_sha256")}
+    (folder / "execution.json").write_text(json.dumps(execution))
+    trained = {key: value for key, value in run.items() if key not in EXECUTION}
+    (folder / "run.json").write_text(json.dumps(trained))
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
 
 

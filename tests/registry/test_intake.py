@@ -28,6 +28,9 @@ from tests.registry.factories import edit_json, speed_record
         ("weights/model.safetensors", lambda p: p.write_bytes(b"r"), "does not match the checksum"),
         ("weights/model.safetensors", lambda p: p.unlink(), "model.safetensors is missing"),
         ("samples.parquet", lambda p: p.write_bytes(b""), "does not match the checksum"),
+        ("execution.json", lambda p: p.write_text("{"), "execution.json is not JSON"),
+        ("execution.json", lambda p: edit_json(p, lambda r: r.update(mfu=-1)),
+         "execution.json: mfu:"),
         ("speed.json", lambda p: p.write_text("{"), "speed.json is not JSON"),
         ("speed.json", lambda p: p.write_text(json.dumps(speed_record(threads=0))),
          "speed.json: threads:"),
@@ -43,9 +46,31 @@ def test_read_submission_damaged_file_is_rejected(submit, file, change, message)
 def test_read_submission_measured_speed_is_optional(submit):
     submission = submit()
     assert submission.speed is None
-    (submission.folder / "speed.json").write_text(json.dumps(speed_record(0.25)))
+    speed = speed_record(0.25, weights_sha256=submission.run.weights_sha256)
+    (submission.folder / "speed.json").write_text(json.dumps(speed))
     measured = read_submission(submission.folder, submission.tokenizer)
     assert measured.speed.seconds_per_item == 0.25
+
+
+def test_read_submission_ignores_measurements_of_other_weights(submit):
+    """The folder had another result, which `dvc checkout` has replaced."""
+    submission = submit()
+    assert submission.run.training_seconds == 3.5
+    assert submission.run.git_commit == "abc"
+    (submission.folder / "speed.json").write_text(json.dumps(speed_record(0.25)))
+    edit_json(submission.folder / "execution.json", lambda r: r.update(weights_sha256="5" * 64))
+    other = read_submission(submission.folder, submission.tokenizer)
+    assert other.speed is None
+    assert other.run.training_seconds is None
+    assert other.run.git_commit == "unknown"
+
+
+def test_read_submission_in_a_clone_has_no_execution_record(submit, registry):
+    submission = submit()
+    (submission.folder / "execution.json").unlink()
+    cloned = read_submission(submission.folder, submission.tokenizer)
+    assert cloned.run.mfu is None
+    assert registry.register("m", cloned).run_record.training_seconds is None
 
 
 def test_read_submission_speed_of_release_0_1_0_is_ignored(submit):

@@ -84,6 +84,6 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, p
     assert "preempted" in output
     log = (folder / "runs" / RUN / "log.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["step"] == STEPS
-    record = json.loads((folder / "runs" / RUN / "run.json").read_text())
+    record = json.loads((folder / "runs" / RUN / "execution.json").read_text())
     assert record["resumed_from_step"] > killed_step
     assert not checkpoints.exists()

@@ -44,5 +44,7 @@ def start_training(project, checkpoints, beyond=0):
 
 
 def run_record(project):
-    """Return run.json of the run."""
-    return json.loads((project.folder / "runs" / RUN / "run.json").read_text())
+    """Return run.json of the run, with the values of execution.json."""
+    folder = project.folder / "runs" / RUN
+    records = [json.loads((folder / name).read_text()) for name in ("run.json", "execution.json")]
+    return records[0] | records[1]

@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 
+from data_pipelines.files import sha256
 from models.evaluation import speed
 from models.evaluation.batches import Request
 from models.evaluation.device import model_precision
@@ -53,7 +54,7 @@ def test_measure_speed_is_the_median_of_repeated_passes(predictor, params, machi
     monkeypatch.setattr(
         speed, "run_batch", lambda batch, _: (batches.append(batch), time.sleep(0.002))
     )
-    record = measure_speed(predictor, REQUESTS, params)
+    record = measure_speed(predictor, REQUESTS, params, "w")
     assert record.reason == ""
     assert (record.num_items, record.num_passes) == (32, NUM_PASSES)
     assert 0 < record.fastest <= record.seconds_per_item <= record.slowest
@@ -70,7 +71,7 @@ def test_measure_speed_is_the_median_of_repeated_passes(predictor, params, machi
 def test_measure_speed_with_another_process_records_no_time(predictor, params, machine, loads):
     """From the beginning, or from a later pass on."""
     machine(*loads)
-    record = measure_speed(predictor, REQUESTS, params)
+    record = measure_speed(predictor, REQUESTS, params, "w")
     assert (record.seconds_per_item, record.fastest, record.slowest) == (None, None, None)
     assert record.num_passes == 0
     assert record.other_load > MAX_OTHER_LOAD
@@ -79,7 +80,7 @@ def test_measure_speed_with_another_process_records_no_time(predictor, params, m
 
 def test_measure_speed_of_an_unknown_load_records_no_time(predictor, params, monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "_CPU_TIMES", tmp_path / "missing")
-    record = measure_speed(predictor, REQUESTS, params)
+    record = measure_speed(predictor, REQUESTS, params, "w")
     assert record.seconds_per_item is None
     assert record.reason == "the load of other processes is unknown on this system"
 
@@ -109,6 +110,7 @@ def test_evaluate_writes_the_measurement_and_its_conditions(workspace, params, m
     written = json.loads((workspace / "runs/moe/speed.json").read_text())
     assert written["seconds_per_item"] > 0
     assert written["num_items"] == 20
+    assert written["weights_sha256"] == sha256(workspace / "runs/moe/weights/model.safetensors")
     record = json.loads((workspace / "runs/moe/evaluation.json").read_text())
     assert (record["device"], record["precision"]) == ("cpu", "float32")
     assert record["torch_version"] == torch.__version__

@@ -95,6 +95,27 @@ def test_train_cumulative_cost_is_the_sum_of_the_chain(workspace):
     assert unchanged.cumulative_training_flops == tuned.cumulative_training_flops
 
 
+def test_train_repeated_writes_the_same_bytes_apart_from_its_execution(workspace):
+    def written():
+        folder = workspace / "runs" / "base"
+        train_run(workspace, "base", "tiny_switch", "scratch", steps=6, training=training)
+        hashes = {
+            str(path.relative_to(folder)): sha256(path)
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        shutil.rmtree(folder)
+        return hashes
+
+    training = dataclasses.replace(TRAINING, log_every=2)
+    first, second = written(), written()
+    assert {"weights/model.safetensors", "run.json", "log.jsonl", "metrics.json"} < first.keys()
+    assert {"live/metrics.json", "live/plots/metrics/loss.tsv"} < first.keys()
+    differing = {path for path in first if first[path] != second[path]}
+    assert first.keys() == second.keys()
+    assert differing == {"execution.json", "throughput.jsonl"}
+
+
 def test_train_lm_adaptation_starts_from_span_corruption(workspace):
     spans = train_run(workspace, "spans", "tiny_switch", "scratch", data="span_corruption", steps=2)
     adapted = train_run(workspace, "adapted", "tiny_switch", "spans", data="prefix_lm", steps=1)

@@ -10,6 +10,7 @@ import torch
 from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.config import ModelConfig, MoEConfig
+from models.training.log_lines import split_lines
 from models.training.params import CheckpointParams, OptimParams, TrainingParams
 from models.training.trainer import Trainer
 
@@ -84,9 +85,9 @@ def interrupt_at(step):
 
 
 def reproducible_metrics(lines):
-    """Return the entries of log lines that a resume must reproduce; times differ."""
-    keys = ("step", "loss", "load_balance_loss", "grad_norm")
-    return [{key: line[key] for key in keys} for line in lines]
+    """Return log lines without what was measured: a resume must reproduce all of it."""
+    results, _ = split_lines(lines)
+    return results
 
 
 def copy_weights(model):

@@ -1,16 +1,18 @@
-"""The commit, the data hashes and the licences of the run record."""
+"""The data hashes and the licences of the run record."""
 
 import dataclasses
 import json
-import subprocess
 
 import pytest
 
-from models.training.run_record import data_hashes, data_licences, git_commit
+from models.training.run_record import data_hashes, data_licences
 
 LOCK = """
 schema: '2.0'
 stages:
+  digest:
+    outs:
+    - {path: data/code_digests.json, md5: cc}
   pack:
     outs:
     - {path: data/packed, md5: aa.dir}
@@ -21,28 +23,7 @@ stages:
 """
 
 
-def git(folder, *arguments):
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-@pytest.mark.process
-def test_git_commit_marks_changes_and_ignores_dvc_lock(tmp_path):
-    assert git_commit(tmp_path) == "unknown"
-    git(tmp_path, "init", "--quiet")
-    for name in ("code.py", "dvc.lock"):
-        (tmp_path / name).write_text("1")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "--message", "Add code")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    (tmp_path / "dvc.lock").write_text("2")
-    assert git_commit(tmp_path) == commit
-    (tmp_path / "code.py").write_text("2")
-    assert git_commit(tmp_path) == f"{commit}+changes"
-
-
-def test_data_hashes_lists_outputs_below_data(tmp_path):
+def test_data_hashes_lists_data_outputs_without_code_digests(tmp_path):
     assert data_hashes(tmp_path) == {}
     (tmp_path / "dvc.lock").write_text(LOCK)
     assert data_hashes(tmp_path) == {"data/packed": "aa.dir"}

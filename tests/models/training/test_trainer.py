@@ -93,6 +93,26 @@ def test_fit_every_router_lowers_the_loss_and_resumes_with_the_same_bits(tmp_pat
     assert_equal_tensors(resumed.model.state_dict(), undisturbed.model.state_dict())
 
 
+def test_fit_resumed_between_log_lines_writes_the_same_lines(tmp_path):
+    """Expert load is over the steps of a line, warnings over three lines: both reach back."""
+    moe = moe_config(num_experts=64)  # more than get a token, so warns
+
+    def trainer(folder, **changes):
+        return build_trainer(folder, steps=24, model=build_model(moe), log_every=5, **changes)
+
+    expected = reproducible_metrics(trainer(tmp_path / "reference").fit().log_lines)
+    assert [bool(line.get("warnings")) for line in expected] == [False, False, True, True, True]
+    completed = []
+    for step in (7, 17):
+        with pytest.raises(Preempted):
+            trainer(tmp_path / "run", is_stop_requested=lambda step=step: step in completed).fit(
+                on_step=completed.append
+            )
+    result = trainer(tmp_path / "run").fit()
+    assert result.progress.resumed_from_step == 17
+    assert reproducible_metrics(result.log_lines) == expected
+
+
 def test_fit_stop_request_saves_and_a_rerun_resumes_with_the_same_bits(tmp_path):
     undisturbed = build_trainer(tmp_path / "reference")
     undisturbed.fit()
