@@ -50,16 +50,25 @@ def training_logs() -> pd.DataFrame:
     for folder in [project, *sorted((project / ".flanmoe" / "workspaces").glob("*"))]:
         prefix = "" if folder == project else f"{folder.name}/"
         for running, pattern in (
-            (True, ".flanmoe/checkpoints/*/log.jsonl"), (False, "runs/*/log.jsonl"),
+            (True, ".flanmoe/checkpoints/*/log.jsonl"), (False, "runs/*/seed_*/log.jsonl"),
+            (False, "runs/*/log.jsonl"),  # of release 0.1.0
         ):  # fmt: skip
             for path in sorted(folder.glob(pattern)):
-                run = {"run": prefix + path.parent.name, "running": running}
+                run = {"run": prefix + _label_of_log(path), "running": running}
                 measured = {
                     line["step"]: line for line in _read_lines(path.with_name("throughput.jsonl"))
                 }
                 for line in _read_lines(path):
                     rows.append({**_UNKNOWN, **line, **measured.get(line["step"], {}), **run})
     return pd.DataFrame(rows)
+
+
+def _label_of_log(path: Path) -> str:
+    """Return the run and seed of a log, e.g. moe_base-1, as the folders of checkpoints have it."""
+    folder = path.parent
+    if folder.name.startswith("seed_"):
+        return f"{folder.parent.name}-{folder.name.removeprefix('seed_')}"
+    return folder.name
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
@@ -85,6 +94,7 @@ def _version_row(version: VersionInfo) -> dict[str, Any]:
         "model": version.model,
         "version": version.version,
         "run": version.name,
+        "seed": version.seed,
         "kind": version.kind,
         "tuning": _tuning(version),
         "state": version.standing,

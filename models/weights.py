@@ -76,6 +76,12 @@ def is_imported(folder: Path) -> bool:
     return (folder / "spiece.model").is_file()
 
 
+def hash_weights(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder of weights, by its path in the folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
 def load_weights(
     folder: Path, adapt: Callable[[ModelConfig], ModelConfig] = lambda config: config
 ) -> LoadedModel:

@@ -34,7 +34,8 @@ def find_tokenizer(folder: Path, project: Path) -> Path:
     """Return the folder of a run's tokenizer.
 
     It is beside the weights (imported ones), in the run's own folder (a registered artifact), in
-    data/tokenizer of the workspace that the run lies in, or in that of the project.
+    data/tokenizer of the workspace that runs/NAME/seed_N lies in (runs/NAME in release 0.1.0), or
+    in that of the project.
 
     Raises:
         InvalidRecord: none of them has the tokenizer of the run record.
@@ -43,7 +44,7 @@ def find_tokenizer(folder: Path, project: Path) -> Path:
     candidates = (
         folder / "weights",
         folder / "tokenizer",
-        folder.resolve().parent.parent / "data" / "tokenizer",
+        *(parent / "data" / "tokenizer" for parent in reversed(folder.resolve().parents[1:3])),
         project / "data" / "tokenizer",
     )
     for candidate in candidates:
@@ -81,7 +82,7 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
     """Read a finished run and verify its checksums.
 
     Args:
-        folder: runs/NAME, with run.json, evaluation.json, samples.parquet and weights/.
+        folder: runs/NAME/seed_N, with run.json, evaluation.json, samples.parquet and weights/.
         tokenizer: folder of the workspace's spiece.model; imported weights bring their own.
 
     Raises:

@@ -34,15 +34,20 @@ _UNKNOWN_EXECUTION = {
 }  # fmt: skip
 
 
-def read_run_record(path: Path) -> RunRecordSchema:
-    """Read a run.json of schema version 1 or 2, with the execution.json beside it.
+def read_run_record(path: Path, execution_file: Path | None = None) -> RunRecordSchema:
+    """Read a run.json of schema version 1 or 2, with its execution record.
 
     Without an execution of these weights, as in a clone, its values are None.
+
+    Args:
+        path: the run record.
+        execution_file: the execution record; by default execution.json beside the run record.
 
     Raises:
         InvalidRecord: a file is missing, malformed, or of a newer schema version.
     """
-    record, execution_file = _read_json(path), path.with_name("execution.json")
+    record = _read_json(path)
+    execution_file = execution_file or path.with_name("execution.json")
     if isinstance(record, dict) and execution_file.is_file():
         execution = _read_json(execution_file)
         _parse(execution, str(execution_file), ExecutionSchema, lambda record: record)

@@ -84,7 +84,7 @@ class SourceLicenceSchema(RecordSchema):
 
 
 class ExecutionSchema(RecordSchema):
-    """runs/NAME/execution.json: how a run was executed, which differs whenever it is repeated.
+    """runs/NAME/seed_N/execution.json: how a run was executed, which differs at every repetition.
 
     A value is None if it was not recorded, as in a clone without the file.
     """
@@ -104,8 +104,8 @@ class ExecutionSchema(RecordSchema):
     """Unix time, in seconds."""
 
 
-class RunRecordSchema(ExecutionSchema):
-    """runs/NAME/run.json, what was trained, from what, at which cost; with its execution record."""
+class RunSchema(RecordSchema):
+    """runs/NAME/seed_N/run.json: what was trained, from what, and at which cost."""
 
     schema_version: Literal[2]
     name: Name
@@ -144,12 +144,17 @@ class RunRecordSchema(ExecutionSchema):
     sequence: SequenceSchema
     tokenizer_sha256: str
     weights: str
+    weights_sha256: str
     world_size: int = Field(gt=0)
 
     @property
     def is_moe(self) -> bool:
         """Whether the model has experts."""
         return bool(self.model.get("moe"))
+
+
+class RunRecordSchema(ExecutionSchema, RunSchema):
+    """A run with its execution, as the registry stores it."""
 
 
 class ScoreSchema(RecordSchema):
@@ -285,7 +290,7 @@ class SuiteScoreSchema(RecordSchema):
 
 
 class EvaluationRecordSchema(RecordSchema):
-    """runs/NAME/evaluation.json: scores of all tasks and suites, with their averages."""
+    """runs/NAME/seed_N/evaluation.json: scores of all tasks and suites, with their averages."""
 
     schema_version: Literal[2]
     name: str
@@ -328,7 +333,7 @@ class EvaluationRecordSchema(RecordSchema):
 
 
 class SpeedSchema(RecordSchema):
-    """runs/NAME/speed.json: time per item, measured while nothing else ran."""
+    """runs/NAME/seed_N/speed.json: time per item, measured while nothing else ran."""
 
     weights_sha256: str
     seconds_per_item: float | None = Field(gt=0)

@@ -100,7 +100,8 @@ class RunRow(RegistryBase):
     training_flops: Mapped[float] = mapped_column(Float)
     cumulative_training_flops: Mapped[float | None] = mapped_column(Float)
     """With the runs that it starts from; null if one of them is unknown."""
-    training_seconds: Mapped[float] = mapped_column(Float)
+    training_seconds: Mapped[float | None] = mapped_column(Float)
+    """Null if the execution of the run was not recorded."""
     git_commit: Mapped[str] = mapped_column(String(200))
     data_version: Mapped[str] = mapped_column(String(200))
     record: Mapped[dict[str, Any]] = mapped_column(JSON)

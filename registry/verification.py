@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from registry.artifacts.store import ArtifactStore
-from registry.artifacts.version_files import MODEL_FOLDERS, artifact_faults
+from registry.artifacts.version_files import EXECUTION, MODEL_FOLDERS, artifact_faults
 from registry.comparison.item_set import items_digest
 from registry.consistency import check_consistency
 from registry.errors import DamagedArtifact, InvalidRecord, MissingArtifact
@@ -143,7 +143,9 @@ def _version_faults(
 
 def _run_file_faults(store: ArtifactStore, row: VersionRow) -> Iterator[str]:
     try:
-        stored = read_run_record(store.file(row.artifact, "run.json"))
+        has_execution = store.has_file(row.artifact, EXECUTION)
+        execution = store.file(row.artifact, EXECUTION) if has_execution else None
+        stored = read_run_record(store.file(row.artifact, "run.json"), execution)
     except (InvalidRecord, MissingArtifact, DamagedArtifact):
         return  # `artifact_faults` names a missing or damaged file
     yield from _record_differences("run.json", stored, parse_run_record(row.run.record, "run"))

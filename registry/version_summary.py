@@ -40,7 +40,7 @@ class VersionSummary:
     flops_per_token: float
     training_flops: float
     cumulative_training_flops: float | None
-    training_seconds: float
+    training_seconds: float | None
     git_commit: str
     data_version: str
     accuracy: float

@@ -77,7 +77,7 @@ def _show_versions(frame: pd.DataFrame) -> None:
         frame,
         hide_index=True,
         column_order=(
-            "version", "run", "state", "kind", "tuning", "accuracy", "standard_error",
+            "version", "run", "seed", "state", "kind", "tuning", "accuracy", "standard_error",
             "random_score", "normalised", "gflops_per_token", "total_millions", "active_millions",
             "training_tflops", "own_training_tflops", "num_items", "partial", "num_contaminated",
             "precision", "milliseconds_per_item", "training_seconds", "registered",

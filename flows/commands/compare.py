@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry, workspace_option
+from flows.commands.replicates import find_replicates, present_replicates
 from flows.commands.tables import format_count, plain_table, wide_console
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from registry.comparison.compare import Comparison, SuiteComparison, TaskComparison
+    from registry.comparison.results import EvaluationResult
     from registry.comparison.verdicts import PairedOutcome
 
 _VERSION = re.compile(r"v(\d+)")
@@ -58,15 +61,14 @@ def compare(
     the same data, tasks, steps, seed and start chain are partners; otherwise the differences are
     listed.
 
-    A and B are runs, registered versions (v3), or folders with the files of a run. Fails if the
-    two evaluations used different prompts or items.
+    A and B are runs with all their seeds, one seed of a run (moe_base-1), registered versions (v3),
+    or folders with the files of a run. Fails if the evaluations used different prompts or items.
     """
     from flows.runtime.workspace import find_project
     from registry.comparison import compare as comparison
-    from registry.comparison.results import read_result
 
     root = workspace.resolve() if workspace else find_project()
-    results_a, results_b = ([read_result(name, _result_folder(name, root))] for name in (a, b))
+    results_a, results_b = (read_results(name, _result_folders(name, root)) for name in (a, b))
     config = comparison.ComparisonConfig(
         suites=suites, margin=margin / 100, clean=clean, sequential=sequential
     )
@@ -89,24 +91,48 @@ def compare(
         console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
 
 
-def _result_folder(name: str, root: Path) -> Path:
-    """Return the folder of a run in the workspace, of a registered version, or `name` itself."""
+def read_results(name: str, folder_by_label: Mapping[str, Path]) -> list[EvaluationResult]:
+    """Read the evaluations of a run, one for each seed.
+
+    Seeds of the same weights count once: imported weights that were not trained have no seed.
+
+    Args:
+        name: what the user calls the run.
+        folder_by_label: folders of the results, by the labels of the seeds.
+    """
+    from registry.comparison.results import read_result
+
+    result_by_weights: dict[str, EvaluationResult] = {}
+    for label, folder in folder_by_label.items():
+        result = read_result(label, folder)
+        result_by_weights.setdefault(result.run.weights_sha256, result)
+    results = list(result_by_weights.values())
+    return results if len(results) > 1 else [dataclasses.replace(results[0], label=name)]
+
+
+def _result_folders(name: str, root: Path) -> dict[str, Path]:
+    """Return the folders of a run's seeds, of a registered version, or below `name` itself."""
     from data_pipelines.suggestions import did_you_mean
     from models.errors import UnknownModel
 
-    if (root / "runs" / name).is_dir():
-        return root / "runs" / name
+    replicates = find_replicates(name, root)
+    if replicates:
+        return {replicate.label: root / replicate.folder for replicate in replicates}
     version = _VERSION.fullmatch(name)
     if version:
         _, params = load_workspace(root)
         registry = open_registry(root, params)
-        return registry.evidence_folder(registry.show(params.registry.model, int(version[1])))
-    if Path(name).is_dir():
-        return Path(name)
-    runs = sorted(path.name for path in (root / "runs").glob("*") if path.name != "scratch")
+        version_info = registry.show(params.registry.model, int(version[1]))
+        return {name: registry.evidence_folder(version_info)}
+    folder = Path(name)
+    if folder.is_dir():
+        seeds = sorted(path.parent for path in folder.glob("seed_*/run.json"))
+        return {str(path): path for path in seeds} or {name: folder}
+    runs = sorted({replicate.run for replicate in present_replicates(root)})
     raise UnknownModel(
-        f"{name!r} is not a run of {root}, a registered version (such as v3) or a folder; "
-        f"{did_you_mean(name, runs)}runs: {', '.join(runs) or 'none'}"
+        f"{name!r} is not a run of {root}, a seed of a run (such as moe_base-1), a registered "
+        f"version (such as v3) or a folder; {did_you_mean(name, runs)}runs: "
+        f"{', '.join(runs) or 'none'}"
     )
 
 

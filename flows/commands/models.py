@@ -237,8 +237,8 @@ def import_checkpoint(source: Path, target: Path) -> None:
 def export_checkpoint(source: Path, target: Path) -> None:
     """Export the weights in folder SOURCE and their tokenizer to folder TARGET, for transformers.
 
-    SOURCE is a weights folder, e.g. runs/NAME/weights. Supported: dense models and Switch models
-    with ReLU. Other routers are rejected, because transformers has no class for them.
+    SOURCE is a weights folder, e.g. runs/NAME/seed_0/weights. Supported: dense models and Switch
+    models with ReLU. Other routers are rejected, because transformers has no class for them.
     """
     from models.interchange.hugging_face import export_folder
 

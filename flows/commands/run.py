@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import FILE, FOLDER
-from flows.commands.tables import evaluation_lines, versions_table, wide_console
+from flows.commands.tables import evaluation_lines, seeds_table, versions_table, wide_console
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
@@ -117,6 +117,8 @@ def run(
                 result = pipeline.run_pipeline(folder, promote=not no_promote)
     console.print()
     console.print(versions_table([version.summary() for version in result.versions]))
+    console.print()
+    console.print(seeds_table(result.versions) or "One seed: no interval over seeds.")
     console.print()
     for line in evaluation_lines(result.versions):
         console.print(line, highlight=False, soft_wrap=True, markup=False)

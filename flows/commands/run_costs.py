@@ -28,7 +28,11 @@ def print_runs(root: Path, params: Params, *, as_json: bool) -> None:
     training = {name: training_params(params.models, name) for name in params.models.runs}
     rows = [_row(planned) for planned in plan_runs(params.models.runs, training, data, root)]
     if as_json:
-        print(json.dumps({"assumed": assumption, "runs": rows}, indent=1))
+        print(
+            json.dumps(
+                {"assumed": assumption, "seeds": params.models.seeds, "runs": rows}, indent=1
+            )
+        )
         return
     table = plain_table(
         ["run", "preset", "start", ">vocabulary", ">total\nparams", ">active\nparams",
@@ -47,6 +51,9 @@ def print_runs(root: Path, params: Params, *, as_json: bool) -> None:
             format_flops(recomputed) if recomputed else "",
         )
     wide_console().print(table)
+    seeds = params.models.seeds
+    if len(seeds) > 1:
+        print(f"Costs are those of one seed; every run is trained with {len(seeds)}.")
     print(assumption or "Vocabulary: that of the tokenizer, padded to a multiple of 64.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import json_option, workspace_option
+from flows.commands.replicates import find_replicates, present_replicates
 from flows.commands.tables import plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from data_pipelines.seen import TrainedRun
+    from models.replicate import Replicate
     from registry.schemas import RunRecordSchema
 
 MAX_ROWS_SHOWN = 200
@@ -70,6 +73,8 @@ def seen(
 ) -> None:
     """List the rows that RUN trained on, from its record and the packed data.
 
+    RUN is a run of one seed, or a run and a seed, e.g. moe_base-1.
+
     --steps lists the examples of a range of steps; --item lists the steps at which an example was
     read, also as an exemplar in the prompt of another one, by RUN and by the runs that it starts
     from. Steps, epochs, rows of a batch and segments of a packed row count from 1.
@@ -79,24 +84,50 @@ def seen(
     if (steps is None) == (item is None):
         raise click.UsageError("give either --steps or --item")
     folder = workspace or find_project()
+    replicate = _find_replicate(run, folder)
     if steps is not None:
-        _show_steps(folder, run, steps, as_json)
+        _show_steps(folder, replicate, steps, as_json)
     else:
         assert item is not None
-        _show_item(folder, run, item, as_json)
+        _show_item(folder, replicate, item, as_json)
 
 
-def _show_steps(folder: Path, name: str, steps: tuple[int, int | None], as_json: bool) -> None:
+def _find_replicate(name: str, folder: Path) -> Replicate:
+    """Return the only seed of a run, or the named one.
+
+    Raises:
+        FlowError: no run of this name has finished, or the run has several seeds.
+    """
+    from data_pipelines.suggestions import did_you_mean
+    from flows.errors import FlowError
+
+    replicates = find_replicates(name, folder)
+    if len(replicates) == 1:
+        return replicates[0]
+    if replicates:
+        labels = ", ".join(replicate.label for replicate in replicates)
+        raise FlowError(f"{name}: it has {len(replicates)} seeds; name one of them: {labels}")
+    finished = [r for r in present_replicates(folder) if _record_path(folder, r).is_file()]
+    runs = sorted({replicate.run for replicate in finished})
+    raise FlowError(
+        f"{name}: it is no run of {folder}; {did_you_mean(name, runs)}finished runs are "
+        f"{', '.join(runs) or 'none: run `flanmoe run`'}"
+    )
+
+
+def _show_steps(
+    folder: Path, replicate: Replicate, steps: tuple[int, int | None], as_json: bool
+) -> None:
     from data_pipelines import layout
     from data_pipelines.seen import examples_of_steps, open_origins
 
-    record = _read_record(folder, name)
-    run = _trained_run(record, folder, name)
+    record = _read_record(folder, replicate)
+    run = _trained_run(record, folder, replicate)
     first, last = steps[0], run.steps if steps[1] is None else steps[1]
     table = examples_of_steps(run, open_origins(run, folder / layout.PACKED), first, last)
     if as_json:
         _print_json(
-            {"run": name, "corpus": run.corpus, "data_version": run.data_version,
+            {"run": replicate.label, "corpus": run.corpus, "data_version": run.data_version,
              "steps": [first, last]},
             "examples",
             table,
@@ -105,7 +136,7 @@ def _show_steps(folder: Path, name: str, steps: tuple[int, int | None], as_json:
     console = wide_console()
     _print_line(
         console,
-        f"{name}, steps {first} to {last} of {run.steps}: {len(table):,} examples in "
+        f"{replicate.label}, steps {first} to {last} of {run.steps}: {len(table):,} examples in "
         f"{(last - first + 1) * run.global_batch_size:,} rows of {layout.PACKED / run.corpus}, "
         f"version {run.data_version}",
     )
@@ -113,10 +144,10 @@ def _show_steps(folder: Path, name: str, steps: tuple[int, int | None], as_json:
     _print_final_weights_note(console, record)
 
 
-def _show_item(folder: Path, name: str, uid: str, as_json: bool) -> None:
-    runs, origin = _reads_of_chain(folder, name, uid)
+def _show_item(folder: Path, replicate: Replicate, uid: str, as_json: bool) -> None:
+    runs, origin = _reads_of_chain(folder, replicate, uid)
     if as_json:
-        _print_json_runs(name, uid, origin, runs)
+        _print_json_runs(replicate.label, uid, origin, runs)
         return
     console = wide_console()
     for entry in runs:
@@ -127,11 +158,11 @@ def _show_item(folder: Path, name: str, uid: str, as_json: bool) -> None:
             _print_examples(console, entry.reads)
     if origin:
         _print_line(console, f"{origin}: its run record is missing, so its data is unknown")
-    _print_final_weights_note(console, _read_record(folder, name))
+    _print_final_weights_note(console, _read_record(folder, replicate))
 
 
-def _reads_of_chain(folder: Path, name: str, uid: str) -> tuple[list[RunReads], str]:
-    """Return the reads by a run and by the runs that it starts from.
+def _reads_of_chain(folder: Path, replicate: Replicate, uid: str) -> tuple[list[RunReads], str]:
+    """Return the reads by a run and by the runs of the same seed that it starts from.
 
     Returns:
         The reads run by run, and the first run of the chain if it has no record (imported weights),
@@ -142,50 +173,45 @@ def _reads_of_chain(folder: Path, name: str, uid: str) -> tuple[list[RunReads], 
     from models.training.params import SCRATCH
 
     runs: list[RunReads] = []
-    while name != SCRATCH:
-        if runs and not _record_path(folder, name).is_file():
-            return runs, name
-        record = _read_record(folder, name)
-        run = _trained_run(record, folder, name)
+    while replicate.run != SCRATCH:
+        if runs and not _record_path(folder, replicate).is_file():
+            return runs, replicate.run
+        record = _read_record(folder, replicate)
+        run = _trained_run(record, folder, replicate)
         origins = open_origins(run, folder / layout.PACKED)
         runs.append(
             RunReads(
-                run=name,
+                run=replicate.label,
                 corpus=str(layout.PACKED / run.corpus),
                 is_in_corpus=bool(len(origins.segments_of_example(uid))),
                 reads=reads_of_example(run, origins, uid),
             )
         )
-        name = record.start
+        replicate = dataclasses.replace(replicate, run=record.start)
     return runs, ""
 
 
-def _record_path(folder: Path, name: str) -> Path:
-    return folder / "runs" / name / "run.json"
+def _record_path(folder: Path, replicate: Replicate) -> Path:
+    return folder / replicate.folder / "run.json"
 
 
-def _read_record(folder: Path, name: str) -> RunRecordSchema:
+def _read_record(folder: Path, replicate: Replicate) -> RunRecordSchema:
     """Read the record of a finished run.
 
     Raises:
-        FlowError: no run of this name has finished.
+        FlowError: the run has not finished.
         InvalidRecord: the record is malformed.
     """
-    from data_pipelines.suggestions import did_you_mean
     from flows.errors import FlowError
     from registry.records import read_run_record
 
-    path = _record_path(folder, name)
+    path = _record_path(folder, replicate)
     if not path.is_file():
-        finished = sorted(p.parent.name for p in (folder / "runs").glob("*/run.json"))
-        raise FlowError(
-            f"{name}: {path} is missing; {did_you_mean(name, finished)}finished runs are "
-            f"{', '.join(finished) or 'none: run `flanmoe run`'}"
-        )
+        raise FlowError(f"{replicate.label}: {path} is missing; `flanmoe run` trains it")
     return read_run_record(path)
 
 
-def _trained_run(record: RunRecordSchema, folder: Path, name: str) -> TrainedRun:
+def _trained_run(record: RunRecordSchema, folder: Path, replicate: Replicate) -> TrainedRun:
     from data_pipelines.seen import TrainedRun
     from flows.errors import FlowError
 
@@ -193,8 +219,8 @@ def _trained_run(record: RunRecordSchema, folder: Path, name: str) -> TrainedRun
         size = int(record.params["training"]["global_batch_size"])
     except KeyError:
         raise FlowError(
-            f"{_record_path(folder, name)}: params.training.global_batch_size is missing: an older "
-            "release of flanmoe trained the run; train it again"
+            f"{_record_path(folder, replicate)}: params.training.global_batch_size is missing: an "
+            "older release of flanmoe trained the run; train it again"
         ) from None
     return TrainedRun(
         corpus=record.data,

@@ -12,6 +12,11 @@ from flows.runtime.parent_watch import end_with_parent
 
 if TYPE_CHECKING:
     from flows.config.schema import Params
+    from models.replicate import Replicate
+
+seed_option = click.option(
+    "--seed", type=int, help="Seed of the run. Default: the first of models.seeds."
+)
 
 
 def load_stage_params() -> tuple[Params, Path]:
@@ -132,48 +137,70 @@ def pack() -> None:
 
 @click.command()
 @click.argument("name")
-def train(name: str) -> None:
-    """Stage: train run NAME of params.yaml.
+def initialize(name: str) -> None:
+    """Stage: write the hashes of the initial weights of run NAME, for each seed.
 
-    Output: runs/NAME.
+    Output: runs/NAME/initial.
     """
     params, workspace = load_stage_params()
-    check_run(params, name)
-    from flows.fleet.launch import launch_run
+    find_replicate(params, name, None)
+    from models.stages import initialize as stage
 
-    launch_run(name, params, workspace)
+    stage.run(name, params.models.runs[name], params.models.seeds, workspace)
 
 
 @click.command()
 @click.argument("name")
-def evaluate(name: str) -> None:
-    """Stage: evaluate run NAME with lm-evaluation-harness.
+@seed_option
+def train(name: str, seed: int | None) -> None:
+    """Stage: train run NAME of params.yaml with one seed.
 
-    Output: evaluation.json, scores.json, speed.json and samples.parquet in
-    runs/NAME.
+    Output: runs/NAME/seed_SEED.
     """
     params, workspace = load_stage_params()
-    check_run(params, name)
+    replicate = find_replicate(params, name, seed)
+    from flows.fleet.launch import launch_run
+
+    launch_run(replicate, params, workspace)
+
+
+@click.command()
+@click.argument("name")
+@seed_option
+def evaluate(name: str, seed: int | None) -> None:
+    """Stage: evaluate run NAME with one seed, with lm-evaluation-harness.
+
+    Output: evaluation.json, scores.json, speed.json and samples.parquet in
+    runs/NAME/seed_SEED.
+    """
+    params, workspace = load_stage_params()
+    replicate = find_replicate(params, name, seed)
     from models.stages import evaluate as stage
 
-    stage.run(name, params.models.evaluation, workspace)
+    stage.run(replicate, params.models.evaluation, workspace)
 
 
-def check_run(params: Params, name: str) -> None:
-    """Check that params.yaml defines a run.
+def find_replicate(params: Params, name: str, seed: int | None) -> Replicate:
+    """Return a run of params.yaml with a seed of `models.seeds`; by default the first one.
 
     Raises:
-        UnknownModel: it does not; the text names the most similar run.
+        UnknownModel: params.yaml does not have the run or the seed; the text names those it has.
     """
     from data_pipelines.suggestions import did_you_mean
     from models.errors import UnknownModel
+    from models.replicate import Replicate
 
-    runs = params.models.runs
+    runs, seeds = params.models.runs, params.models.seeds
     if name not in runs:
         raise UnknownModel(
             f"no run is called {name!r}; {did_you_mean(name, runs)}params.yaml has "
             f"{', '.join(runs)}"
         )
+    if seed is not None and seed not in seeds:
+        raise UnknownModel(
+            f"--seed: {seed} is not in models.seeds, {list(seeds)}; add it, or choose one of these"
+        )
+    return Replicate(name, seeds[0] if seed is None else seed)
 
 
 STAGES: tuple[click.Command, ...] = (
@@ -186,6 +213,7 @@ STAGES: tuple[click.Command, ...] = (
     validate,
     tokenizer,
     pack,
+    initialize,
     train,
     evaluate,
 )

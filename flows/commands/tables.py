@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -81,8 +83,8 @@ def versions_table(versions: Sequence[VersionSummary]) -> Table:
     """
     scores = sorted({name for version in versions for name in version.scores})
     table = plain_table(
-        [">version", "model", ">total params", ">active params", ">GFLOPs/token", ">accuracy",
-         ">chance", "state", *(f">{name} [95 %]" for name in scores)]
+        [">version", "model", ">seed", ">total params", ">active params", ">GFLOPs/token",
+         ">accuracy", ">chance", "state", *(f">{name} [95 %]" for name in scores)]
     )  # fmt: skip
     for version in versions:
         note = " partial" if version.partial else ""
@@ -90,6 +92,7 @@ def versions_table(versions: Sequence[VersionSummary]) -> Table:
             table,
             str(version.version),
             version.name,
+            str(version.seed),
             format_count(version.total_parameters),
             format_count(version.active_parameters),
             f"{version.flops_per_token / 1e9:.5g}",
@@ -106,6 +109,31 @@ def _format_interval(score: ScoreInterval | None) -> str:
     return "" if score is None else f"{score.value:.1f} ({score.low:.1f} … {score.high:.1f})"
 
 
+def seeds_table(versions: Sequence[VersionInfo]) -> Table | None:
+    """Return a table of the mean accuracy of each run over its seeds; None if all have one seed.
+
+    The interval is that of Student's t over the seeds: how much the mean depends on the seeds, on
+    these items.
+    """
+    from scipy.stats import t
+
+    accuracies_by_run: dict[str, dict[int, float]] = {}
+    for version in sorted(versions, key=lambda version: version.version):
+        accuracies_by_run.setdefault(version.name, {})[version.seed] = version.evaluation.accuracy
+    if all(len(accuracies) == 1 for accuracies in accuracies_by_run.values()):
+        return None
+    table = plain_table(["model", ">seeds", ">mean accuracy", ">95 % interval over seeds"])
+    for name, accuracy_by_seed in accuracies_by_run.items():
+        accuracies = list(accuracy_by_seed.values())
+        mean, interval = statistics.mean(accuracies), "none: one seed"
+        if len(accuracies) > 1:
+            error = statistics.stdev(accuracies) / math.sqrt(len(accuracies))
+            width = float(t.ppf(0.975, len(accuracies) - 1)) * error
+            interval = f"{100 * (mean - width):.1f} … {100 * (mean + width):.1f} %"
+        table.add_row(name, str(len(accuracies)), f"{100 * mean:.1f} %", interval)
+    return table
+
+
 def evaluation_lines(versions: Sequence[VersionInfo]) -> list[str]:
     """Return a line for each partial suite and each suite with problems of prompts or answers.
 
@@ -113,10 +141,15 @@ def evaluation_lines(versions: Sequence[VersionInfo]) -> list[str]:
     """
     from models.evaluation.problems import problem_lines
 
+    seeds_by_name: dict[str, set[int]] = {}
+    for version in versions:
+        seeds_by_name.setdefault(version.name, set()).add(version.seed)
     names_by_line: dict[str, list[str]] = {}
     for version in versions:
         scores = version.evaluation
         partial = (f"{s.suite}: partial: {s.partial_reason}" for s in scores.suites if s.partial)
         for line in chain(partial, problem_lines(scores.tasks)):
-            names_by_line.setdefault(line, []).append(version.name)
+            has_seeds = len(seeds_by_name[version.name]) > 1
+            name = f"{version.name}-{version.seed}" if has_seeds else version.name
+            names_by_line.setdefault(line, []).append(name)
     return [f"{', '.join(names)}, {line}" for line, names in names_by_line.items()]

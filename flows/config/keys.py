@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from data_pipelines.suggestions import did_you_mean
-from flows.config.renamed_keys import REMOVED, new_name, replacement
+from flows.config.renamed_keys import advice_on_key, new_name, replacement
 
 _BOUNDS = {
     "greater_than": "must be above {}",
@@ -41,8 +41,8 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
                 errors += unknown_keys(value, hints[key], where)
             elif renamed := new_name(where):
                 errors.append(f"{where}: unknown key; renamed to {renamed!r}")
-            elif where in REMOVED:
-                errors.append(f"{where}: unknown key; it was removed: {REMOVED[where]}")
+            elif advice := advice_on_key(where):
+                errors.append(f"{where}: unknown key; {advice}")
             else:
                 hint = did_you_mean(str(key), hints)
                 errors.append(f"{where}: unknown key; {hint}allowed: {', '.join(hints)}")

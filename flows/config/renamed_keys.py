@@ -54,8 +54,12 @@ REMOVED: dict[str, str] = {
         "each pre-training objective has a corpus; set models.runs.NAME.data to span_corruption, "
         "or to prefix_lm"
     ),
+    "models.runs.NAME.seed": "every run is trained with each seed of models.seeds",
 }
 """Removed parameter -> what replaces it."""
+
+MISPLACED: dict[str, str] = {"models.runs.NAME.seeds": "models.seeds, which all runs share"}
+"""Place where a parameter is expected -> where it is."""
 
 REMOVED_VALUES: dict[tuple[str, str], str] = {
     # 0.1.0 -> 0.2.0
@@ -79,6 +83,14 @@ def new_name(path: str) -> str | None:
         return RENAMED.get(path)
     renamed = RENAMED.get(f"models.training.{path[match.end() :]}")
     return renamed and renamed.replace("models.training.", match[0], 1)
+
+
+def advice_on_key(path: str) -> str | None:
+    """Return what replaces a removed parameter, or where a misplaced one is; None for others."""
+    key = _RUN.sub("models.runs.NAME.", path)
+    if key in REMOVED:
+        return f"it was removed: {REMOVED[key]}"
+    return f"write {MISPLACED[key]}" if key in MISPLACED else None
 
 
 def replacement(path: str, value: object) -> str | None:

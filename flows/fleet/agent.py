@@ -16,7 +16,7 @@ RETRIES = 3
 
 
 @flow(name="flanmoe-fleet", retries=RETRIES, retry_delay_seconds=5, persist_result=False)
-def agent(run: str, node_rank: int, folder: str) -> None:
+def agent(run: str, seed: int, node_rank: int, folder: str) -> None:
     """Join a training run as one node and take part until the run ends.
 
     Training runs in a child process, so that SIGTERM lets it save a checkpoint. Prefect retries the
@@ -24,13 +24,17 @@ def agent(run: str, node_rank: int, folder: str) -> None:
 
     Args:
         run: name of the run in params.yaml.
+        seed: seed of the run.
         node_rank: rank of this node, from 0.
         folder: the workspace, as this node sees it.
 
     Raises:
         StageFailed: the node's process ended with an error, or was preempted.
     """
-    command = [sys.executable, "-m", "flows", "fleet", "join", run, "--node-rank", str(node_rank)]
+    command = [
+        *(sys.executable, "-m", "flows", "fleet", "join", run),
+        *("--seed", str(seed), "--node-rank", str(node_rank)),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[:1]])}
     logger = get_run_logger()
     with subprocess.Popen(
@@ -46,4 +50,4 @@ def agent(run: str, node_rank: int, folder: str) -> None:
     if process.returncode:
         was_preempted = process.returncode == EXIT_RESUMABLE
         reason = "was preempted and saved its state" if was_preempted else last_line
-        raise StageFailed(f"node {node_rank} of run {run}: {reason}")
+        raise StageFailed(f"node {node_rank} of run {run}-{seed}: {reason}")

@@ -9,13 +9,14 @@ from flows.config.run_training import training_params
 from flows.config.schema import Params
 from flows.errors import StageFailed
 from flows.fleet import torchrun
+from models.replicate import Replicate
 
 
-def launch_run(name: str, params: Params, workspace: Path) -> None:
-    """Train a run with the launcher in `flows.fleet`.
+def launch_run(replicate: Replicate, params: Params, workspace: Path) -> None:
+    """Train a run with one seed, with the launcher in `flows.fleet`.
 
     Args:
-        name: the run.
+        replicate: the run and its seed.
         params: parameters of the workspace.
         workspace: folder with the data and the runs.
 
@@ -23,34 +24,35 @@ def launch_run(name: str, params: Params, workspace: Path) -> None:
         StageFailed: training failed, or did not write its run record where this node sees it.
         StagePreempted: training received SIGTERM and saved its state.
     """
-    training, fleet = training_params(params.models, name), params.flows.fleet
+    training, fleet = training_params(params.models, replicate.run), params.flows.fleet
     is_single_process = fleet.launcher == "local" and training.processes_per_node == 1
     if is_single_process or torchrun.is_worker():
         from models.stages import train
 
-        train.run(name, params.models.runs[name], training, workspace)
+        train.run(replicate, params.models.runs[replicate.run], training, workspace)
     elif fleet.launcher == "local":
-        command = torchrun.agent_command(name, training, fleet, node_rank=0)
-        torchrun.run_agent(command, name, training, workspace)
+        command = torchrun.agent_command(replicate, training, fleet, node_rank=0)
+        torchrun.run_agent(command, replicate, training, workspace)
     elif fleet.launcher == "rendezvous":
-        join_run(name, params, workspace, node_rank=0)
+        join_run(replicate, params, workspace, node_rank=0)
     elif fleet.launcher == "work_pool":
         from flows.fleet import work_pool
 
-        work_pool.run_on_pool(name, fleet, workspace)
+        work_pool.run_on_pool(replicate, fleet, workspace)
     else:
         from flows.fleet import slurm
 
-        slurm.run_job(name, training, fleet, workspace)
-    record = workspace / "runs" / name / "run.json"
+        slurm.run_job(replicate, training, fleet, workspace)
+    record = workspace / replicate.folder / "run.json"
     if not torchrun.is_worker() and not record.is_file():
         raise StageFailed(
-            f"train {name}: {record} is missing; all nodes of the fleet must share this folder"
+            f"train {replicate.label}: {record} is missing; all nodes of the fleet must share this "
+            "folder"
         )
 
 
 def join_run(
-    name: str,
+    replicate: Replicate,
     params: Params,
     workspace: Path,
     *,
@@ -61,7 +63,7 @@ def join_run(
     """Take part in a run as one node until the run ends.
 
     Args:
-        name: the run.
+        replicate: the run and its seed.
         params: parameters of the workspace.
         workspace: folder with the data and the runs, shared by all nodes.
         node_rank: rank of this node, from 0.
@@ -84,13 +86,13 @@ def join_run(
             f"node rank {node_rank} is out of range; with flows.fleet.nodes {fleet.nodes} it must "
             f"be between 0 and {fleet.nodes - 1}"
         )
-    training = training_params(params.models, name)
+    training = training_params(params.models, replicate.run)
     host = fleet.endpoint.rpartition(":")[0]
     command = torchrun.agent_command(
-        name,
+        replicate,
         training,
         fleet,
         node_rank=node_rank,
         address=address or (host if node_rank == 0 else ""),
     )
-    torchrun.run_agent_with_restarts(command, name, training, workspace)
+    torchrun.run_agent_with_restarts(command, replicate, training, workspace)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flows.errors import StageFailed, StagePreempted
 from flows.fleet.params import FleetParams
+from models.replicate import Replicate
 from models.training.params import TrainingParams
 
 RESTART_DELAY_S = 5.0
@@ -27,12 +28,17 @@ def is_worker() -> bool:
 
 
 def agent_command(
-    name: str, training: TrainingParams, fleet: FleetParams, *, node_rank: int, address: str = ""
+    replicate: Replicate,
+    training: TrainingParams,
+    fleet: FleetParams,
+    *,
+    node_rank: int,
+    address: str = "",
 ) -> list[str]:
     """Return the command of one node's torchrun agent.
 
     Args:
-        name: the run; also the id of the rendezvous.
+        replicate: the run and its seed; its label is the id of the rendezvous.
         training: number of processes, restarts and timeouts.
         fleet: number of nodes and the endpoint, the address of node 0.
         node_rank: rank of this node, from 0; node 0 hosts the rendezvous.
@@ -56,20 +62,30 @@ def agent_command(
         }
         command += [
             *("--nnodes", str(fleet.nodes), "--node-rank", str(node_rank)),
-            *("--rdzv-backend", "c10d", "--rdzv-endpoint", fleet.endpoint, "--rdzv-id", name),
+            *(
+                "--rdzv-backend",
+                "c10d",
+                "--rdzv-endpoint",
+                fleet.endpoint,
+                "--rdzv-id",
+                replicate.label,
+            ),
             *("--rdzv-conf", ",".join(f"{key}={value}" for key, value in settings.items())),
         ]
         if address:
             command += ["--local-addr", address]
-    return [*command, "-m", "flows", "train", name]
+    train = ("train", replicate.run, "--seed", str(replicate.seed))
+    return [*command, "-m", "flows", *train]
 
 
-def run_agent(command: list[str], name: str, training: TrainingParams, workspace: Path) -> None:
+def run_agent(
+    command: list[str], replicate: Replicate, training: TrainingParams, workspace: Path
+) -> None:
     """Run an agent until it ends.
 
     Args:
         command: from `agent_command`.
-        name: the run, for messages.
+        replicate: the run and its seed, for messages.
         training: number of threads of each process.
         workspace: working directory of the agent.
 
@@ -88,19 +104,23 @@ def run_agent(command: list[str], name: str, training: TrainingParams, workspace
     with process, _forward_sigterm(process) as stopped:
         code = process.wait()
     if stopped.is_set() and code:
-        raise StagePreempted(f"train {name}: preempted and saved; run it again to resume")
+        raise StagePreempted(
+            f"train {replicate.label}: preempted and saved; run it again to resume"
+        )
     if code:
-        raise StageFailed(f"train {name}: its processes ended with {code}, after all restarts")
+        raise StageFailed(
+            f"train {replicate.label}: its processes ended with {code}, after all restarts"
+        )
 
 
 def run_agent_with_restarts(
-    command: list[str], name: str, training: TrainingParams, workspace: Path
+    command: list[str], replicate: Replicate, training: TrainingParams, workspace: Path
 ) -> None:
     """Run an agent and restart it after a failure, so that a node that lost its network rejoins.
 
     Args:
         command: from `agent_command`.
-        name: the run, for messages.
+        replicate: the run and its seed, for messages.
         training: `parallel.max_restarts` limits how often a failed agent starts again.
         workspace: working directory of the agent.
 
@@ -110,7 +130,7 @@ def run_agent_with_restarts(
     """
     for attempts_remaining in range(training.parallel.max_restarts, -1, -1):
         try:
-            run_agent(command, name, training, workspace)
+            run_agent(command, replicate, training, workspace)
         except StageFailed:
             if attempts_remaining == 0:
                 raise

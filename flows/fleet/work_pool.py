@@ -12,6 +12,7 @@ from flows.errors import ServerError, StageFailed
 from flows.fleet.kubernetes import NODE_LABEL, RUN_LABEL
 from flows.fleet.params import FleetParams
 from flows.runtime.workspace import project_of
+from models.replicate import Replicate
 
 DEPLOYMENT = "fleet-agent"
 ENTRYPOINT = "flows/fleet/agent.py:agent"
@@ -59,13 +60,13 @@ def deploy_agent(fleet: FleetParams) -> str:
     return f"{agent.name}/{DEPLOYMENT}"
 
 
-def run_on_pool(name: str, fleet: FleetParams, workspace: Path) -> None:
+def run_on_pool(replicate: Replicate, fleet: FleetParams, workspace: Path) -> None:
     """Start an agent for each node of a run and wait until all have ended.
 
     When one agent fails for good, the others are cancelled; checkpoints remain.
 
     Args:
-        name: the run.
+        replicate: the run and its seed.
         fleet: number of nodes, the work pool, and where its machines mount the project.
         workspace: folder with the data and the runs, inside the project.
 
@@ -75,10 +76,10 @@ def run_on_pool(name: str, fleet: FleetParams, workspace: Path) -> None:
     """
     from prefect.client.orchestration import get_client
 
-    project = project_of(workspace)
+    label, project = replicate.label, project_of(workspace)
     if not workspace.is_relative_to(project):
         raise StageFailed(
-            f"train {name}: {workspace} is outside {project}, which the machines of the fleet "
+            f"train {label}: {workspace} is outside {project}, which the machines of the fleet "
             f"mount at {fleet.project_dir}; choose a --workspace inside the project"
         )
     folder = Path(fleet.project_dir) / workspace.relative_to(project)
@@ -90,15 +91,20 @@ def run_on_pool(name: str, fleet: FleetParams, workspace: Path) -> None:
         for node_rank in range(fleet.nodes):
             flow_run = client.create_flow_run_from_deployment(
                 deployment.id,
-                parameters={"run": name, "node_rank": node_rank, "folder": str(folder)},
-                name=f"{name} node {node_rank}",
-                job_variables=_job_variables(pool_type, name, node_rank),
+                parameters={
+                    "run": replicate.run,
+                    "seed": replicate.seed,
+                    "node_rank": node_rank,
+                    "folder": str(folder),
+                },
+                name=f"{label} node {node_rank}",
+                job_variables=_job_variables(pool_type, label, node_rank),
             )
             flow_run_ids.append(flow_run.id)
-        _wait_for_all(client, flow_run_ids, name)
+        _wait_for_all(client, flow_run_ids, label)
 
 
-def _wait_for_all(client: Any, flow_run_ids: list[UUID], name: str) -> None:
+def _wait_for_all(client: Any, flow_run_ids: list[UUID], label: str) -> None:
     from prefect.states import Cancelling
 
     running = dict(enumerate(flow_run_ids))
@@ -111,16 +117,16 @@ def _wait_for_all(client: Any, flow_run_ids: list[UUID], name: str) -> None:
                 for other in running.values():
                     client.set_flow_run_state(other, Cancelling())
                 reason = " ".join((state.message or state.name).split())
-                raise StageFailed(f"train {name}: node {node_rank} of the fleet: {reason}")
+                raise StageFailed(f"train {label}: node {node_rank} of the fleet: {reason}")
             del running[node_rank]
         time.sleep(POLL_S)
 
 
-def _job_variables(pool_type: str, name: str, node_rank: int) -> dict[str, Any]:
+def _job_variables(pool_type: str, label: str, node_rank: int) -> dict[str, Any]:
     """Return the labels of a node's pod; only Kubernetes pools have labels."""
     if pool_type != "kubernetes":
         return {}
-    return {"labels": {NODE_LABEL: str(node_rank), RUN_LABEL: name}}
+    return {"labels": {NODE_LABEL: str(node_rank), RUN_LABEL: label}}
 
 
 def _require_server() -> None:

@@ -26,6 +26,7 @@ from flows.runtime import stage_runner
 from flows.runtime.run_context import RunContext, active_context, active_or_new_context
 from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_runner import StageStatus
+from models.replicate import Replicate
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
 from registry.query.search import VersionQuery
@@ -65,8 +66,10 @@ def pipeline(workspace: Path, actor: str = "flow", promote: bool = True) -> Pipe
         if failed_states:
             raise _root_cause(failed_states)
         numbers = [
-            register_run.with_options(task_run_name=f"register {name}")(workspace, name)
-            for name in context.params.models.runs
+            register_run.with_options(task_run_name=f"register {replicate.label}")(
+                workspace, replicate.run, replicate.seed
+            )
+            for replicate in context.params.models.replicates()
         ]
         decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
         model = context.params.registry.model
@@ -107,10 +110,14 @@ def run_stage(workspace: Path, stage: str) -> StageStatus:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def register_run(workspace: Path, run: str) -> int:
-    """Register the model of a run and return its version number; identical files register once."""
+def register_run(workspace: Path, run: str, seed: int) -> int:
+    """Register the model of a run and seed; return its version number.
+
+    Identical files register once.
+    """
     context = active_context(workspace)
-    submission = read_submission(workspace / "runs" / run, workspace / "data" / "tokenizer")
+    folder = workspace / Replicate(run, seed).folder
+    submission = read_submission(folder, workspace / "data" / "tokenizer")
     version = context.registry.register(context.params.registry.model, submission)
     return version.version
 

@@ -1,6 +1,6 @@
-"""Stage `evaluate`: score one run on evaluation suites, through lm-evaluation-harness.
+"""Stage `evaluate`: score one seed of a run on evaluation suites, through lm-evaluation-harness.
 
-Writes into runs/NAME: evaluation.json (the evaluation record), scores.json (DVC metrics),
+Writes into runs/NAME/seed_N: evaluation.json (the evaluation record), scores.json (DVC metrics),
 samples.parquet (one row per item); and speed.json (measured time per item, if nothing else ran),
 which differs whenever the stage runs again, and which DVC does not track.
 """
@@ -44,6 +44,7 @@ from models.evaluation.scoring import score_evaluation
 from models.evaluation.speed import measure_speed
 from models.evaluation.suite import Suite, load_suite
 from models.evaluation.workers import BatchRunner, PredictorSpec
+from models.replicate import Replicate
 from models.weights import is_imported
 
 logger = logging.getLogger(__name__)
@@ -52,11 +53,11 @@ Contamination = dict[str, dict[str, Any]]
 """Suite -> the counts and item ids of data/mixture/contamination.json."""
 
 
-def run(name: str, params: EvaluationParams, workspace: Path) -> None:
-    """Evaluate run `name`.
+def run(replicate: Replicate, params: EvaluationParams, workspace: Path) -> None:
+    """Evaluate a run with one seed.
 
     Args:
-        name: a run below runs/, with its weights.
+        replicate: the run and its seed, which has weights.
         params: suites, batch sizes and workers.
         workspace: folder of data/ and runs/.
 
@@ -65,7 +66,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
     """
     make_deterministic(params.threads)
     keep_freed_memory()
-    folder = workspace / layout.RUNS / name
+    folder, name = workspace / replicate.folder, replicate.label
     suites = [load_suite(suite) for suite in params.suites]
     weights, tokenizer = folder / "weights", workspace / layout.TOKENIZER
     contamination: Contamination | None = None
@@ -89,7 +90,7 @@ def run(name: str, params: EvaluationParams, workspace: Path) -> None:
         logger.warning("%s, %s", name, line)
     _write_samples(folder / "samples.parquet", [row for task_rows in rows for row in task_rows])
     record = EvaluationRecord(
-        name=name,
+        name=replicate.run,
         overall=overall,
         suites=suite_scores,
         tasks=task_scores,

@@ -1,9 +1,9 @@
-"""Stage `train`: train one run of params.yaml and write its weights and run record.
+"""Stage `train`: train a run of params.yaml with one seed; write its weights and run record.
 
-Writes runs/NAME: weights/ (model.safetensors, config.json), metrics.json, run.json, log.jsonl,
-live/ (DVCLive); and, because they differ whenever the run is repeated, execution.json and
-throughput.jsonl, which DVC does not track. Until the run is complete, checkpoints and log are in
-.flanmoe/checkpoints/NAME.
+Writes runs/NAME/seed_N: weights/ (model.safetensors, config.json), metrics.json, run.json,
+log.jsonl, live/ (DVCLive); and, because they differ whenever the run is repeated, execution.json
+and throughput.jsonl, which DVC does not track. runs/NAME/weights/seed_N.json has the hashes of the
+weights. Until the run is complete, checkpoints and log are in .flanmoe/checkpoints/NAME-N.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from models.cost.flops import count_parameters, flops_per_token
 from models.cost.training import TrainingFlops, run_training_flops
 from models.determinism import make_deterministic
 from models.errors import DataMismatch
+from models.replicate import Replicate
 from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
@@ -47,10 +48,10 @@ from models.training.run_record import (
     data_licences,
 )
 from models.training.trainer import Trainer
-from models.weights import is_imported, save_weights
+from models.weights import hash_weights, is_imported, save_weights
 from models.weights_config import WeightsConfig
 
-RESULT_AFFECTING_RUN_FIELDS = ("preset", "start", "start_optimizer", "data", "steps", "seed")
+RESULT_AFFECTING_RUN_FIELDS = ("preset", "start", "start_optimizer", "data", "steps")
 RESULT_AFFECTING_FIELDS = (
     "optim",
     "loss",
@@ -70,9 +71,9 @@ OPTIMIZER = "optimizer"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTask:
-    """One run to train, and where its files belong."""
+    """One seed of a run to train, and where its files belong."""
 
-    name: str
+    replicate: Replicate
     run: RunParams
     training: TrainingParams
     workspace: Path
@@ -81,18 +82,27 @@ class TrainTask:
 
     @property
     def output(self) -> Path:
-        return self.workspace / layout.RUNS / self.name
+        return self.workspace / self.replicate.folder
 
     @property
     def checkpoints(self) -> Path:
-        return self.workspace / layout.CHECKPOINTS / self.name
+        return self.workspace / self.replicate.checkpoints
+
+    @property
+    def start(self) -> Path | None:
+        """Folder of the initial weights; None for random ones."""
+        if self.run.start == SCRATCH:
+            return None
+        return start_folder(self.run, self.replicate.seed, self.workspace)
 
 
-def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Path) -> None:
-    """Train a run; rank 0 writes its files.
+def run(
+    replicate: Replicate, run_params: RunParams, params: TrainingParams, workspace: Path
+) -> None:
+    """Train a run with one seed; rank 0 writes its files.
 
     Args:
-        name: name of the run.
+        replicate: name of the run, and the seed of initial weights, data order and dropout.
         run_params: preset, initial weights, data and number of steps.
         params: training settings of this run.
         workspace: folder with data/ and runs/.
@@ -104,10 +114,12 @@ def run(name: str, run_params: RunParams, params: TrainingParams, workspace: Pat
     make_deterministic(params.threads)
     keep_freed_memory()
     commit = git_commit(Path(__file__).parent)
-    if run_params.steps == 0 and is_imported(start_folder(run_params, workspace)):
-        write_imported_run(name, run_params, params, workspace, commit)
+    task = TrainTask(
+        replicate=replicate, run=run_params, training=params, workspace=workspace, commit=commit
+    )
+    if run_params.steps == 0 and task.start is not None and is_imported(task.start):
+        write_imported_run(replicate, run_params, params, workspace, commit)
         return
-    task = TrainTask(name=name, run=run_params, training=params, workspace=workspace, commit=commit)
     with (
         catch_sigterm() as is_stop_requested,
         init_distributed(params.parallel.timeout_s) as dist,
@@ -138,7 +150,8 @@ def _prepare(
             "more examples"
         )
     validation = PackedCorpus.open(task.workspace / layout.PACKED / "validation")
-    model = initialize_model(task.run, params, corpus, task.workspace)
+    seed = task.replicate.seed
+    model = initialize_model(task.run, params, corpus, task.workspace, seed=seed)
     peak_flops = params.peak_flops or measure_peak_flops(dist.device, params.precision)
     with _translate_out_of_memory(model.config, params, dist.world_size):
         return Trainer(
@@ -147,7 +160,7 @@ def _prepare(
             validation=validation,
             params=params,
             steps=task.run.steps,
-            seed=task.run.seed,
+            seed=seed,
             folder=task.checkpoints,
             fingerprint=_fingerprint(task, corpus, model.config),
             metadata={"git_commit": task.commit, "world_size": dist.world_size},
@@ -156,9 +169,7 @@ def _prepare(
             peak_flops=peak_flops,
             is_stop_requested=is_stop_requested,
             initial_optimizer=(
-                task.workspace / layout.RUNS / task.run.start / "weights" / OPTIMIZER
-                if task.run.start_optimizer
-                else None
+                task.start / OPTIMIZER if task.start and task.run.start_optimizer else None
             ),
         )
 
@@ -187,6 +198,9 @@ def _write(
         max_input_tokens=trainer.corpus.manifest["encoder_length"],
     )
     write_json(task.output / "metrics.json", _losses(result))
+    write_json(
+        task.workspace / task.replicate.weights_hashes, hash_weights(task.output / "weights")
+    )
     log, throughput = split_lines(result.log_lines)
     write_json_lines(task.output / "log.jsonl", log)
     write_json_lines(task.output / "throughput.jsonl", throughput)
@@ -219,19 +233,19 @@ def _training_chain(task: TrainTask, trainer: Trainer, cost: TrainingFlops) -> T
     """Return the chain of the initial weights with this run; without steps it adds none."""
     run = task.run
     chain = TrainingChain(origin=SCRATCH, runs=[])
-    if run.start != SCRATCH:
-        chain = WeightsConfig.read(task.workspace / layout.RUNS / run.start / "weights").chain
+    if task.start is not None:
+        chain = WeightsConfig.read(task.start).chain
     if run.steps == 0:
         return chain
     return chain.append(
         ChainRun(
-            name=task.name,
+            name=task.replicate.run,
             preset=run.preset,
             data=run.data,
             data_version=trainer.corpus.manifest["version"],
             tasks=list(run.tasks),
             steps=run.steps,
-            seed=run.seed,
+            seed=task.replicate.seed,
             global_batch_size=task.training.global_batch_size,
             training_flops=cost.total,
         )
@@ -251,13 +265,13 @@ def _run_record(
         encoder_length=manifest["encoder_length"], decoder_length=manifest["decoder_length"]
     )
     return RunRecord(
-        name=task.name,
+        name=task.replicate.run,
         preset=task.run.preset,
         start=task.run.start,
         data=task.run.data,
         tasks=list(task.run.tasks),
         tuned=task.run.tuned,
-        seed=task.run.seed,
+        seed=task.replicate.seed,
         steps=task.run.steps,
         params={
             "run": dataclasses.asdict(task.run),
@@ -277,7 +291,11 @@ def _run_record(
         router_health=result.router_health,
         data_version=manifest["version"],
         data_hashes=data_hashes(task.workspace),
-        licences=data_licences(manifest["licences"], task.run.start, task.workspace / layout.RUNS),
+        licences=data_licences(
+            manifest["licences"],
+            task.run.start,
+            None if task.start is None else task.start.parent / "run.json",
+        ),
         sequence=lengths,
         tokenizer_sha256=manifest["tokenizer_sha256"],
         weights="weights/model.safetensors",
@@ -289,12 +307,12 @@ def _run_record(
 def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> dict[str, Any]:
     """Return the settings and data that the trained weights depend on; see `Checkpointer`."""
     run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
-    start = task.workspace / layout.RUNS / task.run.start / "weights" / "model.safetensors"
+    start = task.start
     return {
         "run": {key: run[key] for key in RESULT_AFFECTING_RUN_FIELDS}
-        | {"tasks": list(task.run.tasks)},
+        | {"tasks": list(task.run.tasks), "seed": task.replicate.seed},
         "training": {key: training[key] for key in RESULT_AFFECTING_FIELDS},
-        "start_weights_sha256": "" if task.run.start == SCRATCH else sha256(start),
+        "start_weights_sha256": "" if start is None else sha256(start / "model.safetensors"),
         "data_version": corpus.manifest["version"],
         "model": config.to_dict(),
     }

@@ -1,4 +1,4 @@
-"""The execution record, runs/NAME/execution.json: commit, device and times of a training.
+"""The execution record, runs/NAME/seed_N/execution.json: commit, device and times of a training.
 
 It is apart from the run record, because it differs whenever a run is repeated. DVC does not track
 it: dvc.lock changes only if a result changes.

@@ -12,6 +12,7 @@ from models.config import ModelConfig, pad_vocab_size
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
 from models.presets import preset
+from models.replicate import Replicate
 from models.training.params import (
     IMPORTED,
     PRETRAINING_CORPORA,
@@ -23,22 +24,32 @@ from models.weights import LoadedModel, load_weights
 from models.weights_config import WeightsConfig
 
 
-def start_folder(run: RunParams, workspace: Path) -> Path:
-    """Return the folder of a run's initial weights, for a run that does not start from scratch."""
-    return workspace / layout.RUNS / run.start / "weights"
+def start_folder(run: RunParams, seed: int, workspace: Path) -> Path:
+    """Return the folder of a run's initial weights, for a run that does not start from scratch.
+
+    Another run has weights of the same seed; imported weights have no seed.
+    """
+    trained = workspace / Replicate(run.start, seed).weights
+    return trained if trained.is_dir() else workspace / layout.RUNS / run.start / "weights"
 
 
 def initialize_model(
-    run: RunParams, params: TrainingParams, corpus: PackedCorpus | None, workspace: Path
+    run: RunParams,
+    params: TrainingParams,
+    corpus: PackedCorpus | None,
+    workspace: Path,
+    *,
+    seed: int,
 ) -> T5:
     """Return the model of a run before its first step.
 
     Args:
-        run: preset, initial weights and seed.
+        run: preset and initial weights.
         params: training settings, of which the dropout rates are used.
         corpus: training corpus, whose tokenizer must match the initial weights; None for imported
             weights that are not trained.
         workspace: folder with runs/.
+        seed: seed of random weights, and of the start if that is another run.
 
     Raises:
         UnknownModel: there are no weights of that name.
@@ -48,8 +59,8 @@ def initialize_model(
     if run.start == SCRATCH and corpus is not None:
         vocab_size = pad_vocab_size(int(corpus.manifest["vocab_size"]))
         config = _with_dropout(preset(run.preset), run, params)
-        return T5(dataclasses.replace(config, vocab_size=vocab_size)).reset_parameters(run.seed)
-    folder = start_folder(run, workspace)
+        return T5(dataclasses.replace(config, vocab_size=vocab_size)).reset_parameters(seed)
+    folder = start_folder(run, seed, workspace)
     if not (folder / "config.json").is_file():
         raise UnknownModel(
             f"{folder} holds no weights: start is {run.start!r}, expected a trained run or an "
@@ -67,7 +78,7 @@ def initialize_model(
         return start.model
     if start.model.config.moe is None and config.moe is not None:
         try:
-            return upcycle(start.model, config, run.seed)
+            return upcycle(start.model, config, seed)
         except ConfigError as error:
             raise DataMismatch(
                 f"run {run.start!r} cannot be upcycled to {run.preset!r}: {error}"

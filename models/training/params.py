@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from data_pipelines.bounds import Count, CountOrZero, Processes, Rate, Retries, Seed, Share
+from data_pipelines.bounds import Count, CountOrZero, Processes, Rate, Retries, Share
 from models.choices import DispatchBackend, OptimizerName
 from models.training.recipes import RecipeName
 
@@ -190,15 +190,16 @@ NAME = "[A-Za-z0-9_]{1,100}"
 
 @dataclass(frozen=True, kw_only=True)
 class RunParams:
-    """One trained model (`models.runs.NAME`)."""
+    """One kind of trained model (`models.runs.NAME`); every seed of `models.seeds` trains one."""
 
     preset: str
     """Architecture: a name listed by `flanmoe models`, or `imported`: that of the imported weights
     in `runs/START/weights`."""
     start: str
-    """Initial weights: `scratch` for random ones; the name of another run; or the NAME of a folder
-    `runs/NAME` with weights, e.g. imported ones. Weights of a dense model initialize an MoE preset
-    by sparse upcycling. Required, because dvc.yaml derives from it which run depends on which."""
+    """Initial weights: `scratch` for random ones; the name of another run, of which each seed takes
+    the weights of the same seed; or the NAME of a folder `runs/NAME` with imported weights. Weights
+    of a dense model initialize an MoE preset by sparse upcycling. Required, because dvc.yaml
+    derives from it which run depends on which."""
     start_optimizer: bool = False
     """Continue with the optimizer state of the run `start`, which it wrote with
     `training.checkpoint.save_optimizer`; false: a fresh state."""
@@ -210,8 +211,6 @@ class RunParams:
     steps: CountOrZero = 1000
     """Optimizer steps; 0 evaluates the initial weights unchanged. Imported weights then need no
     training data, and are evaluated with their own tokenizer and maximum input."""
-    seed: Seed = 0
-    """Seed of initial weights, data order and dropout."""
     tuned: bool = True
     """Whether the model is instruction-tuned; shown in comparisons."""
     training: dict[str, Any] = field(default_factory=dict)

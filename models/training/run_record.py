@@ -1,4 +1,4 @@
-"""The run record, runs/NAME/run.json: what was trained, from what, and at which cost.
+"""The run record, runs/NAME/seed_N/run.json: what was trained, from what, and at which cost.
 
 It is the same whenever the run is repeated; what differs is in the execution record.
 `registry.schemas.RunRecordSchema` reads both.
@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from models.training.chain import TrainingChain
-from models.training.params import SCRATCH
 from models.training.router_health import LayerHealth
 
 SCHEMA_VERSION = 2
@@ -111,18 +110,21 @@ def data_hashes(workspace: Path) -> dict[str, str]:
     }
 
 
-def data_licences(corpus: list[dict[str, Any]], start: str, runs: Path) -> list[SourceLicence]:
+def data_licences(
+    corpus: list[dict[str, Any]], start: str, start_record: Path | None
+) -> list[SourceLicence]:
     """Return the licences of a corpus and of the data behind the initial weights, sorted.
 
     Args:
         corpus: `licences` of the packed corpus's manifest.
         start: run of the initial weights, or `scratch`.
-        runs: folder of the runs. Weights without a record or licences there are `unknown`.
+        start_record: run record of that run, None for `scratch`. Without the file or licences in
+            it, they are `unknown`.
     """
     entries = [(entry["source"], entry["licence"], entry["terms"]) for entry in corpus]
-    if start != SCRATCH:
-        record = runs / start / "run.json"
-        recorded = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    if start_record is not None:
+        has_record = start_record.is_file()
+        recorded = json.loads(start_record.read_text(encoding="utf-8")) if has_record else {}
         inherited = recorded.get("licences")
         if inherited is None:
             entries.append((start, "unknown", "unstated"))

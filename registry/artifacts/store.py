@@ -155,6 +155,10 @@ class ArtifactStore:
         entry = self.manifest(reference).by_path.get(path)
         return entry.sha256 if entry else ""
 
+    def has_file(self, reference: str, path: str) -> bool:
+        """Return whether a file is part of an artifact, intact or not."""
+        return path in self.manifest(reference).by_path
+
     def file(self, reference: str, path: str) -> Path:
         """Return a file of an artifact, verified once in this process.
 

@@ -12,7 +12,9 @@ from registry.errors import DamagedArtifact, MissingArtifact
 from registry.intake import Submission
 from registry.versions import VersionInfo
 
-RECORDS = ("run.json", "evaluation.json", "samples.parquet")
+EXECUTION = "execution.json"
+"""How the run was executed; a clone, and release 0.1.0, may not have it."""
+RECORDS = ("run.json", EXECUTION, "evaluation.json", "samples.parquet")
 """The evidence of a version, which is kept when its model files are removed."""
 EVALUATION_RECORDS = ("evaluation.json", "samples.parquet")
 """The files of a further evaluation."""
@@ -38,7 +40,10 @@ def submission_files(submission: Submission) -> dict[str, Path]:
     for name in _TOKENIZER_FILES:
         if (submission.tokenizer / name).is_file():
             files[f"tokenizer/{name}"] = submission.tokenizer / name
-    return files | {name: submission.folder / name for name in RECORDS}
+    records = {name: submission.folder / name for name in RECORDS}
+    if not records[EXECUTION].is_file():
+        del records[EXECUTION]
+    return files | records
 
 
 def artifact_faults(
@@ -94,13 +99,14 @@ def has_model_files(store: ArtifactStore, version: VersionInfo) -> bool:
 
 
 def evidence_folder(store: ArtifactStore, version: VersionInfo) -> Path:
-    """Return a folder with run.json, and the record and samples of the newest evaluation.
+    """Return a folder with the run's records, and record and samples of the newest evaluation.
 
     Raises:
         MissingArtifact: a file is missing.
         DamagedArtifact: a file does not match its checksum.
     """
-    files = {"run.json": store.file(version.artifact, "run.json")}
+    names = [name for name in ("run.json", EXECUTION) if store.has_file(version.artifact, name)]
+    files = {name: store.file(version.artifact, name) for name in names}
     for name in EVALUATION_RECORDS:
         files[name] = store.file(version.evaluation_artifact, name)
     key = f"{version.artifact} {version.evaluation_artifact} evidence"

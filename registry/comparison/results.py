@@ -84,7 +84,7 @@ def read_result(label: str, folder: Path) -> EvaluationResult:
 
     Args:
         label: name for reports and error messages.
-        folder: runs/NAME, or the artifact folder of a registered version.
+        folder: runs/NAME/seed_N, or the artifact folder of a registered version.
 
     Raises:
         UnknownVersion: a file is missing.

@@ -74,6 +74,7 @@ def downgrade_rows(new: Rows) -> Rows:
             {
                 **{key: value for key, value in version.items() if key != "run_id"},
                 **{key: run[key] for key in _RUN_COLUMNS},
+                "training_seconds": run["training_seconds"] or 0.0,
                 "stage": stages[version["id"]],
                 "run_record": run["record"],
             }

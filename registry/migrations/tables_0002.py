@@ -46,7 +46,7 @@ runs = sa.Table(
     sa.Column("flops_per_token", sa.Float, nullable=False),
     sa.Column("training_flops", sa.Float, nullable=False),
     sa.Column("cumulative_training_flops", sa.Float),
-    sa.Column("training_seconds", sa.Float, nullable=False),
+    sa.Column("training_seconds", sa.Float),
     sa.Column("git_commit", sa.String(200), nullable=False),
     sa.Column("data_version", sa.String(200), nullable=False),
     sa.Column("record", _JSON, nullable=False),

@@ -97,7 +97,7 @@ def test_data_warnings_are_shown_with_the_versions_they_concern(finished_copy, m
     assert finished_copy.invoke("evaluate", "moe_instruct").returncode == 0
     monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(folder))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
-    submission = read_submission(folder / "runs/moe_instruct", folder / "data/tokenizer")
+    submission = read_submission(folder / "runs/moe_instruct/seed_0", folder / "data/tokenizer")
     open_registry().register("warned", submission)
     (expander,) = render().expander
     assert expander.label == "Data warnings: 1"

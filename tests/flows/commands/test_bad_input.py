@@ -86,7 +86,7 @@ def test_train_corrupt_shard_keeps_the_weights(finished_copy):
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[: len(data) // 2])
-    weights = finished_copy.folder / "runs" / "moe_instruct" / "weights" / "model.safetensors"
+    weights = finished_copy.folder / "runs/moe_instruct/seed_0/weights/model.safetensors"
     before = weights.read_bytes()
     line = error_line(finished_copy.invoke("train", "moe_instruct"))
     assert "00000.arrow does not match its checksum" in line
@@ -94,7 +94,7 @@ def test_train_corrupt_shard_keeps_the_weights(finished_copy):
 
 
 def test_evaluate_truncated_weights_is_rejected_and_the_champion_answers(finished_copy):
-    path = finished_copy.folder / "runs" / "moe_base" / "weights" / "model.safetensors"
+    path = finished_copy.folder / "runs" / "moe_base" / "seed_0" / "weights" / "model.safetensors"
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data[: len(data) // 2])
@@ -208,7 +208,7 @@ def test_run_failed_expectation_stops_the_flow(finished_copy, prefect_server):
     assert "inputs_characters" in line
     assert (finished_copy.folder / "data" / "validation" / "report.html").is_file()
     assert (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes() == before
-    assert "train@moe_base           started" not in done.stdout
+    assert "train@moe_base-0         started" not in done.stdout
 
 
 @pytest.mark.process

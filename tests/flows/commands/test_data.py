@@ -71,7 +71,9 @@ def test_evaluate_counts_items_that_the_mixture_overlaps_with(finished_copy):
     overlap.unlink()  # DVC links it to its cache
     overlap.write_text(json.dumps(contamination))
     assert finished_copy.invoke("evaluate", "moe_instruct").returncode == 0
-    record = json.loads((finished_copy.folder / "runs/moe_instruct/evaluation.json").read_text())
+    record = json.loads(
+        (finished_copy.folder / "runs/moe_instruct/seed_0/evaluation.json").read_text()
+    )
     count_by_task = {t["task"]: t["num_contaminated"] for t in record["tasks"]}
     assert count_by_task.pop(f"sample/{task['task']}") == 1
     assert set(count_by_task.values()) == {0}
@@ -93,8 +95,8 @@ def test_seen_lists_the_rows_of_a_run_and_the_reads_of_the_runs_behind_it(finish
         project.invoke("data", "seen", "moe_instruct", "--item", uid, "--json").stdout
     )
     assert [(run["run"], run["in_corpus"]) for run in item["runs"]] == [
-        ("moe_instruct", True),
-        ("moe_base", False),
+        ("moe_instruct-0", True),
+        ("moe_base-0", False),
     ]
     assert 2 in {read["step"] for read in item["runs"][0]["reads"]}
 
@@ -104,7 +106,7 @@ def test_run_record_has_the_licences_of_its_data_and_of_its_start(finished):
     base, instruct = (
         {
             tuple(entry.values())
-            for entry in json.loads((runs / name / "run.json").read_text())["licences"]
+            for entry in json.loads((runs / name / "seed_0" / "run.json").read_text())["licences"]
         }
         for name in ("moe_base", "moe_instruct")
     )

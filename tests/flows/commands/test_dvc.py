@@ -31,12 +31,12 @@ def data_outputs(folder):
 
 def test_dvc_metrics_diff_works_in_a_clone(finished_copy, tmp_path):
     """Without DVC's cache: git has the metrics, and what a training took."""
-    project, name = finished_copy, "runs/moe_instruct/scores.json"
+    project, name = finished_copy, "runs/moe_instruct/seed_0/scores.json"
     git(project.folder, "add", "--all")
     git(project.folder, "commit", "--quiet", "--message", "Run")
     added = git(project.folder, "show", "--name-only", "--format=").splitlines()
-    run = "runs/moe_instruct"
-    assert {path for path in added if path.startswith((run, "data"))} == {
+    run = "runs/moe_instruct/seed_0"
+    assert {path for path in added if path.startswith(("runs/moe_instruct", "data"))} == {
         "data/mixture/metrics.json", "data/packed/summary.json", f"{run}/metrics.json",
         f"{run}/live/metrics.json", name, f"{run}/execution.json", f"{run}/speed.json",
     }  # fmt: skip

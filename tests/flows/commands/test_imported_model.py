@@ -110,11 +110,11 @@ def test_run_of_0_steps_writes_every_output_of_its_stage(finished_copy):
     params = finished_copy.params()
     params["models"]["runs"]["again"] = {"preset": "tiny_switch", "start": "moe_base", "steps": 0}
     finished_copy.write_params(params)
-    for stage in ("train@again", "evaluate@again"):
+    for stage in ("initialize@again", "train@again-0", "evaluate@again-0"):
         done = finished_copy.dvc("repro", "--single-item", stage)
         assert done.returncode == 0, done.stdout + done.stderr
     scores = [
-        json.loads((finished_copy.folder / f"runs/{name}/scores.json").read_text())
+        json.loads((finished_copy.folder / f"runs/{name}/seed_0/scores.json").read_text())
         for name in ("again", "moe_base")
     ]
     assert scores[0] == scores[1]

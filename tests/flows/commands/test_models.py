@@ -131,7 +131,7 @@ def test_match_lists_dense_models_of_equal_cost():
 
 @pytest.mark.e2e
 def test_export_and_import_return_the_same_tensors(finished, tmp_path):
-    weights = finished.project.folder / "runs/moe_instruct/weights"
+    weights = finished.project.folder / "runs/moe_instruct/seed_0/weights"
     exported = flanmoe("models", "export", weights, tmp_path / "hf")
     assert exported.returncode == 0, exported.stderr
     assert "capacity factors" in exported.stderr
@@ -157,7 +157,7 @@ def test_upcycle_copies_the_dense_layer_to_every_expert(tmp_path):
 
 @pytest.mark.e2e
 def test_models_bad_folder_is_rejected(finished, tmp_path):
-    weights = finished.project.folder / "runs/moe_instruct/weights"
+    weights = finished.project.folder / "runs/moe_instruct/seed_0/weights"
     for words in (
         ("import", tmp_path, tmp_path / "x"),
         ("export", tmp_path, tmp_path / "x"),

@@ -9,13 +9,14 @@ import time
 import pytest
 import yaml
 
-from tests.factories import PREFECT_DATABASE, wait_for
+from tests.factories import PREFECT_DATABASE, Project, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.e2e]
 
 STAGES = {
     "digest", "fetch", "eval_data", "read", "clean", "mix", "validate", "tokenizer", "pack",
-    "train@moe_base", "train@moe_instruct", "evaluate@moe_base", "evaluate@moe_instruct",
+    "initialize@moe_base", "train@moe_base-0", "evaluate@moe_base-0",
+    "initialize@moe_instruct", "train@moe_instruct-0", "evaluate@moe_instruct-0",
 }  # fmt: skip
 
 
@@ -76,10 +77,12 @@ def test_run_finished_records_every_stage_as_a_completed_task(finished):
 
 def test_run_record_names_data_code_and_router_health(finished):
     folder = finished.project.folder
-    run = json.loads((folder / "runs" / "moe_instruct" / "run.json").read_text())
+    run = json.loads((folder / "runs" / "moe_instruct" / "seed_0" / "run.json").read_text())
     outputs = locked_outputs(finished.project)
     assert run["data_hashes"]["data/packed/train"] == outputs["pack"]["data/packed/train"]
-    execution = json.loads((folder / "runs" / "moe_instruct" / "execution.json").read_text())
+    execution = json.loads(
+        (folder / "runs" / "moe_instruct" / "seed_0" / "execution.json").read_text()
+    )
     assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", execution["git_commit"])
     assert set(run["router_health"]) == {
         "decoder.blocks.1.feed_forward", "encoder.blocks.1.feed_forward",
@@ -89,7 +92,7 @@ def test_run_record_names_data_code_and_router_health(finished):
 
 
 def test_evaluation_record_averages_its_tasks(finished):
-    folder = finished.project.folder / "runs" / "moe_instruct"
+    folder = finished.project.folder / "runs" / "moe_instruct" / "seed_0"
     evaluation = json.loads((folder / "evaluation.json").read_text())
     assert {task["num_items"] for task in evaluation["tasks"]} == {15}
     assert len(evaluation["tasks"]) == 8
@@ -100,7 +103,7 @@ def test_evaluation_record_averages_its_tasks(finished):
 def test_evaluation_scores_follow_from_the_samples(finished):
     import pandas as pd
 
-    folder = finished.project.folder / "runs" / "moe_instruct"
+    folder = finished.project.folder / "runs" / "moe_instruct" / "seed_0"
     samples = pd.read_parquet(folder / "samples.parquet")
     evaluation = json.loads((folder / "evaluation.json").read_text())
     score_by_task = samples.groupby("task")["score"].mean()
@@ -131,7 +134,7 @@ def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy
     finished_copy.write_params(params)
     running = finished_copy.start("run", PREFECT_API_URL=prefect_server.url)
     output = ""
-    while "train@moe_instruct" not in output:
+    while "train@moe_instruct-0" not in output:
         line = running.stdout.readline()
         assert line, output
         output += line
@@ -140,13 +143,13 @@ def test_run_changed_parameter_reruns_dependents_and_waits_for_dvc(finished_copy
     output += running.communicate(timeout=120)[0]
     assert running.returncode == 0, output
     assert "waiting for DVC" in output
-    assert stages_with(output, "done") == {"train@moe_instruct", "evaluate@moe_instruct"}
+    assert stages_with(output, "done") == {"train@moe_instruct-0", "evaluate@moe_instruct-0"}
     assert "models.runs.moe_instruct.steps" in finished_copy.dvc("params", "diff").stdout
 
 
 def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_copy):
     """Stages of both packages are computed again by DVC, without Prefect and without its cache."""
-    recomputed = {"mix", "train@moe_instruct", "evaluate@moe_instruct"}
+    recomputed = {"mix", "train@moe_instruct-0", "evaluate@moe_instruct-0"}
     options = ("--single-item", "--force", "--no-run-cache")
     done = finished_copy.dvc("repro", *options, *sorted(recomputed))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -155,13 +158,13 @@ def test_dvc_repro_alone_gives_the_same_hashes_and_metrics(finished, finished_co
     rest = finished_copy.dvc("repro")
     assert rest.returncode == 0, rest.stdout + rest.stderr
     assert "Running stage 'digest'" in rest.stdout
-    assert "Running stage 'train@moe_base'" not in rest.stdout
+    assert "Running stage 'train@moe_base-0'" not in rest.stdout
     expected, actual = locked_outputs(finished.project), locked_outputs(finished_copy)
     assert set(actual) == STAGES
     assert actual == expected
     shown = json.loads(finished_copy.dvc("metrics", "show", "--json").stdout)[""]["data"]
-    assert "accuracy" in shown["runs/moe_instruct/scores.json"]["data"]
-    assert "validation_loss" in shown["runs/moe_instruct/metrics.json"]["data"]
+    assert "accuracy" in shown["runs/moe_instruct/seed_0/scores.json"]["data"]
+    assert "validation_loss" in shown["runs/moe_instruct/seed_0/metrics.json"]["data"]
 
 
 def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, finished_copy, prefect_server):
@@ -186,8 +189,13 @@ def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, finished_copy, pr
         assert actual[stage] == expected[stage]
 
 
-def test_run_in_a_workspace_on_a_running_prefect_server(finished_copy, prefect_server, tmp_path):
-    """The project's params, data and lock stay unchanged; the named server has the history."""
+def test_run_with_a_second_seed_in_a_workspace_on_a_running_prefect_server(
+    finished_copy, prefect_server, tmp_path
+):
+    """The project's params, data and lock stay unchanged; the named server has the history.
+
+    Only the new seed is trained, from weights of the same seed.
+    """
     folder = finished_copy.folder
     params = (folder / "params.yaml").read_bytes()
     lock = (folder / "dvc.lock").read_bytes()
@@ -195,7 +203,7 @@ def test_run_in_a_workspace_on_a_running_prefect_server(finished_copy, prefect_s
     target = tmp_path / "elsewhere"
     done = finished_copy.call(
         "run",
-        *("--set", "models.runs.moe_instruct.seed=7", "--set", "registry.model=other"),
+        *("--set", "models.seeds=[0, 7]", "--set", "registry.model=other"),
         *("--workspace", target),
         PREFECT_API_URL=prefect_server.url,
     )
@@ -204,20 +212,35 @@ def test_run_in_a_workspace_on_a_running_prefect_server(finished_copy, prefect_s
 
     def is_recorded():
         ((state, tasks),) = flow_runs(prefect_server.database, target)
-        is_complete = len(tasks) == len(STAGES) + 3 and set(tasks.values()) == {"COMPLETED"}
+        # Two more to train and evaluate, four registrations, one promotion.
+        is_complete = len(tasks) == len(STAGES) + 4 + 5 and set(tasks.values()) == {"COMPLETED"}
         return is_complete and state == "COMPLETED"
 
     assert wait_for(is_recorded, 20)
     assert not (folder / ".flanmoe" / "prefect" / "prefect.db").exists()
     assert (folder / "params.yaml").read_bytes() == params
     assert (folder / "dvc.lock").read_bytes() == lock
-    assert (target / "runs" / "moe_instruct" / "run.json").is_file()
     versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
     assert {version["model"] for version in versions} == {"flan-sample", "other"}
+    registered = [(v["name"], v["seed"]) for v in versions if v["model"] == "other"]
+    runs = ("moe_base", "moe_instruct")
+    assert sorted(registered) == [(run, seed) for run in runs for seed in (0, 7)]
     # DVC's cache is shared: what did not change is not computed again.
-    computed = stages_with(done.stdout, "done")
-    assert "train@moe_instruct" in computed
-    assert "fetch" not in computed
+    new_stages = {f"{stage}@{run}-7" for stage in ("train", "evaluate") for run in runs}
+    assert stages_with(done.stdout, "done") == {
+        "digest", "initialize@moe_base", "initialize@moe_instruct", *new_stages,
+    }  # fmt: skip
+    expected, actual = locked_outputs(finished_copy), locked_outputs(Project(target))
+    for run in runs:
+        assert actual[f"train@{run}-0"] == expected[f"train@{run}-0"]
+    results = target / "runs" / "moe_instruct"
+    record = json.loads((results / "seed_7" / "run.json").read_text())
+    assert [run["seed"] for run in record["training_chain"]["runs"]] == [7, 7]
+    start = (target / "runs" / "moe_base" / "weights" / "seed_7.json").read_bytes()
+    assert (results / "initial" / "seed_7.json").read_bytes() == start
+    assert re.search(r"moe_instruct +2 +\d+\.\d % +-?\d+\.\d … \d+\.\d %", done.stdout)
+    words = ("compare", "moe_instruct-7", "moe_instruct-0", "--workspace", target)
+    assert "seed is 7 and 0" in finished_copy.invoke(*words).stdout
 
 
 def test_run_two_sets_at_once_in_an_awkward_folder_behind_a_proxy(finished, tmp_path):

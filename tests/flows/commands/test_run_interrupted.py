@@ -31,7 +31,7 @@ def terminate_training(folder):
     """Send SIGTERM to the training process alone, as a preempted machine does."""
     for process in processes_below(folder):
         try:
-            if process.cmdline()[-2:] == ["train", RUN]:
+            if process.cmdline()[-4:] == ["train", RUN, "--seed", "0"]:
                 process.send_signal(signal.SIGTERM)
         except psutil.Error:
             continue
@@ -48,7 +48,7 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, p
     params = project.params()
     params["models"]["runs"][RUN]["steps"] = STEPS
     project.write_params(params)
-    checkpoints = folder / ".flanmoe" / "checkpoints" / RUN
+    checkpoints = folder / ".flanmoe" / "checkpoints" / f"{RUN}-0"
 
     # A second run at the same time is rejected; Ctrl-C saves and ends every process.
     running = start_and_wait_for_checkpoint(project, checkpoints, beyond=0)
@@ -82,8 +82,8 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, p
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 0, output
     assert "preempted" in output
-    log = (folder / "runs" / RUN / "log.jsonl").read_text().splitlines()
+    log = (folder / "runs" / RUN / "seed_0" / "log.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["step"] == STEPS
-    record = json.loads((folder / "runs" / RUN / "execution.json").read_text())
+    record = json.loads((folder / "runs" / RUN / "seed_0" / "execution.json").read_text())
     assert record["resumed_from_step"] > killed_step
     assert not checkpoints.exists()

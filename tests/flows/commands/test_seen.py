@@ -11,7 +11,10 @@ from tests.registry.factories import run_record
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """A workspace with data, an instruction-tuned run, its base, and a run on imported weights."""
+    """A workspace with data, an instruction-tuned run, its base, and a run on imported weights.
+
+    The base has two seeds, the others one.
+    """
     folder = tmp_path_factory.mktemp("workspace")
     pipeline = DataPipeline(folder).run()
     versions = {
@@ -26,8 +29,11 @@ def workspace(tmp_path_factory):
     }
     for name, values in runs.items():
         record = run_record(name, params=params, data_version=versions[values["data"]], **values)
-        (folder / "runs" / name).mkdir(parents=True)
-        (folder / "runs" / name / "run.json").write_text(json.dumps(record))
+        seeds = (0, 1) if name == "base" else (1,)
+        for seed in seeds:
+            result = folder / "runs" / name / f"seed_{seed}"
+            result.mkdir(parents=True)
+            (result / "run.json").write_text(json.dumps(record | {"seed": seed}))
     return folder
 
 
@@ -49,7 +55,7 @@ def test_seen_steps_prints_the_same_rows_as_a_table(workspace):
     listing = json.loads(seen(workspace, "instruct", "--steps", "1:2", "--json").stdout)
     lines = seen(workspace, "instruct", "--steps", "1:2").stdout.splitlines()
     assert lines[0].startswith(
-        f"instruct, steps 1 to 2 of 10: {len(listing['examples'])} examples in 8 rows of "
+        f"instruct-1, steps 1 to 2 of 10: {len(listing['examples'])} examples in 8 rows of "
         "data/packed/train, version "
     )
     for line, example in zip(lines[2:], listing["examples"], strict=True):
@@ -58,16 +64,16 @@ def test_seen_steps_prints_the_same_rows_as_a_table(workspace):
 
 
 def test_seen_item_answers_for_the_runs_that_a_run_starts_from(workspace):
-    text = json.loads(seen(workspace, "base", "--steps", "4", "--json").stdout)["examples"][0]
+    text = json.loads(seen(workspace, "base-1", "--steps", "4", "--json").stdout)["examples"][0]
     answer = json.loads(seen(workspace, "instruct", "--item", text["uid"], "--json").stdout)
     assert [(run["run"], run["in_corpus"]) for run in answer["runs"]] == [
-        ("instruct", False),
-        ("base", True),
+        ("instruct-1", False),
+        ("base-1", True),
     ]
     assert text in answer["runs"][1]["reads"]
     lines = seen(workspace, "instruct", "--item", text["uid"]).stdout.splitlines()
-    assert lines[0] == f"instruct: {text['uid']} is not in its corpus, data/packed/train"
-    assert lines[1].startswith("base: ")
+    assert lines[0] == f"instruct-1: {text['uid']} is not in its corpus, data/packed/train"
+    assert lines[1].startswith("base-1: ")
 
 
 def test_seen_item_names_imported_weights_whose_data_is_unknown(workspace):
@@ -79,6 +85,8 @@ def test_seen_item_names_imported_weights_whose_data_is_unknown(workspace):
     ("words", "message"),
     [
         (["instuct", "--steps", "1"], "did you mean 'instruct'? finished runs are base, imported"),
+        (["base", "--steps", "1"], "base: it has 2 seeds; name one of them: base-0, base-1"),
+        (["base-2", "--steps", "1"], "base-2: it is no run of"),
         (["instruct", "--steps", "8:11"], "8:11 is not a range of steps of the run; its steps"),
     ],
 )
@@ -102,8 +110,8 @@ def test_seen_with_wrong_options_prints_the_usage(workspace, words, message):
 
 
 def test_seen_of_changed_data_prints_an_error(workspace, tmp_path):
-    record = json.loads((workspace / "runs/instruct/run.json").read_text())
-    folder = tmp_path / "runs/instruct"
+    record = json.loads((workspace / "runs/instruct/seed_1/run.json").read_text())
+    folder = tmp_path / "runs/instruct/seed_1"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(record | {"data_version": "0" * 16}))
     (tmp_path / "data").symlink_to(workspace / "data")

@@ -3,10 +3,18 @@
 import io
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
-from flows.commands.tables import evaluation_lines, format_count, plain_table, wide_console
+from flows.commands.tables import (
+    evaluation_lines,
+    format_count,
+    plain_table,
+    seeds_table,
+    wide_console,
+)
 from registry.schemas import EvaluationRecordSchema
 from tests.registry.factories import evaluation_record, task_score
 
@@ -36,10 +44,38 @@ def test_wide_console_outside_a_terminal_holds_a_row_per_line(monkeypatch):
     assert wide_console().width == 160
 
 
-def version_with(name, tasks, **changes):
+def version_with(name, tasks, *, seed=0, version=1, **changes):
     """Return what a table needs of a version with an evaluation of these tasks."""
     record = EvaluationRecordSchema.model_validate(evaluation_record(name, tasks, **changes))
-    return SimpleNamespace(name=name, evaluation=record)
+    return SimpleNamespace(name=name, seed=seed, version=version, evaluation=record)
+
+
+def rendered(table):
+    """Return the lines of a table as words."""
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table)
+    return [line.split() for line in console.file.getvalue().splitlines()]
+
+
+def test_seeds_table_has_the_mean_and_the_interval_of_students_t():
+    """Against scipy's own interval; a newer version of a seed replaces the older one."""
+    accuracies = [0.5, 0.6, 0.52]
+    versions = [
+        version_with("moe", [task_score(accuracy=accuracy)], seed=seed, version=seed + 2)
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    versions.append(version_with("moe", [task_score(accuracy=0.1)], seed=0, version=1))
+    versions.append(version_with("dense", [task_score(accuracy=0.4)], version=9))
+    low, high = stats.t.interval(0.95, df=2, loc=np.mean(accuracies), scale=stats.sem(accuracies))
+    assert rendered(seeds_table(versions))[1:] == [
+        ["moe", "3", "54.0", "%", f"{100 * low:.1f}", "…", f"{100 * high:.1f}", "%"],
+        ["dense", "1", "40.0", "%", "none:", "one", "seed"],
+    ]
+
+
+def test_seeds_table_without_a_second_seed_is_none():
+    versions = [version_with(name, [task_score()]) for name in ("moe", "dense")]
+    assert seeds_table(versions) is None
 
 
 def test_evaluation_lines_name_partial_suites_and_problems_with_prompts_and_answers():

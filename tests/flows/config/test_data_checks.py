@@ -155,7 +155,7 @@ def test_sections_that_dvc_yaml_names_are_required():
         with pytest.raises(InvalidParams, match=f"{name}: is missing"):
             parse_params(data, "params.yaml", ROOT)
         data[section][key] = {}
-        if key not in ("fetch", "runs"):
+        if key not in ("fetch", "runs", "seeds"):
             parse_params(data, "params.yaml", ROOT)
 
 

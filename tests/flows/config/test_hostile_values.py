@@ -58,6 +58,7 @@ ALLOWED = {
     "data_pipelines.read.seed": {"0"},
     "data_pipelines.mix.seed": {"0"},
     "data_pipelines.pack.seed": {"0"},
+    "models.seeds": {"[1]"},
     f"models.runs.{RUN}.seed": {"0"},
     # 0 is a number of retries, or has the meaning that the reference gives.
     "data_pipelines.workers": {"0"},

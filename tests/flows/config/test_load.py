@@ -175,7 +175,19 @@ ROOT = Path(__file__).parents[3]
         ),
         ("dashboard.port=0", "dashboard.port: 0 must be at least 1"),
         ("models.runs={}", "models.runs: {} has no run; add one"),
-        ("models.runs.moe_base.seed=-1", "models.runs.moe_base.seed: -1 must be at least 0"),
+        ("models.seeds=[-1]", "models.seeds.0: -1 must be at least 0"),
+        ("models.seeds=[0, 1, 0]", "models.seeds.2: 0 is listed twice; remove one"),
+        ("models.seeds=[]", "models.seeds: [] has no seed; write [0]"),
+        ("models.seeds=1", "models.seeds: 1 must be a list; write [1]"),
+        (
+            "models.runs.moe_base.seeds=[0]",
+            "models.runs.moe_base.seeds: unknown key; write models.seeds, which all runs share",
+        ),
+        (
+            "models.runs.moe_base.seed=1",
+            "models.runs.moe_base.seed: unknown key; it was removed: every run is trained with "
+            "each seed of models.seeds",
+        ),
         ("data_pipelines.mix.caps={muffin: 0}", "mix.caps.muffin: 0 must be at least 1"),
         (
             "data_pipelines.mix.shares={muffin: .nan, cot: 1}",

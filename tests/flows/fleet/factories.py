@@ -5,9 +5,11 @@ import shutil
 
 import psutil
 
+from models.replicate import Replicate
 from tests.factories import last_checkpoint_step, wait_for
 
 RUN = "moe_instruct"
+REPLICATE = Replicate(RUN, 0)
 
 
 def configure_training(project, steps, *, fleet=None, **training):
@@ -18,9 +20,9 @@ def configure_training(project, steps, *, fleet=None, **training):
     params["flows"] = {"fleet": fleet or {}}
     project.write_params(params)
     for folder in ("weights", "live"):
-        shutil.rmtree(project.folder / "runs" / RUN / folder)
-    (project.folder / "runs" / RUN / "run.json").unlink()
-    return project.folder / ".flanmoe" / "checkpoints" / RUN
+        shutil.rmtree(project.folder / REPLICATE.folder / folder)
+    (project.folder / REPLICATE.folder / "run.json").unlink()
+    return project.folder / REPLICATE.checkpoints
 
 
 def process_by_rank(folder):
@@ -45,6 +47,6 @@ def start_training(project, checkpoints, beyond=0):
 
 def run_record(project):
     """Return run.json of the run, with the values of execution.json."""
-    folder = project.folder / "runs" / RUN
+    folder = project.folder / REPLICATE.folder
     records = [json.loads((folder / name).read_text()) for name in ("run.json", "execution.json")]
     return records[0] | records[1]

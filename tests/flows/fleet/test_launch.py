@@ -10,10 +10,11 @@ from flows.fleet.launch import join_run, launch_run
 from flows.fleet.params import FleetParams
 from models.evaluation.params import EvaluationParams
 from models.params import ModelsParams
+from models.replicate import Replicate
 from models.stages import train
 from models.training.params import RunParams, TrainingParams
 
-RUN = "moe_instruct"
+RUN = Replicate("moe_instruct", 3)
 
 
 def params(fleet=None, processes=1):
@@ -21,7 +22,8 @@ def params(fleet=None, processes=1):
     return SimpleNamespace(
         flows=SimpleNamespace(fleet=fleet or FleetParams()),
         models=ModelsParams(
-            runs={RUN: RunParams(preset="tiny_switch", start="scratch", steps=4)},
+            seeds=(0, 3),
+            runs={RUN.run: RunParams(preset="tiny_switch", start="scratch", steps=4)},
             training=TrainingParams(processes_per_node=processes, global_batch_size=8),
             evaluation=EvaluationParams(),
         ),
@@ -36,7 +38,7 @@ def calls(monkeypatch, tmp_path):
     def record(name):
         def launcher(*_arguments, **_options):
             names.append(name)
-            record_file = tmp_path / "runs" / RUN / "run.json"
+            record_file = tmp_path / RUN.folder / "run.json"
             record_file.parent.mkdir(parents=True, exist_ok=True)
             record_file.touch()
 
@@ -66,7 +68,7 @@ def test_launch_run_uses_the_launcher_of_the_fleet(calls, tmp_path, fields, proc
 
 
 def test_launch_run_in_a_torchrun_worker_trains_in_this_process(calls, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", RUN)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", RUN.label)
     launch_run(RUN, params(processes=2), tmp_path)
     assert calls == ["in this process"]
 
@@ -100,6 +102,7 @@ def test_join_run_node_0_advertises_the_host_of_the_endpoint(tmp_path, monkeypat
     join_run(RUN, params(fleet), tmp_path, node_rank=1, endpoint="b:2", address="10.0.0.2")
     lines = [" ".join(command) for command in commands]
     assert "--local-addr a " in lines[0]
+    assert lines[0].endswith("-m flows train moe_instruct --seed 3")
     assert "--rdzv-endpoint b:2" in lines[1]
     assert "--local-addr 10.0.0.2 " in lines[1]
 

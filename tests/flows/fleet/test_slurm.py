@@ -11,7 +11,7 @@ import pytest
 from flows.fleet import slurm
 from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
-from tests.flows.fleet.factories import RUN, configure_training, run_record
+from tests.flows.fleet.factories import REPLICATE, RUN, configure_training, run_record
 
 
 def test_render_script_requests_what_the_params_say(tmp_path):
@@ -19,8 +19,9 @@ def test_render_script_requests_what_the_params_say(tmp_path):
         launcher="slurm", nodes=8, gpus=8, cpus=96, memory_gb=1000, partition="h100",
         time_limit_hours=36.25,
     )  # fmt: skip
-    script = slurm.render_script(RUN, TrainingParams(), fleet, tmp_path)
+    script = slurm.render_script(REPLICATE, TrainingParams(), fleet, tmp_path)
     options = dict(re.findall(r"#SBATCH --([\w-]+)=(\S+)", script))
+    assert options["job-name"] == "flanmoe-moe_instruct-0"
     assert options["nodes"] == "8"
     assert options["gpus-per-node"] == "8"
     assert options["time"] == "36:15:00"
@@ -32,11 +33,11 @@ def test_render_script_requests_what_the_params_say(tmp_path):
 
 def test_render_script_in_an_awkward_folder_quotes_its_name(tmp_path):
     workspace = tmp_path / "job%2F a?b#c"
-    script = slurm.render_script(RUN, TrainingParams(), FleetParams(), workspace)
+    script = slurm.render_script(REPLICATE, TrainingParams(), FleetParams(), workspace)
     (output,) = re.findall(r"#SBATCH --output=(.+)", script)
     # Slurm replaces %% by a single %.
     folder = str(workspace).replace("%", "%%")
-    assert output == f"'{folder}/.flanmoe/logs/slurm-{RUN}-%j.log'"
+    assert output == f"'{folder}/.flanmoe/logs/slurm-{RUN}-0-%j.log'"
 
 
 @pytest.mark.process

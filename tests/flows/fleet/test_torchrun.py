@@ -7,9 +7,10 @@ import pytest
 from flows.errors import StageFailed
 from flows.fleet import torchrun
 from flows.fleet.params import FleetParams
+from models.replicate import Replicate
 from models.training.params import ParallelParams, TrainingParams
 
-RUN = "moe_instruct"
+RUN = Replicate("moe_instruct", 3)
 
 
 def test_agent_command_names_the_rendezvous_and_the_processes():
@@ -18,7 +19,8 @@ def test_agent_command_names_the_rendezvous_and_the_processes():
     line = " ".join(torchrun.agent_command(RUN, training, fleet, node_rank=2))
     assert "--nnodes 3 --node-rank 2" in line
     assert "--nproc-per-node 8" in line
-    assert "--rdzv-endpoint first:29400" in line
+    assert "--rdzv-endpoint first:29400 --rdzv-id moe_instruct-3" in line
+    assert line.endswith("-m flows train moe_instruct --seed 3")
     assert "is_host=0" in line
     assert "--standalone" in torchrun.agent_command(
         RUN, TrainingParams(), FleetParams(), node_rank=0

@@ -46,7 +46,7 @@ def test_train_sigterm_saves_then_a_killed_process_restarts_with_the_others(fini
     assert record["resumed_from_step"] >= step
     assert record["world_size"] == 2
     assert not checkpoints.exists()
-    start = json.loads((finished_copy.folder / "runs/moe_base/run.json").read_text())
+    start = json.loads((finished_copy.folder / "runs/moe_base/seed_0/run.json").read_text())
     assert record["losses"]["validation_loss"] < start["losses"]["validation_loss"]
 
 

@@ -15,6 +15,7 @@ from models.architecture.t5 import T5
 from models.evaluation.params import EvaluationParams
 from models.interchange.hugging_face import import_folder
 from models.presets import preset
+from models.replicate import Replicate
 from models.stages import evaluate
 from models.weights import load_weights, save_weights
 from tests.models.evaluation.factories import sentence, write_eval_data
@@ -84,12 +85,15 @@ def build_workspace(folder, spiece, imported_weights):
     shutil.copyfile(spiece, folder / "data/tokenizer/spiece.model")
     dense = load_weights(imported_weights)
     save_weights(
-        folder / "runs/dense/weights", dense.model, dense.tokenizer_sha256, max_input_tokens=256
+        folder / "runs/dense/seed_0/weights",
+        dense.model,
+        dense.tokenizer_sha256,
+        max_input_tokens=256,
     )
     config = dataclasses.replace(preset("tiny_switch"), vocab_size=VOCAB_SIZE)
     model = T5(config).reset_parameters(1)
     tokenizer_sha256 = hashlib.sha256(spiece.read_bytes()).hexdigest()
-    save_weights(folder / "runs/moe/weights", model, tokenizer_sha256, max_input_tokens=256)
+    save_weights(folder / "runs/moe/seed_0/weights", model, tokenizer_sha256, max_input_tokens=256)
     return folder
 
 
@@ -126,7 +130,7 @@ def evaluated(tmp_path_factory, spiece, imported_weights, many_suites):
     folder = build_workspace(tmp_path_factory.mktemp("evaluated"), spiece, imported_weights)
     num_threads = torch.get_num_threads()
     for name in ("moe", "dense"):
-        evaluate.run(name, many_suites, folder)
+        evaluate.run(Replicate(name, 0), many_suites, folder)
     torch.set_num_threads(num_threads)
     torch.use_deterministic_algorithms(False)
     return folder

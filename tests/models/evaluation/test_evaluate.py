@@ -17,6 +17,7 @@ import torch
 from models.errors import DataMismatch, UnknownModel
 from models.evaluation.response_cache import ResponseCache
 from models.evaluation.workers import BatchRunner
+from models.replicate import Replicate
 from models.stages import evaluate
 from models.weights import load_weights, save_weights
 from registry.consistency import check_consistency
@@ -28,11 +29,11 @@ OUTPUTS = ("evaluation.json", "samples.parquet", "scores.json")
 
 
 def read_outputs(workspace, name="moe"):
-    return {file: (workspace / "runs" / name / file).read_bytes() for file in OUTPUTS}
+    return {file: (workspace / "runs" / name / "seed_0" / file).read_bytes() for file in OUTPUTS}
 
 
 def read_record(workspace, name="moe"):
-    return json.loads((workspace / "runs" / name / "evaluation.json").read_text())
+    return json.loads((workspace / "runs" / name / "seed_0" / "evaluation.json").read_text())
 
 
 def read_task(workspace, name, task):
@@ -42,17 +43,21 @@ def read_task(workspace, name, task):
 
 def read_answers(workspace, name="moe"):
     columns = ["task", "id", "answer", "generated_text", "score", "prompt_sha256"]
-    return pq.read_table(workspace / "runs" / name / "samples.parquet").select(columns).to_pylist()
+    return (
+        pq.read_table(workspace / "runs" / name / "seed_0" / "samples.parquet")
+        .select(columns)
+        .to_pylist()
+    )
 
 
 def run(workspace, params, name="moe", **changes):
-    evaluate.run(name, dataclasses.replace(params, **changes), workspace)
+    evaluate.run(Replicate(name, 0), dataclasses.replace(params, **changes), workspace)
 
 
 def test_evaluate_again_writes_identical_files(evaluated, workspace, many_suites):
     run(workspace, many_suites)
     assert read_outputs(workspace) == read_outputs(evaluated)
-    assert not (workspace / ".flanmoe/responses/moe").exists()
+    assert not (workspace / ".flanmoe/responses/moe-0").exists()
 
 
 def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many_suites):
@@ -82,7 +87,7 @@ def test_the_registry_recomputes_the_record_from_its_samples(evaluated, name):
 
 
 def test_samples_have_the_text_of_every_prompt(evaluated):
-    rows = pq.read_table(evaluated / "runs/moe/samples.parquet").to_pylist()
+    rows = pq.read_table(evaluated / "runs/moe/seed_0/samples.parquet").to_pylist()
     assert all(hashlib.sha256(r["prompt"].encode()).hexdigest() == r["prompt_sha256"] for r in rows)
     items = (evaluated / "data/eval_data/sample/topic.jsonl").read_text().splitlines()
     prompts = {row["id"]: row["prompt"] for row in rows if row["task"] == "sample/topic"}
@@ -117,7 +122,7 @@ def test_evaluate_counts_prompts_with_unknown_pieces(workspace, params, caplog):
         model_file=str(workspace / "data/tokenizer/spiece.model")
     )
     for task in ("sample/topic", "sample/size_of"):
-        rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
+        rows = pq.read_table(workspace / "runs/dense/seed_0/samples.parquet").to_pylist()
         expected = {r["id"]: 2 in processor.encode(r["prompt"]) for r in rows if r["task"] == task}
         assert {r["id"]: r["unknown_pieces"] for r in rows if r["task"] == task} == expected
         counts = read_task(workspace, "dense", task)["counts"]
@@ -152,14 +157,14 @@ def test_evaluate_with_other_batch_sizes_gives_the_same_answers(
 
 
 def _evaluate(workspace, params):
-    evaluate.run("moe", params, workspace)
+    evaluate.run(Replicate("moe", 0), params, workspace)
 
 
 @pytest.mark.process
 def test_killed_evaluation_resumes_with_the_remaining_batches(
     evaluated, workspace, many_suites, monkeypatch
 ):
-    cache_folder = workspace / ".flanmoe/responses/moe"
+    cache_folder = workspace / ".flanmoe/responses/moe-0"
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_evaluate, args=(workspace, many_suites))
     process.start()
@@ -196,14 +201,14 @@ def test_evaluate_counts_and_logs_problems_with_answers(workspace, params, caplo
     gsm8k = read_task(workspace, "dense", "reasoning_cot/gsm8k")
     assert gsm8k["num_exemplars_dropped"] > 0
     assert gsm8k["counts"]["unfinished"] > 0
-    rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
+    rows = pq.read_table(workspace / "runs/dense/seed_0/samples.parquet").to_pylist()
     assert sum(row["unfinished"] for row in rows) == sum(
         task["counts"]["unfinished"] for task in read_record(workspace, "dense")["tasks"]
     )
 
 
 def test_evaluate_of_a_model_that_generates_nothing_counts_empty_answers(workspace, params, caplog):
-    folder = workspace / "runs/dense/weights"
+    folder = workspace / "runs/dense/seed_0/weights"
     loaded = load_weights(folder)
     with torch.no_grad():
         loaded.model.head.zero_()
@@ -258,7 +263,7 @@ def test_clean_score_leaves_out_contaminated_items(evaluated, workspace, many_su
 
 
 def test_evaluate_of_an_imported_model_needs_no_training_data(workspace, params, imported_weights):
-    shutil.copytree(imported_weights, workspace / "runs/imported/weights")
+    shutil.copytree(imported_weights, workspace / "runs/imported/seed_0/weights")
     for folder in ("data/tokenizer", "data/mixture", "data/validation", "data/packed"):
         shutil.rmtree(workspace / folder)
     run(workspace, params, "imported")
@@ -269,7 +274,7 @@ def test_evaluate_of_an_imported_model_needs_no_training_data(workspace, params,
         "num_items": 0, "accuracy": None, "standard_error": None,
     }  # fmt: skip
     assert EvaluationRecordSchema.model_validate(record).num_contaminated is None
-    rows = pq.read_table(workspace / "runs/imported/samples.parquet").to_pylist()
+    rows = pq.read_table(workspace / "runs/imported/seed_0/samples.parquet").to_pylist()
     assert {row["contaminated"] for row in rows} == {None}
     run(workspace, params, "imported", max_input_tokens=40)
     assert read_record(workspace, "imported")["max_input_tokens"] == 40

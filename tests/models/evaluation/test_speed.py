@@ -12,6 +12,7 @@ from models.evaluation.batches import Request
 from models.evaluation.device import model_precision
 from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.speed import MAX_OTHER_LOAD, NUM_PASSES, measure_speed, select_evenly
+from models.replicate import Replicate
 from models.stages import evaluate
 
 REQUESTS = [
@@ -106,12 +107,14 @@ def test_select_evenly_spreads_over_different_requests():
 
 def test_evaluate_writes_the_measurement_and_its_conditions(workspace, params, machine):
     machine(0.0)
-    evaluate.run("moe", params, workspace)
-    written = json.loads((workspace / "runs/moe/speed.json").read_text())
+    evaluate.run(Replicate("moe", 0), params, workspace)
+    written = json.loads((workspace / "runs/moe/seed_0/speed.json").read_text())
     assert written["seconds_per_item"] > 0
     assert written["num_items"] == 20
-    assert written["weights_sha256"] == sha256(workspace / "runs/moe/weights/model.safetensors")
-    record = json.loads((workspace / "runs/moe/evaluation.json").read_text())
+    assert written["weights_sha256"] == sha256(
+        workspace / "runs/moe/seed_0/weights/model.safetensors"
+    )
+    record = json.loads((workspace / "runs/moe/seed_0/evaluation.json").read_text())
     assert (record["device"], record["precision"]) == ("cpu", "float32")
     assert record["torch_version"] == torch.__version__
 

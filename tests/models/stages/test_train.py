@@ -14,6 +14,7 @@ from data_pipelines.packing.vocabulary import TokenSequences
 from data_pipelines.params import PRETRAINING_OBJECTIVES, PackParams
 from models.cost.training import training_flops
 from models.presets import preset
+from models.replicate import Replicate
 from models.stages import train
 from models.training.params import (
     PRETRAINING_CORPORA,
@@ -60,10 +61,11 @@ def workspace(tmp_path):
     torch.use_deterministic_algorithms(is_deterministic)
 
 
-def train_run(workspace, name, preset_name, start, *, training=TRAINING, **run):
+def train_run(workspace, name, preset_name, start, *, training=TRAINING, seed=0, **run):
     """Train a run and return its record as the registry reads it."""
-    train.run(name, RunParams(preset=preset_name, start=start, **run), training, workspace)
-    return read_run_record(workspace / "runs" / name / "run.json")
+    replicate = Replicate(name, seed)
+    train.run(replicate, RunParams(preset=preset_name, start=start, **run), training, workspace)
+    return read_run_record(workspace / replicate.folder / "run.json")
 
 
 def expected_flops(preset_name, steps):
@@ -97,7 +99,7 @@ def test_train_cumulative_cost_is_the_sum_of_the_chain(workspace):
 
 def test_train_repeated_writes_the_same_bytes_apart_from_its_execution(workspace):
     def written():
-        folder = workspace / "runs" / "base"
+        folder = workspace / "runs" / "base" / "seed_0"
         train_run(workspace, "base", "tiny_switch", "scratch", steps=6, training=training)
         hashes = {
             str(path.relative_to(folder)): sha256(path)
@@ -116,6 +118,17 @@ def test_train_repeated_writes_the_same_bytes_apart_from_its_execution(workspace
     assert differing == {"execution.json", "throughput.jsonl"}
 
 
+def test_train_each_seed_starts_from_the_weights_of_the_same_seed(workspace):
+    """Random weights and data order differ between seeds; steps: 0 leaves the start unchanged."""
+    bases = [train_run(workspace, "base", "tiny_dense", "scratch", steps=2, seed=s) for s in (0, 5)]
+    copies = [train_run(workspace, "copy", "tiny_dense", "base", steps=0, seed=s) for s in (0, 5)]
+    assert [record.seed for record in copies] == [0, 5]
+    assert bases[0].weights_sha256 != bases[1].weights_sha256
+    for base, copy in zip(bases, copies, strict=True):
+        assert copy.weights_sha256 == base.weights_sha256
+        assert copy.training_chain.runs[0].seed == base.seed
+
+
 def test_train_lm_adaptation_starts_from_span_corruption(workspace):
     spans = train_run(workspace, "spans", "tiny_switch", "scratch", data="span_corruption", steps=2)
     adapted = train_run(workspace, "adapted", "tiny_switch", "spans", data="prefix_lm", steps=1)
@@ -132,7 +145,7 @@ def test_pretraining_corpora_are_those_that_the_stage_pack_writes():
 def test_train_from_imported_weights_has_an_unknown_cumulative_cost(workspace):
     train_run(workspace, "base", "tiny_dense", "scratch", steps=1)
     imported = workspace / "runs" / "imported" / "weights"
-    shutil.copytree(workspace / "runs" / "base" / "weights", imported)
+    shutil.copytree(workspace / "runs" / "base" / "seed_0" / "weights", imported)
     config = json.loads((imported / "config.json").read_text())
     (imported / "config.json").write_text(json.dumps({**config, "training_chain": None}))
     tuned = train_run(workspace, "tuned", "tiny_dense", "imported", steps=2)

@@ -31,8 +31,8 @@ def save_run(folder, name, preset_name, tokenizer="t" * 64, **changes):
 
 
 def test_initialize_model_scratch_pads_the_vocabulary(tmp_path):
-    run = RunParams(preset="tiny_switch", start="scratch", seed=3)
-    model = initialize_model(run, PARAMS, empty_corpus(1025), tmp_path)
+    run = RunParams(preset="tiny_switch", start="scratch")
+    model = initialize_model(run, PARAMS, empty_corpus(1025), tmp_path, seed=3)
     assert model.config.vocab_size == 1088
     assert model.config.dropout == 0.1
 
@@ -41,7 +41,7 @@ def test_initialize_model_another_run_has_its_weights_and_this_runs_dropout(tmp_
     base = save_run(tmp_path, "base", "tiny_switch", dropout=0.3)
     params = TrainingParams(dropout=0.0, expert_dropout=0.4)
     run = RunParams(preset="tiny_switch", start="base")
-    model = initialize_model(run, params, empty_corpus(), tmp_path)
+    model = initialize_model(run, params, empty_corpus(), tmp_path, seed=0)
     assert model.config.dropout == 0.0
     assert model.config.moe.expert_dropout == 0.4
     for name, weight in base.state_dict().items():
@@ -71,7 +71,7 @@ def test_initialize_model_dropout_is_the_presets_and_none_in_pretraining(
     base = save_run(tmp_path, "base", "tiny_published", dropout=0.7)
     for start in ("scratch", "base"):
         run = RunParams(preset="tiny_published", start=start, data=data)
-        model = initialize_model(run, TrainingParams(**params), empty_corpus(), tmp_path)
+        model = initialize_model(run, TrainingParams(**params), empty_corpus(), tmp_path, seed=0)
         assert (model.config.dropout, model.config.moe.expert_dropout) == (dropout, expert_dropout)
     assert torch.equal(model.embedding, base.embedding)
 
@@ -79,7 +79,7 @@ def test_initialize_model_dropout_is_the_presets_and_none_in_pretraining(
 def test_initialize_model_weights_of_another_initial_scale_are_accepted(tmp_path):
     base = save_run(tmp_path, "base", "tiny_dense", init_scale=0.1)
     run = RunParams(preset="tiny_dense", start="base")
-    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path)
+    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path, seed=0)
     assert torch.equal(model.embedding, base.embedding)
 
 
@@ -101,7 +101,7 @@ def test_initialize_model_import_from_transformers_has_its_logits(tmp_path):
     import_folder(tmp_path / "hf", tmp_path / "runs" / "imported" / "weights")
     run = RunParams(preset="tiny_dense", start="imported", steps=0)
     corpus = empty_corpus(tokenizer=hashlib.sha256(spiece_bytes()).hexdigest())
-    model = initialize_model(run, PARAMS, corpus, tmp_path).eval()
+    model = initialize_model(run, PARAMS, corpus, tmp_path, seed=0).eval()
     tokens, target = torch.randint(2, 900, (2, 7)), torch.randint(2, 900, (2, 5))
     with torch.no_grad():
         expected = hf_model(input_ids=tokens, decoder_input_ids=target).logits
@@ -112,7 +112,7 @@ def test_initialize_model_import_from_transformers_has_its_logits(tmp_path):
 def test_initialize_model_dense_start_of_an_moe_is_upcycled(tmp_path):
     dense = save_run(tmp_path, "dense", "tiny_dense").state_dict()
     run = RunParams(preset="tiny_gs", start="dense")
-    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path)
+    model = initialize_model(run, PARAMS, empty_corpus(), tmp_path, seed=0)
     layer = model.encoder.blocks[1].feed_forward
     for expert in layer.experts.wi_EDF:
         assert torch.equal(expert.t(), dense["encoder.blocks.1.feed_forward.wi"])
@@ -138,18 +138,18 @@ def test_initialize_model_mismatch_is_rejected_with_both_values(
     save_run(tmp_path, "base", start_preset)
     run = RunParams(preset=run_preset, start="base")
     with pytest.raises(DataMismatch, match=message):
-        initialize_model(run, PARAMS, empty_corpus(**corpus), tmp_path)
+        initialize_model(run, PARAMS, empty_corpus(**corpus), tmp_path, seed=0)
 
 
 def test_initialize_model_missing_weights_names_the_import_command(tmp_path):
     run = RunParams(preset="tiny_dense", start="none")
     with pytest.raises(UnknownModel, match="flanmoe models import FOLDER runs/none/weights"):
-        initialize_model(run, PARAMS, empty_corpus(), tmp_path)
+        initialize_model(run, PARAMS, empty_corpus(), tmp_path, seed=0)
 
 
 def test_initialize_model_weights_without_a_tokenizer_are_rejected(tmp_path):
     save_run(tmp_path, "base", "tiny_dense", tokenizer="")
     with pytest.raises(DataMismatch, match="'base' was imported without its tokenizer"):
         initialize_model(
-            RunParams(preset="tiny_dense", start="base"), PARAMS, empty_corpus(), tmp_path
+            RunParams(preset="tiny_dense", start="base"), PARAMS, empty_corpus(), tmp_path, seed=0
         )

@@ -17,9 +17,9 @@ stages:
     outs:
     - {path: data/packed, md5: aa.dir}
     - {path: data/uncached}
-  train@base:
+  train@base-0:
     outs:
-    - {path: runs/base/weights, md5: bb}
+    - {path: runs/base/seed_0/weights, md5: bb}
 """
 
 
@@ -38,7 +38,8 @@ NIV2 = {"source": "niv2/tasks", "licence": "MIT", "terms": "open"}
 
 
 def licences(start, runs):
-    return [dataclasses.asdict(entry) for entry in data_licences(CORPUS, start, runs)]
+    record = None if start == "scratch" else runs / start / "run.json"
+    return [dataclasses.asdict(entry) for entry in data_licences(CORPUS, start, record)]
 
 
 def test_data_licences_from_scratch_are_those_of_the_corpus(tmp_path):
