@@ -85,11 +85,19 @@ def main() -> None:
         click.echo(f"error: {error}; run the same command again to resume", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
+        _close_bars()
         if options.debug:
             raise
         for line in _message(error).splitlines():
             click.echo(f"error: {line}", err=True)
         sys.exit(_exit_code(error))
+
+
+def _close_bars() -> None:
+    """End the line of an open progress bar; without a stage in this process there is none."""
+    progress = sys.modules.get("data_pipelines.progress")
+    if progress is not None:
+        progress.close_bars()
 
 
 def _expected_errors() -> tuple[type[BaseException], ...]:
@@ -102,14 +110,18 @@ def _expected_errors() -> tuple[type[BaseException], ...]:
 
 
 def _message(error: Exception) -> str:
+    from flows.runtime.stage_failure import disk_advice
+
     text = str(error) or type(error).__name__
     if isinstance(error, _expected_errors()):
         return text
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or text}"
+        text = f"{where}{error.strerror or text}"
+        return text + disk_advice(text)
     text = " ".join(text.split())
-    return f"unexpected {type(error).__name__}: {text} (--debug shows the traceback)"
+    text = f"unexpected {type(error).__name__}: {text} (--debug shows the traceback)"
+    return text + disk_advice(text)
 
 
 def _exit_code(error: Exception) -> int:

@@ -18,7 +18,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from tqdm import tqdm
 
 from data_pipelines import layout
 from data_pipelines.cleaning.duplicates import find_exact_duplicates, find_fuzzy_duplicates
@@ -27,6 +26,7 @@ from data_pipelines.database import open_database, quote_literal, read_parquet
 from data_pipelines.engine import open_engine
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import CleanParams, EngineParams
+from data_pipelines.progress import progress_bar
 
 ALWAYS_EXCLUDED_TASKS = ("*mmmlu*",)
 """The 57 tasks of NIV2 that are MMLU itself; FLAN's published task list excludes them, too."""
@@ -56,7 +56,7 @@ def run(params: CleanParams, engine: EngineParams, workspace: Path) -> None:
         ]
         with open_engine(engine) as workers:
             results = workers.map(scan_records, tasks)
-            for _ in tqdm(results, desc="scan", total=len(tasks), unit="part"):
+            for _ in progress_bar(results, desc="scan", total=len(tasks), unit="part"):
                 pass
         with open_database(scratch, engine.memory_mb) as connection:
             files = read_parquet(records[0].parent / "*.parquet")

@@ -18,7 +18,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data_pipelines import layout, manifest
 from data_pipelines.catalog import match_file_name
@@ -26,6 +25,7 @@ from data_pipelines.cleaning.item_fields import EVAL_ITEM_SCHEMA
 from data_pipelines.errors import SourceError
 from data_pipelines.example import RejectedRow
 from data_pipelines.files import new_folder, sha256, write_json
+from data_pipelines.progress import progress_bar
 from data_pipelines.sources.eval_data.item import TRAINING_SPLIT, EvalItem
 from data_pipelines.sources.eval_data.option_texts import option_texts
 from data_pipelines.sources.eval_data.table import READERS, SCORED_READERS
@@ -72,7 +72,7 @@ def run(workspace: Path) -> None:
         for name, source in sources.items():
             suite = source["suite"]
             suffix = _common_suffix(source["present_files"])
-            for file in tqdm(source["present_files"], desc=suite, unit="file"):
+            for file in progress_bar(source["present_files"], desc=suite, unit="file"):
                 part = manifest.make_part(workspace, name, source, file)
                 split = match_file_name(file, source["splits"]) or ""
                 for task, (items, rejected) in _read_tasks(part, suffix).items():

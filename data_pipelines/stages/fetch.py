@@ -15,12 +15,12 @@ from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from tqdm import tqdm
 
 from data_pipelines import catalog, layout
 from data_pipelines.errors import SourceError
 from data_pipelines.files import new_folder, sha256, write_json
 from data_pipelines.params import FetchParams
+from data_pipelines.progress import progress_bar
 from data_pipelines.sources.download import download
 from data_pipelines.sources.location import FilesMissing, SourceLocator
 from data_pipelines.sources.omissions import OmittedSource, describe_omissions
@@ -94,7 +94,9 @@ def run(params: FetchParams, workspace: Path) -> None:
             params.retries,
         )
         files = sorted(p.relative_to(raw).as_posix() for p in raw.rglob("*") if p.is_file())
-        digests = {file: sha256(raw / file) for file in tqdm(files, desc="hash", unit="file")}
+        digests = {
+            file: sha256(raw / file) for file in progress_bar(files, desc="hash", unit="file")
+        }
         manifest = {
             "files": {
                 file: {"sha256": digest, "bytes": (raw / file).stat().st_size}
@@ -159,12 +161,12 @@ def _fetch_files(
     """
     local = {file: location for file, location in locations.items() if _is_local(location)}
     remote = {file: location for file, location in locations.items() if file not in local}
-    for file, location in tqdm(local.items(), desc="copy", unit="file"):
+    for file, location in progress_bar(local.items(), desc="copy", unit="file"):
         source = Path(fsspec.core.url_to_fs(location)[1])
         (raw / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, raw / file)
         _verify(raw / file, location, expected.get(file))
-    with tqdm(desc="download", unit="B", total=0, disable=not remote) as bar:
+    with progress_bar(desc="download", unit="B", total=0, disable=not remote) as bar:
         for file, location in remote.items():
             bar.set_postfix_str(file)
             before = int(bar.n)

@@ -19,7 +19,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data_pipelines import layout
 from data_pipelines.database import open_database
@@ -40,6 +39,7 @@ from data_pipelines.mixing.selection import (
     write_text_shards,
 )
 from data_pipelines.params import EngineParams, MixParams
+from data_pipelines.progress import progress_bar
 from data_pipelines.report.self_test import run_self_test
 from data_pipelines.tables import open_parquet_writer, read_batches
 
@@ -118,7 +118,7 @@ def run(params: MixParams, engine: EngineParams, workspace: Path) -> None:
         ]
         with open_engine(engine) as workers:
             mixed = workers.map(mix_shard, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
-            results = list(tqdm(mixed, desc="mix", total=len(tasks)))
+            results = list(progress_bar(mixed, desc="mix", total=len(tasks)))
         write_json(out / layout.SELF_TEST, run_self_test(workspace, out).to_dict())
         report = _make_report(available, quotas, results, params)
         report["texts"] = sum(pq.read_metadata(p).num_rows for p in (out / "text").iterdir())

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data_pipelines import layout
 from data_pipelines.engine import Engine, open_engine
@@ -36,6 +35,7 @@ from data_pipelines.params import (
     PackParams,
     PretrainingObjective,
 )
+from data_pipelines.progress import progress_bar
 from data_pipelines.report.gather import gather_report
 from data_pipelines.report.page import render
 
@@ -165,7 +165,7 @@ def _make_text_tasks(
 
 def _pack_corpus(workers: Engine, tasks: list[PackTask], corpus: str) -> list[PackResult]:
     packed = workers.map(pack_shard, tasks)
-    return list(tqdm(packed, desc=corpus, total=len(tasks), unit="shard"))
+    return list(progress_bar(packed, desc=corpus, total=len(tasks), unit="shard"))
 
 
 def _check_not_empty(results: list[PackResult], corpus: str) -> None:

@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from data_pipelines import layout, manifest
 from data_pipelines.engine import open_engine
 from data_pipelines.errors import SourceError
@@ -26,6 +24,7 @@ from data_pipelines.example import (
 )
 from data_pipelines.files import new_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams
+from data_pipelines.progress import progress_bar
 from data_pipelines.sources import niv2
 from data_pipelines.sources.omissions import describe_omissions
 from data_pipelines.sources.part import Part
@@ -96,7 +95,9 @@ def run(params: ReadParams, engine: EngineParams, workspace: Path) -> None:
         ]
         with open_engine(engine) as workers:
             results = list(
-                tqdm(workers.map(read_part, tasks), desc="read", total=len(tasks), unit="part")
+                progress_bar(
+                    workers.map(read_part, tasks), desc="read", total=len(tasks), unit="part"
+                )
             )
         report = _make_report(results, params, raw_manifest["sources"])
         quarantines = (task.quarantine for task in tasks)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data_pipelines import layout
 from data_pipelines.database import open_database, read_parquet
@@ -36,6 +35,7 @@ from data_pipelines.expectations.suites import (
 )
 from data_pipelines.files import new_folder, scratch_folder, write_json
 from data_pipelines.params import EngineParams, ReadParams, ValidateParams
+from data_pipelines.progress import progress_bar
 
 ROWS_PER_CHECK = 250_000
 MIN_PARALLEL_TASKS = 13
@@ -74,7 +74,7 @@ def run(params: ValidateParams, read: ReadParams, engine: EngineParams, workspac
     ]
     with open_engine(engine) as workers:
         checked = workers.map(validate_files, tasks, min_parallel_tasks=MIN_PARALLEL_TASKS)
-        findings = merge_findings(tqdm(checked, desc="expectations", total=len(tasks)))
+        findings = merge_findings(progress_bar(checked, desc="expectations", total=len(tasks)))
     if tasks:  # without training sources there is nothing to validate
         findings += _dataset_findings(params, read, engine, workspace)
         findings += check_facts(workspace)

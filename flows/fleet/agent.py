@@ -10,6 +10,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows.errors import StageFailed
+from flows.runtime.stage_failure import describe_failure
 from models.training.preemption import EXIT_RESUMABLE
 
 RETRIES = 3
@@ -35,19 +36,27 @@ def agent(run: str, seed: int, node_rank: int, folder: str) -> None:
         *(sys.executable, "-m", "flows", "fleet", "join", run),
         *("--seed", str(seed), "--node-rank", str(node_rank)),
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[:1]])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path[:1]]),
+        "TQDM_DISABLE": "1",  # a bar and an error line would share a line
+    }
     logger = get_run_logger()
     with subprocess.Popen(
         command, cwd=Path(folder), env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        last_line = ""
+        lines: list[str] = []
         for line in process.stdout:
-            last_line = line.strip() or last_line
+            lines += [line.strip()] if line.strip() else []
             if line.startswith(("error: ", "warning: ")):
                 logger.warning(line.strip())
     if process.returncode:
         was_preempted = process.returncode == EXIT_RESUMABLE
-        reason = "was preempted and saved its state" if was_preempted else last_line
+        reason = (
+            "was preempted and saved its state"
+            if was_preempted
+            else describe_failure(f"train@{run}-{seed}", lines, process.returncode)
+        )
         raise StageFailed(f"node {node_rank} of run {run}-{seed}: {reason}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flows.errors import StageFailed, StagePreempted
 from flows.fleet.params import FleetParams
+from flows.runtime.stage_failure import killed_by
 from models.replicate import Replicate
 from models.training.params import TrainingParams
 from models.training.preemption import EXIT_RESUMABLE
@@ -98,6 +99,6 @@ def run_job(
     if result.returncode == EXIT_RESUMABLE:
         raise StagePreempted(f"train {label}: its Slurm job was preempted and saved its state")
     if result.returncode:
-        raise StageFailed(
-            f"train {label}: the Slurm job ended with {result.returncode}; its log is in {logs}"
-        )
+        killed = killed_by(f"train@{label}", result.returncode)
+        ending = f"was {killed}" if killed else f"ended with {result.returncode}"
+        raise StageFailed(f"train {label}: the Slurm job {ending}; its log is in {logs}")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from flows.errors import StageFailed, StagePreempted
 from flows.fleet.params import FleetParams
+from flows.runtime.stage_failure import killed_by
 from models.replicate import Replicate
 from models.training.params import TrainingParams
 
@@ -108,6 +109,9 @@ def run_agent(
             f"train {replicate.label}: preempted and saved; run it again to resume"
         )
     if code:
+        killed = killed_by(f"train@{replicate.label}", code)
+        if killed:
+            raise StageFailed(f"train {replicate.label}: torchrun was {killed}")
         raise StageFailed(
             f"train {replicate.label}: its processes ended with {code}, after all restarts"
         )

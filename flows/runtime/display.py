@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from flows.runtime.stage_runner import StageProgress, StageStatus
+from data_pipelines.progress import StageProgress
+from flows.runtime.stage_runner import StageStatus
 
 _MARKS: dict[StageStatus, str] = {
     "ran": "[green]done[/]",

@@ -13,11 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from flows.runtime.code_digest import package_root
 from flows.runtime.parent_watch import PARENT_VARIABLE
 
 GRACE_S = 10.0
+CANCEL_GRACE_S = 7.0
+"""Seconds from SIGTERM to SIGKILL after Ctrl-C or a cancellation, which must take effect within 10
+seconds. Training that cannot write a checkpoint in this time resumes from its last one."""
 CHECKPOINT_GRACE_S = 120.0
-"""Seconds from SIGTERM to SIGKILL for stages, in which training writes a checkpoint."""
+"""Seconds from SIGTERM to SIGKILL after SIGTERM, which clusters send two minutes before the end."""
 
 
 class ProcessGroups:
@@ -54,7 +58,17 @@ class ProcessGroups:
         """
         folder = str(Path(sys.executable).parent)
         path = os.pathsep.join([folder, os.environ.get("PATH", "")])
-        merged = {**os.environ, **environment, "PATH": path, PARENT_VARIABLE: str(os.getpid())}
+        # The process runs the code of this one, also where another copy is installed.
+        modules = os.pathsep.join(
+            entry for entry in (str(package_root()), os.environ.get("PYTHONPATH")) if entry
+        )
+        merged = {
+            **os.environ,
+            **environment,
+            "PATH": path,
+            "PYTHONPATH": modules,
+            PARENT_VARIABLE: str(os.getpid()),
+        }
         with self._lock:
             if self.stopping.is_set():
                 return None
@@ -87,11 +101,15 @@ class ProcessGroups:
         process.wait()
         self.discard(process)
 
-    def stop(self) -> None:
+    def has_members(self, process: subprocess.Popen[bytes]) -> bool:
+        """Return whether any process of a group is alive."""
+        return _signal_group(process, 0)
+
+    def stop(self, grace_s: float = CANCEL_GRACE_S) -> None:
         """End every group and start no more; return at once.
 
-        The first call sends SIGTERM, and SIGKILL to what still runs after CHECKPOINT_GRACE_S
-        seconds. A second call sends SIGKILL immediately.
+        The first call sends SIGTERM, and SIGKILL to what still runs after `grace_s` seconds. A
+        second call sends SIGKILL immediately.
         """
         is_second_call = self.stopping.is_set()
         self.stopping.set()
@@ -100,7 +118,17 @@ class ProcessGroups:
         for process in running:
             _signal_group(process, signal.SIGKILL if is_second_call else signal.SIGTERM)
         if not is_second_call:
-            threading.Thread(target=_kill_after_grace, args=(running,), daemon=True).start()
+            threading.Thread(
+                target=self._kill_after_grace, args=(running, grace_s), daemon=True
+            ).start()
+
+    def _kill_after_grace(self, running: list[subprocess.Popen[bytes]], grace_s: float) -> None:
+        # Every process of a group counts: DVC ends at once, its training writes a checkpoint.
+        deadline = time.monotonic() + grace_s
+        while time.monotonic() < deadline and any(map(self.has_members, running)):
+            time.sleep(0.1)
+        for process in running:
+            _signal_group(process, signal.SIGKILL)
 
 
 @contextmanager
@@ -110,8 +138,8 @@ def stop_on_signal(processes: ProcessGroups) -> Iterator[None]:
     The flow then ends because its stages end, and the server can record their final states.
     """
 
-    def handle(_signal: int, _frame: object) -> None:
-        processes.stop()
+    def handle(number: int, _frame: object) -> None:
+        processes.stop(CHECKPOINT_GRACE_S if number == signal.SIGTERM else CANCEL_GRACE_S)
 
     previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -119,20 +147,6 @@ def stop_on_signal(processes: ProcessGroups) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _kill_after_grace(running: list[subprocess.Popen[bytes]]) -> None:
-    # Every process of a group counts: DVC ends at once, its training writes a checkpoint.
-    deadline = time.monotonic() + CHECKPOINT_GRACE_S
-    while time.monotonic() < deadline and any(_is_alive(process) for process in running):
-        time.sleep(0.1)
-    for process in running:
-        _signal_group(process, signal.SIGKILL)
-
-
-def _is_alive(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether any process of the group is alive."""
-    return _signal_group(process, 0)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
-from tqdm import tqdm
 
+from data_pipelines.progress import progress_bar
 from models.evaluation.batches import Request, RequestBatch, Response, make_batches
 from models.evaluation.predictor import Seq2SeqPredictor
 from models.evaluation.response_cache import ResponseCache
@@ -99,7 +99,7 @@ class Seq2SeqLM(LM):  # type: ignore[misc]
         )
         missing = [batch for batch in batches if batch.digest not in self.cache.by_digest]
         total = sum(len(batch.requests) for batch in batches)
-        with tqdm(desc=description, unit="item", total=total) as bar:
+        with progress_bar(desc=description, unit="item", total=total) as bar:
             bar.update(total - sum(len(batch.requests) for batch in missing))
             for batch, responses in self.run_batches(missing):
                 self.cache.add(batch, responses)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from data_pipelines.files import append_json_line, read_json_lines, write_json_lines
+from data_pipelines.progress import progress_bar
 
 WARNING_PATIENCE = 3
 """Consecutive log lines with a problem before a warning: routers are uneven in the first steps."""
@@ -68,7 +67,7 @@ class MetricsLogger:
         self.path, self.sink = path, sink
         self.lines: list[LogLine] = []
         # The delay keeps the bar invisible until `rewind` knows the step that training begins at.
-        self._bar = tqdm(total=num_steps, desc="train", unit="step", delay=1e-3)
+        self._bar = progress_bar(total=num_steps, desc="train", unit="step", delay=1e-3)
         self.streaks: dict[str, int] = {}
         """Number of consecutive lines with a problem, by kind."""
 

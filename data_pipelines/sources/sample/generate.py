@@ -17,9 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from data_pipelines.params import SampleParams
+from data_pipelines.progress import progress_bar
 from data_pipelines.sources.sample import cot, muffin, niv2, t0_sf
 from data_pipelines.sources.sample.facts import Fact, make_facts
 from data_pipelines.sources.sample.family import Family, SampleQuestion, draw_questions
@@ -75,14 +74,14 @@ def generate(folder: Path, params: SampleParams) -> None:
     """
     facts = list(make_facts(params))
     families = [(mixture, family) for mixture, members in FAMILIES.items() for family in members]
-    for mixture, family in tqdm(families, desc="sample", unit="family"):
+    for mixture, family in progress_bar(families, desc="sample", unit="family"):
         suite = "sample" if family.held_out else "sample_rules"
         items = draw_questions(family, params.seed, "test", params.held_out_items)
         _write_items(folder, suite, mixture, family.name, items)
         if not family.held_out:
             questions = draw_questions(family, params.seed, "train", params.examples_per_family)
             _write_training(folder, mixture, family.name, family.templates, questions)
-    for known in tqdm(KNOWLEDGE_FAMILIES, desc="facts", unit="family"):
+    for known in progress_bar(KNOWLEDGE_FAMILIES, desc="facts", unit="family"):
         questions = draw_training(known, facts, params.seed)
         _write_training(folder, known.mixture, known.name, known.known_forms, questions)
         for suite, new_form in (("sample_knowledge", False), ("sample_new_forms", True)):

@@ -6,9 +6,9 @@ import re
 import pytest
 from rich.console import Console
 
+from data_pipelines.progress import StageProgress
 from flows.runtime import display as display_module
 from flows.runtime.display import Display
-from flows.runtime.stage_runner import StageProgress
 from tests.factories import wait_for
 
 HALF = StageProgress(description="rows", completed=3, total=7, note="2.5k rows/s")

@@ -1,13 +1,17 @@
 """One stage through DVC: its progress, its outcome, and the reason of a failure."""
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from data_pipelines.progress import StageProgress
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime.processes import ProcessGroups
-from flows.runtime.stage_runner import StageProgress, log_file, run_with_dvc
+from flows.runtime.stage_runner import log_file, run_with_dvc
 
 pytestmark = pytest.mark.process
 
@@ -42,29 +46,61 @@ def test_run_with_dvc_unchanged_stage_returns_cached(tmp_path):
     assert run(tmp_path, 0, "Stage 'mix' didn't change, skipping") == ("cached", [])
 
 
-def test_run_with_dvc_bars_are_progress_and_not_logged(tmp_path):
-    bars = "@bar|rows|10|40||\r@bar|rows: |20|40|, 5 rows/s|"
-    _, progress = run(tmp_path, 0, "Running stage 'mix':", bars)
-    assert progress == [
-        StageProgress(description="rows", completed=10, total=40, note=""),
-        StageProgress(description="rows", completed=20, total=40, note="5 rows/s"),
-    ]
-    assert "@bar" not in log_file(tmp_path, "mix").read_text()
+def test_run_with_dvc_failure_names_cause_and_log(tmp_path):
+    lines = ("error: no rows", "ERROR: failed to reproduce 'mix'")
+    with pytest.raises(StageFailed) as caught:
+        run(tmp_path, 1, *lines)
+    log = log_file(tmp_path, "mix")
+    assert str(caught.value) == f"mix: no rows (log: {log})"
+    assert log.read_text().splitlines() == [*lines, "error: mix: no rows"]
+
+
+def test_run_with_dvc_log_on_a_full_disk_keeps_the_cause(tmp_path):
+    log = log_file(tmp_path, "mix")
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+    with pytest.raises(StageFailed, match="mix: no rows") as caught:
+        run(tmp_path, 1, "error: no rows")
+    assert str(caught.value).endswith(f"(log: {log}, incomplete: No space left on device)")
+    assert run(tmp_path, 0, "Running stage 'mix':") == ("ran", [])
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A DVC repository; each stage fails in the way of its name."""
+    folder = tmp_path_factory.mktemp("repository")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)
+    script = PRINT_LINES.with_name("failing_stage.py")
+    stages = {
+        name: {"cmd": f"{sys.executable} {script} {name}"}
+        for name in ("error", "killed", "full_disk", "dvc_killed")
+    }
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    return folder
 
 
 @pytest.mark.parametrize(
-    ("lines", "reason"),
+    ("stage", "cause"),
     [
-        (("error: no rows", "error: later", "ERROR: failed to reproduce 'mix'"), "no rows"),
-        (("text", "ERROR: failed to reproduce 'mix'"), "failed to reproduce 'mix'"),
-        (("Traceback", "ValueError: x"), "ValueError: x"),
-        ((), "ended with code 1"),
+        ("error", "error: file.jsonl: row 7 is no JSON; correct it (log: "),
+        ("killed", "killed: killed by SIGKILL, probably because memory ran out; free memory or "),
+        ("full_disk", "full_disk: /dev/full: No space left on device; free disk space, then run "),
+        ("dvc_killed", "dvc_killed: killed by SIGKILL, probably because memory ran out; free "),
     ],
 )
-def test_run_with_dvc_failure_names_the_first_cause_and_the_log(tmp_path, lines, reason):
+def test_run_with_dvc_failure_under_an_open_bar_is_not_lost(repository, stage, cause):
+    """The bar is progress and in no line; nothing of the stage survives it."""
+    progress = []
+    start = time.monotonic()
     with pytest.raises(StageFailed) as caught:
-        run(tmp_path, 1, *lines)
-    assert str(caught.value) == f"mix: {reason} (log: {log_file(tmp_path, 'mix')})"
+        run_with_dvc(stage, repository, ProcessGroups(), progress.append)
+    assert str(caught.value).startswith(cause)
+    log = log_file(repository, stage)
+    assert f"(log: {log})" in str(caught.value)
+    assert log.read_text().splitlines()[-1] == f"error: {caught.value}".partition(" (log: ")[0]
+    assert "rows" not in log.read_text()
+    assert progress[-1] == StageProgress(description="rows", completed=20, total=60, note="")
+    assert time.monotonic() - start < 30  # a stage whose DVC is killed does not run on
 
 
 @pytest.mark.parametrize(
