@@ -87,7 +87,7 @@ def run(
         with start_api(project, processes) as api:
             # Prefect reads its settings, among them the URL, when it is imported; the import takes
             # place while the server boots.
-            from flows.runtime import pipeline
+            from flows.runtime.pipeline_run import run_pipeline
 
             digest.run(folder)  # before DVC compares the code of the stages
             stages = read_graph(folder)
@@ -102,6 +102,7 @@ def run(
                 registry=registry,
                 processes=processes,
                 display=display,
+                has_own_server=api.process is not None,
             )
             console.print(
                 f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect: {api.url}",
@@ -114,7 +115,7 @@ def run(
             ):
                 if scheduler:
                     console.print(f"  Dask: {scheduler}", highlight=False)
-                result = pipeline.run_pipeline(folder, promote=not no_promote)
+                result = run_pipeline(folder, promote=not no_promote)
     console.print()
     console.print(versions_table([version.summary() for version in result.versions]))
     console.print()

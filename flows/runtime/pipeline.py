@@ -15,17 +15,20 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State
-from prefect.events.worker import EventsWorker
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import CancelledRun
 from prefect.futures import PrefectFuture
-from prefect.logging.handlers import APILogWorker
+from prefect.runtime import flow_run
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import stage_runner
 from flows.runtime.run_context import RunContext, active_context, active_or_new_context
+from flows.runtime.run_monitor import monitor_run
 from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_runner import StageStatus
+from flows.runtime.workspace import project_of
 from models.replicate import Replicate
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
@@ -33,7 +36,6 @@ from registry.query.search import VersionQuery
 from registry.versions import VersionInfo
 
 RETRY_DELAY_S = 2
-DRAIN_TIMEOUT_S = 15
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class PipelineResult:
 
 
 @flow(name="flanmoe", persist_result=False)
-def pipeline(workspace: Path, actor: str = "flow", promote: bool = True) -> PipelineResult:
+def pipeline(
+    workspace: Path, actor: str = "flow", promote: bool = True
+) -> PipelineResult | State[None]:
     """Run all stages, register every run's model, and promote the best version.
 
     Args:
@@ -55,28 +59,31 @@ def pipeline(workspace: Path, actor: str = "flow", promote: bool = True) -> Pipe
         actor: name that the registry records with a promotion.
         promote: whether to promote the best version; without it the champion stays.
 
+    Returns:
+        The result; for a run that was stopped or cancelled, Prefect's state for it.
+
     Raises:
         StageFailed: with the error line of the first stage that failed.
-        StageInterrupted: the run was stopped.
         StagePreempted: a stage was preempted more than `flows.retries` times.
         LockRefused: DVC's lock was refused more than `flows.retries` times.
     """
-    with active_or_new_context(workspace) as context:
-        failed_states = _run_stages(context)
-        if failed_states:
-            raise _root_cause(failed_states)
-        numbers = [
-            register_run.with_options(task_run_name=f"register {replicate.label}")(
-                workspace, replicate.run, replicate.seed
-            )
-            for replicate in context.params.models.replicates()
-        ]
-        decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
-        model = context.params.registry.model
-        champion = decision.champion_version
-        relevant = {*numbers, *([] if champion is None else [champion])}
-        versions = [context.registry.show(model, number) for number in sorted(relevant)]
-        return PipelineResult(versions, decision)
+    with (
+        active_or_new_context(workspace) as context,
+        context.stop_on_signal(),
+        monitor_run(
+            project_of(context.workspace),
+            flow_run.id,
+            lambda: context.stop("cancelled in Prefect"),
+            has_own_server=context.has_own_server,
+        ) as context.monitor,
+    ):
+        try:
+            context.ending = _run_and_promote(context, workspace, actor, promote=promote)
+        except StageInterrupted as stop:
+            context.ending = StageInterrupted(context.stop_reason or str(stop))
+        except Exception as error:
+            context.ending = error
+        return _conclude(context)
 
 
 def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
@@ -91,17 +98,23 @@ def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=is_retryable)
-def run_stage(workspace: Path, stage: str) -> StageStatus:
+def run_stage(workspace: Path, stage: str) -> StageStatus | State[None]:
     """Run one stage with DVC, unless it and everything it depends on is unchanged.
 
+    Returns:
+        The status; Prefect's state for a cancelled task if another stage has failed, or the run
+        was stopped.
+
     Raises:
-        StageInterrupted: another stage has failed, or the run was stopped.
         StageFailed: with the stage's own error line.
         LockRefused: DVC could not acquire its lock.
         StagePreempted: the stage received SIGTERM and saved its state.
     """
     context = active_context(workspace)
-    status = _run_stage_if_needed(context, stage)
+    try:
+        status = _run_stage_if_needed(context, stage)
+    except StageInterrupted as stop:
+        return Cancelled(message=str(stop))
     for line in describe_outputs(stage, context.workspace):
         context.display.note(line)
         get_run_logger().warning("%s", line)
@@ -132,16 +145,52 @@ def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionD
     return decision
 
 
-def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
-    """Run the flow and wait until its logs and events have reached the Prefect API.
+def _run_and_promote(
+    context: RunContext, workspace: Path, actor: str, *, promote: bool
+) -> PipelineResult:
+    """Run the stages, then register and promote unless the run was stopped or cancelled."""
+    failed_states = _run_stages(context)
+    if failed_states:
+        raise _root_cause(failed_states)
+    numbers = []
+    for replicate in context.params.models.replicates():
+        _check_not_stopped(context)
+        register = register_run.with_options(task_run_name=f"register {replicate.label}")
+        numbers.append(register(workspace, replicate.run, replicate.seed))
+    _check_not_stopped(context)
+    decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
+    model = context.params.registry.model
+    champion = decision.champion_version
+    relevant = {*numbers, *([] if champion is None else [champion])}
+    versions = [context.registry.show(model, number) for number in sorted(relevant)]
+    return PipelineResult(versions, decision)
 
-    Prefect sends them in the background; the caller may stop the server afterwards.
-    """
-    try:
-        return pipeline(workspace, promote=promote)
-    finally:
-        APILogWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
-        EventsWorker.drain_all(timeout=DRAIN_TIMEOUT_S)
+
+def _check_not_stopped(context: RunContext) -> None:
+    assert context.monitor is not None
+    context.monitor.check()
+    if context.processes.stopping.is_set():
+        raise StageInterrupted("stopped before the promotion")
+
+
+def _conclude(context: RunContext) -> PipelineResult | State[None]:
+    """Record how the run ends; return or raise what makes Prefect set the same final state."""
+    ending, monitor = context.ending, context.monitor
+    assert monitor is not None
+    if isinstance(ending, StageInterrupted):
+        monitor.record_ending(StateType.CANCELLED, str(ending))
+    elif isinstance(ending, Exception):
+        monitor.record_ending(StateType.FAILED, str(ending))
+    else:
+        monitor.record_ending(StateType.COMPLETED, "")
+    if monitor.is_api_lost():
+        context.on_api_lost()
+    if isinstance(ending, StageInterrupted):
+        return Cancelled(message=str(ending))
+    if isinstance(ending, Exception):
+        raise ending
+    assert isinstance(ending, PipelineResult)
+    return ending
 
 
 def _not_promoted(context: RunContext) -> PromotionDecision:
@@ -160,11 +209,11 @@ def _not_promoted(context: RunContext) -> PromotionDecision:
 def _run_stages(context: RunContext) -> list[State[Any]]:
     """Run the stages in parallel where the graph allows it; return the states of failed tasks."""
     flows = context.params.flows
-    pool: ThreadPoolTaskRunner[StageStatus] = ThreadPoolTaskRunner(
+    pool: ThreadPoolTaskRunner[StageStatus | State[None]] = ThreadPoolTaskRunner(
         max_workers=flows.max_parallel_stages
     )
     with pool as runner:
-        futures: dict[str, PrefectFuture[StageStatus]] = {}
+        futures: dict[str, PrefectFuture[StageStatus | State[None]]] = {}
         try:
             for stage in context.graph.order:
                 stage_task = run_stage.with_options(
@@ -221,15 +270,17 @@ def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:
     return status
 
 
-def _root_cause(states: list[State[Any]]) -> BaseException:
+def _root_cause(states: list[State[Any]]) -> Exception:
     """Return the error that explains the failure.
 
     When a stage fails, others are interrupted or not started; their errors are consequences.
     """
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
     for state in states:
         try:
             state.result()
+        except CancelledRun as stop:
+            errors.append(StageInterrupted(str(stop)))
         except Exception as error:
             errors.append(error)
     for kind in (StageFailed, StageInterrupted, StagePreempted, LockRefused):

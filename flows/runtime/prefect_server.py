@@ -26,8 +26,11 @@ from flows.runtime.workspace import STATE
 BOOT_TIMEOUT_S = 120.0
 RECORD_TIMEOUT_S = 20.0
 POLL_S = 0.1
+MAX_LOGS = 5
 _UNKNOWN_REVISION = re.compile(r"Can't locate revision identified by '(\w+)'")
 _FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+_NOT_STARTED = "NotReady"
+"""Prefect's name for the last state of a task whose upstream task has failed."""
 
 
 @dataclass
@@ -75,8 +78,8 @@ class PrefectApi:
 def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     """Yield the API of a run; its own server may still be booting, see `await_healthy`.
 
-    The run's own server is stopped after the block: after a success once every task's final state
-    is recorded, after an exception at once.
+    The run's own server is stopped after the block, once every task's final state is recorded.
+    Its log remains if it was lost.
 
     Args:
         project: folder whose `.flanmoe/prefect` holds the server's database and log.
@@ -87,6 +90,7 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     """
     external_url = os.environ.get("PREFECT_API_URL")
     state = project / STATE / "prefect"
+    state.mkdir(parents=True, exist_ok=True)
     _configure_client(state)
     if external_url:
         yield PrefectApi(url=external_url, processes=processes, log=state / "server.log")
@@ -98,32 +102,38 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     assert api.boot_lock is not None
     try:
         yield api
-        _await_records(api.url, started_at)
-        api.log.unlink()
     finally:
+        if _is_healthy(api.url):
+            _await_records(api.url, started_at)
+            api.log.unlink()
         processes.end(api.process)
         api.boot_lock.close()
         os.environ.pop("PREFECT_API_URL", None)
 
 
 def _configure_client(state: Path) -> None:
-    """Set what Prefect reads at import: no telemetry, logs to the API and not to the console."""
+    """Set what Prefect reads at import: no telemetry, logs to the API and not to the console.
+
+    Requests are repeated for some seconds, not for a minute: a run whose server is lost must end.
+    """
     defaults = {
         "PREFECT_HOME": str(state),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_CLIENT_MAX_RETRIES": "2",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
 
 def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
-    state.mkdir(parents=True, exist_ok=True)
     boot_lock = _lock_boot(state, processes)
     port = _free_port()
     log = state / f"server-{port}.log"
+    _delete_old_logs(state)
     with log.open("wb") as output:
         process = processes.start(
             [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)],
@@ -142,6 +152,13 @@ def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
         raise StageInterrupted("stopped before the Prefect server was started")
     url = f"http://127.0.0.1:{port}/api"
     return PrefectApi(url=url, processes=processes, log=log, process=process, boot_lock=boot_lock)
+
+
+def _delete_old_logs(state: Path) -> None:
+    """Delete the oldest logs, which are of servers that were lost, beyond MAX_LOGS."""
+    logs = sorted(state.glob("server-*.log"), key=lambda path: path.stat().st_mtime)
+    for path in logs[:-MAX_LOGS]:
+        path.unlink(missing_ok=True)
 
 
 def _lock_boot(state: Path, processes: ProcessGroups) -> IO[str]:
@@ -198,11 +215,17 @@ def _await_records(url: str, started_at: str) -> None:
     """
     query = {"flow_runs": {"start_time": {"after_": started_at}}, "limit": 200}
     deadline = time.monotonic() + RECORD_TIMEOUT_S
-    while time.monotonic() < deadline:
-        states = [run["state_type"] for run in _post(f"{url}/task_runs/filter", query)]
-        if all(state in _FINAL_STATES for state in states):
-            return
-        time.sleep(2 * POLL_S)
+    try:
+        while time.monotonic() < deadline:
+            runs = _post(f"{url}/task_runs/filter", query)
+            if all(
+                run["state_type"] in _FINAL_STATES or run["state_name"] == _NOT_STARTED
+                for run in runs
+            ):
+                return
+            time.sleep(2 * POLL_S)
+    except (OSError, HTTPException):
+        return  # the server was lost
 
 
 def _post(url: str, body: dict[str, Any]) -> Any:

@@ -56,26 +56,13 @@ class ProcessGroups:
         Returns:
             The process; None if `stop` was called before.
         """
-        folder = str(Path(sys.executable).parent)
-        path = os.pathsep.join([folder, os.environ.get("PATH", "")])
-        # The process runs the code of this one, also where another copy is installed.
-        modules = os.pathsep.join(
-            entry for entry in (str(package_root()), os.environ.get("PYTHONPATH")) if entry
-        )
-        merged = {
-            **os.environ,
-            **environment,
-            "PATH": path,
-            "PYTHONPATH": modules,
-            PARENT_VARIABLE: str(os.getpid()),
-        }
         with self._lock:
             if self.stopping.is_set():
                 return None
             process = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env=merged,
+                env={**environment_of_child(), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -129,6 +116,19 @@ class ProcessGroups:
             time.sleep(0.1)
         for process in running:
             _signal_group(process, signal.SIGKILL)
+
+
+def environment_of_child() -> dict[str, str]:
+    """Return the environment of this process, with its programs, its code and its number."""
+    path = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    # The child runs the code of this process, also where another copy is installed.
+    modules = [str(package_root()), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(path),
+        "PYTHONPATH": os.pathsep.join(filter(None, modules)),
+        PARENT_VARIABLE: str(os.getpid()),
+    }
 
 
 @contextmanager

@@ -8,10 +8,11 @@ the flow; a flow that runs without the command line, for example as a deployment
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -21,11 +22,14 @@ from flows.errors import FlowError
 from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
-from flows.runtime.processes import ProcessGroups
+from flows.runtime.processes import ProcessGroups, stop_on_signal
 from flows.runtime.stage_runner import StageStatus
 from flows.runtime.workspace import project_of, workspace_lock
 from flows.stages import digest
 from registry.store import Registry
+
+if TYPE_CHECKING:  # Prefect reads its settings when it is imported
+    from flows.runtime.run_monitor import RunMonitor
 
 
 @dataclass(kw_only=True)
@@ -40,6 +44,28 @@ class RunContext:
     display: Display
     status_by_stage: dict[str, StageStatus] = field(default_factory=dict)
     """Stages that have ended, with the last status of each."""
+    has_own_server: bool = False
+    """Whether the Prefect server belongs to the project and ends with this process."""
+    is_command: bool = False
+    """Whether signals stop the run; otherwise they are handled as a Prefect worker expects."""
+    stop_reason: str = ""
+    """Why the run was stopped, if not by a signal."""
+    monitor: RunMonitor | None = None
+    """Watches the flow run, from the start of the flow function."""
+    ending: object = None
+    """Result of the flow, or its exception, from the end of the flow function."""
+    on_api_lost: Callable[[], object] = lambda: None
+    """Called at the end of the flow function if the Prefect API does not answer."""
+
+    def stop_on_signal(self) -> AbstractContextManager[None]:
+        """Stop on SIGINT and SIGTERM for the duration of the block, if `is_command`."""
+        return stop_on_signal(self.processes) if self.is_command else nullcontext()
+
+    def stop(self, reason: str) -> None:
+        """End all stages and start no more, unless the run is stopping already."""
+        if not self.processes.stopping.is_set():
+            self.stop_reason = reason
+            self.processes.stop()
 
 
 _active: dict[Path, RunContext] = {}

@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 
 import psutil
 import pytest
 
-from tests.factories import last_checkpoint_step, wait_for
+from tests.factories import PREFECT_DATABASE, last_checkpoint_step, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.e2e]
 
@@ -37,13 +38,20 @@ def terminate_training(folder):
             continue
 
 
-def start_and_wait_for_checkpoint(project, checkpoints, beyond, **environment):
-    running = project.start("run", **environment)
+def last_state(folder, number=1):
+    """Return the recorded state of the last flow run, or of an earlier one."""
+    query = "SELECT state_type FROM flow_run ORDER BY start_time DESC LIMIT ?"
+    with sqlite3.connect(folder / PREFECT_DATABASE) as connection:
+        return connection.execute(query, (number,)).fetchall()[-1][0]
+
+
+def start_and_wait_for_checkpoint(project, checkpoints, beyond):
+    running = project.start("run")
     assert wait_for(lambda: last_checkpoint_step(checkpoints) > beyond, 120)
     return running
 
 
-def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, prefect_server):
+def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
     project, folder = finished_copy, finished_copy.folder
     params = project.params()
     params["models"]["runs"][RUN]["steps"] = STEPS
@@ -64,6 +72,7 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, p
     interrupted_step = last_checkpoint_step(checkpoints)
     assert 0 < interrupted_step < STEPS
     assert not list(folder.rglob("*.partial"))
+    assert last_state(folder) == "CANCELLED"
 
     # SIGKILL of the run also ends its children and releases the workspace's lock.
     running = start_and_wait_for_checkpoint(project, checkpoints, beyond=interrupted_step)
@@ -74,10 +83,11 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy, p
     killed_step = last_checkpoint_step(checkpoints)
     assert interrupted_step < killed_step < STEPS
 
-    # A preempted stage is started again by the flow, which ends as if undisturbed.
-    running = start_and_wait_for_checkpoint(
-        project, checkpoints, beyond=killed_step, PREFECT_API_URL=prefect_server.url
-    )
+    # A preempted stage is started again by the flow, which ends as if undisturbed. Its server
+    # records that the killed run crashed.
+    assert last_state(folder) == "RUNNING"
+    running = start_and_wait_for_checkpoint(project, checkpoints, beyond=killed_step)
+    assert last_state(folder, number=2) == "CRASHED"
     terminate_training(folder)
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 0, output

@@ -6,6 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from rich.console import Console
 
 from flows.runtime.display import Display
@@ -13,6 +17,7 @@ from flows.runtime.graph import Graph
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.run_context import RunContext
 from registry.promotion import PromotionDecision
+from tests.factories import wait_for
 
 DIAMOND = {"fetch": (), "read": ("fetch",), "clean": ("fetch",), "mix": ("read", "clean")}
 """Stage -> its dependencies."""
@@ -61,7 +66,7 @@ class FakeStages:
         return outcome
 
 
-def run_context(workspace, console=None, changed=None, **flows):
+def run_context(workspace, console=None, changed=None, has_own_server=False, **flows):
     """Return the context of a run with four stages and two training runs."""
     parameters = {"max_parallel_stages": 2, "retries": 2, **flows}
     return RunContext(
@@ -79,4 +84,28 @@ def run_context(workspace, console=None, changed=None, **flows):
         registry=FakeRegistry(),
         processes=ProcessGroups(),
         display=Display(console or Console(quiet=True)),
+        has_own_server=has_own_server,
     )
+
+
+def recorded_run(workspace):
+    """Return the flow run of a workspace, and the recorded states of its tasks by name.
+
+    Of a completed, failed or cancelled run, wait until its tasks are recorded.
+    """
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=20,
+        )
+        flow_run = next(run for run in runs if run.parameters["workspace"] == str(workspace))
+        flow_run_filter = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+
+        def read_states():
+            tasks = client.read_task_runs(flow_run_filter=flow_run_filter)
+            return {task.name: task.state.type for task in tasks if task.state}
+
+        # Task states reach the server as events, some time after the tasks have ended.
+        if flow_run.state.is_final() and not flow_run.state.is_crashed():
+            wait_for(lambda: read_states() and StateType.RUNNING not in read_states().values(), 20)
+        return flow_run, read_states()

@@ -4,19 +4,25 @@ import io
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.events.worker import EventsWorker
 from prefect.flows import load_flow_from_entrypoint
 from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling
 from rich.console import Console
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import pipeline as pipeline_module
 from flows.runtime import stage_runner
-from flows.runtime.pipeline import DRAIN_TIMEOUT_S, pipeline, run_stage
+from flows.runtime.pipeline import pipeline, run_stage
+from flows.runtime.pipeline_run import DRAIN_TIMEOUT_S, run_pipeline
 from flows.runtime.run_context import activate, active_context
 from tests.factories import ROOT
-from tests.flows.runtime.factories import DIAMOND, FakeStages, run_context
+from tests.flows.runtime.factories import DIAMOND, FakeStages, recorded_run, run_context
+
+MAX_SECONDS_TO_STOP = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +106,10 @@ def test_pipeline_after_a_failure_starts_and_promotes_nothing(prefect_api, stage
     stages.outcomes["read"] = [StageFailed("read: no rows (log: x)")]
     context = run_context(tmp_path, max_parallel_stages=1)
     with activate(context), pytest.raises(StageFailed, match="read: no rows"):
-        pipeline(workspace=tmp_path)
+        run_pipeline(tmp_path)
+    flow_run, task_states = recorded_run(tmp_path)
+    assert flow_run.state.type == task_states["read"] == StateType.FAILED
+    assert "read: no rows (log: x)" in flow_run.state.message
     assert stages.calls.count("read") == 1  # a failure is not retried
     assert "mix" not in stages.calls
     assert context.status_by_stage["read"] == "failed"
@@ -136,13 +145,47 @@ def test_pipeline_more_refusals_than_retries_raises(prefect_api, stages, tmp_pat
 
 
 @pytest.mark.process
-def test_pipeline_interrupted_stage_raises_stage_interrupted(prefect_api, stages, tmp_path):
+def test_pipeline_interrupted_stage_is_recorded_as_cancelled(prefect_api, stages, tmp_path):
     stages.outcomes["fetch"] = [StageInterrupted("fetch was stopped")]
     context = run_context(tmp_path)
     with activate(context), pytest.raises(StageInterrupted, match="fetch was stopped"):
-        pipeline(workspace=tmp_path)
+        run_pipeline(tmp_path)
+    flow_run, task_states = recorded_run(tmp_path)
+    assert flow_run.state.type == StateType.CANCELLED
+    assert flow_run.state.message == "fetch was stopped"
+    assert task_states["fetch"] == StateType.CANCELLED
     assert stages.calls == ["fetch"]
     assert context.status_by_stage == {"fetch": "stopped"}
+    assert not context.registry.promotions
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("is_last_stage_complete", [False, True])
+def test_pipeline_cancelled_in_prefect_promotes_nothing(
+    prefect_api, stages, tmp_path, monkeypatch, is_last_stage_complete
+):
+    """Prefect's command, page and API all set the state Cancelling and do no more."""
+
+    def cancel_in_last_stage(stage, workspace, processes, on_progress):
+        if stage == "mix":
+            with get_client(sync_client=True) as client:
+                flow_run, _ = recorded_run(tmp_path)
+                client.set_flow_run_state(flow_run.id, Cancelling())
+            if not is_last_stage_complete:
+                assert processes.stopping.wait(MAX_SECONDS_TO_STOP)
+                raise StageInterrupted("mix was stopped")
+        return "ran"
+
+    monkeypatch.setattr(stage_runner, "run_with_dvc", cancel_in_last_stage)
+    context = run_context(tmp_path)
+    with activate(context), pytest.raises(StageInterrupted, match="cancelled in Prefect"):
+        run_pipeline(tmp_path)
+    flow_run, task_states = recorded_run(tmp_path)
+    assert (flow_run.state.type, flow_run.state.message) == (
+        StateType.CANCELLED, "cancelled in Prefect",
+    )  # fmt: skip
+    assert (task_states["mix"] == StateType.COMPLETED) == is_last_stage_complete
+    assert not context.registry.registered
     assert not context.registry.promotions
 
 
