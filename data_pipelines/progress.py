@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 PROGRESS_VARIABLE = "FLANMOE_PROGRESS_FILE"
 """Environment variable with the file that receives the progress of a stage."""
+NOTE = "note: "
 WRITE_INTERVAL_S = 0.5
 
 _BAR_FORMAT = "{desc}|{n_fmt}|{total_fmt}|{postfix}"
@@ -68,6 +69,11 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm[
     bar = tqdm(iterable, **{**channel, **options})
     _bars.add(bar)
     return bar
+
+
+def print_note(text: str) -> None:
+    """Print a line that `flanmoe run` shows at once, above any bar."""
+    tqdm.write(f"{NOTE}{text}")
 
 
 def close_bars() -> None:

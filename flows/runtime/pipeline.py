@@ -254,6 +254,7 @@ def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:
             context.workspace,
             context.processes,
             lambda progress: context.display.update(stage, progress),
+            lambda note: context.display.note(f"{stage}: {note}"),
         )
     except StageInterrupted:
         status = "stopped"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Literal
 
-from data_pipelines.progress import PROGRESS_VARIABLE, StageProgress, read_progress
+from data_pipelines.progress import NOTE, PROGRESS_VARIABLE, StageProgress, read_progress
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.stage_failure import ERROR, describe_failure, stage_exit_code
@@ -35,6 +35,7 @@ def run_with_dvc(
     workspace: Path,
     processes: ProcessGroups,
     on_progress: Callable[[StageProgress], None],
+    on_note: Callable[[str], None],
 ) -> StageStatus:
     """Run a stage if DVC finds it changed, and write its output to the stage's log file.
 
@@ -43,6 +44,7 @@ def run_with_dvc(
         workspace: folder with dvc.yaml and params.yaml.
         processes: starts DVC, so that Ctrl-C ends it.
         on_progress: called when the progress bar of the stage has moved.
+        on_note: called with each line that the stage prints for the user.
 
     Returns:
         "ran", or "cached" if nothing had changed.
@@ -74,6 +76,8 @@ def run_with_dvc(
         if line is not None:
             log.write(line)
             lines.append(line)
+            if line.startswith(NOTE):
+                on_note(line.removeprefix(NOTE))
         progress = read_progress(progress_file)
         if progress is not None and progress != last_progress:
             last_progress = progress

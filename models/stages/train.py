@@ -62,7 +62,7 @@ RESULT_AFFECTING_FIELDS = (
     "freeze",
     "precision",
 )
-"""Settings that affect the trained weights; a checkpoint with other values is rejected."""
+"""Settings that affect the trained weights; checkpoints with other values are set aside."""
 
 
 OPTIMIZER = "optimizer"

@@ -30,9 +30,11 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from data_pipelines.files import sha256, write_json
-from models.errors import CorruptCheckpoint, DataMismatch
+from data_pipelines.progress import print_note
+from models.errors import CorruptCheckpoint
 from models.training.distributed import DistributedContext
 from models.training.params import CheckpointParams
+from models.training.set_aside import set_aside_other_checkpoints
 from models.training.tensor_files import read_tensors, write_failure
 
 FORMAT_VERSION = 3
@@ -49,8 +51,6 @@ class CheckpointInfo:
     step: int
     loss: float | None
     """Validation loss at that step, if it was measured."""
-    fingerprint: dict[str, Any]
-    """Settings and data that the run's result depends on."""
 
 
 class Checkpointer:
@@ -65,13 +65,13 @@ class Checkpointer:
         metadata: dict[str, Any] | None = None,
         dist: DistributedContext | None = None,
     ) -> None:
-        """Create the folder and remove partial checkpoints of a killed process.
+        """Create the folder; remove partial checkpoints, set aside those of other settings.
 
         Args:
             folder: folder of this run's checkpoints.
             params: how many checkpoints to retain, and whether to write asynchronously.
-            fingerprint: settings and data that the result depends on; a checkpoint with another
-                fingerprint cannot be loaded.
+            fingerprint: settings and data that the result depends on; checkpoints with another
+                fingerprint, or of another release's format, are set aside.
             metadata: further values for the manifest, e.g. the git commit.
             dist: ranks that train together; this process alone by default.
 
@@ -92,9 +92,14 @@ class Checkpointer:
             self._process_group = torch.distributed.new_group(backend="gloo", timeout=timeout)
         if self.dist.is_main:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
                 for partial in folder.glob(f"*{PARTIAL}"):
                     shutil.rmtree(partial)
+                note = set_aside_other_checkpoints(
+                    folder, self._manifests(), self.fingerprint, FORMAT_VERSION
+                )
+                if note is not None:
+                    print_note(note)
+                folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise write_failure(folder, error) from None
         self.dist.barrier()
@@ -150,7 +155,7 @@ class Checkpointer:
             self.flush()
 
     def load(self, checkpoint: CheckpointInfo, tensors: dict[str, Tensor]) -> dict[str, Any]:
-        """Load a checkpoint after checking its fingerprint and checksums.
+        """Load a checkpoint after checking its checksums.
 
         Args:
             checkpoint: checkpoint to load.
@@ -160,15 +165,8 @@ class Checkpointer:
             The values of state.json.
 
         Raises:
-            DataMismatch: the checkpoint has another fingerprint; the message names the differences.
             CorruptCheckpoint: a file is missing or does not match its checksum.
         """
-        differences = _differences(checkpoint.fingerprint, self.fingerprint)
-        if differences:
-            raise DataMismatch(
-                f"{checkpoint.folder}: checkpoint of other params: {'; '.join(differences[:3])}; "
-                f"restore them to resume, or delete {self.folder} to restart training"
-            )
         if self.dist.is_main:
             self._verify_checksums(checkpoint.folder)
         self.dist.barrier()
@@ -182,25 +180,16 @@ class Checkpointer:
 
         Raises:
             CorruptCheckpoint: a manifest is unreadable.
-            DataMismatch: a checkpoint was written in the format of an earlier release.
         """
         checkpoints = []
-        for path in sorted(self.folder.glob(f"{CHECKPOINT_PATTERN}/manifest.json")):
+        for path in self._manifests():
             try:
                 manifest = json.loads(path.read_text(encoding="utf-8"))
-                version = manifest.get("format_version", 1)
-                if version != FORMAT_VERSION:
-                    raise DataMismatch(
-                        f"{path.parent}: checkpoint format {version} is unsupported, expected "
-                        f"{FORMAT_VERSION}; delete {self.folder} to restart training, or finish "
-                        "the run with the release of flanmoe that began it"
-                    )
                 checkpoints.append(
                     CheckpointInfo(
                         folder=path.parent,
                         step=int(manifest["step"]),
                         loss=manifest["loss"],
-                        fingerprint=dict(manifest["fingerprint"]),
                     )
                 )
             except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -245,6 +234,10 @@ class Checkpointer:
             self._writer.shutdown(wait=False)
         if delete and self.dist.is_main:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _manifests(self) -> Sequence[Path]:
+        """Return the manifests of the complete checkpoints by ascending step."""
+        return sorted(self.folder.glob(f"{CHECKPOINT_PATTERN}/manifest.json"))
 
     def _complete(
         self,
@@ -292,16 +285,3 @@ class Checkpointer:
         earlier = [p.name for p in sorted(self.folder.glob(CHECKPOINT_PATTERN)) if p != path.parent]
         remedy = f"to resume from {earlier[-1]}" if earlier else "to restart training"
         return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"
-
-
-def _differences(saved: dict[str, Any], current: dict[str, Any], path: str = "") -> list[str]:
-    """Return `KEY is A in the checkpoint, B now` for each value that differs."""
-    differences = []
-    for key in sorted({*saved, *current}):
-        a, b = saved.get(key), current.get(key)
-        where = f"{path}.{key}" if path else str(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            differences += _differences(a, b, where)
-        elif a != b:
-            differences.append(f"{where} is {a} in the checkpoint, {b} now")
-    return differences

@@ -127,7 +127,6 @@ class Trainer:
             Preempted: a stop was requested; a checkpoint is saved.
             CheckpointFailed: a checkpoint could not be written.
             ProcessLost: another rank failed or timed out.
-            DataMismatch: the folder holds checkpoints of another run.
         """
         torch.manual_seed(self.seed + 1000 * self.dist.rank)
         try:

@@ -55,7 +55,7 @@ class FakeStages:
     calls: list = field(default_factory=list)
     attempts: dict = field(default_factory=lambda: defaultdict(int))
 
-    def run_with_dvc(self, stage, workspace, processes, on_progress):
+    def run_with_dvc(self, stage, workspace, processes, on_progress, on_note):
         """Take the place of `stage_runner.run_with_dvc`."""
         self.calls.append(stage)
         outcomes = self.outcomes.get(stage, ["ran"])

@@ -33,8 +33,15 @@ class ScriptedProcesses(ProcessGroups):
 def run(tmp_path, code, *lines):
     """Run the stage `mix` on a DVC that prints the lines; return status and progress."""
     progress = []
-    status = run_with_dvc("mix", tmp_path, ScriptedProcesses(code, *lines), progress.append)
+    status = run_with_dvc("mix", tmp_path, ScriptedProcesses(code, *lines), progress.append, print)
     return status, progress
+
+
+def test_run_with_dvc_passes_on_the_notes_of_the_stage(tmp_path):
+    notes = []
+    processes = ScriptedProcesses(0, "Running stage 'mix':", "note: set aside in x", "noted: y")
+    run_with_dvc("mix", tmp_path, processes, print, notes.append)
+    assert notes == ["set aside in x"]
 
 
 def test_run_with_dvc_running_stage_returns_ran(tmp_path):
@@ -93,7 +100,7 @@ def test_run_with_dvc_failure_under_an_open_bar_is_not_lost(repository, stage, c
     progress = []
     start = time.monotonic()
     with pytest.raises(StageFailed) as caught:
-        run_with_dvc(stage, repository, ProcessGroups(), progress.append)
+        run_with_dvc(stage, repository, ProcessGroups(), progress.append, print)
     assert str(caught.value).startswith(cause)
     log = log_file(repository, stage)
     assert f"(log: {log})" in str(caught.value)
@@ -120,4 +127,4 @@ def test_run_with_dvc_after_stop_raises_stage_interrupted(tmp_path):
     processes = ScriptedProcesses(0)
     processes.stop()
     with pytest.raises(StageInterrupted, match="was not started"):
-        run_with_dvc("mix", tmp_path, processes, print)
+        run_with_dvc("mix", tmp_path, processes, print, print)

@@ -5,54 +5,17 @@ import shutil
 
 import pytest
 
-from models.errors import CheckpointFailed, CorruptCheckpoint, DataMismatch
+from models.errors import CheckpointFailed, CorruptCheckpoint
 from models.training.checkpoint import Checkpointer
 from models.training.params import CheckpointParams, OptimParams
 from tests.models.training.factories import build_corpus, build_trainer
 
-# manifest.json as release 0.1.0 wrote it, with its parameter names.
-MANIFEST_0_1_0 = """{
- "about": {"git_commit": "7b511a6", "processes": 1},
- "contents": {
-  "data version": "0123456789abcdef",
-  "model": {"d_model": 64, "moe": {"balance_loss": 0.01, "every": 2, "k": 1, "num_experts": 4}},
-  "run": {"data": "train", "preset": "tiny_switch", "seed": 0, "start": "scratch", "steps": 300,
-          "tasks": []},
-  "start weights": "",
-  "training": {"accumulate": 1, "batch_rows": 16, "dropout": 0.0,
-               "optim": {"clip": 1.0, "decay_share": 0.4, "lr": 0.002, "name": "adamw"}}
- },
- "files": {"state.json": "00"},
- "loss": null,
- "step": 200
-}"""
-
-
-def test_load_other_fingerprint_is_rejected_with_both_values(tmp_path):
-    fingerprint = {"training": {"optim": {"lr": 0.1}}, "data": "a"}
-    build_trainer(tmp_path, steps=4, fingerprint=fingerprint).fit()  # leaves step 3
-    other = {"training": {"optim": {"lr": 0.2}}, "data": "a"}
-    message = r"training\.optim\.lr is 0\.1 in the checkpoint, 0\.2 now; restore them to resume"
-    with pytest.raises(DataMismatch, match=message):
-        build_trainer(tmp_path, steps=4, fingerprint=other).fit()
-    result = build_trainer(tmp_path, steps=4, fingerprint=fingerprint).fit()
-    assert result.progress.resumed_from_step == 3
-
-
-def test_list_checkpoint_of_release_0_1_0_is_rejected_with_what_to_do(tmp_path):
-    folder = tmp_path / "step-00000200"
-    folder.mkdir()
-    (folder / "manifest.json").write_text(MANIFEST_0_1_0)
-    message = "step-00000200: checkpoint format 1 is unsupported, expected 3; delete .* to restart"
-    with pytest.raises(DataMismatch, match=message) as caught:
-        build_trainer(tmp_path).fit()
-    assert "\n" not in str(caught.value)
-
 
 def test_list_checkpoint_that_is_being_deleted_is_ignored(tmp_path):
     """A checkpoint is renamed before it is deleted, and keeps its manifest until then."""
-    build_trainer(tmp_path, steps=8).fit()
-    checkpointer = Checkpointer(tmp_path, CheckpointParams())
+    trainer = build_trainer(tmp_path, steps=8)
+    trainer.fit()
+    checkpointer = trainer.checkpointer
     before = [checkpoint.step for checkpoint in checkpointer.list()]
     shutil.copytree(tmp_path / "step-00000006", tmp_path / "step-00000009.partial")
     assert [checkpoint.step for checkpoint in checkpointer.list()] == before
