@@ -5,6 +5,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install
 
+# The programs of a virtual environment name its folder: a copied or moved project gets a new one.
+VENV_FOLDER := $(shell cat $(VENV)/.folder 2>/dev/null)
+ifneq ($(VENV_FOLDER),)
+ifneq ($(VENV_FOLDER),$(CURDIR))
+$(info $(VENV) belongs to $(VENV_FOLDER) and is replaced)
+$(shell rm -rf $(VENV))
+endif
+endif
+
 .PHONY: run test docs install dashboard clean
 
 run: install
@@ -27,10 +36,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --progress-bar on --editable .
+	@pwd -P > $(VENV)/.folder
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
+	@pwd -P > $(VENV)/.folder
 	touch $@ $(VENV)/.installed
 
 # Remove data, runs and the cache. Registered versions (.flanmoe) stay.

@@ -57,6 +57,7 @@ def run(
     """
     from flows.config.load import load_params
     from flows.errors import StageInterrupted
+    from flows.runtime.cache_links import shared_cache
     from flows.runtime.dask_cluster import start_cluster
     from flows.runtime.display import Display
     from flows.runtime.graph import read_graph
@@ -64,6 +65,7 @@ def run(
     from flows.runtime.processes import ProcessGroups, stop_on_signal
     from flows.runtime.run_context import RunContext, activate
     from flows.runtime.workspace import (
+        code_mismatch,
         find_project,
         prepare_workspace,
         project_of,
@@ -75,6 +77,9 @@ def run(
     console = wide_console()
     root = find_project()
     project = project_of(root)
+    mismatch = code_mismatch(project)
+    if mismatch is not None:
+        click.echo(f"warning: {mismatch}", err=True)
     folder, data = _select_workspace(root, params_file, assignments, workspace, register_as)
     processes = ProcessGroups()
     with workspace_lock(folder), stop_on_signal(processes):
@@ -109,6 +114,7 @@ def run(
                 highlight=False,
             )
             with (
+                shared_cache(project, folder),
                 start_cluster(params) as scheduler,
                 display.live(),
                 activate(context),
@@ -187,7 +193,7 @@ def _select_workspace(
     if params_file is None and not assignments and workspace is None and register_as is None:
         return root, None
     from flows.config.load import apply_overrides, parse_params, read_params
-    from flows.runtime.workspace import STATE, project_of
+    from flows.runtime.workspace import WORKSPACES, project_of
 
     source = params_file or root / "params.yaml"
     project = project_of(root)
@@ -202,6 +208,6 @@ def _select_workspace(
     if register_as is not None:
         data = {**data, "registry": {**(data.get("registry") or {}), "model": register_as}}
         parse_params(data, source.name, project)
-    target = (workspace or project / STATE / "workspaces" / name).resolve()
+    target = (workspace or project / WORKSPACES / name).resolve()
     target.mkdir(parents=True, exist_ok=True)
     return target, data

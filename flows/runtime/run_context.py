@@ -19,6 +19,7 @@ from rich.console import Console
 from flows.config.load import load_params
 from flows.config.schema import Params
 from flows.errors import FlowError
+from flows.runtime.cache_links import shared_cache
 from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
@@ -122,7 +123,11 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
     registry = Registry.open(project_of(workspace), params.registry.artifacts, create=True)
     registry.artifacts.check_writable()
     processes = ProcessGroups()
-    with workspace_lock(workspace), start_cluster(params):
+    with (
+        workspace_lock(workspace),
+        shared_cache(project_of(workspace), workspace),
+        start_cluster(params),
+    ):
         digest.run(workspace)  # before DVC compares the code of the stages
         context = RunContext(
             workspace=workspace,

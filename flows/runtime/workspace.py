@@ -1,8 +1,10 @@
 """The project folder, and workspaces: folders in which the same pipeline runs on other parameters.
 
 The project folder is the default workspace. Any other workspace is a separate DVC repository that
-shares the project's code and DVC cache, so two sets of parameters never overwrite each other's
-data, runs or dvc.lock.
+shares the project's code and the content of its DVC cache (`cache_links`), so two sets of
+parameters never overwrite each other's data, runs or dvc.lock. A workspace inside the project names
+the project's files relative to itself: a moved project still works, and a copy does not use the
+original.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from typing import Any
 import yaml
 
 from flows.errors import FlowError, NotInProject, WorkspaceBusy
+from flows.runtime.code_digest import package_root
 from models.training.params import SCRATCH
 
 STATE = Path(".flanmoe")
+WORKSPACES = STATE / "workspaces"
 
 
 def find_project() -> Path:
@@ -39,9 +43,40 @@ def find_project() -> Path:
 
 
 def project_of(workspace: Path) -> Path:
-    """Return the project whose code a workspace uses; for the project folder, itself."""
+    """Return the project whose code a workspace uses; for the project folder, itself.
+
+    Raises:
+        NotInProject: the project is not where the workspace expects it.
+    """
+    enclosing = workspace.parent.parent.parent
+    if workspace.parent == enclosing / WORKSPACES and (enclosing / "dvc.yaml").is_file():
+        return enclosing
     marker = workspace / STATE / "home"
-    return Path(marker.read_text(encoding="utf-8").strip()) if marker.is_file() else workspace
+    if not marker.is_file():
+        return workspace
+    recorded = marker.read_text(encoding="utf-8").strip()
+    project = Path(os.path.normpath(workspace / recorded))
+    if not (project / "dvc.yaml").is_file():
+        raise NotInProject(
+            f"{marker}: project {project} is missing; run `flanmoe run --workspace {workspace}` in "
+            "the folder that the project was moved to"
+        )
+    return project
+
+
+def code_mismatch(project: Path) -> str | None:
+    """Return a warning if the project has code of its own, and other code is running.
+
+    A virtual environment names its project by its path: in a copied project the copied environment
+    runs the code of the original.
+    """
+    running = package_root().resolve()
+    if not (project / "flows" / "cli.py").is_file() or running == project.resolve():
+        return None
+    return (
+        f"{project}: this command runs the code in {running}, not the project's own; in a copied "
+        "or moved project, delete .venv and run make install"
+    )
 
 
 def prepare_workspace(project: Path, workspace: Path, params: dict[str, Any]) -> Path:
@@ -54,25 +89,24 @@ def prepare_workspace(project: Path, workspace: Path, params: dict[str, Any]) ->
     """
     state = workspace / STATE
     state.mkdir(parents=True, exist_ok=True)
-    (state / "home").write_text(f"{project}\n", encoding="utf-8")
+    (state / "home").write_text(f"{_reference(project, workspace, project)}\n", encoding="utf-8")
     scratch = Path("runs/scratch/weights")
     shutil.copytree(project / scratch, workspace / scratch, dirs_exist_ok=True)
     for folder in _imported_weights(params, project):
         link = workspace / "runs" / folder.name
+        if link.is_symlink():  # it may lead to the project that this one was copied from
+            link.unlink()
         if not link.exists():
-            link.symlink_to(folder, target_is_directory=True)
+            target = _reference(folder, link.parent, project)
+            link.symlink_to(target, target_is_directory=True)
     for name in ("dvc.yaml", ".dvcignore"):
         shutil.copyfile(project / name, workspace / name)
     # Relative paths in the parameters refer to the project, not to the workspace.
-    text = yaml.safe_dump(_with_absolute_paths(params, project), sort_keys=False)
+    text = yaml.safe_dump(_with_references(params, project, workspace), sort_keys=False)
     _replace(workspace / "params.yaml", text)
     if not (workspace / ".dvc").is_dir():
         _dvc(workspace, "init", "-q", "--no-scm")
         _dvc(workspace, "config", "core.analytics", "false")
-        # A link, because DVC cannot write a path with non-ASCII characters to its configuration.
-        cache = project / ".dvc" / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
-        (workspace / ".dvc" / "cache").symlink_to(cache, target_is_directory=True)
     return workspace
 
 
@@ -100,13 +134,21 @@ def workspace_lock(workspace: Path) -> Iterator[None]:
         yield
 
 
-def _with_absolute_paths(params: dict[str, Any], project: Path) -> dict[str, Any]:
+def _with_references(params: dict[str, Any], project: Path, workspace: Path) -> dict[str, Any]:
     data = params.get("data_pipelines", {})
     for section, key in (("fetch", "root"), ("fetch", "catalog"), ("tokenizer", "model_file")):
         value = data.get(section, {}).get(key)
         if value and "://" not in value:  # URLs stay as they are
-            data[section][key] = str((project / value).resolve())
+            data[section][key] = _reference((project / value).resolve(), workspace, project)
     return params
+
+
+def _reference(path: Path, start: Path, project: Path) -> str:
+    """Return a path relative to `start` if both are inside the project, else the absolute path."""
+    path, start, project = path.absolute(), start.absolute(), project.absolute()
+    if path.is_relative_to(project) and start.is_relative_to(project):
+        return os.path.relpath(path, start)
+    return str(path)
 
 
 def _imported_weights(params: dict[str, Any], project: Path) -> list[Path]:

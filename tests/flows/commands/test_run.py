@@ -115,13 +115,17 @@ def test_evaluation_scores_follow_from_the_samples(finished):
     assert samples["id"].is_unique
 
 
-def test_run_unchanged_skips_every_stage(finished_copy, prefect_server):
-    done = finished_copy.call("run", PREFECT_API_URL=prefect_server.url)
+def test_run_in_a_copied_and_moved_project_skips_every_stage(
+    finished_copy, prefect_server, tmp_path
+):
+    """Nothing has changed but the project's place."""
+    moved = Project(finished_copy.folder.rename(tmp_path / "moved"))
+    done = moved.call("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "0 changed" in done.stdout
     assert stages_with(done.stdout, "unchanged") == STAGES
     assert "stays champion" in done.stdout
-    versions = json.loads(finished_copy.invoke("registry", "list", "--json").stdout)
+    versions = json.loads(moved.invoke("registry", "list", "--json").stdout)
     assert len(versions) == 2
 
 

@@ -1,5 +1,6 @@
 """The project folder, workspaces and their lock."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,14 @@ import pytest
 import yaml
 
 from flows.errors import FlowError, NotInProject, WorkspaceBusy
-from flows.runtime.workspace import find_project, prepare_workspace, project_of, workspace_lock
+from flows.runtime.workspace import (
+    code_mismatch,
+    find_project,
+    prepare_workspace,
+    project_of,
+    workspace_lock,
+)
+from tests.factories import ROOT
 
 
 @pytest.fixture
@@ -65,11 +73,53 @@ def test_prepare_workspace_links_weights_and_makes_paths_absolute(project, tmp_p
         "root": str(project / "files"), "catalog": "https://example.org/catalog.yaml",
     }  # fmt: skip
     assert data["tokenizer"]["model_file"] == ""
-    assert (workspace / ".dvc" / "cache").resolve() == project / ".dvc" / "cache"
+    assert not (workspace / ".dvc" / "cache").is_symlink()
     # A second call updates the parameters.
     changed = params() | {"flows": {"retries": 1}}
     prepare_workspace(project, workspace, changed)
     assert yaml.safe_load((workspace / "params.yaml").read_text())["flows"] == {"retries": 1}
+
+
+@pytest.mark.process
+def test_workspace_in_a_moved_or_copied_project_belongs_to_that_project(project, tmp_path):
+    """By its place, and by a relative reference where it lies elsewhere in the project."""
+    (project / "files").mkdir()
+    names = [".flanmoe/workspaces/a", "trial"]
+    for name in names:
+        prepare_workspace(project, project / name, params())
+    copy, moved = tmp_path / "copy", tmp_path / "moved"
+    shutil.copytree(project, copy, symlinks=True)
+    project.rename(moved)
+    for root in (copy, moved):
+        for name in names:
+            workspace = root / name
+            assert project_of(workspace) == root
+            assert (workspace / "runs" / "imported").resolve() == root / "runs" / "imported"
+            written = yaml.safe_load((workspace / "params.yaml").read_text())
+            files = workspace / written["data_pipelines"]["fetch"]["root"]
+            assert files.resolve() == root / "files"
+
+
+@pytest.mark.process
+def test_workspace_outside_a_moved_project_is_named_and_repaired(project, tmp_path):
+    workspace = prepare_workspace(project, tmp_path / "workspace", params())
+    moved = tmp_path / "moved"
+    project.rename(moved)
+    with pytest.raises(NotInProject, match=r"is missing; run `flanmoe run --workspace "):
+        project_of(workspace)
+    prepare_workspace(moved, workspace, params())
+    assert project_of(workspace) == moved
+    assert (workspace / "runs" / "imported").resolve() == moved / "runs" / "imported"
+
+
+def test_code_mismatch_names_both_folders_only_if_the_project_has_other_code(project):
+    assert code_mismatch(ROOT) is None
+    assert code_mismatch(project) is None  # a project without code of its own
+    (project / "flows").mkdir()
+    (project / "flows" / "cli.py").touch()
+    message = code_mismatch(project)
+    assert message.startswith(f"{project}: this command runs the code in {ROOT}")
+    assert "delete .venv and run make install" in message
 
 
 @pytest.mark.process
