@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.runtime import processes as processes_module
@@ -128,3 +129,20 @@ def test_end_with_parent_ends_the_child_of_a_killed_parent(tmp_path):
         for process in (parent, child):
             if process.poll() is None:
                 process.kill()
+
+
+def test_end_with_parent_ends_the_stage_of_a_killed_dvc_without_a_run(tmp_path):
+    """`dvc repro` by hand: the next one must not start a second copy of the stage."""
+    dvc = [sys.executable, "-m", "dvc"]
+    environment = {k: v for k, v in os.environ.items() if k != PARENT_VARIABLE}
+    subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=tmp_path, check=True)
+    script = f"{sys.executable} {SCRIPTS / 'watch_parent.py'} ready"
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{wait: {{cmd: '{script}'}}}}\n")
+    repro = subprocess.Popen([*dvc, "repro"], cwd=tmp_path, env=environment)
+    try:
+        assert wait_for((tmp_path / "ready").exists, TIMEOUT_S)
+        (stage,) = [p for p in psutil.Process(repro.pid).children() if p.is_running()]
+    finally:
+        repro.kill()
+        repro.wait(5)
+    assert wait_for(lambda: not stage.is_running(), 10)
