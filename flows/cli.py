@@ -76,12 +76,14 @@ def main() -> None:
     except click.Abort:
         sys.exit(EXIT_INTERRUPTED)
     except KeyboardInterrupt:
+        _close_bars()
         click.echo("error: stopped; run the same command again to resume", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except StageInterrupted as error:
+        _close_bars()
         click.echo(f"error: {error}; run the same command again to resume", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:

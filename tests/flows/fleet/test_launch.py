@@ -119,7 +119,10 @@ def test_run_on_pool_without_server_or_outside_the_project_is_an_error(tmp_path,
     fleet = FleetParams(launcher="work_pool", endpoint="a:1", work_pool="p")
     with pytest.raises(ServerError, match="PREFECT_API_URL is not set"):
         work_pool.run_on_pool(RUN, fleet, tmp_path)
-    (tmp_path / ".flanmoe").mkdir()
-    (tmp_path / ".flanmoe" / "home").write_text("/another/project\n")
-    with pytest.raises(StageFailed, match="is outside /another/project"):
-        work_pool.run_on_pool(RUN, fleet, tmp_path)
+    project, workspace = tmp_path / "project", tmp_path / "workspace"
+    project.mkdir()
+    (project / "dvc.yaml").touch()
+    (workspace / ".flanmoe").mkdir(parents=True)
+    (workspace / ".flanmoe" / "home").write_text(f"{project}\n")
+    with pytest.raises(StageFailed, match=f"is outside {project}"):
+        work_pool.run_on_pool(RUN, fleet, workspace)

@@ -1,8 +1,9 @@
 """Run the flow with stages that are functions, on the server that a command would use.
 
 The first argument is the project's folder, the second what happens while `clean` runs: `nothing`;
-`lose_server`, which kills the project's own server; `die`, which kills this process. Before the
-server is lost, two runs are left behind by processes that are gone, only one with a lease.
+`lose_server`, which kills the project's own server; `kill` and `terminate`, which send SIGKILL and
+SIGTERM to this process. Before the server is lost, two runs are left behind by processes that are
+gone, only one with a lease.
 """
 
 import os
@@ -15,10 +16,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from data_pipelines.files import write_json
+from flows.errors import StageInterrupted
 from flows.runtime.prefect_server import start_api
 from flows.runtime.processes import ProcessGroups, stop_on_signal
 from flows.runtime.run_lease import create_lease, read_lease
 
+SIGNALS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
 folder, incident = Path(sys.argv[1]), sys.argv[2]
 processes = ProcessGroups()
 
@@ -52,8 +55,10 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
         if stage == "clean" and incident == "lose_server":
             print(f"lost {time.time()}", flush=True)
             os.kill(api.process.pid, signal.SIGKILL)
-        if stage == "clean" and incident == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if stage == "clean" and incident in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[incident])
+            assert processes.stopping.wait(10)
+            raise StageInterrupted("clean was stopped")
         return fakes.run_with_dvc(stage, *arguments)
 
     stage_runner.run_with_dvc = run_with_dvc
@@ -69,6 +74,8 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
     context = run_context(folder, console, has_own_server=api.process is not None)
     context.processes = processes
     with activate(context):
-        result = run_pipeline(folder)
-print(result.decision.reason)
+        try:
+            print(run_pipeline(folder).decision.reason)
+        except StageInterrupted as stop:
+            print(f"interrupted: {stop}")
 print(f"end {time.time()}")

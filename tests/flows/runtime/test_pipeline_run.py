@@ -70,7 +70,7 @@ def test_run_pipeline_server_lost_ends_with_its_result_and_the_next_run_records_
 
 
 def test_run_pipeline_killed_is_closed_by_its_guard(prefect_server, tmp_path):
-    killed = start_script(tmp_path, "die", PREFECT_API_URL=prefect_server.url)
+    killed = start_script(tmp_path, "kill", PREFECT_API_URL=prefect_server.url)
     killed.communicate(timeout=60)
     assert killed.returncode == -signal.SIGKILL
     with temporary_settings({PREFECT_API_URL: prefect_server.url}):
@@ -83,3 +83,13 @@ def test_run_pipeline_killed_is_closed_by_its_guard(prefect_server, tmp_path):
         assert "ended without a result" in recorded_run(tmp_path)[0].state.message
     leases = tmp_path / ".flanmoe" / "prefect" / "leases"
     assert wait_for(lambda: not list(leases.iterdir()), 5)
+
+
+def test_run_pipeline_stopped_by_sigterm_is_recorded_as_cancelled(prefect_server, tmp_path):
+    """Prefect itself would record SIGTERM as a crash."""
+    stopped = start_script(tmp_path, "terminate", PREFECT_API_URL=prefect_server.url)
+    output, _ = stopped.communicate(timeout=60)
+    assert "interrupted: clean was stopped" in output
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        flow_run, task_states = recorded_run(tmp_path)
+    assert flow_run.state.type == task_states["clean"] == StateType.CANCELLED

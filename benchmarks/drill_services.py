@@ -1,0 +1,108 @@
+"""Servers that a drill kills with SIGKILL and starts again: Prefect's and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 180.0
+
+
+@dataclass
+class Service:
+    """A server that the drill kills and starts again."""
+
+    command: list[str]
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    user: str | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until its port is open."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            # PostgreSQL ends at once while processes of the killed server are still alive.
+            if self.process is None or self.process.poll() is not None:
+                self._start_process()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.2)
+            else:
+                return
+        raise SystemExit(f"error: {self.command[0]} does not start; see {self.folder / 'log'}")
+
+    def kill(self) -> None:
+        """Kill the server's process group with SIGKILL, if it runs."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _start_process(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, env=self.environment, stdout=log, stderr=log,
+                start_new_session=True, user=self.user, group=self.user,
+            )  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def prefect_service(folder: Path) -> Service:
+    """Return a Prefect server with a database in a folder."""
+    folder.mkdir()
+    port = free_port()
+    environment = {
+        **clean_environment(),
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "FLANMOE_PARENT_PID": str(os.getpid()),
+    }
+    command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
+    return Service(command, folder, environment, port)
+
+
+def postgres_service(folder: Path) -> Service | None:
+    """Return a PostgreSQL server with a new cluster; None if it is not installed."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        return None
+    folder.mkdir()
+    user = None
+    if os.geteuid() == 0:  # PostgreSQL does not run as root
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in folder.parents[:-2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        user = "postgres"
+    initdb = [str(programs[-1]), "-D", f"{folder}/data", "-A", "trust", "-U", "postgres"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, user=user, group=user)
+    port = free_port()
+    command = [
+        str(programs[-1].with_name("postgres")), "-D", f"{folder}/data", "-p", str(port),
+        "-c", "listen_addresses=127.0.0.1", "-k", str(folder),
+    ]  # fmt: skip
+    return Service(command, folder, clean_environment(), port, user)
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment of a user: none of flanmoe's or Prefect's variables is set."""
+    prefixes = ("FLANMOE_", "PREFECT_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(prefixes)}
+    path = [str(Path(sys.executable).parent), environment.get("PATH", "")]
+    return {**environment, "PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT)}
