@@ -1,4 +1,4 @@
-"""Servers that a drill kills with SIGKILL and starts again: Prefect's and PostgreSQL."""
+"""What a drill works on: a small project, and servers that it kills and starts again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,29 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 180.0
+
+
+def make_project(folder: Path) -> None:
+    """Create a project with tiny parameters; it executes the code of this checkout."""
+    (folder / "runs" / "scratch" / "weights").mkdir(parents=True)
+    for name in ("dvc.yaml", ".dvcignore"):
+        shutil.copyfile(ROOT / name, folder / name)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    data, models = params["data_pipelines"], params["models"]
+    data["fetch"]["sample"].update(examples_per_family=40, held_out_items=5, text_documents=200)
+    data["mix"]["num_examples"] = 600
+    data["validate"]["min_examples"] = 5
+    data["tokenizer"]["vocab_size"] = 400
+    run = {"preset": "tiny_switch", "start": "scratch", "data": "train", "steps": 60}
+    models["runs"] = {"moe": run}
+    models["training"].update(global_batch_size=4, checkpoint={"save_every": 10})
+    params["registry"]["gates"] = {"min_items": 10, "min_standard_errors_above_chance": -100.0}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -72,7 +73,7 @@ def pipeline(
         context.stop_on_signal(),
         monitor_run(
             project_of(context.workspace),
-            flow_run.id,
+            UUID(flow_run.id),
             lambda: context.stop("cancelled in Prefect"),
             has_own_server=context.has_own_server,
         ) as context.monitor,
@@ -229,8 +230,8 @@ def _run_stages(context: RunContext) -> list[State[Any]]:
                 )
             for future in futures.values():
                 future.wait()
-        except BaseException:  # Ctrl-C, or cancellation by Prefect
-            context.processes.stop()  # the runner waits for its threads, they wait for stages
+        except BaseException:  # a Prefect worker ends the flow
+            context.stop("ended by Prefect")  # the runner waits for its threads, they for stages
             raise
     return [future.state for future in futures.values() if not future.state.is_completed()]
 
