@@ -10,7 +10,8 @@ from registry.consistency import check_consistency
 from registry.errors import InvalidRecord
 from registry.files import sha256
 from registry.records import read_evaluation_record, read_run_record, read_speed_record
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.speed_schema import SpeedSchema
 
 
 @dataclass(frozen=True, kw_only=True)

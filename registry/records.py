@@ -19,8 +19,8 @@ from registry.schemas import (
     ExecutionSchema,
     RecordSchema,
     RunRecordSchema,
-    SpeedSchema,
 )
+from registry.speed_schema import SpeedSchema
 
 _ESCAPE = re.compile(r"\\(?:u(d[89ab]..)\\ud[c-f]|u(....)|.)", re.IGNORECASE)
 """An escape in JSON: a surrogate pair, a single character, or one of a letter."""

@@ -11,7 +11,8 @@ from registry.comparison.item_set import items_digest
 from registry.history import EventKind, add_event
 from registry.intake import Submission
 from registry.lookup import insert_new_row
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.speed_schema import SpeedSchema
 from registry.tables import (
     EvaluationRow,
     MetricRow,

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from registry.comparison.item_set import items_digest
 from registry.lookup import is_current_version
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
-from registry.schemas import EvaluationRecordSchema, RunRecordSchema, SpeedSchema
+from registry.schemas import EvaluationRecordSchema, RunRecordSchema
+from registry.speed_schema import SpeedSchema
 from registry.tables import CHAMPION, EvaluationRow, ModelRow, VersionRow, VersionState
 from registry.version_summary import VersionSummary
 

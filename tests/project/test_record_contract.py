@@ -30,8 +30,8 @@ from registry.schemas import (
     ExecutionSchema,
     RunRecordSchema,
     RunSchema,
-    SpeedSchema,
 )
+from registry.speed_schema import SpeedSchema
 
 RUN = RunRecord(
     name="moe",

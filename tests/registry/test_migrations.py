@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 from registry.artifacts.store import ArtifactStore
 from registry.errors import RegistryUnreachable, UnsupportedRegistry
 from registry.params import GateParams
-from registry.schemas import SpeedSchema
 from registry.session import downgrade, open_engine, transaction
+from registry.speed_schema import SpeedSchema
 from registry.store import Registry
 from registry.tables import IMMUTABLE
 from tests.registry.factories import RELEASE_0_1_0, speed_record

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from registry.errors import GateFailed, UnknownVersion
 from registry.params import GateParams
-from registry.schemas import SpeedSchema
+from registry.speed_schema import SpeedSchema
 from registry.tables import RegistryBase, VersionState
 from tests.registry.factories import SELF_TEST, speed_record
 

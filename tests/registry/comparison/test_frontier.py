@@ -13,7 +13,7 @@ from scipy.stats import norm
 from registry.comparison.frontier import compute_frontier, cost_of
 from registry.errors import UnknownCost
 from registry.records import parse_evaluation_record, parse_run_record
-from registry.schemas import SpeedSchema
+from registry.speed_schema import SpeedSchema
 from registry.tables import CHAMPION
 from registry.versions import VersionInfo
 from tests.registry.factories import (
