@@ -87,7 +87,7 @@ def _reads(registry: Registry, project: Path, num_metrics: int) -> dict[str, Cas
 
     def compare_results() -> None:
         first, second = (read_result(name, project / name) for name in ("a", "b"))
-        compare(first, second, ComparisonConfig(margin=0.01))
+        compare([first], [second], ComparisonConfig(margin=0.01))
 
     def search(**query: Any) -> Case:
         return lambda: registry.search(VersionQuery(**query))

@@ -210,8 +210,8 @@ class PairedEstimate:
 
 @cache
 def _uniform_draws(num_dimensions: int) -> Floats:
-    """Return 512 points that fill the unit cube evenly, always the same."""
-    return np.asarray(qmc.Sobol(num_dimensions, seed=0).random_base2(9)).clip(1e-9, 1 - 1e-9)
+    """Return 256 points that fill the unit cube evenly, always the same."""
+    return np.asarray(qmc.Sobol(num_dimensions, seed=0).random_base2(8)).clip(1e-9, 1 - 1e-9)
 
 
 def estimate_difference(sample: PairedSample) -> PairedEstimate:

@@ -11,8 +11,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr
-from scipy.stats import norm
+from scipy.special import bdtr, ndtri
 
 from registry.comparison.paired_estimate import POWER
 from registry.comparison.variance_components import Floats, PairedSample
@@ -43,8 +42,8 @@ def permutation_test(
 ) -> float:
     """Compute the p value of the weighted difference under random swaps of A and B.
 
-    A swap flips the sign of an item's difference. Of the c items with one absolute difference v a
-    binomial number is flipped, so their sum is v * (2 * Binomial(c, 1/2) - c).
+    A swap flips the sign of an item's effect on the average. Of the c items with one absolute
+    effect v a binomial number is flipped, so their sum is v * (2 * Binomial(c, 1/2) - c).
 
     Args:
         sample: independent items with one seed a side.
@@ -54,16 +53,15 @@ def permutation_test(
     Returns:
         Two-sided p value.
     """
+    weights_N = (sample.weights_T / np.bincount(sample.task_N))[sample.task_N]
+    effects_N = weights_N * sample.item_differences
+    observed = float(effects_N.sum())
+    # Rounded, so that tasks of equal weight and size share their effects.
+    sizes, counts = np.unique(np.abs(effects_N).round(15), return_counts=True)
+    counts = np.where(sizes > 0, counts, 0)
     generator = np.random.default_rng(seed)
-    differences_N = sample.item_differences
-    total, observed = np.zeros(num_resamples), 0.0
-    for task, weight in enumerate(sample.weights_T):
-        differences = differences_N[sample.task_N == task]
-        sizes, counts = np.unique(np.abs(differences), return_counts=True)
-        signed_counts = 2 * generator.binomial(counts, 0.5, size=(num_resamples, len(counts)))
-        signed_counts -= counts
-        total += weight * (signed_counts @ sizes) / len(differences)
-        observed += weight * float(differences.mean())
+    signed_counts = 2 * generator.binomial(counts, 0.5, size=(num_resamples, len(counts))) - counts
+    total = signed_counts @ sizes
     # The tolerance counts permutations that equal the observed difference up to rounding.
     num_extreme = int((np.abs(total) >= abs(observed) - 1e-12).sum())
     return (1 + num_extreme) / (1 + num_resamples)
@@ -107,16 +105,12 @@ def num_items_needed(
     mean, std = float(differences.mean()), float(differences.std())
     if std == 0:
         return None
-    power_quantile = float(norm.ppf(power))
+    power_quantile = float(ndtri(power))
     needed = []
     if mean != 0:
         # Under the null hypothesis the standard deviation is the root mean square.
         null_std = math.sqrt(std**2 + mean**2)
-        needed.append(
-            ((float(norm.ppf(1 - alpha / 2)) * null_std + power_quantile * std) / mean) ** 2
-        )
+        needed.append(((float(ndtri(1 - alpha / 2)) * null_std + power_quantile * std) / mean) ** 2)
     if mean > -margin:
-        needed.append(
-            ((float(norm.ppf(1 - alpha / 2)) + power_quantile) * std / (mean + margin)) ** 2
-        )
+        needed.append(((float(ndtri(1 - alpha / 2)) + power_quantile) * std / (mean + margin)) ** 2)
     return math.ceil(design_effect * min(needed)) if needed else None

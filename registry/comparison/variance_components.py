@@ -45,7 +45,7 @@ class PairedSample:
     def has_independent_items(self) -> bool:
         """Whether each task consists of items in no common cluster, or of a single cluster."""
         clusters = split_single_clusters(self.task_N, self.cluster_N)
-        return len(np.unique(clusters)) == len(clusters)
+        return int(np.bincount(clusters).max()) == 1
 
     def select(self, tasks: Sequence[int], weights: Sequence[float]) -> PairedSample:
         """Return the items of some tasks.

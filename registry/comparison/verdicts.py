@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from registry.comparison.paired_estimate import PairedEstimate, estimate_difference
@@ -22,7 +23,7 @@ class Contrast:
     is_graded: bool
     """Whether scores are graded or averaged over tasks, instead of right or wrong."""
 
-    @property
+    @cached_property
     def test(self) -> PairedTest:
         """The exact tests where items are independent and each side has one seed.
 
@@ -62,8 +63,8 @@ class PairedOutcome:
     """Items that would decide an undecided task with a power of 80 %; None for several tasks or
     seeds, or another verdict."""
     decidable_difference: float | None
-    """True difference that such a comparison decides with a power of 80 %; None unless it is
-    undecided."""
+    """True difference that such a comparison decides with a power of 80 %, if it is undecided and
+    no number of items is known to decide it; else None."""
     num_clusters: int
     basis: str
     """What the interval is computed from, in words."""
@@ -119,7 +120,10 @@ def judge(contrasts: Sequence[Contrast], *, margin: float, alpha: float) -> list
             margin=margin,
             alpha=alpha,
         )
-        is_undecided = verdict == "undecided"
+        num_items, decidable = None, None
+        if verdict == "undecided":
+            num_items = _num_items_needed(contrast.sample, estimate, margin=margin, alpha=2 * tail)
+            decidable = estimate.decidable_difference(tail) if num_items is None else None
         outcomes.append(
             PairedOutcome(
                 difference=estimate.difference,
@@ -129,12 +133,8 @@ def judge(contrasts: Sequence[Contrast], *, margin: float, alpha: float) -> list
                 p_value=p_value,
                 p_corrected=p_corrected,
                 verdict=verdict,
-                num_items_needed=(
-                    _num_items_needed(contrast.sample, estimate, margin=margin, alpha=2 * tail)
-                    if is_undecided
-                    else None
-                ),
-                decidable_difference=estimate.decidable_difference(tail) if is_undecided else None,
+                num_items_needed=num_items,
+                decidable_difference=decidable,
                 num_clusters=estimate.num_clusters,
                 basis=estimate.basis,
             )
