@@ -15,12 +15,15 @@ import click
 from flows.commands.compare import compare
 from flows.commands.dashboard import dashboard
 from flows.commands.data import data
+from flows.commands.deploy import deploy
 from flows.commands.fleet import fleet
+from flows.commands.metrics import metrics
 from flows.commands.models import models
 from flows.commands.predict import predict
 from flows.commands.registry import registry
 from flows.commands.run import check, run
 from flows.commands.stages import STAGES
+from flows.commands.up import up
 from flows.log_handler import configure_logging
 
 EXIT_INTERRUPTED = 130
@@ -56,7 +59,8 @@ def cli(context: click.Context, debug: bool) -> None:
     configure_logging()
 
 
-for command in (run, check, *STAGES, predict, compare, dashboard, models, data, registry, fleet):
+_PROJECT = (run, check, *STAGES, predict, compare, dashboard, models, data, registry)
+for command in (*_PROJECT, fleet, deploy, up, metrics):
     cli.add_command(command)
 
 

@@ -25,8 +25,20 @@ class ServerError(FlowError):
     """The Prefect server did not start or does not answer."""
 
 
+class InvalidDeployment(FlowError):
+    """prefect.yaml has an error, or a deployment's parameters do not fit its flow."""
+
+
+class ServiceEnded(FlowError):
+    """A service of `flanmoe up` ended by itself."""
+
+
 class StageFailed(FlowError):
     """A stage ended with an error; the text is the stage's error line."""
+
+
+class QuotaExceeded(StageFailed):
+    """The quota of GPU hours is used up."""
 
 
 class StageInterrupted(FlowError):

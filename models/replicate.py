@@ -15,6 +15,12 @@ class Replicate:
     run: str
     seed: int
 
+    @classmethod
+    def from_label(cls, label: str) -> Replicate:
+        """Return the replicate with a label, e.g. of `moe_base-1`."""
+        run, _, seed = label.rpartition("-")
+        return cls(run, int(seed))
+
     @property
     def label(self) -> str:
         """Name in messages, in DVC and in Prefect, e.g. `moe_base-1`; names of runs have no `-`."""

@@ -33,6 +33,14 @@ class GateFailed(RegistryError):
     """A version does not pass the promotion gates."""
 
 
+class BackupFailed(RegistryError):
+    """A copy of the registry differs from it, or its target is not empty."""
+
+
+class ApprovalRefused(RegistryError):
+    """An approval cannot be requested or decided; the text says why."""
+
+
 class NotComparable(RegistryError):
     """Two evaluations used different items, prompts or scoring versions."""
 

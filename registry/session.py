@@ -48,7 +48,12 @@ def database_url(project: Path) -> URL:
 
 def default_url(project: Path) -> URL:
     """Return the URL of the SQLite file in the project's state folder."""
-    return URL.create("sqlite", database=str(project.resolve() / ".flanmoe" / "registry.db"))
+    return file_url(project / ".flanmoe" / "registry.db")
+
+
+def file_url(path: Path) -> URL:
+    """Return the URL of a SQLite file."""
+    return URL.create("sqlite", database=str(path.resolve()))
 
 
 def parse_url(text: str) -> URL:
@@ -173,6 +178,18 @@ def reading(engine: Engine) -> Iterator[Session]:
     """
     with _explain_failures(engine), Session(engine) as session:
         yield session
+
+
+@contextmanager
+def connect_snapshot(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection whose queries all see the database as it is now.
+
+    Raises:
+        RegistryUnreachable: the database is locked by another process, or gone.
+    """
+    isolation = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name != "sqlite" else {}
+    with _explain_failures(engine), engine.connect().execution_options(**isolation) as connection:
+        yield connection
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, select
 
 from registry import interventions, promotion
+from registry.approvals import Approvals
 from registry.artifacts.garbage import claim_store
 from registry.artifacts.store import ArtifactStore
 from registry.artifacts.version_files import (
@@ -317,6 +318,11 @@ class Registry:
         """Add a remark to a version; see `interventions.add_note`."""
         with transaction(self.engine) as session:
             interventions.add_note(session, model_name, number, text, actor=actor)
+
+    @property
+    def approvals(self) -> Approvals:
+        """Requests for approval of promotions, and their decisions."""
+        return Approvals(self.engine)
 
     def notes(self, model_name: str, number: int) -> list[Note]:
         """Return the remarks about a version, oldest first."""

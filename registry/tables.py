@@ -34,6 +34,8 @@ IMMUTABLE = (
     "speeds",
     "metrics",
     "gate_verdicts",
+    "approvals",
+    "approval_decisions",
     "notes",
     "events",
 )
@@ -237,6 +239,39 @@ class GateVerdictRow(RegistryBase):
     gates: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     actor: Mapped[str] = mapped_column(String(200))
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
+
+
+class ApprovalRow(RegistryBase):
+    """A request that a person approves the promotion of a version."""
+
+    __tablename__ = "approvals"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
+    champion_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    """The champion that it would replace."""
+    requested_by: Mapped[str] = mapped_column(String(200))
+    flow_run: Mapped[str] = mapped_column(String(36), default="")
+    """The Prefect flow run that waits for the decision; empty without one."""
+    requested_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    version: Mapped[VersionRow] = relationship(foreign_keys=[version_id])
+    champion: Mapped[VersionRow | None] = relationship(foreign_keys=[champion_id])
+    decision: Mapped[ApprovalDecisionRow | None] = relationship(back_populates="approval")
+
+
+class ApprovalDecisionRow(RegistryBase):
+    """The end of a request. The primary key allows one for each request."""
+
+    __tablename__ = "approval_decisions"
+
+    approval_id: Mapped[int] = mapped_column(ForeignKey("approvals.id"), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(20))
+    """`approved`, `declined` or `expired`."""
+    actor: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=utc_now)
+    approval: Mapped[ApprovalRow] = relationship(back_populates="decision")
 
 
 class TagRow(RegistryBase):

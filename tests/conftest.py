@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from flows.runtime.parent_watch import PARENT_VARIABLE
 from tests.factories import (
+    PLANTED_SECRETS,
     ROOT,
     Project,
     copy_of_checkout,
@@ -82,7 +83,7 @@ def finished(tmp_path_factory, worker_id):
     with FileLock(f"{folder}.lock"):
         if not output.is_file():
             project = copy_of_checkout(folder / "project")
-            done = project.call("run")
+            done = project.call("run", **PLANTED_SECRETS)
             assert done.returncode == 0, done.stdout + done.stderr
             output.write_text(done.stdout)
     return FinishedRun(Project(folder / "project"), output.read_text())

@@ -69,6 +69,14 @@ def user_environment(**extra):
     return {**environment, "PATH": path, **extra}
 
 
+PLANTED_SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "planted-5f0c2a7e-key",
+    "PREFECT_API_AUTH_STRING": "operator:planted-91be44d0-password",
+    "HF_TOKEN": "planted-c8d1f3a2-token",
+}
+"""Secrets in the environment of the main job, which must appear in none of its files."""
+
+
 @dataclass(frozen=True)
 class CommandResult:
     """What a command printed, and its exit code."""

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flows.commands.options import load_workspace, open_registry
-from flows.errors import FlowError
+from flows.commands.ports import check_port
+
+if TYPE_CHECKING:
+    from flows.config.schema import Params
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Port. Default: dashboard.port.")
-def dashboard(port: int | None) -> None:
+@click.option("--address", help="Address to listen on. Default: dashboard.address.")
+def dashboard(port: int | None, address: str | None) -> None:
     """Serve the dashboard on this machine."""
     from flows.runtime.workspace import project_of
 
     root, params = load_workspace()
     # Open the registry once, so that an unreachable database is reported here, in one line.
     open_registry(root, params)
-    address, chosen = params.dashboard.address, port or params.dashboard.port
-    _check_port(address, chosen)
+    address, chosen = address or params.dashboard.address, port or params.dashboard.port
+    check_port(address, chosen, "choose another with `flanmoe dashboard --port PORT`")
+    print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
+    os.environ.update(dashboard_environment(project_of(root), params))
+    os.execv(sys.executable, [sys.executable, "-m", *streamlit_command(address, chosen)])
+
+
+def dashboard_environment(project: Path, params: Params) -> dict[str, str]:
+    """Return the variables by which the dashboard finds the registry."""
+    from flows.config.environment import PROJECT_VARIABLE
+
+    return {PROJECT_VARIABLE: str(project), "FLANMOE_ARTIFACTS": params.registry.artifacts}
+
+
+def streamlit_command(address: str, port: int) -> list[str]:
+    """Return module and arguments that serve the dashboard of `dashboard_environment`."""
     package = find_spec("dashboard")
     assert package is not None
     assert package.origin is not None
     app = Path(package.origin).with_name("app.py")
-    os.environ["FLANMOE_PROJECT_DIR"] = str(project_of(root))
-    os.environ["FLANMOE_ARTIFACTS"] = params.registry.artifacts
-    print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
     options = {
         "server.address": address,
-        "server.port": str(chosen),
+        "server.port": str(port),
         "server.headless": "true",
         "browser.gatherUsageStats": "false",
         "server.fileWatcherType": "none",
@@ -42,17 +57,4 @@ def dashboard(port: int | None) -> None:
         "client.toolbarMode": "minimal",
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "streamlit", "run", str(app), *arguments]
-    os.execv(sys.executable, command)
-
-
-def _check_port(address: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            raise FlowError(
-                f"{address}:{port} cannot be used ({error.strerror}); choose another with "
-                "`flanmoe dashboard --port PORT`"
-            ) from None
+    return ["streamlit", "run", str(app), *arguments]

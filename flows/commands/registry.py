@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.options import json_option, load_workspace, open_registry, print_json
+from flows.commands.registry_approvals import APPROVALS
 from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
+from flows.commands.registry_backup import BACKUP
 from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.registry_list import history, list_versions
 from flows.commands.tables import (
@@ -38,7 +40,14 @@ def registry() -> None:
     """List, show, promote, roll back and reject registered versions; show the frontier."""
 
 
-for command in (list_versions, history, *INTERVENTIONS, *ARTIFACT_COMMANDS):
+for command in (
+    list_versions,
+    history,
+    *INTERVENTIONS,
+    *ARTIFACT_COMMANDS,
+    *APPROVALS,
+    *BACKUP,
+):
     registry.add_command(command)
 
 

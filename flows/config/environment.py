@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
+PROJECT_VARIABLE = "FLANMOE_PROJECT_DIR"
+"""The project of the dashboard, and of the deployments in prefect.yaml."""
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from flows.errors import FlowError
@@ -18,6 +20,37 @@ class Graph:
     """Stage -> the stages it directly depends on."""
     changed: frozenset[str]
     """Stages that DVC would run now; stages that depend on them may run as well."""
+
+    def up_to(self, targets: Collection[str]) -> Graph:
+        """Return the part of the graph that ends with the targets.
+
+        Args:
+            targets: names of stages; `train` stands for `train@RUN` of every run.
+
+        Raises:
+            FlowError: dvc.yaml has no such stage.
+        """
+        names = [stage for target in targets for stage in self._expand(target)]
+        needed: set[str] = set()
+        while names:
+            stage = names.pop()
+            if stage not in needed:
+                needed.add(stage)
+                names += self.dependencies[stage]
+        return Graph(
+            order=tuple(stage for stage in self.order if stage in needed),
+            dependencies={stage: self.dependencies[stage] for stage in needed},
+            changed=self.changed & needed,
+        )
+
+    def _expand(self, target: str) -> list[str]:
+        stages = [stage for stage in self.order if target in (stage, stage.partition("@")[0])]
+        if not stages:
+            known = sorted({*self.order, *(stage.partition("@")[0] for stage in self.order)})
+            nearest = get_close_matches(target, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(known)}"
+            raise FlowError(f"dvc.yaml: stage {target!r} is unknown; {hint}")
+        return stages
 
 
 def read_graph(workspace: Path) -> Graph:

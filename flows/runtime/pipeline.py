@@ -9,6 +9,7 @@ parallel, retries when DVC's lock is refused or a stage was preempted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,34 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import CancelledRun
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.tasks import exponential_backoff
 
+from flows.deployments.events import emit_refusal
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import stage_runner
+from flows.runtime.assets import materialize_stage, materialize_version
 from flows.runtime.run_context import RunContext, active_context, active_or_new_context
 from flows.runtime.run_monitor import monitor_run
+from flows.runtime.run_records import label_run, optional_records
+from flows.runtime.stage_artifacts import publish_stage, publish_versions
 from flows.runtime.stage_notes import describe_outputs
+from flows.runtime.stage_output import forward_output
 from flows.runtime.stage_runner import StageStatus
+from flows.runtime.stage_usage import measure_stage, record_promotions
 from flows.runtime.workspace import project_of
 from models.replicate import Replicate
+from models.training.params import SCRATCH
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
 from registry.query.search import VersionQuery
 from registry.versions import VersionInfo
 
 RETRY_DELAY_S = 2
+"""Seconds before the first retry; doubled for each further one."""
+RETRY_JITTER = 0.5
+_REGISTERED_ONLY = "registered only; `flanmoe registry promote VERSION` promotes"
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class PipelineResult:
 
 @flow(name="flanmoe", persist_result=False)
 def pipeline(
-    workspace: Path, actor: str = "flow", promote: bool = True
+    workspace: Path, actor: str = "flow", promote: bool = True, targets: tuple[str, ...] = ()
 ) -> PipelineResult | State[None]:
     """Run all stages, register every run's model, and promote the best version.
 
@@ -59,6 +71,8 @@ def pipeline(
             parameters `flows.retries` and `flows.max_parallel_stages`.
         actor: name that the registry records with a promotion.
         promote: whether to promote the best version; without it the champion stays.
+        targets: stages to end with, for example `pack`, or `train` for the training of every run;
+            then nothing is registered. Empty: all stages.
 
     Returns:
         The result; for a run that was stopped or cancelled, Prefect's state for it.
@@ -79,7 +93,7 @@ def pipeline(
         ) as context.monitor,
     ):
         try:
-            context.ending = _run_and_promote(context, workspace, actor, promote=promote)
+            context.ending = _run(context, actor, promote=promote, targets=targets)
         except StageInterrupted as stop:
             context.ending = StageInterrupted(context.stop_reason or str(stop))
         except Exception as error:
@@ -99,12 +113,12 @@ def is_retryable(_task: Any, _task_run: Any, state: State[Any]) -> bool:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=is_retryable)
-def run_stage(workspace: Path, stage: str) -> StageStatus | State[None]:
+def run_stage(workspace: Path, stage: str) -> State[Any]:
     """Run one stage with DVC, unless it and everything it depends on is unchanged.
 
     Returns:
-        The status; Prefect's state for a cancelled task if another stage has failed, or the run
-        was stopped.
+        Completed, with the name Cached if DVC found the stage unchanged; Cancelled if another stage
+        has failed, or the run was stopped.
 
     Raises:
         StageFailed: with the stage's own error line.
@@ -112,15 +126,22 @@ def run_stage(workspace: Path, stage: str) -> StageStatus | State[None]:
         StagePreempted: the stage received SIGTERM and saved its state.
     """
     context = active_context(workspace)
+    logger = get_run_logger()
+    log = stage_runner.log_file(context.workspace, stage)
     try:
-        status = _run_stage_if_needed(context, stage)
+        with forward_output(log, logger), measure_stage(context, stage):
+            status = _run_stage_if_needed(context, stage)
     except StageInterrupted as stop:
         return Cancelled(message=str(stop))
     for line in describe_outputs(stage, context.workspace):
         context.display.note(line)
-        get_run_logger().warning("%s", line)
-    get_run_logger().info("%s: %s", stage, status)
-    return status
+        logger.warning("%s", line)
+    logger.info("%s: %s", stage, status)
+    if status == "cached":
+        return Completed(name="Cached", message="unchanged since DVC ran it", data=status)
+    with optional_records(logger):
+        publish_stage(stage, context.workspace)
+    return Completed(data=status)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -143,28 +164,44 @@ def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionD
     params = context.params.registry
     decision = context.registry.promote_best(params.model, versions, params.gates, actor=actor)
     get_run_logger().info("%s", decision.reason)
+    record_promotions(context.workspace, params.model, decision.reports)
+    for report in decision.reports:
+        if report.outcome == "refused" and not decision.changed:
+            emit_refusal(params.model, report.version, decision.reason)
     return decision
 
 
-def _run_and_promote(
-    context: RunContext, workspace: Path, actor: str, *, promote: bool
+def _run(
+    context: RunContext, actor: str, *, promote: bool, targets: Sequence[str]
 ) -> PipelineResult:
     """Run the stages, then register and promote unless the run was stopped or cancelled."""
+    with optional_records(get_run_logger()):
+        label_run(context.workspace, context.params.registry.model)
+    if targets:
+        context.graph = context.graph.up_to(targets)
     failed_states = _run_stages(context)
     if failed_states:
         raise _root_cause(failed_states)
+    if targets:
+        reason = f"nothing registered: the run ended with {', '.join(targets)}"
+        return PipelineResult([], _unchanged_champion(context, reason))
     numbers = []
     for replicate in context.params.models.replicates():
         _check_not_stopped(context)
-        register = register_run.with_options(task_run_name=f"register {replicate.label}")
-        numbers.append(register(workspace, replicate.run, replicate.seed))
+        numbers.append(_register(context, replicate))
     _check_not_stopped(context)
-    decision = promote_best(workspace, numbers, actor) if promote else _not_promoted(context)
+    if promote:
+        decision = promote_best(context.workspace, numbers, actor)
+    else:
+        decision = _unchanged_champion(context, _REGISTERED_ONLY)
     model = context.params.registry.model
     champion = decision.champion_version
     relevant = {*numbers, *([] if champion is None else [champion])}
     versions = [context.registry.show(model, number) for number in sorted(relevant)]
-    return PipelineResult(versions, decision)
+    result = PipelineResult(versions, decision)
+    with optional_records(get_run_logger()):
+        publish_versions(result.versions, context.dashboard_url)
+    return result
 
 
 def _check_not_stopped(context: RunContext) -> None:
@@ -194,34 +231,41 @@ def _conclude(context: RunContext) -> PipelineResult | State[None]:
     return ending
 
 
-def _not_promoted(context: RunContext) -> PromotionDecision:
-    """Return the decision of a run that registers only."""
+def _register(context: RunContext, replicate: Replicate) -> int:
+    """Register a replicate in a task of its own and return the version number."""
+    model = context.params.registry.model
+    register = materialize_version(register_run, context.workspace, model, replicate.label)
+    return register.with_options(task_run_name=f"register {replicate.label}")(
+        context.workspace, replicate.run, replicate.seed
+    )
+
+
+def _unchanged_champion(context: RunContext, reason: str) -> PromotionDecision:
+    """Return the decision of a run that promotes nothing."""
     model = context.params.registry.model
     champions = context.registry.search(VersionQuery(where="alias = 'champion'", model=model))
     champion = next((version.version for version in champions.versions), None)
-    return PromotionDecision(
-        champion_version=champion,
-        changed=False,
-        reason="registered only: --no-promote; `flanmoe registry promote VERSION` promotes",
-        reports=(),
-    )
+    return PromotionDecision(champion_version=champion, changed=False, reason=reason, reports=())
 
 
 def _run_stages(context: RunContext) -> list[State[Any]]:
     """Run the stages in parallel where the graph allows it; return the states of failed tasks."""
     flows = context.params.flows
-    pool: ThreadPoolTaskRunner[StageStatus | State[None]] = ThreadPoolTaskRunner(
+    pool: ThreadPoolTaskRunner[State[Any]] = ThreadPoolTaskRunner(
         max_workers=flows.max_parallel_stages
     )
     with pool as runner:
-        futures: dict[str, PrefectFuture[StageStatus | State[None]]] = {}
+        futures: dict[str, PrefectFuture[State[Any]]] = {}
         try:
             for stage in context.graph.order:
-                stage_task = run_stage.with_options(
+                stage_task = materialize_stage(
+                    run_stage, context.workspace, stage, _start_of(context, stage)
+                ).with_options(
                     name=stage,
                     task_run_name=stage,
                     retries=flows.retries,
-                    retry_delay_seconds=RETRY_DELAY_S,
+                    retry_delay_seconds=exponential_backoff(RETRY_DELAY_S),
+                    retry_jitter_factor=RETRY_JITTER,
                 )
                 futures[stage] = runner.submit(
                     stage_task,
@@ -234,6 +278,18 @@ def _run_stages(context: RunContext) -> list[State[Any]]:
             context.stop("ended by Prefect")  # the runner waits for its threads, they for stages
             raise
     return [future.state for future in futures.values() if not future.state.is_completed()]
+
+
+def _start_of(context: RunContext, stage: str) -> str:
+    """Return the replicate that `train@RUN-SEED` starts from; empty from random weights."""
+    kind, _, label = stage.partition("@")
+    if kind != "train":
+        return ""
+    replicate = Replicate.from_label(label)
+    run = context.params.models.runs.get(replicate.run)
+    if run is None or run.start == SCRATCH:
+        return ""
+    return Replicate(run.start, replicate.seed).label
 
 
 def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:

@@ -75,7 +75,7 @@ class PrefectApi:
 
 
 @contextmanager
-def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
+def start_api(project: Path, processes: ProcessGroups, port: int = 0) -> Iterator[PrefectApi]:
     """Yield the API of a run; its own server may still be booting, see `await_healthy`.
 
     The run's own server is stopped after the block, once every task's final state is recorded.
@@ -84,6 +84,7 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     Args:
         project: folder whose `.flanmoe/prefect` holds the server's database and log.
         processes: starts the server, so that Ctrl-C during the boot ends it.
+        port: port of the run's own server; 0: a free one.
 
     Raises:
         StageInterrupted: the run was stopped before the server started.
@@ -95,7 +96,7 @@ def start_api(project: Path, processes: ProcessGroups) -> Iterator[PrefectApi]:
     if external_url:
         yield PrefectApi(url=external_url, processes=processes, log=state / "server.log")
         return
-    api = _start_server(state, processes)
+    api = _start_server(state, processes, port or _free_port())
     os.environ["PREFECT_API_URL"] = api.url
     started_at = datetime.now(UTC).isoformat()
     assert api.process is not None
@@ -129,9 +130,8 @@ def _configure_client(state: Path) -> None:
         os.environ.setdefault(name, value)
 
 
-def _start_server(state: Path, processes: ProcessGroups) -> PrefectApi:
+def _start_server(state: Path, processes: ProcessGroups, port: int) -> PrefectApi:
     boot_lock = _lock_boot(state, processes)
-    port = _free_port()
     log = state / f"server-{port}.log"
     _delete_old_logs(state)
     with log.open("wb") as output:

@@ -68,6 +68,11 @@ class RunContext:
             self.stop_reason = reason
             self.processes.stop()
 
+    @property
+    def dashboard_url(self) -> str:
+        """URL of the dashboard that the parameters describe."""
+        return f"http://{self.params.dashboard.address}:{self.params.dashboard.port}"
+
 
 _active: dict[Path, RunContext] = {}
 _lock = threading.Lock()

@@ -132,6 +132,26 @@ gate_verdicts = sa.Table(
     sa.Column("at", _TIME, nullable=False),
     sa.Index("verdicts_by_evaluations", "evaluation_id", "champion_evaluation_id"),
 )
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    _reference("version_id", "versions", index=True),
+    _reference("champion_id", "versions", nullable=True),
+    sa.Column("requested_by", sa.String(200), nullable=False),
+    sa.Column("flow_run", sa.String(36), nullable=False),
+    sa.Column("requested_at", _TIME, nullable=False),
+    sa.Column("expires_at", _TIME, nullable=False),
+)
+approval_decisions = sa.Table(
+    "approval_decisions",
+    metadata,
+    sa.Column("approval_id", sa.ForeignKey("approvals.id"), primary_key=True),
+    sa.Column("outcome", sa.String(20), nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+)
 tags = sa.Table(
     "tags",
     metadata,
@@ -171,9 +191,23 @@ IN_ORDER = (
     speeds,
     metrics,
     gate_verdicts,
+    approvals,
+    approval_decisions,
     tags,
     notes,
     events,
 )
 """New tables; each refers only to tables before it, and to `models`."""
-IMMUTABLE = (datasets, runs, versions, evaluations, speeds, metrics, gate_verdicts, notes, events)
+IMMUTABLE = (
+    datasets,
+    runs,
+    versions,
+    evaluations,
+    speeds,
+    metrics,
+    gate_verdicts,
+    approvals,
+    approval_decisions,
+    notes,
+    events,
+)

@@ -1,6 +1,7 @@
 """Migrations of filled registries, up and down, and the protection of immutable rows."""
 
 import sqlite3
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import MetaData, create_engine, event, inspect, select, text
@@ -52,6 +53,9 @@ def filled(registry, submit):
     registry.describe("m", 3, "a trial", actor="someone")
     registry.describe("m", None, "the model", actor="someone")
     registry.add_note("m", 3, "looks good", actor="someone")
+    registry.approvals.request("m", 3, actor="flow", valid_for=timedelta(days=1), flow_run="run-1")
+    registry.approvals.decide("m", 3, approve=False, actor="someone", reason="only a trial")
+    registry.approvals.request("other", 1, actor="flow", valid_for=timedelta(days=1))
     with transaction(registry.engine) as session:
         from registry.registration import add_evaluation, add_speed
         from registry.tables import VersionRow
@@ -133,7 +137,7 @@ def test_database_rejects_changes_of_immutable_rows(filled):
             )
         )
     for table in IMMUTABLE:
-        column = {"metrics": "value"}.get(table, "id")
+        column = {"metrics": "value", "approval_decisions": "reason"}.get(table, "id")
         for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
             with (
                 pytest.raises(DBAPIError, match=f"rows of {table} are immutable"),

@@ -41,7 +41,7 @@ class FakeRegistry:
         )
 
     def versions(self, model):
-        return [SimpleNamespace(version=number) for number in range(1, 4)]
+        return [SimpleNamespace(version=n, is_champion=n == 3) for n in range(1, 4)]
 
 
 @dataclass
@@ -75,6 +75,7 @@ def run_context(workspace, console=None, changed=None, has_own_server=False, **f
             flows=SimpleNamespace(**parameters),
             models=SimpleNamespace(runs={"base": None, "instruct": None}),
             registry=SimpleNamespace(model="flan", gates=None),
+            dashboard=SimpleNamespace(address="127.0.0.1", port=8501),
         ),
         graph=Graph(
             order=tuple(DIAMOND),

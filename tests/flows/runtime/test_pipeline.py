@@ -78,6 +78,18 @@ def test_pipeline_runs_stages_in_order_then_registers_and_promotes(prefect_api, 
 
 
 @pytest.mark.process
+def test_pipeline_up_to_a_target_registers_nothing(prefect_api, stages, tmp_path):
+    context = run_context(tmp_path)
+    with activate(context):
+        result = pipeline(workspace=tmp_path, targets=("read",))
+    assert stages.calls == ["fetch", "read"]
+    assert not context.registry.registered
+    assert not context.registry.promotions
+    assert result.versions == []
+    assert result.decision.reason == "nothing registered: the run ended with read"
+
+
+@pytest.mark.process
 def test_pipeline_shows_the_notes_of_stages_that_ran_or_were_unchanged(
     prefect_api, stages, tmp_path
 ):

@@ -1,0 +1,213 @@
+"""The deployment `promotion`: gates, then a person's approval, then the promotion, then a message.
+
+The request for approval is a row of the registry. The flow run is suspended while it waits: it has
+no process, so neither a restart nor a crash of server or worker loses it. It resumes when a person
+decides, in Prefect's user interface or with `flanmoe registry approve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from pydantic import Field
+
+from flows.config.load import load_params
+from flows.config.schema import Params
+from flows.deployments.events import FlanmoeEvent, emit, emit_refusal
+from flows.errors import FlowError
+from flows.runtime.stage_usage import record_promotions
+from flows.runtime.workspace import project_of
+from registry.approvals import Approval, ApprovalState
+from registry.artifacts.version_files import artifact_faults
+from registry.errors import ApprovalRefused, GateFailed
+from registry.gates import GateResult, check_gates
+from registry.promotion import PromotionReport
+from registry.store import Registry
+from registry.tables import VersionState
+from registry.versions import VersionInfo
+
+ACTOR = "flow:promotion"
+RESUME_MARGIN = timedelta(days=30)
+"""Time after the expiry in which Prefect still lets the run resume, to end as expired."""
+
+
+class PromotionDecisionInput(RunInput):
+    """The form that Prefect shows when a person resumes the run."""
+
+    approve: bool = Field(description="Promote this version?")
+    approver: str = Field(min_length=1, description="Your account name.")
+    reason: str = Field(min_length=1, description="Why; recorded in the registry's history.")
+
+
+@flow(name="promotion", persist_result=True)
+def promotion(
+    workspace: Path,
+    version: Annotated[int, Field(ge=1)] | None = None,
+    approval_days: Annotated[float, Field(gt=0, le=365)] = 7.0,
+) -> State[Any]:
+    """Promote a version once it passes the gates and a person approves.
+
+    Args:
+        workspace: folder with params.yaml; it names the registered model and the gates.
+        version: the version. Default: the most accurate one that is not rejected.
+        approval_days: days until the request for approval expires.
+
+    Returns:
+        Completed, with the name Promoted, Unchanged, Refused, Declined, Expired, or, if another
+        run waits for the same approval, AwaitingApproval.
+    """
+    params = load_params(workspace / "params.yaml")
+    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    number = version or _best_version(registry, params)
+    title = f"version {number} of {params.registry.model!r}"
+    gates = report_gates(workspace, number)
+    failed = [gate for gate in gates if not gate["passed"]]
+    if failed:
+        reason = "; ".join(f"{gate['name']}: {gate['detail']}" for gate in failed)
+        return _refused(params, number, f"{title} is not promoted: {reason}")
+    run_id = str(flow_run.id)
+    try:
+        approval = registry.approvals.request(
+            params.registry.model,
+            number,
+            actor=ACTOR,
+            valid_for=timedelta(days=approval_days),
+            flow_run=run_id,
+        )
+    except ApprovalRefused as refusal:
+        return Completed(name="Unchanged", message=str(refusal))
+    if approval.flow_run != run_id:
+        waiting = approval.flow_run or "the command line"
+        return Completed(
+            name="AwaitingApproval", message=f"{title} waits for approval already, in {waiting}"
+        )
+    if approval.state == ApprovalState.REQUESTED:
+        approval = _await_decision(registry, approval, title)
+    if approval.state != ApprovalState.APPROVED:
+        message = f"{title} is not promoted: {approval.state} by {approval.decided_by}"
+        return Completed(
+            name=approval.state.value.capitalize(), message=f"{message}: {approval.reason}"
+        )
+    try:
+        report = promote_approved(workspace, number, approval.decided_by)
+    except GateFailed as refusal:  # the champion, or a person's decision, changed meanwhile
+        return _refused(params, number, str(refusal))
+    name = "Promoted" if report.outcome == "promoted" else "Unchanged"
+    return Completed(name=name, message=f"{title}: {report.reason}")
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def report_gates(workspace: Path, number: int) -> list[dict[str, Any]]:
+    """Check the gates of a version without promoting it, and show them as an artifact."""
+    params = load_params(workspace / "params.yaml")
+    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    versions = registry.versions(params.registry.model)
+    champion = next((v for v in versions if v.is_champion), None)
+    candidate = registry.show(params.registry.model, number)
+    faults = artifact_faults(registry.artifacts, candidate)
+    gates = check_gates(candidate, champion, params.registry.gates, faults)
+    create_markdown_artifact(
+        key=f"gates-version-{number}",
+        markdown=_render_gates(number, gates),
+        description=f"gates of version {number} of {params.registry.model!r}",
+    )
+    return [gate.to_dict() for gate in gates]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def promote_approved(workspace: Path, number: int, approver: str) -> PromotionReport:
+    """Promote an approved version, if it still passes every gate, and send the event."""
+    params = load_params(workspace / "params.yaml")
+    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    model = params.registry.model
+    report = registry.promote(model, number, params.registry.gates, actor=approver)
+    record_promotions(workspace, model, [report])
+    message = f"version {number} of {model!r} is champion, approved by {approver}"
+    get_run_logger().info("%s", message)
+    emit(
+        FlanmoeEvent.PROMOTED, f"version.{model}.{number}", f"version {number} of {model}", message
+    )
+    return report
+
+
+def _await_decision(registry: Registry, approval: Approval, title: str) -> Approval:
+    """Suspend the run until a person decides or the request expires; return the decision.
+
+    This function runs twice: before the suspension, which ends the process, and after it.
+    """
+    until = approval.expires_at
+    message = (
+        f"{title} passed every gate and waits for approval until {until:%Y-%m-%d %H:%M} UTC: "
+        f"`flanmoe registry approve {approval.version} --reason …`, or resume flow run "
+        f"{flow_run.name}"
+    )
+    if datetime.now(UTC) < until:
+        emit(
+            FlanmoeEvent.APPROVAL_REQUESTED,
+            f"version.{approval.model}.{approval.version}",
+            title,
+            message,
+            approval=approval.number,
+        )
+        remaining = until - datetime.now(UTC) + RESUME_MARGIN
+        decision = suspend_flow_run(
+            wait_for_input=PromotionDecisionInput,
+            timeout=int(remaining.total_seconds()),
+            key=f"approval-{approval.number}",
+        )
+        _record(registry, approval, decision)
+    registry.approvals.expire(actor=ACTOR)
+    return next(a for a in registry.approvals.list(approval.model) if a.number == approval.number)
+
+
+def _record(registry: Registry, approval: Approval, decision: PromotionDecisionInput) -> None:
+    """Record a decision that was entered in Prefect; the command line has recorded its own."""
+    try:
+        registry.approvals.decide(
+            approval.model,
+            approval.version,
+            approve=decision.approve,
+            actor=decision.approver,
+            reason=decision.reason,
+        )
+    except ApprovalRefused as refusal:
+        get_run_logger().info("%s", refusal)
+
+
+def _best_version(registry: Registry, params: Params) -> int:
+    versions = [
+        version
+        for version in registry.versions(params.registry.model)
+        if version.state != VersionState.REJECTED
+    ]
+    if not versions:
+        raise FlowError(
+            f"model {params.registry.model!r} has no version to promote; run the pipeline first"
+        )
+    key: Callable[[VersionInfo], tuple[float, int]] = lambda v: (v.evaluation.accuracy, v.version)  # noqa: E731
+    return max(versions, key=key).version
+
+
+def _refused(params: Params, number: int, message: str) -> State[Any]:
+    emit_refusal(params.registry.model, number, message)
+    return Completed(name="Refused", message=message)
+
+
+def _render_gates(number: int, gates: list[GateResult]) -> str:
+    rows = [
+        f"| {gate.name} | {'passed' if gate.passed else '**failed**'} | {gate.detail} |"
+        for gate in gates
+    ]
+    header = [f"Gates of version {number}", "", "| gate | result | detail |", "| --- | --- | --- |"]
+    return "\n".join([*header, *rows])
