@@ -36,7 +36,7 @@ from flows.runtime.stage_artifacts import publish_stage, publish_versions
 from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_output import forward_output
 from flows.runtime.stage_runner import StageStatus
-from flows.runtime.stage_usage import measure_stage, record_promotions
+from flows.runtime.stage_usage import measure_stage, record_promotions, stage_time_limit
 from flows.runtime.workspace import project_of
 from models.replicate import Replicate
 from models.training.params import SCRATCH
@@ -312,6 +312,7 @@ def _run_stage_if_needed(context: RunContext, stage: str) -> StageStatus:
             context.processes,
             lambda progress: context.display.update(stage, progress),
             lambda note: context.display.note(f"{stage}: {note}"),
+            time_limit_s=stage_time_limit(context, stage),
         )
     except StageInterrupted:
         status = "stopped"

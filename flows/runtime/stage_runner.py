@@ -36,6 +36,8 @@ def run_with_dvc(
     processes: ProcessGroups,
     on_progress: Callable[[StageProgress], None],
     on_note: Callable[[str], None],
+    *,
+    time_limit_s: float | None = None,
 ) -> StageStatus:
     """Run a stage if DVC finds it changed, and write its output to the stage's log file.
 
@@ -45,6 +47,7 @@ def run_with_dvc(
         processes: starts DVC, so that Ctrl-C ends it.
         on_progress: called when the progress bar of the stage has moved.
         on_note: called with each line that the stage prints for the user.
+        time_limit_s: seconds after which the stage is stopped with SIGTERM; None: no limit.
 
     Returns:
         "ran", or "cached" if nothing had changed.
@@ -72,6 +75,8 @@ def run_with_dvc(
         raise StageInterrupted(f"{stage} was not started")
     lines: list[str] = []
     last_progress: StageProgress | None = None
+    deadline = float("inf") if time_limit_s is None else time.monotonic() + time_limit_s
+    is_over_time = False
     for line in _read_lines(process, processes):
         if line is not None:
             log.write(line)
@@ -82,11 +87,16 @@ def run_with_dvc(
         if progress is not None and progress != last_progress:
             last_progress = progress
             on_progress(progress)
+        if not is_over_time and time.monotonic() > deadline:
+            is_over_time = True
+            processes.end(process)
     code = process.wait()
     processes.end(process)  # what DVC has left behind
     with suppress(OSError):
         progress_file.unlink(missing_ok=True)
     try:
+        if is_over_time and not processes.stopping.is_set():
+            raise StageFailed(f"{stage}: {_over_time(time_limit_s or 0)}")
         return _outcome(stage, lines, code, is_stopping=processes.stopping.is_set())
     except StageFailed as failure:
         log.write(f"{ERROR}{failure}")
@@ -146,6 +156,13 @@ def _outcome(stage: str, lines: list[str], code: int, *, is_stopping: bool) -> S
     if stage_exit_code(lines) == EXIT_RESUMABLE:
         raise StagePreempted(f"{stage} was preempted and saved its state; run it again to resume")
     raise StageFailed(f"{stage}: {describe_failure(stage, lines, code)}")
+
+
+def _over_time(time_limit_s: float) -> str:
+    return (
+        f"stopped after {time_limit_s / 3600:.3g} hours, its limit; training resumes from its last "
+        "checkpoint: raise flows.max_stage_hours or the quota of GPU hours, and run again"
+    )
 
 
 def _read_lines(process: subprocess.Popen[bytes], processes: ProcessGroups) -> Iterator[str | None]:

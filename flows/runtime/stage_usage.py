@@ -11,7 +11,7 @@ from pathlib import Path
 from prefect.runtime import flow_run, task_run
 
 from flows.runtime.run_context import RunContext
-from flows.runtime.usage import UsageEntry, count_gpus, record_usage
+from flows.runtime.usage import UsageEntry, count_gpus, record_usage, training_time_limit
 from flows.runtime.workspace import project_of
 from models.replicate import Replicate
 from registry.promotion import PromotionReport
@@ -46,6 +46,19 @@ def measure_stage(context: RunContext, stage: str) -> Iterator[None]:
                     else None,
                 ),
             )
+
+
+def stage_time_limit(context: RunContext, stage: str) -> float | None:
+    """Return the seconds that a stage may take by `flows.max_stage_hours` and the quotas.
+
+    Raises:
+        QuotaExceeded: the quota of GPU hours is used up.
+    """
+    project = project_of(context.workspace)
+    quota = training_time_limit(project, context.params, stage, str(flow_run.id or ""))
+    hours = context.params.flows.max_stage_hours
+    limits = [limit for limit in (quota, hours and 3600 * hours) if limit is not None]
+    return min(limits, default=None)
 
 
 def record_promotions(workspace: Path, model: str, reports: Sequence[PromotionReport]) -> None:

@@ -109,8 +109,10 @@ def training_time_limit(project: Path, params: Params, stage: str, flow_run: str
         QuotaExceeded: nothing of the quota remains.
     """
     num_gpus = count_gpus(params) if stage.startswith("train@") else 0
+    if not num_gpus:
+        return None
     remaining = remaining_gpu_hours(read_usage(project), params, flow_run)
-    if not num_gpus or remaining == float("inf"):
+    if remaining == float("inf"):
         return None
     if remaining <= 0:
         raise QuotaExceeded(

@@ -53,11 +53,13 @@ class FakeStages:
 
     outcomes: dict = field(default_factory=dict)
     calls: list = field(default_factory=list)
+    time_limits: list = field(default_factory=list)
     attempts: dict = field(default_factory=lambda: defaultdict(int))
 
-    def run_with_dvc(self, stage, workspace, processes, on_progress, on_note):
+    def run_with_dvc(self, stage, workspace, processes, on_progress, on_note, *, time_limit_s):
         """Take the place of `stage_runner.run_with_dvc`."""
         self.calls.append(stage)
+        self.time_limits.append(time_limit_s)
         outcomes = self.outcomes.get(stage, ["ran"])
         outcome = outcomes[min(self.attempts[stage], len(outcomes) - 1)]
         self.attempts[stage] += 1
@@ -68,7 +70,10 @@ class FakeStages:
 
 def run_context(workspace, console=None, changed=None, has_own_server=False, **flows):
     """Return the context of a run with four stages and two training runs."""
-    parameters = {"max_parallel_stages": 2, "retries": 2, **flows}
+    parameters = {
+        "max_parallel_stages": 2, "retries": 2, "max_stage_hours": None,
+        "max_gpu_hours_per_run": None, "max_gpu_hours_per_week": None, **flows,
+    }  # fmt: skip
     return RunContext(
         workspace=workspace,
         params=SimpleNamespace(

@@ -70,10 +70,10 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
     """`fetch` is unchanged; `read` runs and prints; `clean` runs."""
     stages = FakeStages()
 
-    def run_with_dvc(stage, workspace, *rest):
+    def run_with_dvc(stage, workspace, *rest, **limits):
         log = stage_runner.log_file(workspace, stage)
         log.write_text(f"{stage} prints this\nand this\n")
-        return stages.run_with_dvc(stage, workspace, *rest)
+        return stages.run_with_dvc(stage, workspace, *rest, **limits)
 
     monkeypatch.setattr(stage_runner, "run_with_dvc", run_with_dvc)
     monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, _: folder.name)
@@ -90,7 +90,7 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
     (log_folder / "fetch.log").write_text("of an earlier run\n")
     os.utime(log_folder / "fetch.log", (1e9, 1e9))
 
-    with activate(run_context(tmp_path, changed={"read"})):
+    with activate(run_context(tmp_path, changed={"read"}, max_stage_hours=0.5)):
         state = pipeline.with_options(flow_run_name="labelled")(tmp_path, return_state=True)
     drain()
     run_id = state.state_details.flow_run_id
@@ -103,6 +103,7 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
     assert lines.count("read prints this") == lines.count("mix prints this") == 1
     assert lines.count("and this") == 2
     assert "of an earlier run" not in lines
+    assert stages.time_limits == [1800.0, 1800.0]
     assert flow_run.labels["flanmoe.commit"] == commit
     assert flow_run.labels["flanmoe.workspace"] == str(tmp_path)
     assert set(flow_run.tags) == {f"workspace:{tmp_path.name}", "model:flan"}

@@ -44,6 +44,18 @@ def test_run_with_dvc_passes_on_the_notes_of_the_stage(tmp_path):
     assert notes == ["set aside in x"]
 
 
+def test_run_with_dvc_over_the_time_limit_is_stopped_and_fails(tmp_path):
+    """The script ignores the end of its input, and ends with SIGTERM."""
+    processes = ScriptedProcesses(0)
+    processes.script = [sys.executable, "-c", "import time; print('began', flush=True); "
+                        "time.sleep(600)"]  # fmt: skip
+    start = time.monotonic()
+    with pytest.raises(StageFailed, match=r"mix: stopped after 0.000278 hours, its limit; tr"):
+        run_with_dvc("mix", tmp_path, processes, print, print, time_limit_s=1.0)
+    assert 1.0 <= time.monotonic() - start < 60
+    assert log_file(tmp_path, "mix").read_text().startswith("began\nerror: mix: stopped")
+
+
 def test_run_with_dvc_running_stage_returns_ran(tmp_path):
     assert run(tmp_path, 0, "Running stage 'mix':", "> flanmoe mix") == ("ran", [])
     assert log_file(tmp_path, "mix").read_text() == "Running stage 'mix':\n> flanmoe mix\n"
