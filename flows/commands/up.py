@@ -29,7 +29,7 @@ def up(port: int, dashboard_port: int | None) -> None:
 
     from flows.runtime.prefect_server import start_api
     from flows.runtime.processes import ProcessGroups, stop_on_signal
-    from flows.runtime.services import Service, run_services
+    from flows.runtime.services import LocalService, run_services
 
     project, params = load_workspace()
     open_registry(project, params)  # an unreachable database is reported before anything starts
@@ -52,13 +52,13 @@ def up(port: int, dashboard_port: int | None) -> None:
         module, *arguments = streamlit_command(address, page_port)
         run_services(
             [
-                Service(
+                LocalService(
                     name="worker",
                     module="prefect",
                     arguments=("worker", "start", "--pool", LOCAL_POOL),
                     environment={"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO"},
                 ),
-                Service(
+                LocalService(
                     name="dashboard",
                     module=module,
                     arguments=arguments,

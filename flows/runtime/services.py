@@ -16,7 +16,7 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class LocalService:
     """A module that runs until it is stopped."""
 
     name: str
@@ -25,7 +25,7 @@ class Service:
     environment: Mapping[str, str]
 
 
-def run_services(services: Sequence[Service], project: Path, processes: ProcessGroups) -> None:
+def run_services(services: Sequence[LocalService], project: Path, processes: ProcessGroups) -> None:
     """Start services and return once the user has stopped all of them.
 
     Args:
