@@ -38,7 +38,7 @@ def make_project(folder: Path) -> None:
 
 
 @dataclass
-class Service:
+class DrillService:
     """A server that the drill kills and starts again."""
 
     command: list[str]
@@ -84,7 +84,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def prefect_service(folder: Path) -> Service:
+def prefect_service(folder: Path) -> DrillService:
     """Return a Prefect server with a database in a folder."""
     folder.mkdir()
     port = free_port()
@@ -96,10 +96,10 @@ def prefect_service(folder: Path) -> Service:
         "FLANMOE_PARENT_PID": str(os.getpid()),
     }
     command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
-    return Service(command, folder, environment, port)
+    return DrillService(command, folder, environment, port)
 
 
-def postgres_service(folder: Path) -> Service | None:
+def postgres_service(folder: Path) -> DrillService | None:
     """Return a PostgreSQL server with a new cluster; None if it is not installed."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
@@ -118,7 +118,7 @@ def postgres_service(folder: Path) -> Service | None:
         str(programs[-1].with_name("postgres")), "-D", f"{folder}/data", "-p", str(port),
         "-c", "listen_addresses=127.0.0.1", "-k", str(folder),
     ]  # fmt: skip
-    return Service(command, folder, clean_environment(), port, user)
+    return DrillService(command, folder, clean_environment(), port, user)
 
 
 def clean_environment() -> dict[str, str]:
