@@ -52,6 +52,10 @@ def upgrade_run_record(record: Json) -> Json:
     return {
         **_rename(record, _RUN),
         "licences": None,
+        "router_health": {
+            layer: {"balanced_drop_share": 0.0, **health}
+            for layer, health in record["router_health"].items()
+        },
         "recomputation_flops": None,
         "cumulative_training_flops": record["training_flops"] if is_from_scratch else None,
         "training_chain": {"origin": SCRATCH if is_from_scratch else UNKNOWN, "runs": [run]},

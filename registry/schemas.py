@@ -46,6 +46,9 @@ class LayerHealthSchema(RecordSchema):
     """Share of the tokens that each expert received."""
     drop_share: float
     """Share of the assignments that were dropped."""
+    balanced_drop_share: float
+    """Share that the capacity would drop if all experts had the same load; 0 in records of release
+    0.1.0."""
     entropy: float
     """Mean entropy of the router's distribution, in nats."""
     dead_experts: int = Field(ge=0)
@@ -307,7 +310,7 @@ class EvaluationRecordSchema(RecordSchema):
     contamination: dict[str, ContaminationSchema]
     """By suite of data/eval_data, whether scored here or not."""
     overlap_self_test: OverlapSelfTestSchema | None
-    """None in records of a release without this self-test."""
+    """None if the training data was unknown, and in records of a release without the self-test."""
     data_warnings: tuple[str, ...]
     suites: tuple[SuiteScoreSchema, ...] = Field(min_length=1)
     tasks: tuple[TaskScoreSchema, ...] = Field(min_length=1)

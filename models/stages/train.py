@@ -113,7 +113,7 @@ def run(
     """
     make_deterministic(params.threads)
     keep_freed_memory()
-    commit = git_commit(Path(__file__).parent)
+    commit = git_commit(Path(__file__).parents[2])
     task = TrainTask(
         replicate=replicate, run=run_params, training=params, workspace=workspace, commit=commit
     )

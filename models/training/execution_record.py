@@ -83,11 +83,19 @@ def execution_record(
     )
 
 
-def git_commit(folder: Path) -> str:
-    """Return the commit of the code, with `+changes` if the tree differs; `unknown` without git."""
+CODE = ("data_pipelines", "flows", "models", "dvc.yaml")
+"""What a run executes, relative to the project. Its parameters are in the run record, and the
+hashes of its data too."""
+
+
+def git_commit(project: Path) -> str:
+    """Return the commit of the code, with `+changes` if it differs; `unknown` without git.
+
+    A file of the code that is not committed counts as a change, unless git ignores it.
+    """
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
+        command = ["git", "-C", str(project), *arguments]
         try:
             return subprocess.run(command, capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
@@ -96,7 +104,5 @@ def git_commit(folder: Path) -> str:
     commit = git("rev-parse", "HEAD").strip()
     if not commit:
         return "unknown"
-    # Results, not code: what runs write, and the hashes of their outputs.
-    results = [f":!{path}" for path in ("dvc.lock", "data", "runs")]
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *results).strip()
+    changed = git("status", "--porcelain", "--untracked-files=normal", "--", *CODE).strip()
     return commit + ("+changes" if changed else "")

@@ -33,6 +33,8 @@ class LayerHealth:
     """Share of the assignments, before dropping, that each expert received; sums to 1."""
     drop_share: float
     """Share of the assignments that were dropped."""
+    balanced_drop_share: float
+    """Share that the capacity would drop if all experts had the same load."""
     entropy: float
     """Mean entropy of the router's distribution, in nats."""
     dead_experts: int
@@ -71,15 +73,21 @@ class RouterHealth:
             {n: s - earlier.sums_X.get(n, torch.zeros_like(s)) for n, s in self.sums_X.items()}
         )
 
-    def summary(self) -> dict[str, LayerHealth]:
-        """Return the statistics of each MoE layer, by its name."""
+    def summary(self, config: ModelConfig) -> dict[str, LayerHealth]:
+        """Return the statistics of each MoE layer, by its name.
+
+        Args:
+            config: the model's configuration, whose capacity drops a share of the assignments even
+                if all experts have the same load.
+        """
         layers = {}
         # Sorted, as a checkpoint is: a resumed run lists the layers in the same order.
         for name, sums_X in sorted(self.sums_X.items()):
             tokens_E = sums_X[:_DROPPED]
-            total = max(float(tokens_E.sum()), 1.0)
+            moe = config.stack_moe_config(decoder=name.startswith("decoder."))
             layers[name] = LayerHealth(
-                load=[round(n / total, 4) for n in tokens_E.tolist()],
+                load=_load_shares(tokens_E),
+                balanced_drop_share=round(min_drop_share(moe), 5),
                 drop_share=round(float(sums_X[_DROPPED] / sums_X[_REQUESTED].clamp(min=1)), 5),
                 entropy=round(float(sums_X[_ENTROPY] / sums_X[_PASSES].clamp(min=1)), 4),
                 dead_experts=int((tokens_E == 0).sum()),
@@ -88,26 +96,25 @@ class RouterHealth:
 
     def max_expert_load(self) -> float | None:
         """Return the highest load of an expert in any layer, as a multiple of the mean load."""
-        loads = [max(layer.load) * len(layer.load) for layer in self.summary().values()]
+        shares = [_load_shares(sums_X[:_DROPPED]) for sums_X in self.sums_X.values()]
+        loads = [max(layer) * len(layer) for layer in shares]
         return round(max(loads), 2) if loads else None
 
     def warnings(self, config: ModelConfig) -> dict[str, str]:
         """Return one-line warnings with a remedy, by layer and kind of problem.
 
         Args:
-            config: the model's configuration, whose capacity drops a share of the assignments even
-                if all experts have the same load.
+            config: the model's configuration.
         """
         warnings = {}
-        for name, layer in self.summary().items():
+        for name, layer in self.summary(config).items():
             num_experts = len(layer.load)
             if layer.dead_experts:
                 warnings[f"{name} dead"] = (
                     f"{name}: {layer.dead_experts} of {num_experts} experts receive no token; "
                     "raise the preset's load_balance_loss_weight or jitter"
                 )
-            moe = config.stack_moe_config(decoder=name.startswith("decoder."))
-            if layer.drop_share > MAX_DROP_SHARE + min_drop_share(moe):
+            if layer.drop_share > MAX_DROP_SHARE + layer.balanced_drop_share:
                 warnings[f"{name} drops"] = (
                     f"{name}: {layer.drop_share:.0%} of the assignments are dropped; raise the "
                     "preset's load_balance_loss_weight or capacity_factor_train"
@@ -129,3 +136,9 @@ class RouterHealth:
         return cls(
             {n: torch.tensor(s, dtype=torch.float64, device=device) for n, s in data.items()}
         )
+
+
+def _load_shares(tokens_E: Tensor) -> list[float]:
+    """Return each expert's share of the assignments."""
+    total = max(float(tokens_E.sum()), 1.0)
+    return [round(n / total, 4) for n in tokens_E.tolist()]

@@ -338,7 +338,7 @@ class Trainer:
             progress=dataclasses.replace(self.progress),
             train_loss=round(sum(losses) / len(losses), 5) if losses else None,
             validation_loss=self._validation_loss(),
-            router_health=self.health.all_reduce(self.dist).summary(),
+            router_health=self.health.all_reduce(self.dist).summary(self.model.config),
             skipped_batches=list(self.guard.skipped_batches),
             peak_flops=self.peak_flops,
             log_lines=list(self.logger.lines),

@@ -70,7 +70,9 @@ RUN = RunRecord(
     losses={"train_loss": 1.1, "validation_loss": 1.0},
     skipped_batches=[3],
     router_health={
-        "decoder.1": LayerHealth(load=[0.5, 0.5], drop_share=0.1, entropy=2.0, dead_experts=0)
+        "decoder.1": LayerHealth(
+            load=[0.5, 0.5], drop_share=0.1, balanced_drop_share=0.05, entropy=2.0, dead_experts=0
+        )
     },
     data_version="d",
     data_hashes={"data/raw": "0"},

@@ -16,20 +16,24 @@ def git(folder, *arguments):
 
 
 @pytest.mark.process
-def test_git_commit_marks_changes_and_ignores_results(tmp_path):
+def test_git_commit_marks_changes_of_any_package_and_ignores_other_files(tmp_path):
     assert git_commit(tmp_path) == "unknown"
     git(tmp_path, "init", "--quiet")
-    results = ("dvc.lock", "runs/base/scores.json", "data/mixture/metrics.json")
-    for name in ("code.py", *results):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("1")
+    (tmp_path / "models" / "architecture").mkdir(parents=True)
+    code, others = tmp_path / "models" / "architecture" / "t5.py", ("dvc.lock", "README.md")
+    for path in (code, *(tmp_path / name for name in others)):
+        path.write_text("1")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "Add code")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    for name in results:
+    for name in (*others, "policy.yaml"):
         (tmp_path / name).write_text("2")
     assert git_commit(tmp_path) == commit
-    (tmp_path / "code.py").write_text("2")
+    code.write_text("2")
+    assert git_commit(tmp_path) == f"{commit}+changes"
+    code.write_text("1")
+    assert git_commit(tmp_path) == commit
+    (code.parent / "new_layer.py").write_text("1")
     assert git_commit(tmp_path) == f"{commit}+changes"
 
 

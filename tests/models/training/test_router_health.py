@@ -34,10 +34,10 @@ def collapsed_health():
 def test_summary_collapsed_router_counts_loads_and_dead_experts(collapsed_health):
     health, model = collapsed_health
     tokens_E = model.encoder.blocks[1].feed_forward.routing.load.requested_per_expert_E
-    summary = health.summary()[LAYER]
+    summary = health.summary(model.config)[LAYER]
     assert summary.load == [round(n, 4) for n in (tokens_E / tokens_E.sum()).tolist()]
     assert summary.dead_experts == int((tokens_E == 0).sum()) > 0
-    highest_share = max(max(layer.load) for layer in health.summary().values())
+    highest_share = max(max(layer.load) for layer in health.summary(model.config).values())
     assert health.max_expert_load() == round(4 * highest_share, 2)
 
 
@@ -63,7 +63,8 @@ def test_warnings_accept_the_drops_of_a_balanced_router():
     layer = torch.tensor([50.0, 50.0, 50.0, 50.0, 75.0, 200.0, 1.0, 1.0], dtype=torch.float64)
     health = RouterHealth({LAYER: layer})
     top_2 = moe_config(num_experts=4, router="st_moe", top_k=2)
-    assert health.summary()[LAYER].drop_share == 0.375
+    summary = health.summary(build_model(top_2).config)[LAYER]
+    assert (summary.drop_share, summary.balanced_drop_share) == (0.375, 0.375)
     assert health.warnings(build_model(top_2).config) == {}
     per_assignment = dataclasses.replace(top_2, capacity_per="assignment")
     assert list(health.warnings(build_model(per_assignment).config)) == [f"{LAYER} drops"]
