@@ -1,5 +1,12 @@
 """The exception tree of the registry."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from registry.promotion import PromotionReport
+
 
 class RegistryError(Exception):
     """Base of every expected failure in `registry`; its text is one line for the user."""
@@ -29,8 +36,28 @@ class UnknownCost(RegistryError):
     """The cost is not one that the frontier supports."""
 
 
-class GateFailed(RegistryError):
-    """A version does not pass the promotion gates."""
+class InvalidPolicy(RegistryError):
+    """The promotion policy cannot be read or has errors; one line per error."""
+
+
+class NotPermitted(RegistryError):
+    """The policy does not permit a person or program to do this."""
+
+
+class NotPromoted(RegistryError):
+    """A version did not become champion; `report` has the results of the gates."""
+
+    def __init__(self, message: str, report: PromotionReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class GateFailed(NotPromoted):
+    """A version does not pass the promotion gates, or a person's decision forbids it."""
+
+
+class NeedsEvaluation(NotPromoted):
+    """Versions were evaluated on different items; `report.other_items` must be evaluated first."""
 
 
 class BackupFailed(RegistryError):
