@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.consistency import check_consistency
+from registry.dataset_record import DatasetRecordSchema, read_dataset_record
 from registry.errors import InvalidRecord
 from registry.files import sha256
 from registry.records import read_evaluation_record, read_run_record, read_speed_record
@@ -24,6 +25,8 @@ class Submission:
     """Measured evaluation time per item; None without a measurement of this release."""
     folder: Path
     tokenizer: Path
+    dataset: DatasetRecordSchema | None = None
+    """What the run was trained on; None if that is not recorded."""
 
     @property
     def digest(self) -> str:
@@ -79,12 +82,14 @@ def result_digest(run: RunRecordSchema, evaluation: EvaluationRecordSchema) -> s
     return hashlib.sha256("\n".join(key).encode()).hexdigest()
 
 
-def read_submission(folder: Path, tokenizer: Path) -> Submission:
+def read_submission(folder: Path, tokenizer: Path, *, workspace: Path | None = None) -> Submission:
     """Read a finished run and verify its checksums.
 
     Args:
         folder: runs/NAME/seed_N, with run.json, evaluation.json, samples.parquet and weights/.
         tokenizer: folder of the workspace's spiece.model; imported weights bring their own.
+        workspace: folder of data/, from which the dataset is recorded if it is that of the run;
+            None: it is not recorded.
 
     Raises:
         InvalidRecord: a record or file is missing, malformed or changed.
@@ -97,18 +102,9 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
         raise InvalidRecord(
             f"{folder}: evaluation.json is of other weights than run.json; evaluate the run again"
         )
-    for file, expected in (
-        (folder / "weights" / "model.safetensors", run.weights_sha256),
-        (folder / "samples.parquet", evaluation.samples_sha256),
-        (tokenizer / "spiece.model", run.tokenizer_sha256),
-    ):
-        if not file.is_file():
-            raise InvalidRecord(f"{file} is missing; restore it with `dvc checkout` or run again")
-        if sha256(file) != expected:
-            raise InvalidRecord(
-                f"{file} does not match the checksum in its record, so it is truncated or changed; "
-                "restore it with `dvc checkout`, or delete it and run again"
-            )
+    _check_file(folder / "weights" / "model.safetensors", run.weights_sha256)
+    _check_file(folder / "samples.parquet", evaluation.samples_sha256)
+    _check_file(tokenizer / "spiece.model", run.tokenizer_sha256)
     speed = read_speed_record(folder / "speed.json")
     if speed is not None and speed.weights_sha256 != run.weights_sha256:
         speed = None  # of an earlier training in this folder
@@ -118,4 +114,39 @@ def read_submission(folder: Path, tokenizer: Path) -> Submission:
         speed=speed,
         folder=folder,
         tokenizer=tokenizer,
+        dataset=None if workspace is None else read_dataset_record(workspace, run),
     )
+
+
+def read_further_evaluation(
+    folder: Path, weights_sha256: str
+) -> tuple[EvaluationRecordSchema, SpeedSchema | None]:
+    """Read a further evaluation of a registered version, and verify its checksums.
+
+    Args:
+        folder: folder with evaluation.json, samples.parquet and, if it was measured, speed.json.
+        weights_sha256: checksum of the version's weights.
+
+    Raises:
+        InvalidRecord: a record or file is missing, malformed or changed, or of other weights.
+    """
+    evaluation = read_evaluation_record(folder / "evaluation.json")
+    if evaluation.weights_sha256 != weights_sha256:
+        raise InvalidRecord(f"{folder}: evaluation.json is of other weights than the version's")
+    _check_file(folder / "samples.parquet", evaluation.samples_sha256)
+    return evaluation, read_speed_record(folder / "speed.json")
+
+
+def _check_file(file: Path, expected: str) -> None:
+    """Check that a file has the checksum of its record.
+
+    Raises:
+        InvalidRecord: it is missing or has another checksum.
+    """
+    if not file.is_file():
+        raise InvalidRecord(f"{file} is missing; restore it with `dvc checkout` or run again")
+    if sha256(file) != expected:
+        raise InvalidRecord(
+            f"{file} does not match the checksum in its record, so it is truncated or changed; "
+            "restore it with `dvc checkout`, or delete it and run again"
+        )

@@ -8,12 +8,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry.comparison.item_set import items_digest
+from registry.dataset_record import DatasetRecordSchema
 from registry.history import EventKind, add_event
 from registry.intake import Submission
 from registry.lookup import insert_new_row
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema
 from registry.speed_schema import SpeedSchema
 from registry.tables import (
+    DatasetRow,
     EvaluationRow,
     MetricRow,
     ModelRow,
@@ -21,6 +23,7 @@ from registry.tables import (
     SpeedRow,
     VersionRow,
     VersionStateRow,
+    utc_now,
 )
 
 Z_95 = 1.96
@@ -45,7 +48,7 @@ def add_version(
     version = VersionRow(
         model=model,
         number=(last_number or 0) + 1,
-        run=_find_or_add_run(session, submission.run),
+        run=_find_or_add_run(session, submission.run, submission.dataset),
         digest=submission.digest,
         artifact=artifact,
         status=VersionStateRow(),
@@ -111,11 +114,31 @@ def add_speed(session: Session, evaluation: EvaluationRow, speed: SpeedSchema) -
         session.flush()
 
 
-def _find_or_add_run(session: Session, record: RunRecordSchema) -> RunRow:
+def find_dataset(session: Session, data_version: str) -> DatasetRow | None:
+    """Return the dataset that was recorded for a data version; None without one."""
+    return session.scalar(select(DatasetRow).where(DatasetRow.data_version == data_version))
+
+
+def _find_or_add_dataset(session: Session, record: DatasetRecordSchema) -> DatasetRow | None:
+    """Record a dataset once for its data version, whichever process is first."""
+    values = {
+        "data_version": record.data_version,
+        "record": record.model_dump(mode="json"),
+        "created_at": utc_now(),
+    }
+    insert_new_row(session, DatasetRow, values)
+    return find_dataset(session, record.data_version)
+
+
+def _find_or_add_run(
+    session: Session, record: RunRecordSchema, dataset: DatasetRecordSchema | None
+) -> RunRow:
     key = f"{record.name}\n{record.weights_sha256}"
     digest = hashlib.sha256(key.encode()).hexdigest()
+    dataset_row = None if dataset is None else _find_or_add_dataset(session, dataset)
     values = {
         "digest": digest,
+        "dataset_id": dataset_row and dataset_row.id,
         "name": record.name,
         "seed": record.seed,
         "tuned": record.tuned,
