@@ -6,7 +6,7 @@ decision is open until it expires.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -109,6 +109,9 @@ class Approvals:
     """The requests of a registry. Every method is one transaction."""
 
     engine: Engine
+    require_person: Callable[[str, str, str], None]
+    """Checks that a person may decide about a model: (model, actor, action); see
+    `permissions.require_person`."""
 
     def request(
         self, model: str, number: int, *, actor: str, valid_for: timedelta, flow_run: str = ""
@@ -122,7 +125,12 @@ class Approvals:
     def decide(
         self, model: str, number: int, *, approve: bool, actor: str, reason: str
     ) -> Approval:
-        """Approve or decline a promotion; see `decide_approval`."""
+        """Approve or decline a promotion; see `decide_approval`.
+
+        Raises:
+            NotPermitted: the policy does not list the person.
+        """
+        self.require_person(model, actor, "approve" if approve else "decline")
         with transaction(self.engine) as session:
             return decide_approval(
                 session, model, number, approve=approve, actor=actor, reason=reason

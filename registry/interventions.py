@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +25,15 @@ from registry.tables import (
 
 MAX_TEXT = 100_000
 """Longest description, note, tag value or reason, in characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A dated remark about a version."""
+
+    author: str
+    text: str
+    at: datetime
 
 
 def roll_back(
@@ -233,6 +244,12 @@ def add_note(session: Session, model_name: str, number: int, text: str, *, actor
     version = find_version(session, lock_model(session, model_name), number)
     session.add(NoteRow(version_id=version.id, author=actor, text=text))
     add_event(session, version, EventKind.NOTED, actor=actor)
+
+
+def read_notes(session: Session, version: VersionRow) -> list[Note]:
+    """Return the remarks about a version, oldest first."""
+    query = select(NoteRow).where(NoteRow.version_id == version.id).order_by(NoteRow.id)
+    return [Note(author=row.author, text=row.text, at=row.at) for row in session.scalars(query)]
 
 
 def _reject(session: Session, version: VersionRow, *, actor: str, reason: str) -> None:

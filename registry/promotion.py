@@ -1,184 +1,76 @@
-"""Promotion to champion: gates and change of champion in one transaction, with the model locked."""
+"""Recording of promotion decisions: verdict, event and change of champion in one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.artifacts.store import ArtifactStore
-from registry.artifacts.version_files import artifact_faults
-from registry.gates import GateResult, check_gates
+from registry.gates.result import GateOutcome, GateReport, GateResult
 from registry.history import EventKind, add_event
-from registry.lookup import find_champion, find_version, lock_model, set_alias
-from registry.params import GateParams
+from registry.lookup import set_alias
+from registry.promotion_case import PromotionCase
 from registry.tables import (
     CHAMPION,
     EventRow,
     GateVerdictRow,
-    ModelRow,
     VersionRow,
     VersionState,
 )
-from registry.versions import VersionInfo
-
-Outcome = Literal["promoted", "unchanged", "refused"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionReport:
-    """What happened to a request to promote a version."""
+    """What happened to a request to promote a version, or would happen."""
 
     version: int
-    outcome: Outcome
-    """`unchanged`: the version is champion already."""
+    outcome: GateOutcome
     reason: str
     gates: tuple[GateResult, ...]
     """Empty if a person's earlier decision forbids the promotion."""
+    other_items: tuple[int, ...] = ()
+    """Versions that were evaluated on other items, if that is why there is no decision."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        return {
+            "version": self.version,
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "gates": [gate.to_dict() for gate in self.gates],
+            "other_items": list(self.other_items),
+        }
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the version became champion."""
+        return self.outcome == GateOutcome.PROMOTED
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionDecision:
-    """Outcome of `promote_best`."""
+    """Outcome of `Registry.promote_best`."""
 
     champion_version: int | None
     """The champion after the decision; None without one."""
     changed: bool
+    outcome: GateOutcome
+    """`refused` if every considered version was refused, or the actor may not promote."""
     reason: str
     reports: tuple[PromotionReport, ...]
     """One for each version that was considered."""
 
-
-def promote_version(
-    session: Session,
-    model_name: str,
-    number: int,
-    params: GateParams,
-    artifacts: ArtifactStore,
-    *,
-    actor: str,
-    override: str = "",
-) -> PromotionReport:
-    """Make a version champion if it passes the gates, and archive the previous champion.
-
-    Args:
-        session: the open transaction.
-        model_name: the registered model.
-        number: the version to promote.
-        params: the gates' thresholds.
-        artifacts: the files of the versions.
-        actor: person or program.
-        override: reason to promote even if gates fail.
-
-    Returns:
-        The report; a refusal is recorded in the same transaction.
-
-    Raises:
-        UnknownVersion: the model or version does not exist.
-    """
-    model = lock_model(session, model_name)
-    candidate = find_version(session, model, number)
-    champion = find_champion(session, model_name)
-    obstacle = _decision_of_a_person(candidate, champion)
-    if obstacle:
-        _add_refusal(session, candidate, obstacle, (), actor=actor)
-        return PromotionReport(version=number, outcome="refused", reason=obstacle, gates=())
-    info = VersionInfo.from_row(candidate)
-    gates = tuple(
-        check_gates(
-            info,
-            None if champion is None else VersionInfo.from_row(champion),
-            params,
-            artifact_faults(artifacts, info),
-        )
-    )
-    failed = [gate for gate in gates if not gate.passed]
-    override = override.strip()
-    if failed and not override:
-        reason = "; ".join(f"{gate.name}: {gate.detail}" for gate in failed)
-        _record_verdict(session, candidate, champion, gates, outcome="refused", actor=actor)
-        _add_refusal(session, candidate, reason, gates, actor=actor)
-        return PromotionReport(version=number, outcome="refused", reason=reason, gates=gates)
-    if champion is not None and champion.id == candidate.id:
-        reason = f"version {number} is champion already"
-        return PromotionReport(version=number, outcome="unchanged", reason=reason, gates=gates)
-    reason = f"override: {override}" if failed else "all gates passed"
-    _record_verdict(session, candidate, champion, gates, outcome="promoted", actor=actor)
-    _make_champion(session, candidate, champion, gates, actor=actor, reason=reason)
-    return PromotionReport(version=number, outcome="promoted", reason=reason, gates=gates)
+    @property
+    def other_items(self) -> tuple[int, ...]:
+        """Versions that must be evaluated before the rest can be decided."""
+        numbers = (number for report in self.reports for number in report.other_items)
+        return tuple(dict.fromkeys(numbers))
 
 
-def promote_best(
-    session: Session,
-    model_name: str,
-    numbers: Sequence[int],
-    params: GateParams,
-    artifacts: ArtifactStore,
-    *,
-    actor: str,
-) -> PromotionDecision:
-    """Promote the best of these versions that passes the gates.
-
-    A version that a person rejected or demoted is never promoted, and a pinned champion never
-    replaced.
-
-    Args:
-        session: the open transaction.
-        model_name: the registered model.
-        numbers: the versions to choose from.
-        params: the gates' thresholds.
-        artifacts: the files of the versions.
-        actor: the program.
-    """
-    model = lock_model(session, model_name)
-    champion = find_champion(session, model_name)
-    reports: list[PromotionReport] = []
-    for version in _in_order(session, model, numbers):
-        if champion is not None and version.id == champion.id:
-            reason = f"version {version.number} stays champion"
-            reports.append(
-                PromotionReport(
-                    version=version.number, outcome="unchanged", reason=reason, gates=()
-                )
-            )
-            break
-        report = promote_version(
-            session, model_name, version.number, params, artifacts, actor=actor
-        )
-        reports.append(report)
-        if report.outcome == "promoted":
-            return PromotionDecision(
-                champion_version=version.number,
-                changed=True,
-                reason=f"version {version.number} ({version.run.name}) is champion",
-                reports=tuple(reports),
-            )
-    return PromotionDecision(
-        champion_version=champion.number if champion is not None else None,
-        changed=False,
-        reason=_describe(reports, model_name),
-        reports=tuple(reports),
-    )
-
-
-def _describe(reports: Sequence[PromotionReport], model_name: str) -> str:
-    if not reports:
-        return "no version to promote"
-    first = reports[0]
-    if first.outcome == "unchanged":
-        return first.reason
-    return f"version {first.version} of {model_name!r} is not promoted: {first.reason}"
-
-
-def _in_order(session: Session, model: ModelRow, numbers: Sequence[int]) -> list[VersionRow]:
-    versions = [find_version(session, model, number) for number in numbers]
-    return sorted(versions, key=lambda v: (-v.evaluation.accuracy, v.run.flops_per_token, v.number))
-
-
-def _decision_of_a_person(candidate: VersionRow, champion: VersionRow | None) -> str:
+def find_obstacle(candidate: VersionRow, champion: VersionRow | None) -> str:
     """Describe the decision of a person that forbids this change; empty without one."""
     if candidate.status.state == VersionState.REJECTED:
         return (
@@ -193,7 +85,94 @@ def _decision_of_a_person(candidate: VersionRow, champion: VersionRow | None) ->
     return ""
 
 
-def _add_refusal(
+def preview(case: PromotionCase, report: GateReport, override: str) -> PromotionReport:
+    """Return what a decision would be; nothing is recorded.
+
+    Args:
+        case: the candidate and the versions it was compared with.
+        report: the gates' results.
+        override: reason of a person to promote although gates fail; empty: none.
+    """
+    number = case.candidate.info.version
+    outcome, reason = report.outcome, report.reason
+    other_items: tuple[int, ...] = ()
+    if case.is_champion:
+        outcome, reason = GateOutcome.UNCHANGED, "it is champion already"
+    elif outcome == GateOutcome.PROMOTED:
+        reason = "all gates passed"
+    elif override and report.can_override:
+        outcome, reason = GateOutcome.PROMOTED, f"override: {override}"
+    elif outcome == GateOutcome.NEEDS_EVALUATION:
+        other_items = report.other_items
+    return PromotionReport(
+        version=number,
+        outcome=outcome,
+        reason=reason,
+        gates=report.results,
+        other_items=other_items,
+    )
+
+
+def record(
+    session: Session,
+    case: PromotionCase,
+    gates: GateReport,
+    report: PromotionReport,
+    *,
+    actor: str,
+    policy_sha256: str,
+) -> None:
+    """Record a decision, and change the champion if the version is promoted.
+
+    Args:
+        session: the open transaction, with the model locked and the case unchanged.
+        case: the candidate and the versions it was compared with.
+        gates: the gates' results.
+        report: the decision.
+        actor: person or program.
+        policy_sha256: digest of the rules that decided.
+    """
+    if case.is_champion or report.outcome == GateOutcome.NEEDS_EVALUATION:
+        return
+    candidate = session.get_one(VersionRow, case.candidate.version_id)
+    champion = None
+    if case.champion is not None:
+        champion = session.get_one(VersionRow, case.champion.version_id)
+    verdict = GateVerdictRow(
+        version_id=candidate.id,
+        evaluation_id=case.candidate.evaluation_id,
+        champion_id=case.champion and case.champion.version_id,
+        champion_evaluation_id=case.champion and case.champion.evaluation_id,
+        policy_sha256=policy_sha256,
+        outcome=report.outcome.value,
+        alpha_spent=gates.alpha_spent,
+        gates=[gate.to_dict() for gate in gates.results],
+        actor=actor,
+    )
+    if not _repeats_the_last(session, verdict):
+        session.add(verdict)
+        session.flush()
+    if report.is_promoted:
+        _make_champion(
+            session, candidate, champion, gates.results, actor=actor, reason=report.reason
+        )
+    elif report.outcome == GateOutcome.REFUSED:
+        add_refusal(session, candidate, report.reason, gates.results, actor=actor)
+
+
+def _repeats_the_last(session: Session, verdict: GateVerdictRow) -> bool:
+    """Return whether a version's last verdict is the same: flows ask every night."""
+    last = session.scalar(
+        select(GateVerdictRow)
+        .where(GateVerdictRow.version_id == verdict.version_id)
+        .order_by(GateVerdictRow.id.desc())
+        .limit(1)
+    )
+    names = ("evaluation_id", "champion_evaluation_id", "policy_sha256", "outcome", "gates")
+    return last is not None and all(getattr(last, name) == getattr(verdict, name) for name in names)
+
+
+def add_refusal(
     session: Session,
     candidate: VersionRow,
     reason: str,
@@ -213,32 +192,6 @@ def _add_refusal(
         add_event(
             session, candidate, EventKind.REFUSED, actor=actor, reason=reason, details=details
         )
-
-
-def _record_verdict(
-    session: Session,
-    candidate: VersionRow,
-    champion: VersionRow | None,
-    gates: Sequence[GateResult],
-    *,
-    outcome: Outcome,
-    actor: str,
-) -> None:
-    """Store the gates' results with the evaluations that they were decided from."""
-    session.add(
-        GateVerdictRow(
-            version_id=candidate.id,
-            evaluation_id=candidate.evaluation.id,
-            champion_id=champion and champion.id,
-            champion_evaluation_id=champion and champion.evaluation.id,
-            policy_sha256="",
-            outcome=outcome,
-            alpha_spent=0.0,
-            gates=[gate.to_dict() for gate in gates],
-            actor=actor,
-        )
-    )
-    session.flush()
 
 
 def _make_champion(

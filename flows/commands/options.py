@@ -44,7 +44,9 @@ def load_workspace(folder: Path | None = None) -> tuple[Path, Params]:
 
 def open_registry(workspace: Path, params: Params) -> Registry:
     """Open the registry of the project that a workspace belongs to."""
+    from flows.runtime.project_policy import policy_path
     from flows.runtime.workspace import project_of
     from registry.store import Registry
 
-    return Registry.open(project_of(workspace), params.registry.artifacts)
+    project = project_of(workspace)
+    return Registry.open(project, params.registry.artifacts, policy_path=policy_path(project))

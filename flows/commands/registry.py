@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
 from flows.commands.registry_backup import BACKUP
 from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.registry_list import history, list_versions
+from flows.commands.registry_promotion import evaluate, promote, verdict_lines
 from flows.commands.tables import (
     add_plain_row,
     evaluation_lines,
@@ -43,6 +43,8 @@ def registry() -> None:
 for command in (
     list_versions,
     history,
+    promote,
+    evaluate,
     *INTERVENTIONS,
     *ARTIFACT_COMMANDS,
     *APPROVALS,
@@ -70,8 +72,9 @@ def show(model: str | None, version: int, as_json: bool) -> None:
     """Show VERSION with its run record and evaluation record."""
     store, params = _open()
     info = store.show(model or params.registry.model, version)
+    verdicts = store.verdicts(info.model, version)
     if as_json:
-        print_json(info.to_full_dict())
+        print_json({**info.to_full_dict(), "verdicts": [verdict.to_dict() for verdict in verdicts]})
         return
     console = wide_console()
     console.print(versions_table([info.summary()]))
@@ -103,7 +106,8 @@ def show(model: str | None, version: int, as_json: bool) -> None:
         )
     console.print(table)
     console.print()
-    for line in [*evaluation_lines([info]), *_protocol_lines(info)]:
+    lines = [*evaluation_lines([info]), *_protocol_lines(info)]
+    for line in lines + (["", *verdict_lines(verdicts[-1])] if verdicts else []):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
@@ -161,39 +165,6 @@ def _protocol_lines(info: VersionInfo) -> list[str]:
             lines.append(f"{suite.suite}: {suite.protocol.follows} ({suite.protocol.source})")
             lines += [f"  but: {difference}" for difference in suite.protocol.differences]
     return lines
-
-
-@registry.command()
-@click.argument("version", type=int)
-@model_option
-@click.option(
-    "--override",
-    default="",
-    metavar="REASON",
-    help="Promote even if gates fail; the reason is recorded.",
-)
-@json_option
-def promote(model: str | None, version: int, override: str, as_json: bool) -> None:
-    """Make VERSION the champion if it passes every gate."""
-    store, params = _open()
-    name = model or params.registry.model
-    report = store.promote(
-        name, version, params.registry.gates, actor=getpass.getuser(), override=override
-    )
-    if as_json:
-        print_json(
-            {
-                "model": name,
-                "version": version,
-                "outcome": report.outcome,
-                "reason": report.reason,
-                "gates": [gate.to_dict() for gate in report.gates],
-            }
-        )
-        return
-    for gate in report.gates:
-        print(f"  {'passed' if gate.passed else 'FAILED'}  {gate.name}: {gate.detail}")
-    print(f"version {version} of {name!r} is champion")
 
 
 @registry.command(short_help="Show the Pareto frontier of accuracy and cost.")

@@ -74,7 +74,7 @@ def _decide(version: int, model: str | None, reason: str, *, approve: bool) -> N
     if _resume(approval):
         click.echo(f"flow run {approval.flow_run} continues")
     elif approve:
-        report = store.promote(name, version, params.registry.gates, actor=actor)
+        report = store.promote(name, version, actor=actor)
         click.echo(f"version {version} of {name!r} is champion: {report.reason}")
 
 

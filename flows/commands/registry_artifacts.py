@@ -37,7 +37,8 @@ def register(folder: Path, model: str | None, as_json: bool) -> None:
 
     root, params = load_workspace()
     project = project_of(root)
-    submission = read_submission(folder, find_tokenizer(folder, project))
+    tokenizer, workspace = find_tokenizer(folder, project), folder.resolve().parent.parent
+    submission = read_submission(folder, tokenizer, workspace=workspace)
     check_scores(submission)
     store = Registry.open(project, params.registry.artifacts, create=True)
     name = model or params.registry.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import FILE, FOLDER
+from flows.commands.registry_promotion import EXIT_CODES, decision_lines
 from flows.commands.tables import evaluation_lines, seeds_table, versions_table, wide_console
 
 if TYPE_CHECKING:
@@ -43,12 +45,19 @@ if TYPE_CHECKING:
     "MODEL-set-HASH, so that trials do not compete with the project's champion.",
 )
 @click.option("--no-promote", is_flag=True, help="Register only; do not promote.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 3 if the champion is unchanged and with 4 if every version was refused; "
+    "without it, a finished run exits with 0.",
+)
 def run(
     params_file: Path | None,
     assignments: tuple[str, ...],
     workspace: Path | None,
     register_as: str | None,
     no_promote: bool,
+    exit_code: bool,
 ) -> None:
     """Run the pipeline: all stages, register, promote.
 
@@ -63,7 +72,7 @@ def run(
     from flows.runtime.graph import read_graph
     from flows.runtime.prefect_server import start_api
     from flows.runtime.processes import ProcessGroups, stop_on_signal
-    from flows.runtime.run_context import RunContext, activate
+    from flows.runtime.run_context import RunContext, activate, open_for_run
     from flows.runtime.workspace import (
         code_mismatch,
         find_project,
@@ -72,7 +81,6 @@ def run(
         workspace_lock,
     )
     from flows.stages import digest
-    from registry.store import Registry
 
     console = wide_console()
     root = find_project()
@@ -86,8 +94,7 @@ def run(
         if data is not None:
             prepare_workspace(project, folder, data)
         params = load_params(folder / "params.yaml")
-        registry = Registry.open(project, params.registry.artifacts, create=True)
-        registry.artifacts.check_writable()
+        registry = open_for_run(project, params)
         console.print(f"flanmoe: {folder}", highlight=False)
         with start_api(project, processes) as api:
             # Prefect reads its settings, among them the URL, when it is imported; the import takes
@@ -129,8 +136,11 @@ def run(
     console.print()
     for line in evaluation_lines(result.versions):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    console.print(result.decision.reason, highlight=False, soft_wrap=True, markup=False)
+    for line in decision_lines(result.decision):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     console.print("Dashboard: .venv/bin/flanmoe dashboard", highlight=False)
+    if exit_code:
+        sys.exit(EXIT_CODES[result.decision.outcome])
 
 
 @click.command()
@@ -138,10 +148,12 @@ def run(
     "--params", "params_file", type=FILE, help="File to check. Default: params.yaml of the project."
 )
 def check(params_file: Path | None) -> None:
-    """Check every parameter without running anything."""
+    """Check every parameter and the promotion policy without running anything."""
     from flows.config.load import parse_params, read_params
     from flows.errors import NotInProject
+    from flows.runtime.project_policy import policy_path, require_project_policy
     from flows.runtime.workspace import find_project, project_of
+    from registry.policy_file import load_policy
 
     try:
         root = find_project()
@@ -151,10 +163,14 @@ def check(params_file: Path | None) -> None:
         root = params_file.parent
     path = params_file or root / "params.yaml"
     # Initial weights and files are those of the project, as in a run with --params.
-    params = parse_params(read_params(path), path.name, project_of(root) if params_file else root)
+    data, project = read_params(path), project_of(root)
+    params = parse_params(data, path.name, project if params_file else root)
     click.echo(f"{path}: every parameter is valid")
     if params.data_pipelines.fetch.sample is not None:
         click.echo(f"sample: {_describe_facts(params)}")
+    if (project / "params.yaml").is_file():
+        require_project_policy(data, path.name, project)
+        click.echo(f"promotion policy: {load_policy(policy_path(project)).describe()}")
 
 
 def _describe_facts(params: Params) -> str:
@@ -193,12 +209,14 @@ def _select_workspace(
     if params_file is None and not assignments and workspace is None and register_as is None:
         return root, None
     from flows.config.load import apply_overrides, parse_params, read_params
+    from flows.runtime.project_policy import require_project_policy
     from flows.runtime.workspace import WORKSPACES, project_of
 
     source = params_file or root / "params.yaml"
     project = project_of(root)
     data = apply_overrides(read_params(source), assignments)
     params = parse_params(data, source.name, project)
+    require_project_policy(data, source.name, project)
     name = source.stem
     if assignments:
         digest = hashlib.sha256("\n".join(assignments).encode()).hexdigest()[:8]

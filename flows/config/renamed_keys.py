@@ -39,7 +39,6 @@ RENAMED: dict[str, str] = {
     "models.evaluation.max_input": "models.evaluation.max_input_tokens",
     "models.evaluation.batch_items": "models.evaluation.batch_size",
     "models.evaluation.batch_tokens": "models.evaluation.max_batch_tokens",
-    "registry.gates.above_chance_errors": "registry.gates.min_standard_errors_above_chance",
     "flows.parallel": "flows.max_parallel_stages",
     "flows.dask_cluster": "flows.dask_cluster_class",
     "flows.dask_options": "flows.dask_cluster_kwargs",
@@ -55,6 +54,9 @@ REMOVED: dict[str, str] = {
         "or to prefix_lm"
     ),
     "models.runs.NAME.seed": "every run is trained with each seed of models.seeds",
+    "registry.gates": (
+        "the promotion gates moved to the project's policy.yaml, which docs/registry.md explains"
+    ),
 }
 """Removed parameter -> what replaces it."""
 

@@ -7,7 +7,7 @@ decides, in Prefect's user interface or with `flanmoe registry approve`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,16 +26,19 @@ from flows.config.load import load_params
 from flows.config.schema import Params
 from flows.deployments.events import FlanmoeEvent, emit, emit_refusal
 from flows.errors import FlowError
+from flows.runtime.processes import ProcessGroups
+from flows.runtime.project_policy import policy_path
+from flows.runtime.promotion_evaluation import promote_after_evaluation
 from flows.runtime.stage_usage import record_promotions
+from flows.runtime.version_evaluation import evaluate_version
 from flows.runtime.workspace import project_of
 from registry.approvals import Approval, ApprovalState
-from registry.artifacts.version_files import artifact_faults
-from registry.errors import ApprovalRefused, GateFailed
-from registry.gates import GateResult, check_gates
+from registry.errors import ApprovalRefused, NeedsEvaluation, NotPromoted
+from registry.gates.result import GateOutcome, GateResult
 from registry.promotion import PromotionReport
+from registry.query.search import VersionQuery
 from registry.store import Registry
 from registry.tables import VersionState
-from registry.versions import VersionInfo
 
 ACTOR = "flow:promotion"
 RESUME_MARGIN = timedelta(days=30)
@@ -59,23 +62,22 @@ def promotion(
     """Promote a version once it passes the gates and a person approves.
 
     Args:
-        workspace: folder with params.yaml; it names the registered model and the gates.
-        version: the version. Default: the most accurate one that is not rejected.
+        workspace: folder with params.yaml, which names the registered model.
+        version: the version. Default: the newest one that is not rejected.
         approval_days: days until the request for approval expires.
 
     Returns:
         Completed, with the name Promoted, Unchanged, Refused, Declined, Expired, or, if another
         run waits for the same approval, AwaitingApproval.
     """
-    params = load_params(workspace / "params.yaml")
-    registry = Registry.open(project_of(workspace), params.registry.artifacts)
-    number = version or _best_version(registry, params)
+    params, registry = _open(workspace)
+    number = version or _newest_version(registry, params)
     title = f"version {number} of {params.registry.model!r}"
-    gates = report_gates(workspace, number)
-    failed = [gate for gate in gates if not gate["passed"]]
-    if failed:
-        reason = "; ".join(f"{gate['name']}: {gate['detail']}" for gate in failed)
-        return _refused(params, number, f"{title} is not promoted: {reason}")
+    report = report_gates(workspace, number)
+    if report.outcome == GateOutcome.UNCHANGED:
+        return Completed(name="Unchanged", message=f"{title}: {report.reason}")
+    if not report.is_promoted:
+        return _refused(params, number, f"{title} is not promoted: {report.reason}")
     run_id = str(flow_run.id)
     try:
         approval = registry.approvals.request(
@@ -101,37 +103,48 @@ def promotion(
         )
     try:
         report = promote_approved(workspace, number, approval.decided_by)
-    except GateFailed as refusal:  # the champion, or a person's decision, changed meanwhile
+    except NotPromoted as refusal:  # the champion, or a person's decision, changed meanwhile
         return _refused(params, number, str(refusal))
-    name = "Promoted" if report.outcome == "promoted" else "Unchanged"
+    name = "Promoted" if report.is_promoted else "Unchanged"
     return Completed(name=name, message=f"{title}: {report.reason}")
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def report_gates(workspace: Path, number: int) -> list[dict[str, Any]]:
-    """Check the gates of a version without promoting it, and show them as an artifact."""
-    params = load_params(workspace / "params.yaml")
-    registry = Registry.open(project_of(workspace), params.registry.artifacts)
-    versions = registry.versions(params.registry.model)
-    champion = next((v for v in versions if v.is_champion), None)
-    candidate = registry.show(params.registry.model, number)
-    faults = artifact_faults(registry.artifacts, candidate)
-    gates = check_gates(candidate, champion, params.registry.gates, faults)
+def report_gates(workspace: Path, number: int) -> PromotionReport:
+    """Check the gates of a version without promoting it, and show them as an artifact.
+
+    Where it and the champion were evaluated on other items, they are evaluated first.
+    """
+    params, registry = _open(workspace)
+    model, processes = params.registry.model, ProcessGroups()
+
+    def preview() -> PromotionReport:
+        report = registry.preview(model, number)
+        if report.outcome == GateOutcome.NEEDS_EVALUATION:
+            raise NeedsEvaluation(report.reason, report)
+        return report
+
+    report = promote_after_evaluation(
+        preview,
+        number,
+        lambda other: evaluate_version(
+            registry, model, other, params.models.evaluation, workspace, processes
+        ),
+    )
     create_markdown_artifact(
         key=f"gates-version-{number}",
-        markdown=_render_gates(number, gates),
-        description=f"gates of version {number} of {params.registry.model!r}",
+        markdown=_render_gates(number, report.gates),
+        description=f"gates of version {number} of {model!r}",
     )
-    return [gate.to_dict() for gate in gates]
+    return report
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def promote_approved(workspace: Path, number: int, approver: str) -> PromotionReport:
     """Promote an approved version, if it still passes every gate, and send the event."""
-    params = load_params(workspace / "params.yaml")
-    registry = Registry.open(project_of(workspace), params.registry.artifacts)
+    params, registry = _open(workspace)
     model = params.registry.model
-    report = registry.promote(model, number, params.registry.gates, actor=approver)
+    report = registry.promote(model, number, actor=approver)
     record_promotions(workspace, model, [report])
     message = f"version {number} of {model!r} is champion, approved by {approver}"
     get_run_logger().info("%s", message)
@@ -139,6 +152,13 @@ def promote_approved(workspace: Path, number: int, approver: str) -> PromotionRe
         FlanmoeEvent.PROMOTED, f"version.{model}.{number}", f"version {number} of {model}", message
     )
     return report
+
+
+def _open(workspace: Path) -> tuple[Params, Registry]:
+    """Read the parameters of a workspace and open its registry, with the project's policy."""
+    params, project = load_params(workspace / "params.yaml"), project_of(workspace)
+    registry = Registry.open(project, params.registry.artifacts, policy_path=policy_path(project))
+    return params, registry
 
 
 def _await_decision(registry: Registry, approval: Approval, title: str) -> Approval:
@@ -185,18 +205,16 @@ def _record(registry: Registry, approval: Approval, decision: PromotionDecisionI
         get_run_logger().info("%s", refusal)
 
 
-def _best_version(registry: Registry, params: Params) -> int:
-    versions = [
-        version
-        for version in registry.versions(params.registry.model)
-        if version.state != VersionState.REJECTED
-    ]
+def _newest_version(registry: Registry, params: Params) -> int:
+    query = VersionQuery(
+        where=f"not state = '{VersionState.REJECTED}'", model=params.registry.model, limit=1
+    )
+    versions = registry.search(query).versions
     if not versions:
         raise FlowError(
             f"model {params.registry.model!r} has no version to promote; run the pipeline first"
         )
-    key: Callable[[VersionInfo], tuple[float, int]] = lambda v: (v.evaluation.accuracy, v.version)  # noqa: E731
-    return max(versions, key=key).version
+    return versions[0].version
 
 
 def _refused(params: Params, number: int, message: str) -> State[Any]:
@@ -204,7 +222,7 @@ def _refused(params: Params, number: int, message: str) -> State[Any]:
     return Completed(name="Refused", message=message)
 
 
-def _render_gates(number: int, gates: list[GateResult]) -> str:
+def _render_gates(number: int, gates: Sequence[GateResult]) -> str:
     rows = [
         f"| {gate.name} | {'passed' if gate.passed else '**failed**'} | {gate.detail} |"
         for gate in gates

@@ -9,6 +9,7 @@ parallel, retries when DVC's lock is refused or a stage was preempted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,12 @@ from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_output import forward_output
 from flows.runtime.stage_runner import StageStatus
 from flows.runtime.stage_usage import measure_stage, record_promotions, stage_time_limit
+from flows.runtime.version_evaluation import evaluate_version
 from flows.runtime.workspace import project_of
 from models.replicate import Replicate
 from models.training.params import SCRATCH
+from registry.errors import DamagedArtifact, MissingArtifact
+from registry.gates.result import GateOutcome
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
 from registry.query.search import VersionQuery
@@ -152,7 +156,7 @@ def register_run(workspace: Path, run: str, seed: int) -> int:
     """
     context = active_context(workspace)
     folder = workspace / Replicate(run, seed).folder
-    submission = read_submission(folder, workspace / "data" / "tokenizer")
+    submission = read_submission(folder, workspace / "data" / "tokenizer", workspace=workspace)
     version = context.registry.register(context.params.registry.model, submission)
     return version.version
 
@@ -162,13 +166,30 @@ def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionD
     """Promote the best of the versions that pass every gate, and return the decision."""
     context = active_context(workspace)
     params = context.params.registry
-    decision = context.registry.promote_best(params.model, versions, params.gates, actor=actor)
+    decision = context.registry.promote_best(params.model, versions, actor=actor)
     get_run_logger().info("%s", decision.reason)
     record_promotions(context.workspace, params.model, decision.reports)
     for report in decision.reports:
         if report.outcome == "refused" and not decision.changed:
             emit_refusal(params.model, report.version, decision.reason)
     return decision
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def evaluate_registered(workspace: Path, version: int) -> int:
+    """Evaluate a registered version on the workspace's present evaluation data.
+
+    Raises:
+        StageFailed: the evaluation failed.
+        StageInterrupted: the run was stopped.
+        MissingArtifact: the store does not have the weights.
+        DamagedArtifact: the weights do not match their checksum.
+    """
+    context = active_context(workspace)
+    model = context.params.registry.model
+    evaluation = context.params.models.evaluation
+    evaluate_version(context.registry, model, version, evaluation, workspace, context.processes)
+    return version
 
 
 def _run(
@@ -191,7 +212,7 @@ def _run(
         numbers.append(_register(context, replicate))
     _check_not_stopped(context)
     if promote:
-        decision = promote_best(context.workspace, numbers, actor)
+        decision = _promote(context, numbers, actor)
     else:
         decision = _unchanged_champion(context, _REGISTERED_ONLY)
     model = context.params.registry.model
@@ -245,7 +266,32 @@ def _unchanged_champion(context: RunContext, reason: str) -> PromotionDecision:
     model = context.params.registry.model
     champions = context.registry.search(VersionQuery(where="alias = 'champion'", model=model))
     champion = next((version.version for version in champions.versions), None)
-    return PromotionDecision(champion_version=champion, changed=False, reason=reason, reports=())
+    return PromotionDecision(
+        champion_version=champion,
+        changed=False,
+        outcome=GateOutcome.UNCHANGED,
+        reason=reason,
+        reports=(),
+    )
+
+
+def _promote(context: RunContext, numbers: list[int], actor: str) -> PromotionDecision:
+    """Promote; where a version was evaluated on other items, evaluate it and decide again.
+
+    A registered version that cannot be evaluated leaves the champion as it is, and the decision
+    says why: the run itself has succeeded.
+    """
+    decision = promote_best(context.workspace, numbers, actor)
+    if not decision.other_items:
+        return decision
+    for number in decision.other_items:
+        name = f"evaluate version {number}"
+        try:
+            evaluate_registered.with_options(task_run_name=name)(context.workspace, number)
+        except (StageFailed, MissingArtifact, DamagedArtifact) as error:
+            reason = f"{decision.reason}; version {number} cannot be evaluated: {error}"
+            return dataclasses.replace(decision, reason=reason)
+    return promote_best(context.workspace, numbers, actor)
 
 
 def _run_stages(context: RunContext) -> list[State[Any]]:

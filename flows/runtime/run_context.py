@@ -24,9 +24,11 @@ from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
 from flows.runtime.processes import ProcessGroups, stop_on_signal
+from flows.runtime.project_policy import policy_path
 from flows.runtime.stage_runner import StageStatus
 from flows.runtime.workspace import project_of, workspace_lock
 from flows.stages import digest
+from registry.policy_file import load_policy
 from registry.store import Registry
 
 if TYPE_CHECKING:  # Prefect reads its settings when it is imported
@@ -97,6 +99,19 @@ def activate(context: RunContext) -> Iterator[RunContext]:
             del _active[key]
 
 
+def open_for_run(project: Path, params: Params) -> Registry:
+    """Open the registry of a project, or create it, after a check of the promotion policy.
+
+    Raises:
+        InvalidPolicy: the policy has errors, which would stop the run at its end.
+    """
+    path = policy_path(project)
+    load_policy(path)
+    registry = Registry.open(project, params.registry.artifacts, policy_path=path, create=True)
+    registry.artifacts.check_writable()
+    return registry
+
+
 def active_context(workspace: Path) -> RunContext:
     """Return the active context of a workspace.
 
@@ -118,6 +133,7 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
 
     Raises:
         InvalidParams: params.yaml has errors.
+        InvalidPolicy: the promotion policy has errors.
         WorkspaceBusy: another process runs in the workspace.
     """
     workspace = workspace.resolve()
@@ -125,8 +141,7 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
         yield active_context(workspace)
         return
     params = load_params(workspace / "params.yaml")
-    registry = Registry.open(project_of(workspace), params.registry.artifacts, create=True)
-    registry.artifacts.check_writable()
+    registry = open_for_run(project_of(workspace), params)
     processes = ProcessGroups()
     with (
         workspace_lock(workspace),

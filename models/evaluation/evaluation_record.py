@@ -210,7 +210,8 @@ class EvaluationRecord:
     tasks: list[TaskScore]
     contamination: dict[str, ContaminationCount]
     """Every suite that the training mixture was checked against, evaluated here or not."""
-    overlap_self_test: OverlapSelfTest
+    overlap_self_test: OverlapSelfTest | None
+    """None if the training data is unknown."""
     data_warnings: list[str]
     """Data expectations that fail without blocking."""
     max_input_tokens: int

@@ -53,13 +53,21 @@ Contamination = dict[str, dict[str, Any]]
 """Suite -> the counts and item ids of data/mixture/contamination.json."""
 
 
-def run(replicate: Replicate, params: EvaluationParams, workspace: Path) -> None:
+def run(
+    replicate: Replicate,
+    params: EvaluationParams,
+    workspace: Path,
+    *,
+    is_data_known: bool = True,
+) -> None:
     """Evaluate a run with one seed.
 
     Args:
         replicate: the run and its seed, which has weights.
         params: suites, batch sizes and workers.
         workspace: folder of data/ and runs/.
+        is_data_known: whether data/ has the mixture that the run was trained on. Without it, the
+            items that overlap with the training data are not counted.
 
     Raises:
         ModelError: weights are missing, a suite is unknown, or evaluation items were altered.
@@ -70,7 +78,7 @@ def run(replicate: Replicate, params: EvaluationParams, workspace: Path) -> None
     suites = [load_suite(suite) for suite in params.suites]
     weights, tokenizer = folder / "weights", workspace / layout.TOKENIZER
     contamination: Contamination | None = None
-    if not is_imported(weights):
+    if is_data_known and not is_imported(weights):
         contamination = _read_json(workspace / layout.CONTAMINATION, "mix")
     predictor = Seq2SeqPredictor.load(weights, tokenizer, params.max_input_tokens)
     spec = PredictorSpec(
@@ -100,7 +108,7 @@ def run(replicate: Replicate, params: EvaluationParams, workspace: Path) -> None
             )
             for suite, counts in (contamination or {}).items()
         },
-        overlap_self_test=_read_self_test(workspace / layout.SELF_TEST),
+        overlap_self_test=_read_self_test(workspace / layout.SELF_TEST) if is_data_known else None,
         data_warnings=[] if contamination is None else _data_warnings(workspace),
         max_input_tokens=spec.max_input_tokens,
         device=model_device(predictor.model).type,

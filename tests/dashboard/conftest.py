@@ -7,9 +7,14 @@ import pytest
 
 from dashboard.queries import open_registry
 from registry.intake import read_submission
-from registry.params import GateParams
 from registry.store import Registry
-from tests.registry.factories import evaluation_record, run_record, task_score, write_run
+from tests.registry.factories import (
+    evaluation_record,
+    run_record,
+    task_score,
+    write_policy,
+    write_run,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ def empty_project(tmp_path, monkeypatch):
     """Show a project without a registered version."""
     monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(tmp_path))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    write_policy(tmp_path, data={"allow_unrecorded": True})
     return ShownProject(tmp_path)
 
 
@@ -48,5 +54,5 @@ def project(empty_project):
     """Show a project with two versions."""
     empty_project.register("dense", [0.4, 0.6], run={"tuned": False, "flops_per_token": 1.1e6})
     empty_project.register("moe", [0.6, 0.8], run={"is_moe": True})
-    open_registry().promote("m", 2, GateParams(), actor="test")
+    open_registry().promote("m", 2, actor="test")
     return empty_project

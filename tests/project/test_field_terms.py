@@ -71,7 +71,7 @@ IDENTIFIERS = {
     "mcnemar": "registry/comparison/paired_tests.py",
     "holm": "registry/comparison/paired_tests.py",
     "estimate_difference": "registry/comparison/paired_estimate.py",
-    "champion": "registry/store.py",
+    "champion": "registry/reader.py",
 }
 PHRASES = {
     "few-shot exemplars": "data_pipelines/mixing/few_shot.py",

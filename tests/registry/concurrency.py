@@ -6,7 +6,6 @@ from sqlalchemy import insert
 
 from registry.artifacts.store import ArtifactStore
 from registry.errors import GateFailed
-from registry.params import GateParams
 from registry.session import open_engine, transaction
 from registry.store import Registry
 from registry.tables import ModelRow
@@ -14,10 +13,11 @@ from registry.tables import ModelRow
 
 def promote_in_order(url, artifacts, numbers, results):
     """Promote the versions one after another; report how many passed the gates."""
-    registry, num_promoted = Registry(open_engine(url), ArtifactStore.in_folder(artifacts)), 0
+    store, policy = ArtifactStore.in_folder(artifacts), artifacts.parent / "policy.yaml"
+    registry, num_promoted = Registry(open_engine(url), store, policy), 0
     for number in numbers:
         try:
-            registry.promote("m", number, GateParams(), actor=f"process {number}")
+            registry.promote("m", number, actor=f"process {number}")
             num_promoted += 1
         except GateFailed:
             pass

@@ -1,5 +1,6 @@
 """Both databases, and runs to register."""
 
+import dataclasses
 import hashlib
 
 import pytest
@@ -10,9 +11,11 @@ from registry.session import open_engine
 from registry.store import Registry
 from tests.registry.factories import (
     copy_release_0_1_0,
+    dataset,
     evaluation_record,
     run_record,
     task_score,
+    write_policy,
     write_run,
 )
 from tests.registry.postgres import PostgresCluster, postgres_programs
@@ -41,7 +44,8 @@ def url(request, tmp_path):
 @pytest.fixture
 def registry(url, tmp_path):
     """Open an empty registry on each kind of database."""
-    return Registry(open_engine(url), ArtifactStore.in_folder(tmp_path / "artifacts"))
+    artifacts = ArtifactStore.in_folder(tmp_path / "artifacts")
+    return Registry(open_engine(url), artifacts, write_policy(tmp_path))
 
 
 @pytest.fixture
@@ -67,7 +71,8 @@ def submit(tmp_path):
             run=run_record(name, flops_per_token=flops, **(run or {})),
             evaluation=evaluation_record(name, [task], partial=partial, **(record or {})),
         )
-        return read_submission(folder, tmp_path / "tokenizer")
+        submission = read_submission(folder, tmp_path / "tokenizer")
+        return dataclasses.replace(submission, dataset=dataset())
 
     return write_and_read
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
+from registry.dataset_record import DatasetRecordSchema
 from registry.record_upgrades import task_weights
 
 RELEASE_0_1_0 = Path(__file__).parent / "data" / "release_0_1_0"
@@ -179,6 +181,39 @@ def evaluation_record(name="run", tasks=None, *, partial=False, **changes):
         "torch_version": "2.13.0", "weights_sha256": "1" * 64,
         "samples_sha256": "2" * 64, "params": {}, **changes,
     }  # fmt: skip
+
+
+def failed_expectation(**changes):
+    """Return an expectation that failed as a warning."""
+    return {
+        "suite": "cot", "expectation": "expect_column_values_to_be_between", "column": "share",
+        "limits": "max_value=0.1", "observed": "0.2", "blocking": False, **changes,
+    }  # fmt: skip
+
+
+def dataset(**changes):
+    """Return the record of a validated dataset."""
+    return DatasetRecordSchema.model_validate(
+        {
+            "data_version": "d", "corpus": "train", "hashes": {}, "mixture": {"examples": 10},
+            "num_expectations": 20, "failed_expectations": [],
+            "contamination": {"s": {"num_items": 400, "num_contaminated": 0}},
+            "self_test": SELF_TEST, "licences": [], **changes,
+        }
+    )  # fmt: skip
+
+
+def write_policy(folder, **sections):
+    """Write a policy whose listed people are ann and me; return its path.
+
+    Args:
+        folder: folder of the file.
+        sections: further sections of the policy.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "policy.yaml"
+    path.write_text(yaml.safe_dump({"promoters": {"people": ["*", "ann", "me"]}, **sections}))
+    return path
 
 
 def speed_record(seconds_per_item=0.01, **changes):

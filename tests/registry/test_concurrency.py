@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from registry.params import GateParams
 from registry.session import transaction
 from registry.tables import CHAMPION, AliasRow
 from tests.registry.concurrency import open_and_insert, promote_in_order
@@ -19,7 +18,7 @@ CONTEXT.set_forkserver_preload(["tests.registry.concurrency"])
 def test_database_rejects_a_second_champion(registry, submit):
     registry.register("m", submit(accuracy=0.6))
     registry.register("m", submit(accuracy=0.7))
-    registry.promote("m", 1, GateParams(), actor="test")
+    registry.promote("m", 1, actor="test")
     with pytest.raises(IntegrityError), transaction(registry.engine) as session:
         session.execute(insert(AliasRow).values(model_id=1, name=CHAMPION, version_id=2))
 
@@ -27,7 +26,7 @@ def test_database_rejects_a_second_champion(registry, submit):
 @pytest.mark.process
 def test_concurrent_promotions_end_with_the_best_champion(registry, url, submit, tmp_path):
     for i in range(12):
-        registry.register("m", submit(accuracy=0.5 + i / 100))
+        registry.register("m", submit(accuracy=0.3 + i / 20))
     registry.engine.dispose()
     results = CONTEXT.Queue()
     orders = ([*range(1, 13)], [*range(2, 13, 2), *range(1, 13, 2)], [*range(3, 13), 1, 2])

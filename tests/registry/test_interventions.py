@@ -5,9 +5,6 @@ from sqlalchemy import event
 
 from registry.errors import GateFailed, InterventionRefused, UnknownVersion
 from registry.interventions import MAX_TEXT
-from registry.params import GateParams
-
-GATES = GateParams()
 
 
 @pytest.fixture
@@ -21,7 +18,7 @@ def champions(registry, submit):
     """A registry in which versions 1, 2 and 3 became champion one after another."""
     for i, accuracy in enumerate((0.5, 0.6, 0.7), 1):
         registry.register("m", submit(accuracy=accuracy))
-        registry.promote("m", i, GATES, actor="flow")
+        registry.promote("m", i, actor="flow")
     return registry
 
 
@@ -55,7 +52,7 @@ def test_roll_back_after_a_roll_back_and_a_promotion_returns_to_the_champion_bef
 ):
     champions.roll_back("m", actor="ann", reason="wrong")
     champions.register("m", submit(accuracy=0.9))
-    champions.promote("m", 4, GATES, actor="flow")
+    champions.promote("m", 4, actor="flow")
     assert champions.roll_back("m", actor="ann", reason="worse") == (4, 2)
 
 
@@ -80,14 +77,14 @@ def test_roll_back_without_a_usable_reason_changes_nothing(champions, reason):
 def test_programs_never_promote_a_rolled_back_version(champions):
     champions.roll_back("m", actor="ann", reason="wrong")
     for _ in range(3):  # three nights
-        decision = champions.promote_best("m", [3], GATES, actor="flow")
+        decision = champions.promote_best("m", [3], actor="flow")
         assert (decision.champion_version, decision.changed) == (2, False)
         assert decision.reason.startswith("version 3 of 'm' is not promoted: a person rejected")
     assert kinds(champions, 3)[-2:] == ["rejected", "refused"]  # the refusal is recorded once
     with pytest.raises(GateFailed, match="reinstate 3"):
-        champions.promote("m", 3, GATES, actor="ann", override="I want it")
+        champions.promote("m", 3, actor="ann", override="I want it")
     champions.reinstate("m", 3, actor="ann", reason="was fine")
-    assert champions.promote_best("m", [3], GATES, actor="flow").champion_version == 3
+    assert champions.promote_best("m", [3], actor="flow").champion_version == 3
 
 
 def test_reject_refuses_the_champion_and_an_empty_reason(champions):
@@ -102,22 +99,24 @@ def test_reject_refuses_the_champion_and_an_empty_reason(champions):
 def test_pinned_champion_is_not_replaced(champions, submit):
     champions.set_pinned("m", 3, True, actor="ann", reason="release")
     champions.register("m", submit(accuracy=0.9))
-    decision = champions.promote_best("m", [4], GATES, actor="flow")
+    decision = champions.promote_best("m", [4], actor="flow")
     assert (decision.champion_version, decision.changed) == (3, False)
     assert "champion version 3 is pinned" in decision.reason
     champions.set_pinned("m", 3, False, actor="ann")
-    assert champions.promote_best("m", [4], GATES, actor="flow").champion_version == 4
+    assert champions.promote_best("m", [4], actor="flow").champion_version == 4
     assert "pinned" in kinds(champions, 3)
     assert "unpinned" in kinds(champions, 3)
 
 
 def test_refused_promotion_is_recorded_with_its_gates(champions, submit):
     champions.register("m", submit(accuracy=0.255))
-    with pytest.raises(GateFailed, match="above_chance"):
-        champions.promote("m", 4, GATES, actor="ann")
+    with pytest.raises(GateFailed, match="no_suite_worse"):
+        champions.promote("m", 4, actor="ann")
     last = champions.history("m")[-1]
     assert (last.version, last.kind, last.actor) == (4, "refused", "ann")
-    assert {gate["name"]: gate["passed"] for gate in last.details["gates"]}["above_chance"] is False
+    assert {gate["name"]: gate["passed"] for gate in last.details["gates"]}[
+        "no_suite_worse"
+    ] is False
 
 
 def test_aliases_tags_descriptions_and_notes_are_stored(champions):

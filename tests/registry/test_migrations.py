@@ -9,12 +9,11 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.artifacts.store import ArtifactStore
 from registry.errors import RegistryUnreachable, UnsupportedRegistry
-from registry.params import GateParams
 from registry.session import downgrade, open_engine, transaction
 from registry.speed_schema import SpeedSchema
 from registry.store import Registry
 from registry.tables import IMMUTABLE
-from tests.registry.factories import RELEASE_0_1_0, speed_record
+from tests.registry.factories import RELEASE_0_1_0, speed_record, write_policy
 
 
 def contents(engine):
@@ -33,19 +32,19 @@ def contents(engine):
 def reopen(registry):
     url = registry.engine.url
     registry.engine.dispose()
-    return Registry(open_engine(url), registry.artifacts)
+    return Registry(open_engine(url), registry.artifacts, registry.policy_path)
 
 
 @pytest.fixture
 def filled(registry, submit):
-    """A registry with a row in every table but `datasets`."""
+    """A registry with a row in every table."""
     first = submit(accuracy=0.5)
     registry.register("m", first)
     registry.register("m", submit(accuracy=0.7))
     registry.register("m", submit(accuracy=0.6))
     registry.register("other", first)
-    registry.promote("m", 1, GateParams(), actor="someone")
-    registry.promote("m", 2, GateParams(), actor="someone")
+    registry.promote("m", 1, actor="someone")
+    registry.promote("m", 2, actor="someone")
     registry.roll_back("m", actor="someone", reason="wrong answers")
     registry.set_pinned("m", 3, True, actor="someone")
     registry.set_alias("m", "staging", 3, actor="someone")
@@ -129,13 +128,6 @@ def test_downgrade_unknown_revision_is_rejected(registry):
 
 
 def test_database_rejects_changes_of_immutable_rows(filled):
-    with filled.engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO datasets (id, data_version, record, created_at) "
-                "VALUES (1, 'd', '{}', '2026-01-01')"
-            )
-        )
     for table in IMMUTABLE:
         column = {"metrics": "value", "approval_decisions": "reason"}.get(table, "id")
         for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}"):
@@ -156,7 +148,9 @@ def test_readers_do_not_wait_for_a_writer(filled):
 
 def test_read_only_database_is_read_and_a_change_fails_in_a_single_line(tmp_path, submit):
     engine = open_engine(f"sqlite:///{tmp_path / 'registry.db'}")
-    registry = Registry(engine, ArtifactStore.in_folder(tmp_path / "artifacts"))
+    registry = Registry(
+        engine, ArtifactStore.in_folder(tmp_path / "artifacts"), write_policy(tmp_path)
+    )
     registry.register("m", submit())
     registry.engine.dispose()
     event.listen(registry.engine, "connect", lambda raw, _: raw.execute("PRAGMA query_only = ON"))

@@ -9,13 +9,11 @@ from registry.comparison.compare import ComparisonConfig, compare
 from registry.comparison.results import read_result
 from registry.errors import InvalidRecord
 from registry.intake import read_submission
-from registry.params import GateParams
 from registry.record_upgrades import task_weights
 from registry.records import parse_evaluation_record, parse_run_record
 from registry.store import Registry
-from tests.registry.factories import RELEASE_0_1_0
+from tests.registry.factories import RELEASE_0_1_0, write_policy
 
-GATES = GateParams(min_items=50, min_standard_errors_above_chance=-100.0)
 RENAMED_KEYS = {
     "n": "num_items", "tasks": "num_tasks", "a": "score_a", "b": "score_b",
     "error": "standard_error", "items_needed": "num_items_needed", "on_front": "on_frontier",
@@ -25,7 +23,10 @@ RENAMED_KEYS = {
 @pytest.fixture
 def registry(old_registry, monkeypatch):
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
-    return Registry.open(old_registry.project)
+    policy = write_policy(
+        old_registry.project, evaluation={"min_items": 50}, data={"allow_unrecorded": True}
+    )
+    return Registry.open(old_registry.project, policy_path=policy)
 
 
 def output(name):
@@ -115,11 +116,14 @@ def test_comparison_of_release_0_1_0_is_unchanged(old_registry):
 
 
 def test_versions_of_release_0_1_0_are_promoted_by_the_gates(registry):
-    report = registry.promote("flan-sample", 2, GATES, actor="test")
+    """The champion passes every gate; the other is no better, so it needs a person."""
+    report = registry.promote("flan-sample", 2, actor="test")
+    assert (report.outcome, report.reason) == ("unchanged", "it is champion already")
+    assert [gate for gate in report.gates if not gate.passed] == []
+    report = registry.promote("flan-sample", 1, actor="test")
     assert report.outcome == "unchanged"
-    assert all(gate.passed for gate in report.gates)
-    lower_gain = GateParams(**{**vars(GATES), "min_gain": -1.0})
-    registry.promote("flan-sample", 1, lower_gain, actor="test")
+    assert [gate.name for gate in report.gates if not gate.passed] == ["better_or_cheaper"]
+    registry.promote("flan-sample", 1, actor="me", override="smaller")
     assert registry.champion("flan-sample").version == 1
 
 

@@ -8,13 +8,11 @@ from registry.artifacts.garbage import GRACE_S
 from registry.errors import MissingArtifact, StoreUnavailable
 from registry.history import EventKind
 from registry.intake import read_submission
-from registry.params import GateParams
 from registry.retention import RetentionRules
 from registry.session import open_engine
 from registry.store import Registry
 from tests.registry.artifacts.factories import make_older, stored_keys
 
-GATES = GateParams(min_items=100)
 NOTHING = RetentionRules(keep=0, older_than_days=0, champions=0)
 
 
@@ -24,7 +22,7 @@ def filled(registry, submit):
     for number in range(1, 7):
         registry.register("m", submit(f"run{number}", 0.4 + number / 20))
     for number in (1, 2, 3):
-        registry.promote("m", number, GATES, actor="test")
+        registry.promote("m", number, actor="test")
     make_older(registry.artifacts, GRACE_S + 1)
     return registry
 
@@ -104,7 +102,7 @@ def test_a_missing_manifest_stops_the_collection(filled):
 def test_a_clone_with_a_registry_of_its_own_removes_nothing(filled, submit, tmp_path):
     """Two clones of a project whose params.yaml names the same store."""
     engine = open_engine(f"sqlite:///{tmp_path / 'clone.db'}")
-    clone = Registry(engine, filled.artifacts)
+    clone = Registry(engine, filled.artifacts, filled.policy_path)
     assert clone.collect_garbage(NOTHING, actor="cron").num_bytes == 0
     clone.register("m", submit("other", 0.9))
     make_older(filled.artifacts, GRACE_S + 1)

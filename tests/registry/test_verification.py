@@ -142,11 +142,13 @@ def test_a_malformed_record_is_a_fault(filled):
 def test_a_moved_project_has_no_fault(filled, tmp_path):
     store = tmp_path / "artifacts"
     store.rename(tmp_path / "elsewhere")
-    moved = Registry(filled.engine, ArtifactStore.in_folder(tmp_path / "elsewhere"))
+    store = ArtifactStore.in_folder(tmp_path / "elsewhere")
+    moved = Registry(filled.engine, store, filled.policy_path)
     assert faults_of(moved) == []
     assert len(faults_of(filled)) >= 2
 
 
 def test_a_second_registry_on_the_same_database_and_store_reads_it(filled, url, tmp_path):
-    second = Registry(open_engine(url), ArtifactStore.in_folder(tmp_path / "artifacts"))
+    store = ArtifactStore.in_folder(tmp_path / "artifacts")
+    second = Registry(open_engine(url), store, filled.policy_path)
     assert (second.model_folder(second.show("m", 1)) / "weights").is_dir()

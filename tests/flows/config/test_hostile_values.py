@@ -41,7 +41,6 @@ ALLOWED = {
     "models.training.guard": {"{}"},
     "models.evaluation": {"{}"},
     "registry": {"{}"},
-    "registry.gates": {"{}"},
     "dashboard": {"{}"},
     "flows": {"{}"},
     "flows.fleet": {"{}"},
@@ -69,7 +68,6 @@ ALLOWED = {
     "models.training.parallel.max_restarts": {"0"},
     "models.training.guard.max_skipped_batches": {"0"},
     "models.training.validate_every": {"0"},
-    "registry.gates.min_items": {"0"},
     "flows.retries": {"0"},
     "flows.fleet.gpus": {"0"},
     # Shares from 0 to 1; text such as '7' is a number.
@@ -91,10 +89,6 @@ ALLOWED = {
             "data_pipelines.validate.max_contaminated_share",
             "models.training.optim.decay_fraction",
             "models.training.loss.label_smoothing",
-            "registry.gates.max_contaminated_share",
-            "registry.gates.min_self_test_recall",
-            "registry.gates.max_rounding_error",
-            "registry.gates.min_self_test_precision",
         )
     },
     # Decimals.
@@ -110,10 +104,6 @@ ALLOWED = {
     "models.training.peak_flops": {"0", "1.5", "'7'", "huge"},
     "models.training.dropout": {"0", "null"},
     "models.training.expert_dropout": {"0", "null"},
-    "registry.gates.min_gain": {"0", "-1"},
-    "registry.gates.min_standard_errors_above_chance": {
-        "0", "-1", "1.5", "'7'", "huge", "-huge"
-    },
     "flows.fleet.time_limit_hours": {"1.5", "'7'"},
     # null: no limit, no restriction.
     "models.training.freeze": {"null"},
@@ -129,6 +119,7 @@ ALLOWED = {
     "models.evaluation.scheduler": {"''"},
     "registry.model": {"'7'", "text"},
     "registry.artifacts": {"''", "'7'", "text"},
+    "registry.policy": {"'7'", "text"},
     "dashboard.address": {"'7'"},
     "flows.fleet.endpoint": {"''"},
     "flows.fleet.work_pool": {"''", "'7'", "text"},
@@ -143,7 +134,6 @@ ALLOWED = {
     "models.training.checkpoint.asynchronous": {"true"},
     "models.training.checkpoint.save_optimizer": {"true"},
     f"models.runs.{RUN}.tuned": {"true"},
-    "registry.gates.allow_partial": {"true"},
 }  # fmt: skip
 """Key -> the hostile values that are valid for it; every other pair must be an error."""
 

@@ -61,6 +61,16 @@ def test_load_params_file_with_old_keys_names_each_new_key(tmp_path):
     ]
 
 
+def test_parse_params_gates_of_earlier_releases_name_the_policy():
+    data = apply_overrides(read_params(ROOT / "params.yaml"), ("registry.gates.min_items=9",))
+    with pytest.raises(InvalidParams) as caught:
+        parse_params(data, "params.yaml", ROOT)
+    assert str(caught.value) == (
+        "params.yaml: registry.gates: unknown key; it was removed: the promotion gates moved to "
+        "the project's policy.yaml, which docs/registry.md explains"
+    )
+
+
 def test_run_set_old_key_fails_with_the_new_name(tmp_path):
     result = invoke(
         "run", "--set", "flows.parallel=1", "--workspace", tmp_path / "workspace", cwd=ROOT

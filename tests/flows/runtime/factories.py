@@ -16,6 +16,7 @@ from flows.runtime.display import Display
 from flows.runtime.graph import Graph
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.run_context import RunContext
+from registry.gates.result import GateOutcome
 from registry.promotion import PromotionDecision
 from tests.factories import wait_for
 
@@ -34,10 +35,14 @@ class FakeRegistry:
         self.registered.append(submission)
         return SimpleNamespace(version=len(self.registered))
 
-    def promote_best(self, model, numbers, gates, *, actor):
+    def promote_best(self, model, numbers, *, actor):
         self.promotions.append((model, numbers, actor))
         return PromotionDecision(
-            champion_version=numbers[-1], changed=True, reason="version 2 is better", reports=()
+            champion_version=numbers[-1],
+            changed=True,
+            outcome=GateOutcome.PROMOTED,
+            reason="version 2 is better",
+            reports=(),
         )
 
     def versions(self, model):
@@ -79,7 +84,7 @@ def run_context(workspace, console=None, changed=None, has_own_server=False, **f
         params=SimpleNamespace(
             flows=SimpleNamespace(**parameters),
             models=SimpleNamespace(runs={"base": None, "instruct": None}),
-            registry=SimpleNamespace(model="flan", gates=None),
+            registry=SimpleNamespace(model="flan"),
             dashboard=SimpleNamespace(address="127.0.0.1", port=8501),
         ),
         graph=Graph(

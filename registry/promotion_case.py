@@ -1,0 +1,211 @@
+"""What a promotion is decided from: the candidate, the versions it is compared with, past tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from registry.comparison.recipe import recipe_differences
+from registry.dataset_record import DatasetRecordSchema, parse_dataset_record
+from registry.history import EventKind
+from registry.lookup import find_champion
+from registry.registration import find_dataset
+from registry.tables import (
+    EvaluationRow,
+    EventRow,
+    GateVerdictRow,
+    ModelRow,
+    RunRow,
+    VersionRow,
+    VersionState,
+)
+from registry.versions import VersionInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseVersion:
+    """A version with its newest evaluation, as it was when the case was read."""
+
+    info: VersionInfo
+    version_id: int
+    evaluation_id: int
+    dataset: DatasetRecordSchema | None
+    replicates: tuple[CaseVersion, ...] = ()
+    """Versions of the same recipe with other seeds, evaluated on the same items."""
+
+    @property
+    def label(self) -> str:
+        """The version as messages name it, such as `version 3`."""
+        return f"version {self.info.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionCase:
+    """A candidate and everything that its promotion depends on."""
+
+    model: str
+    candidate: CaseVersion
+    champion: CaseVersion | None
+    """None without a champion, or if the candidate is it."""
+    promoted: tuple[CaseVersion, ...]
+    """Other versions that were champion before, and that nobody rejected or rolled back."""
+    baseline: CaseVersion | None
+    """Without a champion: the version with the fewest FLOPs per item on the same items; None if
+    that is the candidate."""
+    is_champion: bool
+    """Whether the candidate is champion already."""
+    num_earlier_tests: int
+    """Other comparisons with this champion, or without one, that spent error probability. A
+    comparison of the same evaluations is the same test."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Values that a decision is valid for: with another key it must be made again."""
+        groups = ([self.candidate], [self.champion], self.promoted, [self.baseline])
+        ids = [
+            tuple(_evaluation_ids(version) for version in group if version is not None)
+            for group in groups
+        ]
+        return (*ids, self.is_champion, self.num_earlier_tests)
+
+
+def read_case(session: Session, model: ModelRow, candidate: VersionRow) -> PromotionCase:
+    """Read a case from the registry.
+
+    Args:
+        session: an open transaction; the case is final only if the model is locked.
+        model: the registered model.
+        candidate: the version to promote.
+    """
+    champion = find_champion(session, model.name)
+    is_champion = champion is not None and champion.id == candidate.id
+    opponent = None if is_champion else champion
+    baseline = None
+    if champion is None:
+        baseline = _find_baseline(session, candidate)
+    return PromotionCase(
+        model=model.name,
+        candidate=_with_replicates(session, candidate),
+        champion=None if opponent is None else _with_replicates(session, opponent),
+        promoted=()
+        if opponent is None
+        else tuple(
+            _with_replicates(session, row)
+            for row in _earlier_champions(session, model)
+            if row.id not in (candidate.id, opponent.id)
+        ),
+        baseline=None if baseline is None else _with_replicates(session, baseline),
+        is_champion=is_champion,
+        num_earlier_tests=_count_tests(session, candidate, opponent),
+    )
+
+
+def _with_replicates(session: Session, row: VersionRow) -> CaseVersion:
+    return _read_version(session, row, tuple(_replicates(session, row)))
+
+
+def _read_version(
+    session: Session, row: VersionRow, replicates: tuple[CaseVersion, ...] = ()
+) -> CaseVersion:
+    dataset = row.run.dataset or find_dataset(session, row.run.data_version)
+    source = f"dataset {row.run.data_version!r}"
+    return CaseVersion(
+        info=VersionInfo.from_row(row),
+        version_id=row.id,
+        evaluation_id=row.evaluation.id,
+        dataset=None if dataset is None else parse_dataset_record(dataset.record, source),
+        replicates=replicates,
+    )
+
+
+def _replicates(session: Session, row: VersionRow) -> Iterator[CaseVersion]:
+    """Yield the newest version of each other seed of a version's recipe."""
+    run, seeds = row.run, {row.run.seed}
+    own = VersionInfo.from_row(row).run_record
+    candidates = session.scalars(
+        select(VersionRow)
+        .join(RunRow)
+        .where(
+            VersionRow.model_id == row.model_id,
+            RunRow.seed != run.seed,
+            RunRow.data_version == run.data_version,
+            RunRow.total_parameters == run.total_parameters,
+            RunRow.flops_per_token == run.flops_per_token,
+        )
+        .order_by(VersionRow.number.desc())
+    )
+    for other in candidates:
+        is_usable = (
+            other.run.seed not in seeds
+            and other.status.state != VersionState.REJECTED
+            and other.evaluation.items_digest == row.evaluation.items_digest
+        )
+        if is_usable:
+            version = _read_version(session, other)
+            record = version.info.run_record
+            if record.model == own.model and not recipe_differences(own, record, ignore_seeds=True):
+                seeds.add(other.run.seed)
+                yield version
+
+
+def _find_baseline(session: Session, candidate: VersionRow) -> VersionRow | None:
+    """Return the cheapest version on the candidate's items; None if that is the candidate.
+
+    Other seeds of the candidate count as the candidate.
+    """
+    digest = candidate.evaluation.items_digest
+    evaluations = session.scalars(
+        select(EvaluationRow)
+        .join(VersionRow)
+        .join(RunRow)
+        .where(VersionRow.model_id == candidate.model_id, EvaluationRow.items_digest == digest)
+        .order_by(EvaluationRow.flops_per_item, RunRow.total_parameters, EvaluationRow.id)
+    )
+    siblings = {version.version_id for version in _replicates(session, candidate)}
+    for evaluation in evaluations:
+        version = evaluation.version
+        if version.id == candidate.id or version.id in siblings:
+            return None
+        is_newest = version.evaluation.id == evaluation.id
+        if is_newest and version.status.state != VersionState.REJECTED:
+            return version
+    return None
+
+
+def _earlier_champions(session: Session, model: ModelRow) -> list[VersionRow]:
+    """Return the versions that were ever champion, and that nobody rejected since."""
+    was_champion = select(EventRow.version_id).where(
+        EventRow.model_id == model.id,
+        EventRow.kind.in_([EventKind.PROMOTED, EventKind.ROLLED_BACK]),
+    )
+    rows = session.scalars(
+        select(VersionRow).where(VersionRow.id.in_(was_champion)).order_by(VersionRow.number)
+    )
+    return [row for row in rows if row.status.state != VersionState.REJECTED]
+
+
+def _count_tests(session: Session, candidate: VersionRow, champion: VersionRow | None) -> int:
+    """Count the tests before that of these two evaluations."""
+    is_same_opponent: ColumnElement[bool] = GateVerdictRow.champion_id.is_(None)
+    if champion is not None:
+        is_same_opponent = GateVerdictRow.champion_id == champion.id
+    rows = session.execute(
+        select(GateVerdictRow.evaluation_id, GateVerdictRow.champion_evaluation_id)
+        .join(VersionRow, VersionRow.id == GateVerdictRow.version_id)
+        .where(
+            VersionRow.model_id == candidate.model_id,
+            GateVerdictRow.alpha_spent > 0,
+            is_same_opponent,
+        )
+        .order_by(GateVerdictRow.id)
+    )
+    tests = list(dict.fromkeys((row[0], row[1]) for row in rows))
+    test = (candidate.evaluation.id, champion.evaluation.id if champion else None)
+    return tests.index(test) if test in tests else len(tests)
+
+
+def _evaluation_ids(version: CaseVersion) -> tuple[int, ...]:
+    return (version.evaluation_id, *(other.evaluation_id for other in version.replicates))

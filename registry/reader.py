@@ -1,0 +1,163 @@
+"""Reading of the registry: versions, champion, frontier, verdicts and history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+
+from registry.artifacts.store import ArtifactStore
+from registry.artifacts.version_files import (
+    evidence_folder,
+    model_folder,
+    samples_file,
+)
+from registry.comparison.frontier import Frontier, compute_frontier
+from registry.errors import (
+    MissingArtifact,
+    UnknownVersion,
+)
+from registry.history import HistoryEntry, read_history
+from registry.interventions import Note, read_notes
+from registry.lookup import find_champion, find_model, find_version
+from registry.query.search import VersionPage, VersionQuery, search_versions
+from registry.retention import (
+    describe_removal,
+)
+from registry.session import (
+    reading,
+)
+from registry.tables import EventRow
+from registry.verdicts import Verdict, read_verdicts
+from registry.versions import VersionInfo, read_versions
+
+
+@dataclass(frozen=True)
+class RegistryReader:
+    """An open registry, to read. Every method is one transaction, which takes no write lock."""
+
+    engine: Engine
+    artifacts: ArtifactStore
+    policy_path: Path | None = None
+    """File of the promotion policy; None, or without the file: the built-in defaults."""
+
+    def require_model(self, name: str) -> None:
+        """Check that a model is registered.
+
+        Raises:
+            UnknownVersion: it is not; the text lists the registered models.
+        """
+        with reading(self.engine) as session:
+            find_model(session, name)
+
+    def versions(
+        self, model_name: str | None = None, *, is_current: bool = False
+    ) -> list[VersionInfo]:
+        """Return the versions of a model, or of all models by name, oldest version first.
+
+        Args:
+            model_name: the registered model; None: all.
+            is_current: whether to return only champions and the newest version of each run and
+                seed.
+        """
+        with reading(self.engine) as session:
+            return read_versions(session, model_name, is_current=is_current)
+
+    def search(self, query: VersionQuery) -> VersionPage:
+        """Return a page of the versions that match a query, by default the newest.
+
+        Raises:
+            InvalidQuery: the condition, text or sort order is not valid.
+            UnknownVersion: the model does not exist.
+        """
+        with reading(self.engine) as session:
+            return search_versions(session, query)
+
+    def show(self, model_name: str, number: int) -> VersionInfo:
+        """Return a version.
+
+        Raises:
+            UnknownVersion: the model or version does not exist.
+        """
+        with reading(self.engine) as session:
+            model = find_model(session, model_name)
+            return VersionInfo.from_row(find_version(session, model, number))
+
+    def champion(self, model_name: str) -> VersionInfo:
+        """Return the champion of a model.
+
+        Raises:
+            UnknownVersion: the model does not exist or has no champion.
+        """
+        with reading(self.engine) as session:
+            champion = find_champion(session, model_name)
+            if champion is not None:
+                return VersionInfo.from_row(champion)
+        raise UnknownVersion(
+            f"model {model_name!r} has no champion; `flanmoe run` trains and promotes one"
+        )
+
+    def evidence_folder(self, version: VersionInfo) -> Path:
+        """Return a folder with the records and samples of a version, verified.
+
+        Raises:
+            MissingArtifact: the artifact store does not have a file.
+            DamagedArtifact: a file does not match its checksum.
+        """
+        return evidence_folder(self.artifacts, version)
+
+    def model_folder(self, version: VersionInfo) -> Path:
+        """Return a folder with the weights and the tokenizer of a version, verified.
+
+        Raises:
+            MissingArtifact: the artifact store does not have a file; the text says whether
+                retention removed it.
+            DamagedArtifact: a file does not match its checksum.
+        """
+        try:
+            return model_folder(self.artifacts, version)
+        except MissingArtifact as error:
+            raise MissingArtifact(self.removal_note(version) or str(error)) from None
+
+    def removal_note(self, version: VersionInfo) -> str:
+        """Describe when retention removed the weights of a version; empty if they are there."""
+        return describe_removal(self.engine, self.artifacts, version)
+
+    def frontier(self, model_name: str, cost: str) -> Frontier:
+        """Compute the Pareto frontier of accuracy against a cost of COSTS."""
+        return compute_frontier(
+            self.versions(model_name, is_current=True), cost, partial(samples_file, self.artifacts)
+        )
+
+    def verdicts(self, model_name: str, number: int) -> list[Verdict]:
+        """Return the verdicts of the gates about a version, oldest first."""
+        with reading(self.engine) as session:
+            return read_verdicts(
+                session, find_version(session, find_model(session, model_name), number)
+            )
+
+    def notes(self, model_name: str, number: int) -> list[Note]:
+        """Return the remarks about a version, oldest first."""
+        with reading(self.engine) as session:
+            return read_notes(
+                session, find_version(session, find_model(session, model_name), number)
+            )
+
+    def revision(self) -> int:
+        """Return the sequence number of the last change, for caches of what was read."""
+        with reading(self.engine) as session:
+            return session.scalar(select(func.max(EventRow.id))) or 0
+
+    def history(
+        self, model_name: str | None = None, *, limit: int | None = None
+    ) -> list[HistoryEntry]:
+        """Return the changes of a model, or of all models, in order.
+
+        Args:
+            model_name: the registered model; None: all.
+            limit: return the last changes only; None: every change.
+        """
+        with reading(self.engine) as session:
+            return read_history(session, model_name, limit)
