@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from registry.artifacts.store import ArtifactStore
 from registry.artifacts.version_files import has_model_files
+from registry.comparison.cost_order import order_by_cost
 from registry.errors import NotPermitted
 from registry.gates.check import check_gates
 from registry.gates.collection import collect_candidate, collect_compared
@@ -93,18 +94,18 @@ class Promoter:
             require_override(actor, policy.promoters)
         for _ in range(UNLOCKED_ATTEMPTS):
             with reading(self.engine) as session:
-                case = _open_case(session, find_model(session, model_name), number)
+                case = _open_case(session, find_model(session, model_name), number, policy)
             gates = None if isinstance(case, str) else self.judge(case, policy)
             with transaction(self.engine) as session:
                 model = lock_model(session, model_name)
-                current = _open_case(session, model, number)
+                current = _open_case(session, model, number, policy)
                 if _key(current) == _key(case):
                     return _conclude(
                         session, model, number, current, gates, policy, actor, override
                     )
         with transaction(self.engine) as session:
             model = lock_model(session, model_name)
-            case = _open_case(session, model, number)
+            case = _open_case(session, model, number, policy)
             gates = None if isinstance(case, str) else self.judge(case, policy)
             return _conclude(session, model, number, case, gates, policy, actor, override)
 
@@ -123,7 +124,7 @@ class Promoter:
             model = find_model(session, model_name)
             candidate = find_version(session, model, number)
             obstacle = find_obstacle(candidate, find_champion(session, model_name))
-            case = read_case(session, model, candidate)
+            case = read_case(session, model, candidate, policy.comparison.min_saving)
         report = preview(case, self.judge(case, policy), override.strip())
         if not obstacle:
             return report
@@ -193,12 +194,17 @@ class Promoter:
         return has_same_items or has_model_files(self.artifacts, other.info)
 
     def _from_cheap_to_dear(self, model_name: str, numbers: Sequence[int]) -> list[int]:
-        """Order versions by FLOPs per item, then parameters."""
+        """Order versions by FLOPs per item; those that hardly differ, by parameters."""
+        min_saving = self.policy(model_name).comparison.min_saving
         with reading(self.engine) as session:
             model = find_model(session, model_name)
             rows = [find_version(session, model, number) for number in dict.fromkeys(numbers)]
-            rows.sort(key=lambda v: (v.evaluation.flops_per_item, v.run.total_parameters, v.number))
-            return [row.number for row in rows]
+            ordered = order_by_cost(
+                rows,
+                lambda row: (row.evaluation.flops_per_item, row.run.total_parameters),
+                min_saving,
+            )
+            return [row.number for row in ordered]
 
     def _decision(
         self,
@@ -218,11 +224,13 @@ class Promoter:
             )
 
 
-def _open_case(session: Session, model: ModelRow, number: int) -> PromotionCase | str:
+def _open_case(
+    session: Session, model: ModelRow, number: int, policy: Policy
+) -> PromotionCase | str:
     """Return the case of a version, or the decision of a person that forbids its promotion."""
     candidate = find_version(session, model, number)
     obstacle = find_obstacle(candidate, find_champion(session, model.name))
-    return obstacle or read_case(session, model, candidate)
+    return obstacle or read_case(session, model, candidate, policy.comparison.min_saving)
 
 
 def _key(case: PromotionCase | str) -> object:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from registry.comparison.cost_order import order_by_cost
 from registry.comparison.recipe import recipe_differences
 from registry.dataset_record import DatasetRecordSchema, parse_dataset_record
 from registry.history import EventKind
@@ -21,6 +22,7 @@ from registry.tables import (
     RunRow,
     VersionRow,
     VersionState,
+    VersionStateRow,
 )
 from registry.versions import VersionInfo
 
@@ -53,8 +55,8 @@ class PromotionCase:
     promoted: tuple[CaseVersion, ...]
     """Other versions that were champion before, and that nobody rejected or rolled back."""
     baseline: CaseVersion | None
-    """Without a champion: the version with the fewest FLOPs per item on the same items; None if
-    that is the candidate."""
+    """Without a champion: the cheapest version on the same items; None if that is the
+    candidate."""
     is_champion: bool
     """Whether the candidate is champion already."""
     num_earlier_tests: int
@@ -72,20 +74,23 @@ class PromotionCase:
         return (*ids, self.is_champion, self.num_earlier_tests)
 
 
-def read_case(session: Session, model: ModelRow, candidate: VersionRow) -> PromotionCase:
+def read_case(
+    session: Session, model: ModelRow, candidate: VersionRow, min_saving: float
+) -> PromotionCase:
     """Read a case from the registry.
 
     Args:
         session: an open transaction; the case is final only if the model is locked.
         model: the registered model.
         candidate: the version to promote.
+        min_saving: smallest share of FLOPs that a cheaper version saves.
     """
     champion = find_champion(session, model.name)
     is_champion = champion is not None and champion.id == candidate.id
     opponent = None if is_champion else champion
     baseline = None
     if champion is None:
-        baseline = _find_baseline(session, candidate)
+        baseline = _find_baseline(session, candidate, min_saving)
     return PromotionCase(
         model=model.name,
         candidate=_with_replicates(session, candidate),
@@ -151,28 +156,34 @@ def _replicates(session: Session, row: VersionRow) -> Iterator[CaseVersion]:
                 yield version
 
 
-def _find_baseline(session: Session, candidate: VersionRow) -> VersionRow | None:
+def _find_baseline(session: Session, candidate: VersionRow, min_saving: float) -> VersionRow | None:
     """Return the cheapest version on the candidate's items; None if that is the candidate.
 
     Other seeds of the candidate count as the candidate.
     """
-    digest = candidate.evaluation.items_digest
-    evaluations = session.scalars(
-        select(EvaluationRow)
+    newest = (
+        select(func.max(EvaluationRow.id))
         .join(VersionRow)
-        .join(RunRow)
-        .where(VersionRow.model_id == candidate.model_id, EvaluationRow.items_digest == digest)
-        .order_by(EvaluationRow.flops_per_item, RunRow.total_parameters, EvaluationRow.id)
+        .where(VersionRow.model_id == candidate.model_id)
+        .group_by(EvaluationRow.version_id)
     )
+    rows = session.execute(
+        select(VersionRow.id, EvaluationRow.flops_per_item, RunRow.total_parameters)
+        .join(EvaluationRow, EvaluationRow.version_id == VersionRow.id)
+        .join(RunRow, RunRow.id == VersionRow.run_id)
+        .join(VersionStateRow, VersionStateRow.version_id == VersionRow.id)
+        .where(
+            EvaluationRow.id.in_(newest),
+            EvaluationRow.items_digest == candidate.evaluation.items_digest,
+            VersionStateRow.state != VersionState.REJECTED,
+        )
+        .order_by(VersionRow.number)
+    ).all()
+    ordered = order_by_cost(rows, lambda row: (row[1], row[2]), min_saving)
     siblings = {version.version_id for version in _replicates(session, candidate)}
-    for evaluation in evaluations:
-        version = evaluation.version
-        if version.id == candidate.id or version.id in siblings:
-            return None
-        is_newest = version.evaluation.id == evaluation.id
-        if is_newest and version.status.state != VersionState.REJECTED:
-            return version
-    return None
+    if not ordered or ordered[0][0] in {candidate.id, *siblings}:
+        return None
+    return session.get_one(VersionRow, ordered[0][0])
 
 
 def _earlier_champions(session: Session, model: ModelRow) -> list[VersionRow]:

@@ -34,8 +34,8 @@ def check_gates(
         champion: the present champion; None without one.
         policy: the promotion rules of the model.
         promoted: versions that were champion before, and that nobody withdrew.
-        baseline: without a champion: the version with the fewest FLOPs per item on the same items;
-            None if that is the candidate.
+        baseline: without a champion: the cheapest version on the same items; None if that is the
+            candidate.
         num_earlier_tests: comparisons of other versions with the same champion, or without one.
         is_champion: whether the candidate is the champion already: it is compared with nothing.
     """

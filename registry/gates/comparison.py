@@ -68,8 +68,7 @@ def check_first_champion(
 
     Args:
         candidate: the version to promote.
-        baseline: the version with the fewest FLOPs per item, on the same items; None if the
-            candidate is it.
+        baseline: the cheapest version, on the same items; None if the candidate is it.
         rules: the policy's section `comparison`.
         num_earlier_tests: other versions that were tested without a champion.
 

@@ -107,7 +107,7 @@ def test_file_that_changed_since_the_training_is_not_recorded(workspace):
         ("data/packed/train/manifest.json", "{"),
     ],
 )
-def test_malformed_file_is_an_error_of_one_line(workspace, file, content):
+def test_malformed_file_is_a_single_line(workspace, file, content):
     (workspace / file).write_text(content)
     with pytest.raises(InvalidRecord) as error:
         read_dataset_record(workspace, run())

@@ -152,7 +152,7 @@ def test_every_value_rejects_hostile_values(load, path, value):
         (b"a" * (MAX_BYTES + 1), "is larger than 1,000,000 bytes"),
     ],
 )
-def test_invalid_file_is_an_error_of_one_line(load, content, message):
+def test_invalid_file_is_a_single_line(load, content, message):
     with pytest.raises(InvalidPolicy) as error:
         load(content)
     assert message in str(error.value)

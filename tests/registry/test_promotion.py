@@ -64,6 +64,18 @@ def test_promote_best_keeps_the_cheaper_of_two_versions_that_do_not_differ(regis
     assert [report.outcome for report in decision.reports] == ["promoted", "unchanged"]
 
 
+def test_first_champion_is_the_smaller_of_two_versions_of_equal_cost(registry, submit):
+    """The larger one has 2 % fewer FLOPs per item, twice the parameters, 2 more right answers."""
+    large = {"record": {"flops_per_item": 4.9e7}, "flops_per_item": 4.9e7}
+    size = {"total_parameters": 4000}
+    registry.register("m", submit(name="large", accuracy=0.605, run=size, **large))
+    registry.register("m", submit(name="small", accuracy=0.6))
+    decision = registry.promote_best("m", [1, 2], actor="flow")
+    assert [(r.version, r.outcome) for r in decision.reports] == [
+        (2, "promoted"), (1, "unchanged"),
+    ]  # fmt: skip
+
+
 def test_equal_versions_do_not_replace_each_other(registry, fill, submit):
     fill(0.6)
     registry.promote("m", 1, actor="ann")
@@ -170,7 +182,7 @@ def test_versions_on_other_items_are_evaluated_first(registry, fill, submit, tmp
     assert registry.verdicts("m", 2)[-1].champion == 1
 
 
-def test_earlier_champion_without_weights_is_left_out_when_items_change(registry, fill, submit):
+def test_earlier_champion_without_weights_is_skipped_when_items_change(registry, fill, submit):
     fill(0.4, 0.6)
     registry.promote("m", 1, actor="ann")
     registry.promote("m", 2, actor="ann")
@@ -261,7 +273,7 @@ def test_new_champion_starts_a_new_budget(registry, fill):
     assert "test 1 against this champion" in report.gates[-1].detail
 
 
-def test_seeds_of_one_recipe_are_replicates(registry, submit):
+def test_seeds_of_the_same_recipe_are_replicates(registry, submit):
     for seed, accuracy in ((0, 0.70), (1, 0.71), (2, 0.72)):
         registry.register("m", submit(name=f"a{seed}", accuracy=accuracy, run={"seed": seed}))
     registry.register("m", submit(name="b", accuracy=0.4, flops=2e6))
@@ -280,7 +292,7 @@ def test_dataset_is_recorded_once_and_decides_for_all_its_versions(registry, sub
         assert gates["data_validated"].detail.startswith("1 of 20 expectations failed")
 
 
-def test_decision_is_made_again_if_the_champion_changes_meanwhile(registry, fill, monkeypatch):
+def test_decision_repeats_if_the_champion_changes_meanwhile(registry, fill, monkeypatch):
     fill(0.5, 0.6, 0.7)
     registry.promote("m", 1, actor="ann")
     judged = []

@@ -136,7 +136,7 @@ def test_unreadable_champion_refuses_and_can_be_overridden():
     assert report.can_override
 
 
-def test_unreadable_earlier_champion_is_left_out():
+def test_unreadable_earlier_champion_is_not_compared():
     earlier = evidence(1, CHAMPION)
     earlier.result.item_scores.clear()
     report = check_gates(evidence(3, BETTER), evidence(2, CHAMPION), POLICY, promoted=[earlier])
