@@ -151,9 +151,8 @@ def check(params_file: Path | None) -> None:
     """Check every parameter and the promotion policy without running anything."""
     from flows.config.load import parse_params, read_params
     from flows.errors import NotInProject
-    from flows.runtime.project_policy import policy_path, require_project_policy
+    from flows.runtime.project_policy import load_project_policy, require_project_policy
     from flows.runtime.workspace import find_project, project_of
-    from registry.policy_file import load_policy
 
     try:
         root = find_project()
@@ -170,7 +169,7 @@ def check(params_file: Path | None) -> None:
         click.echo(f"sample: {_describe_facts(params)}")
     if (project / "params.yaml").is_file():
         require_project_policy(data, path.name, project)
-        click.echo(f"promotion policy: {load_policy(policy_path(project)).describe()}")
+        click.echo(f"promotion policy: {load_project_policy(project).describe()}")
 
 
 def _describe_facts(params: Params) -> str:

@@ -24,11 +24,10 @@ from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
 from flows.runtime.processes import ProcessGroups, stop_on_signal
-from flows.runtime.project_policy import policy_path
+from flows.runtime.project_policy import load_project_policy
 from flows.runtime.stage_runner import StageStatus
 from flows.runtime.workspace import project_of, workspace_lock
 from flows.stages import digest
-from registry.policy_file import load_policy
 from registry.store import Registry
 
 if TYPE_CHECKING:  # Prefect reads its settings when it is imported
@@ -104,10 +103,12 @@ def open_for_run(project: Path, params: Params) -> Registry:
 
     Raises:
         InvalidPolicy: the policy has errors, which would stop the run at its end.
+        StoreUnavailable: the artifact store cannot be written.
     """
-    path = policy_path(project)
-    load_policy(path)
-    registry = Registry.open(project, params.registry.artifacts, policy_path=path, create=True)
+    policy = load_project_policy(project)
+    registry = Registry.open(
+        project, params.registry.artifacts, policy_path=policy.path, create=True
+    )
     registry.artifacts.check_writable()
     return registry
 

@@ -166,6 +166,23 @@ def test_invalid_policy_is_an_error_of_promote_and_check_but_not_of_list(project
     assert invoke("registry", "list", cwd=project).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("evaluation: {required_suites: [mmlu_dircet]}", "evaluation.required_suites"),
+        (
+            "models: {m: {comparison: {max_suite_loss_by_suite: {mmlu_dircet: 0}}}}",
+            "models.m.comparison.max_suite_loss_by_suite",
+        ),
+    ],
+)
+def test_check_rejects_a_suite_that_does_not_exist(project, content, key):
+    (project / "policy.yaml").write_text(content)
+    line = error_line(invoke("check", cwd=project))
+    expected = f"{key}: no suite is called 'mmlu_dircet'; did you mean 'mmlu_direct'? suites are "
+    assert f"error: {project / 'policy.yaml'}: {expected}" in line
+
+
 def test_check_says_which_policy_applies(project):
     assert invoke("check", cwd=project).stdout.endswith(
         f"promotion policy: {project / 'policy.yaml'}\n"

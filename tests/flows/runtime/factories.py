@@ -17,7 +17,7 @@ from flows.runtime.graph import Graph
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.run_context import RunContext
 from registry.gates.result import GateOutcome
-from registry.promotion import PromotionDecision
+from registry.promotion import PromotionDecision, PromotionReport
 from tests.factories import wait_for
 
 DIAMOND = {"fetch": (), "read": ("fetch",), "clean": ("fetch",), "mix": ("read", "clean")}
@@ -30,6 +30,8 @@ class FakeRegistry:
     def __init__(self):
         self.registered = []
         self.promotions = []
+        self.other_items = ()
+        """Versions that the first decision finds evaluated on other items."""
 
     def register(self, model, submission):
         self.registered.append(submission)
@@ -37,6 +39,21 @@ class FakeRegistry:
 
     def promote_best(self, model, numbers, *, actor):
         self.promotions.append((model, numbers, actor))
+        if self.other_items and len(self.promotions) == 1:
+            report = PromotionReport(
+                version=numbers[-1],
+                outcome=GateOutcome.NEEDS_EVALUATION,
+                reason="other items",
+                gates=(),
+                other_items=self.other_items,
+            )
+            return PromotionDecision(
+                champion_version=1,
+                changed=False,
+                outcome=GateOutcome.NEEDS_EVALUATION,
+                reason="other items",
+                reports=(report,),
+            )
         return PromotionDecision(
             champion_version=numbers[-1],
             changed=True,
@@ -83,7 +100,7 @@ def run_context(workspace, console=None, changed=None, has_own_server=False, **f
         workspace=workspace,
         params=SimpleNamespace(
             flows=SimpleNamespace(**parameters),
-            models=SimpleNamespace(runs={"base": None, "instruct": None}),
+            models=SimpleNamespace(runs={"base": None, "instruct": None}, evaluation="params"),
             registry=SimpleNamespace(model="flan"),
             dashboard=SimpleNamespace(address="127.0.0.1", port=8501),
         ),

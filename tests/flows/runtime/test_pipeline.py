@@ -90,6 +90,39 @@ def test_pipeline_up_to_a_target_registers_nothing(prefect_api, stages, tmp_path
 
 
 @pytest.mark.process
+def test_pipeline_evaluates_versions_on_other_items_and_decides_again(
+    prefect_api, stages, tmp_path, monkeypatch
+):
+    evaluated = []
+    monkeypatch.setattr(
+        pipeline_module, "evaluate_version", lambda *arguments: evaluated.append(arguments[1:4])
+    )
+    context = run_context(tmp_path)
+    context.registry.other_items = (3, 1)
+    with activate(context):
+        result = pipeline(workspace=tmp_path)
+    assert evaluated == [("flan", 3, "params"), ("flan", 1, "params")]
+    assert len(context.registry.promotions) == 2
+    assert result.decision.outcome == "promoted"
+
+
+@pytest.mark.process
+def test_pipeline_succeeds_if_a_registered_version_cannot_be_evaluated(
+    prefect_api, stages, tmp_path, monkeypatch
+):
+    def fail(*arguments):
+        raise StageFailed("no weights")
+
+    monkeypatch.setattr(pipeline_module, "evaluate_version", fail)
+    context = run_context(tmp_path)
+    context.registry.other_items = (3,)
+    with activate(context):
+        result = pipeline(workspace=tmp_path)
+    assert (result.decision.changed, result.decision.champion_version) == (False, 1)
+    assert result.decision.reason == ("other items; version 3 cannot be evaluated: no weights")
+
+
+@pytest.mark.process
 def test_pipeline_shows_the_notes_of_stages_that_ran_or_were_unchanged(
     prefect_api, stages, tmp_path
 ):
