@@ -33,11 +33,11 @@ from registry.promotion import (
     preview,
     record,
 )
-from registry.promotion_case import CaseVersion, PromotionCase, read_case
+from registry.promotion_case import CaseVersion, PromotionCase, read_case, read_revision
 from registry.session import reading, transaction
 from registry.tables import ModelRow, VersionRow
 
-UNLOCKED_ATTEMPTS = 3
+UNLOCKED_ATTEMPTS = 2
 """Attempts to decide without a lock; then the model is locked while the gates are checked."""
 
 
@@ -94,19 +94,18 @@ class Promoter:
             require_override(actor, policy.promoters)
         for _ in range(UNLOCKED_ATTEMPTS):
             with reading(self.engine) as session:
-                case = _open_case(session, find_model(session, model_name), number, policy)
-            gates = None if isinstance(case, str) else self.judge(case, policy)
+                model = find_model(session, model_name)
+                revision = read_revision(session, model)
+                case = _open_case(session, model, number, policy)
+            gates = self._judge_unless_decided(case, policy)
             with transaction(self.engine) as session:
                 model = lock_model(session, model_name)
-                current = _open_case(session, model, number, policy)
-                if _key(current) == _key(case):
-                    return _conclude(
-                        session, model, number, current, gates, policy, actor, override
-                    )
+                if read_revision(session, model) == revision:
+                    return _conclude(session, model, number, case, gates, policy, actor, override)
         with transaction(self.engine) as session:
             model = lock_model(session, model_name)
             case = _open_case(session, model, number, policy)
-            gates = None if isinstance(case, str) else self.judge(case, policy)
+            gates = self._judge_unless_decided(case, policy)
             return _conclude(session, model, number, case, gates, policy, actor, override)
 
     def preview(self, model_name: str, number: int, *, override: str = "") -> PromotionReport:
@@ -160,6 +159,10 @@ class Promoter:
         return self._decision(
             model_name, reports, _common_outcome(reports), _describe(model_name, reports)
         )
+
+    def _judge_unless_decided(self, case: PromotionCase | str, policy: Policy) -> GateReport | None:
+        """Judge a case; None if a person's decision forbids the promotion."""
+        return None if isinstance(case, str) else self.judge(case, policy)
 
     def judge(self, case: PromotionCase, policy: Policy) -> GateReport:
         """Check the gates of a case, from the files of its versions.
@@ -231,10 +234,6 @@ def _open_case(
     candidate = find_version(session, model, number)
     obstacle = find_obstacle(candidate, find_champion(session, model.name))
     return obstacle or read_case(session, model, candidate, policy.comparison.min_saving)
-
-
-def _key(case: PromotionCase | str) -> object:
-    return case if isinstance(case, str) else case.key
 
 
 def _conclude(

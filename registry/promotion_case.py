@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from registry.comparison.cost_order import order_by_cost
 from registry.comparison.recipe import recipe_differences
@@ -24,7 +24,7 @@ from registry.tables import (
     VersionState,
     VersionStateRow,
 )
-from registry.versions import VersionInfo
+from registry.versions import VERSION_LOADS, VersionInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class PromotionCase:
     champion: CaseVersion | None
     """None without a champion, or if the candidate is it."""
     promoted: tuple[CaseVersion, ...]
-    """Other versions that were champion before, and that nobody rejected or rolled back."""
+    """Other versions that were champion before, and that nobody rejected or rolled back; without
+    their replicates."""
     baseline: CaseVersion | None
     """Without a champion: the cheapest version on the same items; None if that is the
     candidate."""
@@ -63,15 +64,19 @@ class PromotionCase:
     """Other comparisons with this champion, or without one, that spent error probability. A
     comparison of the same evaluations is the same test."""
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Values that a decision is valid for: with another key it must be made again."""
-        groups = ([self.candidate], [self.champion], self.promoted, [self.baseline])
-        ids = [
-            tuple(_evaluation_ids(version) for version in group if version is not None)
-            for group in groups
-        ]
-        return (*ids, self.is_champion, self.num_earlier_tests)
+
+def read_revision(session: Session, model: ModelRow) -> tuple[int, int]:
+    """Return numbers that change with everything that a case of a model depends on.
+
+    Every change of a version is an event; a comparison without a change is a verdict only.
+    """
+    last_event = select(func.max(EventRow.id)).where(EventRow.model_id == model.id)
+    last_verdict = (
+        select(func.max(GateVerdictRow.id))
+        .join(VersionRow, VersionRow.id == GateVerdictRow.version_id)
+        .where(VersionRow.model_id == model.id)
+    )
+    return session.scalar(last_event) or 0, session.scalar(last_verdict) or 0
 
 
 def read_case(
@@ -98,7 +103,7 @@ def read_case(
         promoted=()
         if opponent is None
         else tuple(
-            _with_replicates(session, row)
+            _read_version(session, row)
             for row in _earlier_champions(session, model)
             if row.id not in (candidate.id, opponent.id)
         ),
@@ -141,7 +146,8 @@ def _replicates(session: Session, row: VersionRow) -> Iterator[CaseVersion]:
             RunRow.flops_per_token == run.flops_per_token,
         )
         .order_by(VersionRow.number.desc())
-    )
+        .options(*VERSION_LOADS)
+    ).unique()
     for other in candidates:
         is_usable = (
             other.run.seed not in seeds
@@ -193,8 +199,11 @@ def _earlier_champions(session: Session, model: ModelRow) -> list[VersionRow]:
         EventRow.kind.in_([EventKind.PROMOTED, EventKind.ROLLED_BACK]),
     )
     rows = session.scalars(
-        select(VersionRow).where(VersionRow.id.in_(was_champion)).order_by(VersionRow.number)
-    )
+        select(VersionRow)
+        .where(VersionRow.id.in_(was_champion))
+        .order_by(VersionRow.number)
+        .options(*VERSION_LOADS, joinedload(VersionRow.run).joinedload(RunRow.dataset))
+    ).unique()
     return [row for row in rows if row.status.state != VersionState.REJECTED]
 
 
@@ -216,7 +225,3 @@ def _count_tests(session: Session, candidate: VersionRow, champion: VersionRow |
     tests = list(dict.fromkeys((row[0], row[1]) for row in rows))
     test = (candidate.evaluation.id, champion.evaluation.id if champion else None)
     return tests.index(test) if test in tests else len(tests)
-
-
-def _evaluation_ids(version: CaseVersion) -> tuple[int, ...]:
-    return (version.evaluation_id, *(other.evaluation_id for other in version.replicates))

@@ -18,7 +18,7 @@ from registry.speed_schema import SpeedSchema
 from registry.tables import CHAMPION, EvaluationRow, ModelRow, VersionRow, VersionState
 from registry.version_summary import VersionSummary
 
-_EAGER = (
+VERSION_LOADS = (
     joinedload(VersionRow.model),
     joinedload(VersionRow.run),
     joinedload(VersionRow.status),
@@ -199,7 +199,7 @@ def read_versions(
         select(VersionRow)
         .join(ModelRow)
         .order_by(ModelRow.name, VersionRow.number)
-        .options(*_EAGER)
+        .options(*VERSION_LOADS)
     )
     if model_name is not None:
         query = query.where(ModelRow.name == model_name)

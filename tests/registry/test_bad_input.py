@@ -17,7 +17,6 @@ from registry.errors import (
     RegistryUnreachable,
 )
 from registry.intake import read_submission
-from registry.params import GateParams
 from registry.query.search import VersionQuery
 from registry.registration import add_version
 from registry.session import open_engine, transaction
@@ -160,7 +159,7 @@ def test_history_and_list_have_the_order_of_changes_if_a_clock_goes_backwards(re
 def test_roll_back_of_two_people_at_once_is_done_once(registry, submit):
     for number, accuracy in enumerate((0.4, 0.6, 0.8), 1):
         registry.register("m", submit(f"run{number}", accuracy))
-        registry.promote("m", number, GateParams(), actor="flow")
+        registry.promote("m", number, actor="flow")
     assert registry.roll_back("m", actor="ann", reason="bad", expected=3) == (3, 2)
     with pytest.raises(
         InterventionRefused, match=r"champion of 'm' is version 2, not 3; .*history"
