@@ -263,22 +263,25 @@ def _earlier_champion(
     champion: VersionRow,
     is_intact: Callable[[VersionRow], bool],
 ) -> VersionRow | None:
-    """Follow the chain of promotions back from the champion to a version that can serve."""
-    seen = {champion.number}
-    version = champion
+    """Follow the promotions back from the champion's to a version that can serve."""
+    version, before = champion, None
     while True:
-        previous = session.scalar(
-            select(EventRow.details)
+        query = (
+            select(EventRow)
             .where(EventRow.version_id == version.id, EventRow.kind == EventKind.PROMOTED)
             .order_by(EventRow.id.desc())
             .limit(1)
         )
-        number = (previous or {}).get("previous")
-        if number is None or number in seen:
+        if before is not None:
+            query = query.where(EventRow.id < before)
+        promotion = session.scalar(query)
+        number = None if promotion is None else promotion.details.get("previous")
+        if promotion is None or number is None:
             return None
-        seen.add(number)
-        version = find_version(session, model, number)
-        if version.status.state != VersionState.REJECTED and is_intact(version):
+        # A version that was champion twice is followed back from its earlier promotion.
+        version, before = find_version(session, model, number), promotion.id
+        is_usable = version.status.state != VersionState.REJECTED and version.id != champion.id
+        if is_usable and is_intact(version):
             return version
 
 

@@ -67,8 +67,8 @@ def find_version(session: Session, model: ModelRow, number: int) -> VersionRow:
     Raises:
         UnknownVersion: the version does not exist.
     """
-    query = select(VersionRow).where(VersionRow.model_id == model.id)
-    version = session.scalar(query.where(VersionRow.number == number))
+    query = select(VersionRow).where(VersionRow.model_id == model.id, VersionRow.number == number)
+    version = session.scalar(query) if 0 < number < 2**31 else None
     if version is None:
         numbers = session.scalars(
             select(VersionRow.number)

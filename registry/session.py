@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,9 @@ URL_VARIABLE = "FLANMOE_DATABASE_URL"
 _EXPECTED = "expected sqlite:////folder/registry.db or postgresql://user:password@host:5432/name"
 _PORT_ERROR = "a URL whose port is not a number"
 _PASSWORD = re.compile(r"(//[^:/@]*):.*@", re.DOTALL)
+WRITE_TIMEOUT_S = 60
+"""How long a change waits for other processes that write the same SQLite file."""
+_MAX_PAUSE_S = 0.02
 _WRITES = "flanmoe_writes"
 """Execution option of connections whose transaction changes the database."""
 _MIGRATION_LOCK = 724_305_14705  # key of a PostgreSQL advisory lock; any fixed number serves
@@ -216,7 +221,7 @@ _LOST_COMMIT = (
 
 def _advice(cause: str) -> str:
     if "locked" in cause:
-        return "another process has been writing for 30 s; try again, or stop that process"
+        return "another process is writing without an end; try again, or stop that process"
     if "readonly" in cause:
         return "make the file and its folder writable"
     if "malformed" in cause or "not a database" in cause:
@@ -235,14 +240,36 @@ def _serialise_writers(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver's own implicit BEGIN is too late
-        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute(f"PRAGMA busy_timeout = {1000 * WRITE_TIMEOUT_S}")
         connection.execute("PRAGMA foreign_keys = ON")
         add_casefold(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get(_WRITES, False):
+            _lock_file(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _lock_file(connection: Connection) -> None:
+    """Begin a writing transaction when no other process writes.
+
+    SQLite itself asks 10 times a second, so that one of many busy processes may never have a turn.
+    """
+    deadline = time.monotonic() + WRITE_TIMEOUT_S
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0, _MAX_PAUSE_S))
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * WRITE_TIMEOUT_S}")
 
 
 def _migrate(engine: Engine, *, create: bool) -> None:

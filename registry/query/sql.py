@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Float,
     Select,
     SQLColumnExpression,
     and_,
@@ -193,7 +195,7 @@ def _test(test: FieldTest) -> ColumnElement[bool]:
         return _text_test(field.column, test.operator, test.value)
     if kind is FieldKind.BOOLEAN:
         return field.expression.is_(test.value)
-    matches = _COMPARE[test.operator](field.expression, _bound(test.value, field.column))
+    matches = _COMPARE[test.operator](field.expression, _bound(test.value))
     # A value that is unknown is not equal to, below or above anything.
     return and_(field.column.is_not(None), matches)
 
@@ -201,7 +203,7 @@ def _test(test: FieldTest) -> ColumnElement[bool]:
 def _score_test(test: FieldTest, bound: SQLColumnExpression[float]) -> ColumnElement[bool]:
     evaluations = select(MetricRow.evaluation_id).where(
         MetricRow.name.in_(test.field.metric_names),
-        _COMPARE[test.operator](bound, _bound(test.value, bound)),
+        _COMPARE[test.operator](bound, _bound(test.value)),
     )
     return NEWEST_EVALUATION.in_(evaluations)
 
@@ -210,6 +212,8 @@ def _text_test(column: SQLColumnExpression[Any], symbol: str, value: Value) -> C
     return contains(column, str(value)) if symbol == "~" else column == str(value)
 
 
-def _bound(value: Value, column: SQLColumnExpression[Any]) -> Any:
-    """Return a bound parameter; numbers have their own type, not that of the column."""
-    return value if not isinstance(value, int | float) else literal(value)
+def _bound(value: Value) -> Any:
+    """Return a bound parameter; a number may be larger than those of the column's type."""
+    if isinstance(value, int | float):
+        return literal(value, BigInteger() if isinstance(value, int) else Float())
+    return value

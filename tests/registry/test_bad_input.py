@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert
 
+from registry import session
 from registry.artifacts.store import ArtifactStore
 from registry.errors import (
     InterventionRefused,
@@ -125,28 +126,28 @@ def test_texts_with_characters_that_no_database_stores_are_refused(registry, sub
 def test_register_the_same_run_under_two_models_at_once_adds_it_to_both(registry, submit):
     """The second registration waits until the first commits, and then uses its run."""
     submission = submit()
-    with transaction(registry.engine) as session:
-        session.execute(insert(ModelRow).values(name="first", description=""))
+    with transaction(registry.engine) as opened:
+        opened.execute(insert(ModelRow).values(name="first", description=""))
     other = threading.Thread(target=registry.register, args=("second", submission))
-    with transaction(registry.engine) as session:
-        model = session.get(ModelRow, 1)
-        add_version(session, model, submission, "artifact")
+    with transaction(registry.engine) as opened:
+        model = opened.get(ModelRow, 1)
+        add_version(opened, model, submission, "artifact")
         other.start()
         other.join(1)
         assert other.is_alive()
     other.join(30)
     first, second = registry.search(VersionQuery(sort="model")).versions
     assert (first.model, second.model) == ("first", "second")
-    with transaction(registry.engine) as session:
-        assert session.get(VersionRow, 1).run_id == session.get(VersionRow, 2).run_id
+    with transaction(registry.engine) as opened:
+        assert opened.get(VersionRow, 1).run_id == opened.get(VersionRow, 2).run_id
 
 
 def test_history_and_list_have_the_order_of_changes_if_a_clock_goes_backwards(registry, submit):
     past = datetime(2001, 1, 1, tzinfo=UTC)
     registry.register("m", submit("first"))
     registry.register("m", submit("second"))
-    with transaction(registry.engine) as session:
-        session.add(EventRow(model_id=1, version_id=2, kind="noted", actor="a", reason="late",
+    with transaction(registry.engine) as opened:
+        opened.add(EventRow(model_id=1, version_id=2, kind="noted", actor="a", reason="late",
                              details={}, at=past))  # fmt: skip
     registry.set_tag("m", 1, "k", "v", actor="a")
     kinds = [entry.kind for entry in registry.history()]
@@ -168,7 +169,7 @@ def test_roll_back_of_two_people_at_once_is_done_once(registry, submit):
     assert registry.champion("m").version == 2
 
 
-def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, submit):
+def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, submit, monkeypatch):
     path = tmp_path / "registry.db"
     registry = Registry(
         open_engine(f"sqlite:///{path}"), ArtifactStore.in_folder(tmp_path / "artifacts")
@@ -184,10 +185,10 @@ def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, s
         registry.set_tag("m", 1, "k", "v", actor="a")
     assert len(registry.versions()) == 1
     configure("query_only = OFF")
-    configure("busy_timeout = 100")
+    monkeypatch.setattr(session, "WRITE_TIMEOUT_S", 0.1)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    with pytest.raises(RegistryUnreachable, match="database is locked; another process has been"):
+    with pytest.raises(RegistryUnreachable, match="database is locked; another process is wr"):
         registry.set_tag("m", 1, "k", "v", actor="a")
     assert len(registry.versions()) == 1  # reads go on
     blocker.rollback()

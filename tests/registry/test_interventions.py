@@ -56,6 +56,12 @@ def test_roll_back_after_a_roll_back_and_a_promotion_returns_to_the_champion_bef
     assert champions.roll_back("m", actor="ann", reason="worse") == (4, 2)
 
 
+def test_roll_back_finds_the_first_champion_behind_a_version_that_was_champion_twice(champions):
+    champions.promote("m", 2, actor="ann", override="3 was wrong")
+    champions.reject("m", 3, actor="ann", reason="wrong")
+    assert champions.roll_back("m", actor="ann", reason="also wrong") == (2, 1)
+
+
 def test_roll_back_skips_rejected_and_damaged_versions(champions):
     champions.reject("m", 2, actor="ann", reason="bad data")
     assert champions.roll_back("m", actor="ann", reason="wrong") == (3, 1)

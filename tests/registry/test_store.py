@@ -83,5 +83,7 @@ def test_unknown_models_and_versions_are_named(registry, submit):
     registry.register("m", submit())
     with pytest.raises(UnknownVersion, match=r"no version 7; registered: 1$"):
         registry.promote("m", 7, actor="test")
+    with pytest.raises(UnknownVersion, match=r"no version 9223372036854775808; registered: 1$"):
+        registry.show("m", 2**63)
     with pytest.raises(UnknownVersion, match="has no champion"):
         registry.champion("m")
