@@ -120,16 +120,15 @@ def _write_record(workspace: Path, num_steps: int) -> None:
         "params": {"training": {"global_batch_size": GLOBAL_BATCH_SIZE}}, "model": {"moe": None},
         "total_parameters": 1, "active_parameters": 1, "flops_per_token": 1.0,
         "training_flops": 1.0, "recomputation_flops": 0.0, "cumulative_training_flops": 1.0,
-        "training_chain": {"origin": "scratch", "runs": []}, "training_seconds": 1.0,
-        "flops_per_second": 1.0, "mfu": 0.0,
-        "peak_flops": 1.0, "target_tokens": 1, "losses": {}, "skipped_batches": [7, 8],
-        "router_health": {}, "finished_at": 0.0, "git_commit": "unknown",
+        "training_chain": {"origin": "scratch", "runs": []}, "target_tokens": 1,
+        "losses": {}, "skipped_batches": [7, 8], "router_health": {},
         "data_version": manifest["version"], "data_hashes": {}, "licences": [],
         "sequence": {"encoder_length": 512, "decoder_length": 128}, "tokenizer_sha256": "",
-        "weights": "", "weights_sha256": "", "world_size": 1, "resumed_from_step": 0,
+        "weights": "", "weights_sha256": "", "world_size": 1,
     }  # fmt: skip
-    (workspace / "runs/run").mkdir(parents=True)
-    (workspace / "runs/run/run.json").write_text(json.dumps(record), encoding="utf-8")
+    folder = workspace / "runs/run/seed_0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def _time_command(workspace: Path, arguments: list[str]) -> tuple[float, float]:

@@ -195,6 +195,7 @@ def shrink(params):
     params["data_pipelines"]["mix"]["num_examples"] = 1200
     params["data_pipelines"]["validate"]["min_examples"] = 10
     params["data_pipelines"]["tokenizer"]["vocab_size"] = 500
+    params["models"]["seeds"] = [0]
     params["models"]["runs"] = {
         "moe_base": {
             "preset": "tiny_switch",

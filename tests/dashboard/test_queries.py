@@ -22,6 +22,7 @@ def test_versions_frame_has_the_values_of_the_registry(project):
     versions = open_registry().versions()
     frame = versions_frame(versions)
     assert list(frame["run"]) == ["dense", "moe"]
+    assert list(frame["seed"]) == [0, 0]
     for row, version in zip(frame.to_dict("records"), versions, strict=True):
         assert row["accuracy"] == pytest.approx(100 * version.evaluation.accuracy)
         assert row["gflops_per_token"] == pytest.approx(version.run_record.flops_per_token / 1e9)
@@ -55,6 +56,12 @@ def test_suites_and_tasks_frames_have_the_newest_version_of_each_run(project):
     assert list(tasks["accuracy"]) == pytest.approx([40, 60, 60, 80])
 
 
+def test_suites_frame_has_the_newest_version_of_each_seed(project):
+    project.register("dense", [0.2, 0.4], run={"seed": 1}, folder="other_seed")
+    versions = open_registry().versions()
+    assert list(suites_frame(versions)["version"]) == ["dense v1", "dense v3", "moe v2"]
+
+
 def test_suites_and_tasks_frames_have_the_champion_beside_a_newer_version(project):
     project.register("moe", [0.1, 0.2], run={"is_moe": True}, folder="retrained")
     versions = open_registry().versions()
@@ -78,7 +85,7 @@ def test_data_warnings_name_the_versions(project):
 
 
 def test_training_logs_mark_runs_in_progress(empty_project):
-    write_log(empty_project.folder / "runs" / "finished", [{"step": 40}])
+    write_log(empty_project.folder / "runs" / "finished" / "seed_0", [{"step": 40}])
     workspace = empty_project.folder / ".flanmoe" / "workspaces" / "try"
     write_log(
         workspace / ".flanmoe" / "checkpoints" / "big",
@@ -87,13 +94,13 @@ def test_training_logs_mark_runs_in_progress(empty_project):
     )
     logs = training_logs()
     assert list(zip(logs["run"], logs["step"], logs["running"], strict=True)) == [
-        ("finished", 40, False),
+        ("finished-0", 40, False),
         ("try/big", 20, True),
     ]
 
 
 def test_training_logs_of_a_finished_run_have_its_throughput_if_it_is_there(empty_project):
-    folder = empty_project.folder / "runs" / "finished"
+    folder = empty_project.folder / "runs" / "finished" / "seed_1"
     results, measured = split_lines([{**LINE, "step": step} for step in (20, 40)])
     write_json_lines(folder / "log.jsonl", results)
     assert training_logs()["tokens_per_second"].isna().all()
@@ -102,6 +109,7 @@ def test_training_logs_of_a_finished_run_have_its_throughput_if_it_is_there(empt
     assert list(logs["tokens_per_second"]) == [900.0, 900.0]
     assert list(logs["time"]) == [1.8e9, 1.8e9]
     assert list(logs["loss"]) == [2.5, 2.5]
+    assert set(logs["run"]) == {"finished-1"}
 
 
 def test_training_logs_of_release_0_1_0_have_present_names(empty_project):
