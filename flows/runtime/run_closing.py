@@ -32,8 +32,13 @@ def close_run(client: SyncPrefectClient, path: Path, lease: RunLease) -> None:
     except ObjectNotFound:
         state = None
     if state is not None and not state.is_final():
-        message = lease.message or f"process {lease.pid} on {lease.host} ended without a result"
-        _close(client, flow_run_id, _final_type(state, lease.ending), message)
+        kind = _final_type(state, lease.ending)
+        message = lease.message
+        if not lease.ending:
+            process = f"process {lease.pid} on {lease.host}"
+            is_cancelled = kind == StateType.CANCELLED
+            message = f"{process} {'was cancelled' if is_cancelled else 'ended without a result'}"
+        _close(client, flow_run_id, kind, message)
     path.unlink(missing_ok=True)
 
 
