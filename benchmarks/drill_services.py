@@ -25,12 +25,15 @@ def make_project(folder: Path) -> None:
         shutil.copyfile(ROOT / name, folder / name)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     data, models = params["data_pipelines"], params["models"]
-    data["fetch"]["sample"].update(examples_per_family=40, held_out_items=5, text_documents=200)
+    data["fetch"]["sample"].update(
+        examples_per_family=40, held_out_items=5, text_documents=200, facts_bits_per_parameter=0.05
+    )
     data["mix"]["num_examples"] = 600
     data["validate"]["min_examples"] = 5
     data["tokenizer"]["vocab_size"] = 400
     run = {"preset": "tiny_switch", "start": "scratch", "data": "train", "steps": 60}
-    models["runs"] = {"moe": run}
+    models["runs"], models["seeds"] = {"moe": run}, [0]
+    models["evaluation"]["suites"] = ["sample"]
     models["training"].update(global_batch_size=4, checkpoint={"save_every": 10})
     params["registry"]["gates"] = {"min_items": 10, "min_standard_errors_above_chance": -100.0}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
