@@ -35,7 +35,8 @@ def make_project(folder: Path) -> None:
     models["runs"], models["seeds"] = {"moe": run}, [0]
     models["evaluation"]["suites"] = ["sample"]
     models["training"].update(global_batch_size=4, checkpoint={"save_every": 10})
-    params["registry"]["gates"] = {"min_items": 10, "min_standard_errors_above_chance": -100.0}
+    policy = {"evaluation": {"min_items": 10}, "code": {"require_commit": False}}
+    (folder / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=folder, check=True)
 
