@@ -67,9 +67,9 @@ class PrefectProcesses:
         self._start("server", "flows.runtime.prefect_server_process", str(self.port))
         assert wait_for(lambda: is_http_up(f"{self.url}/health"), 120), self.log("server")
 
-    def start_worker(self):
-        """Start the worker; it looks for runs every second."""
-        self._start("worker", "prefect", "worker", "start", "--pool", "local")
+    def start_worker(self, pool="local"):
+        """Start a worker of a pool, named like it; it looks for runs every second."""
+        self._start(pool, "prefect", "worker", "start", "--pool", pool)
 
     def kill(self, name):
         """Kill a process and its children with SIGKILL."""

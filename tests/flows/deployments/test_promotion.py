@@ -62,9 +62,9 @@ def test_approval_survives_kill_9_of_server_and_worker(tmp_path):
             deploy(project.folder, FlowsParams())
             processes.start_worker()
             run = start_promotion(1)
-            assert wait_for(lambda: state_name(run) == "Suspended", 60), processes.log("worker")
+            assert wait_for(lambda: state_name(run) == "Suspended", 60), processes.log("local")
             assert [a.state for a in registry.approvals.list()] == ["requested"]
-            processes.kill("worker")
+            processes.kill("local")
             processes.kill("server")
             processes.start_server()
             assert state_name(run) == "Suspended"
@@ -76,7 +76,7 @@ def test_approval_survives_kill_9_of_server_and_worker(tmp_path):
             )  # fmt: skip
             assert approved.returncode == 0, approved.stderr
             assert f"flow run {run} continues" in approved.stdout
-            assert wait_for(lambda: state_name(run) == "Promoted", 60), processes.log("worker")
+            assert wait_for(lambda: state_name(run) == "Promoted", 60), processes.log("local")
             assert registry.champion(MODEL).version == 1
 
             # In Prefect's user interface: the form of the suspended run.
@@ -87,7 +87,7 @@ def test_approval_survives_kill_9_of_server_and_worker(tmp_path):
                 assert wrong.status.value == "REJECT"
                 form = {"approve": True, "approver": "bob", "reason": "better"}
                 client.resume_flow_run(second, run_input=form)
-            assert wait_for(lambda: state_name(second) == "Promoted", 60), processes.log("worker")
+            assert wait_for(lambda: state_name(second) == "Promoted", 60), processes.log("local")
     finally:
         processes.stop()
     assert registry.champion(MODEL).version == 2

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import psutil
 
@@ -50,3 +51,27 @@ def run_record(project):
     folder = project.folder / REPLICATE.folder
     records = [json.loads((folder / name).read_text()) for name in ("run.json", "execution.json")]
     return records[0] | records[1]
+
+
+def slurm_stubs(folder, project, *, num_nodes):
+    """Write stand-ins for Slurm's commands, and for the project's `flanmoe`; return their folder.
+
+    `sbatch` writes its arguments to the file `arguments` and runs the script at once; `srun` starts
+    the command once for each node.
+    """
+    venv = project.folder / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "flanmoe").write_text(f'#!/bin/sh\nexec {sys.executable} -m flows "$@"\n')
+    folder.mkdir()
+    others = " ".join(f'SLURM_NODEID={rank} "$@" &' for rank in range(1, num_nodes))
+    hosts = "; ".join(["echo 127.0.0.1", *["echo other"] * (num_nodes - 1)])
+    scripts = {
+        "sbatch": 'echo "$@" > arguments; SLURM_JOB_NODELIST=x SLURM_JOB_ID=7 exec bash "$2"',
+        "scontrol": hosts,
+        "srun": f'shift; {others} SLURM_NODEID=0 "$@"; code=$?; wait; exit $code',
+    }
+    for name, text in scripts.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+    for path in [*folder.iterdir(), venv / "flanmoe"]:
+        path.chmod(0o755)
+    return folder

@@ -11,7 +11,7 @@ import pytest
 from flows.fleet import slurm
 from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
-from tests.flows.fleet.factories import REPLICATE, RUN, configure_training, run_record
+from tests.flows.fleet.factories import RUN, configure_training, run_record, slurm_stubs
 
 
 def test_render_script_requests_what_the_params_say(tmp_path):
@@ -46,20 +46,7 @@ def test_render_script_in_an_awkward_folder_quotes_its_name(tmp_path):
 def test_train_slurm_job_of_two_nodes_writes_the_run(finished_copy, tmp_path):
     fleet = {"launcher": "slurm", "nodes": 2, "gpus": 0, "cpus": 2, "time_limit_hours": 1.5}
     checkpoints = configure_training(finished_copy, 8, fleet=fleet)
-    venv = finished_copy.folder / ".venv" / "bin"
-    venv.mkdir(parents=True)
-    (venv / "flanmoe").write_text(f'#!/bin/sh\nexec {sys.executable} -m flows "$@"\n')
-    stubs = tmp_path / "slurm"
-    stubs.mkdir()
-    scripts = {
-        "sbatch": 'echo "$@" > arguments; SLURM_JOB_NODELIST=x SLURM_JOB_ID=7 exec bash "$2"',
-        "scontrol": "echo 127.0.0.1; echo other",
-        "srun": 'shift; SLURM_NODEID=1 "$@" & SLURM_NODEID=0 "$@"; code=$?; wait; exit $code',
-    }
-    for name, text in scripts.items():
-        (stubs / name).write_text(f"#!/bin/bash\n{text}\n")
-    for path in [*stubs.iterdir(), venv / "flanmoe"]:
-        path.chmod(0o755)
+    stubs = slurm_stubs(tmp_path / "slurm", finished_copy, num_nodes=2)
     path = os.pathsep.join([str(stubs), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = finished_copy.call("train", RUN, PATH=path)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -156,7 +156,7 @@ def test_artifacts_of_stages_and_versions(finished):
             "SELECT resource_id FROM events WHERE event = 'prefect.asset.materialization.succeeded'"
         ).fetchall()
     assert artifacts.keys() >= {
-        "params", "mixture", "validation", "evaluation-moe-base", "evaluation-moe-instruct",
+        "params", "mixture", "validation", "evaluation-moe-base-0", "evaluation-moe-instruct-0",
         "versions", "accuracy-against-compute", "dashboard",
     }  # fmt: skip
     kind, table = artifacts["versions"]
@@ -168,9 +168,9 @@ def test_artifacts_of_stages_and_versions(finished):
     root = f"flanmoe://{finished.project.folder.name}"
     assert {asset for (asset,) in events} == {
         f"{root}/data/eval_data", f"{root}/data/mixture", f"{root}/data/packed",
-        f"{root}/runs/moe_base", f"{root}/runs/moe_instruct",
-        f"{root}/evaluations/moe_base", f"{root}/evaluations/moe_instruct",
-        f"{root}/models/flan-sample/moe_base", f"{root}/models/flan-sample/moe_instruct",
+        f"{root}/runs/moe_base-0", f"{root}/runs/moe_instruct-0",
+        f"{root}/evaluations/moe_base-0", f"{root}/evaluations/moe_instruct-0",
+        f"{root}/models/flan-sample/moe_base-0", f"{root}/models/flan-sample/moe_instruct-0",
     }  # fmt: skip
 
 

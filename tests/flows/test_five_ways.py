@@ -1,0 +1,100 @@
+"""Five ways, one result: every way to run the pipeline gives the same output hashes.
+
+`flanmoe run` has produced the finished project. In a copy of it the last training and evaluation
+run again in each other way: `dvc repro`, a scheduled deployment, Slurm, and a work pool.
+"""
+
+import os
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+from prefect.client.orchestration import get_client
+from prefect.deployments import run_deployment
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.config.schema import FlowsParams
+from flows.deployments.deploy import deploy
+from tests.factories import free_port, wait_for
+from tests.flows.commands.test_run import locked_outputs
+from tests.flows.deployments.factories import PrefectProcesses
+from tests.flows.fleet.factories import RUN, slurm_stubs
+
+pytestmark = [pytest.mark.process, pytest.mark.multiprocess, pytest.mark.e2e]
+RECOMPUTED = (f"train@{RUN}-0", f"evaluate@{RUN}-0")
+
+
+def forget(project):
+    """Delete the results of the run and what DVC knows about them."""
+    path = project.folder / "dvc.lock"
+    lock = yaml.safe_load(path.read_text())
+    for stage in RECOMPUTED:
+        del lock["stages"][stage]
+    path.write_text(yaml.safe_dump(lock))
+    shutil.rmtree(project.folder / "runs" / RUN / "seed_0")
+    shutil.rmtree(project.folder / ".dvc" / "cache" / "runs", ignore_errors=True)
+
+
+def set_fleet(project, **fleet):
+    params = project.params()
+    params["flows"]["fleet"] = fleet
+    project.write_params(params)
+
+
+def reproduce(project, **environment):
+    """Run the stages with `dvc repro`, in the environment of a user."""
+    done = project.dvc("repro", *RECOMPUTED, timeout_s=600, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for stage in RECOMPUTED:
+        assert f"Running stage '{stage}'" in done.stdout
+
+
+def test_five_ways_give_the_same_hashes(finished, finished_copy, tmp_path):
+    project, expected = finished_copy, locked_outputs(finished.project)
+    by_way = {}
+
+    forget(project)
+    reproduce(project)
+    by_way["dvc repro"] = locked_outputs(project)
+
+    forget(project)
+    set_fleet(project, launcher="slurm", nodes=1, gpus=0)
+    stubs = slurm_stubs(tmp_path / "slurm", project, num_nodes=1)
+    reproduce(project, PATH=os.pathsep.join([str(stubs), os.environ["PATH"]]))
+    by_way["Slurm"] = locked_outputs(project)
+
+    processes = PrefectProcesses(tmp_path / "prefect", project.folder)
+    try:
+        processes.start_server()
+        with temporary_settings({PREFECT_API_URL: processes.url}):
+            deploy(project.folder, FlowsParams())
+            processes.start_worker("local")
+            processes.start_worker("gpu-fleet")
+
+            forget(project)
+            set_fleet(
+                project,
+                launcher="work_pool", nodes=1, work_pool="gpu-fleet",
+                endpoint=f"127.0.0.1:{free_port()}", project_dir=str(project.folder),
+            )  # fmt: skip
+            reproduce(project, PREFECT_API_URL=processes.url)
+            by_way["work pool"] = locked_outputs(project)
+
+            forget(project)
+            set_fleet(project, launcher="local")
+            run = run_deployment("flanmoe/on-demand", timeout=0, scheduled_time=datetime.now(UTC))
+            assert wait_for(lambda: state_of(run.id).is_final(), 600), processes.log("local")
+            assert state_of(run.id).is_completed(), state_of(run.id).message
+            by_way["deployment"] = locked_outputs(project)
+    finally:
+        processes.stop()
+
+    assert len(by_way) == 4
+    for way, actual in by_way.items():
+        assert actual == expected, way
+
+
+def state_of(run_id):
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run_id).state
