@@ -8,7 +8,6 @@ import pytest
 from registry import approvals
 from registry.approvals import ApprovalState
 from registry.errors import ApprovalRefused, UnknownVersion
-from registry.params import GateParams
 
 DAY = timedelta(days=1)
 
@@ -18,7 +17,7 @@ def candidates(registry, submit):
     """A registry whose version 1 is champion; versions 2 and 3 are not."""
     for accuracy in (0.5, 0.6, 0.7):
         registry.register("m", submit(accuracy=accuracy))
-    registry.promote("m", 1, GateParams(), actor="flow")
+    registry.promote("m", 1, actor="flow")
     return registry
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import select, text
 from registry import backup
 from registry.backup import back_up, restore
 from registry.errors import BackupFailed, MissingRegistry
-from registry.params import GateParams
 from registry.session import file_url, open_engine
 from registry.store import Registry
 from registry.tables import RegistryBase
@@ -19,7 +18,7 @@ def filled(registry, submit):
     """A registry with versions, a champion, an approval and remarks."""
     registry.register("m", submit(accuracy=0.5))
     registry.register("m", submit(accuracy=0.7))
-    registry.promote("m", 1, GateParams(), actor="ann")
+    registry.promote("m", 1, actor="ann")
     registry.approvals.request("m", 2, actor="flow", valid_for=timedelta(days=1))
     registry.add_note("m", 2, "ünïcode 'quotes' -- \x00".replace("\x00", "%s"), actor="ann")
     return registry
@@ -39,7 +38,7 @@ def test_backup_restored_to_a_new_registry_is_the_same_and_goes_on(filled, submi
     assert copy.num_rows == num_rows(filled.engine)
     new = open_engine(file_url(tmp_path / "new.db"))
     assert restore(copy.path, new) == copy.num_rows
-    restored = Registry(new, filled.artifacts)
+    restored = Registry(new, filled.artifacts, filled.policy_path)
     champions = [r.champion("m").to_full_dict() | {"created_at": ""} for r in (restored, filled)]
     assert champions[0] == champions[1]
     entries = [[e.to_dict() for e in r.history()] for r in (filled, restored)]
@@ -61,7 +60,7 @@ def test_restore_to_the_database_kind_of_the_original(filled, url, submit, tmp_p
     filled.engine.dispose()
     engine = open_engine(url)
     restore(copy.path, engine)
-    again = Registry(engine, filled.artifacts)
+    again = Registry(engine, filled.artifacts, filled.policy_path)
     assert [v.version for v in again.versions("m")] == [1, 2]
     assert again.register("m", submit(accuracy=0.8)).version == 3
     assert again.history()[-1].kind == "registered"

@@ -48,7 +48,7 @@ def test_janitor_backs_up_expires_and_deletes_old_partial_files(prefect_api, tmp
     assert [a.state for a in registry.approvals.list()] == ["expired"]
     (backup,) = (project.folder / ".flanmoe" / "backups").glob("registry-*.db")
     engine = open_engine(file_url(backup), create=False)
-    copy = type(registry)(engine, registry.artifacts)
+    copy = type(registry)(engine, registry.artifacts, registry.policy_path)
     assert [v.version for v in copy.versions(MODEL)] == [1, 2]
 
 

@@ -11,7 +11,13 @@ import pytest
 from flows.fleet import slurm
 from flows.fleet.params import FleetParams
 from models.training.params import TrainingParams
-from tests.flows.fleet.factories import RUN, configure_training, run_record, slurm_stubs
+from tests.flows.fleet.factories import (
+    REPLICATE,
+    RUN,
+    configure_training,
+    run_record,
+    slurm_stubs,
+)
 
 
 def test_render_script_requests_what_the_params_say(tmp_path):

@@ -16,6 +16,7 @@ from flows.runtime.display import Display
 from flows.runtime.graph import Graph
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.run_context import RunContext
+from models.replicate import Replicate
 from registry.gates.result import GateOutcome
 from registry.promotion import PromotionDecision, PromotionReport
 from tests.factories import wait_for
@@ -100,7 +101,11 @@ def run_context(workspace, console=None, changed=None, has_own_server=False, **f
         workspace=workspace,
         params=SimpleNamespace(
             flows=SimpleNamespace(**parameters),
-            models=SimpleNamespace(runs={"base": None, "instruct": None}, evaluation="params"),
+            models=SimpleNamespace(
+                runs={"base": None, "instruct": None},
+                evaluation="params",
+                replicates=lambda: [Replicate("base", 0), Replicate("instruct", 0)],
+            ),
             registry=SimpleNamespace(model="flan"),
             dashboard=SimpleNamespace(address="127.0.0.1", port=8501),
         ),

@@ -39,7 +39,9 @@ def stages(monkeypatch):
     """Stages that all run; a test may set other outcomes."""
     fakes = FakeStages()
     monkeypatch.setattr(stage_runner, "run_with_dvc", fakes.run_with_dvc)
-    monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, *_, **__: folder.name)
+    monkeypatch.setattr(
+        pipeline_module, "read_submission", lambda folder, *_, **__: folder.parent.name
+    )
     monkeypatch.setattr(pipeline_module, "RETRY_DELAY_S", 0)
     monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [f"about {stage}"])
     return fakes

@@ -76,7 +76,7 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
         return stages.run_with_dvc(stage, workspace, *rest, **limits)
 
     monkeypatch.setattr(stage_runner, "run_with_dvc", run_with_dvc)
-    monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, _: folder.name)
+    monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, *_, **__: folder.name)
     monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [])
     params = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params)
