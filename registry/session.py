@@ -295,22 +295,20 @@ def downgrade(engine: Engine, revision: str) -> None:
     Raises:
         UnsupportedRegistry: there is no such revision.
     """
-    config = _alembic_config()
-    known = sorted(
-        script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
-    )
+    scripts = ScriptDirectory.from_config(_alembic_config())
+    known = sorted(script.revision for script in scripts.walk_revisions())
     if revision not in known:
         raise UnsupportedRegistry(
             f"schema revision {revision!r} is unknown; expected one of {', '.join(known)}"
         )
     with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         _lock_migrations(connection)
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+        command.downgrade(_alembic_config(connection), revision)
 
 
-def _alembic_config() -> Config:
+def _alembic_config(connection: Connection | None = None) -> Config:
     config = Config()
+    config.attributes["connection"] = connection
     # ConfigParser, which Alembic uses, interpolates a single %.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
@@ -346,6 +344,4 @@ def _is_current(connection: Connection, scripts: ScriptDirectory, *, create: boo
 
 
 def _upgrade(connection: Connection) -> None:
-    config = _alembic_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(_alembic_config(connection), "head")

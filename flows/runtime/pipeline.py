@@ -9,7 +9,6 @@ parallel, retries when DVC's lock is refused or a stage was preempted.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,10 @@ from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 
-from flows.deployments.events import emit_refusal
 from flows.errors import LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import stage_runner
-from flows.runtime.assets import materialize_stage, materialize_version
+from flows.runtime.assets import materialize_stage
+from flows.runtime.promotion_tasks import keep_champion, promote_registered, register_replicate
 from flows.runtime.run_context import RunContext, active_context, active_or_new_context
 from flows.runtime.run_monitor import monitor_run
 from flows.runtime.run_records import label_run, optional_records
@@ -37,16 +36,11 @@ from flows.runtime.stage_artifacts import publish_stage, publish_versions
 from flows.runtime.stage_notes import describe_outputs
 from flows.runtime.stage_output import forward_output
 from flows.runtime.stage_runner import StageStatus
-from flows.runtime.stage_usage import measure_stage, record_promotions, stage_time_limit
-from flows.runtime.version_evaluation import evaluate_version
+from flows.runtime.stage_usage import measure_stage, stage_time_limit
 from flows.runtime.workspace import project_of
 from models.replicate import Replicate
 from models.training.params import SCRATCH
-from registry.errors import DamagedArtifact, MissingArtifact
-from registry.gates.result import GateOutcome
-from registry.intake import read_submission
 from registry.promotion import PromotionDecision
-from registry.query.search import VersionQuery
 from registry.versions import VersionInfo
 
 RETRY_DELAY_S = 2
@@ -148,50 +142,6 @@ def run_stage(workspace: Path, stage: str) -> State[Any]:
     return Completed(data=status)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
-def register_run(workspace: Path, run: str, seed: int) -> int:
-    """Register the model of a run and seed; return its version number.
-
-    Identical files register once.
-    """
-    context = active_context(workspace)
-    folder = workspace / Replicate(run, seed).folder
-    submission = read_submission(folder, workspace / "data" / "tokenizer", workspace=workspace)
-    version = context.registry.register(context.params.registry.model, submission)
-    return version.version
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def promote_best(workspace: Path, versions: list[int], actor: str) -> PromotionDecision:
-    """Promote the best of the versions that pass every gate, and return the decision."""
-    context = active_context(workspace)
-    params = context.params.registry
-    decision = context.registry.promote_best(params.model, versions, actor=actor)
-    get_run_logger().info("%s", decision.reason)
-    record_promotions(context.workspace, params.model, decision.reports)
-    for report in decision.reports:
-        if report.outcome == "refused" and not decision.changed:
-            emit_refusal(params.model, report.version, decision.reason)
-    return decision
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def evaluate_registered(workspace: Path, version: int) -> int:
-    """Evaluate a registered version on the workspace's present evaluation data.
-
-    Raises:
-        StageFailed: the evaluation failed.
-        StageInterrupted: the run was stopped.
-        MissingArtifact: the store does not have the weights.
-        DamagedArtifact: the weights do not match their checksum.
-    """
-    context = active_context(workspace)
-    model = context.params.registry.model
-    evaluation = context.params.models.evaluation
-    evaluate_version(context.registry, model, version, evaluation, workspace, context.processes)
-    return version
-
-
 def _run(
     context: RunContext, actor: str, *, promote: bool, targets: Sequence[str]
 ) -> PipelineResult:
@@ -205,16 +155,16 @@ def _run(
         raise _root_cause(failed_states)
     if targets:
         reason = f"nothing registered: the run ended with {', '.join(targets)}"
-        return PipelineResult([], _unchanged_champion(context, reason))
+        return PipelineResult([], keep_champion(context, reason))
     numbers = []
     for replicate in context.params.models.replicates():
         _check_not_stopped(context)
-        numbers.append(_register(context, replicate))
+        numbers.append(register_replicate(context, replicate))
     _check_not_stopped(context)
     if promote:
-        decision = _promote(context, numbers, actor)
+        decision = promote_registered(context, numbers, actor)
     else:
-        decision = _unchanged_champion(context, _REGISTERED_ONLY)
+        decision = keep_champion(context, _REGISTERED_ONLY)
     model = context.params.registry.model
     champion = decision.champion_version
     relevant = {*numbers, *([] if champion is None else [champion])}
@@ -250,48 +200,6 @@ def _conclude(context: RunContext) -> PipelineResult | State[None]:
         raise ending
     assert isinstance(ending, PipelineResult)
     return ending
-
-
-def _register(context: RunContext, replicate: Replicate) -> int:
-    """Register a replicate in a task of its own and return the version number."""
-    model = context.params.registry.model
-    register = materialize_version(register_run, context.workspace, model, replicate.label)
-    return register.with_options(task_run_name=f"register {replicate.label}")(
-        context.workspace, replicate.run, replicate.seed
-    )
-
-
-def _unchanged_champion(context: RunContext, reason: str) -> PromotionDecision:
-    """Return the decision of a run that promotes nothing."""
-    model = context.params.registry.model
-    champions = context.registry.search(VersionQuery(where="alias = 'champion'", model=model))
-    champion = next((version.version for version in champions.versions), None)
-    return PromotionDecision(
-        champion_version=champion,
-        changed=False,
-        outcome=GateOutcome.UNCHANGED,
-        reason=reason,
-        reports=(),
-    )
-
-
-def _promote(context: RunContext, numbers: list[int], actor: str) -> PromotionDecision:
-    """Promote; where a version was evaluated on other items, evaluate it and decide again.
-
-    A registered version that cannot be evaluated leaves the champion as it is, and the decision
-    says why: the run itself has succeeded.
-    """
-    decision = promote_best(context.workspace, numbers, actor)
-    if not decision.other_items:
-        return decision
-    for number in decision.other_items:
-        name = f"evaluate version {number}"
-        try:
-            evaluate_registered.with_options(task_run_name=name)(context.workspace, number)
-        except (StageFailed, MissingArtifact, DamagedArtifact) as error:
-            reason = f"{decision.reason}; version {number} cannot be evaluated: {error}"
-            return dataclasses.replace(decision, reason=reason)
-    return promote_best(context.workspace, numbers, actor)
 
 
 def _run_stages(context: RunContext) -> list[State[Any]]:

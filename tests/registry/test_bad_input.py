@@ -68,7 +68,7 @@ def test_register_unusable_model_name_is_an_error(registry, submit, name):
         ("run.json", "seed", -(2**63) - 1, "seed: Input should be greater than"),
         ("run.json", "name", r'"r\nun"', "name: String should match pattern"),
         ("run.json", "name", f'"{"x" * 201}"', "name: String should have at most 200"),
-        ("run.json", "git_commit", f'"{"x" * 10_000_000}"', "git_commit: String should"),
+        ("execution.json", "git_commit", f'"{"x" * 10_000_000}"', "git_commit: String should"),
         ("run.json", "schema_version", 3, "schema_version 3 is newer than"),
     ],
 )

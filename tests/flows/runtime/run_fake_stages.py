@@ -44,7 +44,7 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
     from rich.console import Console
 
     from flows.runtime import pipeline as pipeline_module
-    from flows.runtime import run_closing, stage_runner
+    from flows.runtime import promotion_tasks, run_closing, stage_runner
     from flows.runtime.pipeline_run import run_pipeline
     from flows.runtime.run_context import activate
     from tests.flows.runtime.factories import FakeStages, run_context
@@ -62,7 +62,7 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
         return fakes.run_with_dvc(stage, *arguments)
 
     stage_runner.run_with_dvc = run_with_dvc
-    pipeline_module.read_submission = lambda run, _: run.name
+    promotion_tasks.read_submission = lambda run, *_, **__: run.name
     pipeline_module.describe_outputs = lambda *_: []
     run_closing.LEASE_S = 0.0  # runs without a lease need not be a minute old
     api.await_healthy()

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from flows.errors import FlowError, LockRefused, StageFailed, StageInterrupted, StagePreempted
 from flows.runtime import pipeline as pipeline_module
-from flows.runtime import stage_runner
+from flows.runtime import promotion_tasks, stage_runner
 from flows.runtime.pipeline import pipeline, run_stage
 from flows.runtime.pipeline_run import DRAIN_TIMEOUT_S, run_pipeline
 from flows.runtime.run_context import activate, active_context
@@ -40,7 +40,7 @@ def stages(monkeypatch):
     fakes = FakeStages()
     monkeypatch.setattr(stage_runner, "run_with_dvc", fakes.run_with_dvc)
     monkeypatch.setattr(
-        pipeline_module, "read_submission", lambda folder, *_, **__: folder.parent.name
+        promotion_tasks, "read_submission", lambda folder, *_, **__: folder.parent.name
     )
     monkeypatch.setattr(pipeline_module, "RETRY_DELAY_S", 0)
     monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [f"about {stage}"])
@@ -97,7 +97,7 @@ def test_pipeline_evaluates_versions_on_other_items_and_decides_again(
 ):
     evaluated = []
     monkeypatch.setattr(
-        pipeline_module, "evaluate_version", lambda *arguments: evaluated.append(arguments[1:4])
+        promotion_tasks, "evaluate_version", lambda *arguments: evaluated.append(arguments[1:4])
     )
     context = run_context(tmp_path)
     context.registry.other_items = (3, 1)
@@ -115,7 +115,7 @@ def test_pipeline_succeeds_if_a_registered_version_cannot_be_evaluated(
     def fail(*arguments):
         raise StageFailed("no weights")
 
-    monkeypatch.setattr(pipeline_module, "evaluate_version", fail)
+    monkeypatch.setattr(promotion_tasks, "evaluate_version", fail)
     context = run_context(tmp_path)
     context.registry.other_items = (3,)
     with activate(context):

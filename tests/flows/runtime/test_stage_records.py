@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.errors import StageFailed
 from flows.runtime import pipeline as pipeline_module
-from flows.runtime import stage_runner
+from flows.runtime import promotion_tasks, stage_runner
 from flows.runtime.accuracy_chart import ChartPoint, render_svg
 from flows.runtime.assets import materialize_stage
 from flows.runtime.pipeline import pipeline, run_stage
@@ -76,7 +76,7 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
         return stages.run_with_dvc(stage, workspace, *rest, **limits)
 
     monkeypatch.setattr(stage_runner, "run_with_dvc", run_with_dvc)
-    monkeypatch.setattr(pipeline_module, "read_submission", lambda folder, *_, **__: folder.name)
+    monkeypatch.setattr(promotion_tasks, "read_submission", lambda folder, *_, **__: folder.name)
     monkeypatch.setattr(pipeline_module, "describe_outputs", lambda stage, _: [])
     params = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(params)
