@@ -139,7 +139,7 @@ def set_pinned(
     if version.status.is_pinned != is_pinned:
         version.status.is_pinned = is_pinned
         kind = EventKind.PINNED if is_pinned else EventKind.UNPINNED
-        add_event(session, version, kind, actor=actor, reason=_limit(reason, "the reason"))
+        add_event(session, version, kind, actor=actor, reason=limit_text(reason, "the reason"))
 
 
 def name_version(
@@ -199,9 +199,9 @@ def set_tag(
             raise InterventionRefused(f"version {number} of {model_name!r} has no tag {key!r}")
         session.delete(row)
     elif row is None:
-        session.add(TagRow(version_id=version.id, key=key, value=_limit(value, f"tag {key!r}")))
+        session.add(TagRow(version_id=version.id, key=key, value=limit_text(value, f"tag {key!r}")))
     else:
-        row.value = _limit(value, f"tag {key!r}")
+        row.value = limit_text(value, f"tag {key!r}")
     kind = EventKind.UNTAGGED if value is None else EventKind.TAGGED
     details = {"key": key} if value is None else {"key": key, "value": value}
     add_event(session, version, kind, actor=actor, details=details)
@@ -216,7 +216,7 @@ def describe(
         InterventionRefused: the text is too long.
         UnknownVersion: the model or version does not exist.
     """
-    text = _limit(text, "the description")
+    text = limit_text(text, "the description")
     model = lock_model(session, model_name)
     if number is None:
         model.description = text
@@ -238,7 +238,7 @@ def add_note(session: Session, model_name: str, number: int, text: str, *, actor
         InterventionRefused: the text is empty or too long.
         UnknownVersion: the model or version does not exist.
     """
-    text = _limit(text, "the note").strip()
+    text = limit_text(text, "the note").strip()
     if not text:
         raise InterventionRefused("the note is empty; write a text")
     version = find_version(session, lock_model(session, model_name), number)
@@ -290,13 +290,22 @@ def _aliases(session: Session, model: ModelRow) -> list[AliasRow]:
 
 
 def _check_reason(reason: str, command: str) -> str:
-    reason = _limit(reason, "the reason").strip()
+    reason = limit_text(reason, "the reason").strip()
     if not reason:
         raise InterventionRefused(f"{command}: the reason is empty; say why with --reason")
     return reason
 
 
-def _limit(text: str, what: str) -> str:
+def limit_text(text: str, what: str) -> str:
+    """Return a person's text, after a check that the database can store it.
+
+    Args:
+        text: the text.
+        what: names it in the error message.
+
+    Raises:
+        InterventionRefused: it is longer than MAX_TEXT, or has characters that cannot be stored.
+    """
     if len(text) > MAX_TEXT:
         raise InterventionRefused(
             f"{what} has {len(text):,} characters, more than {MAX_TEXT:,}; shorten it, or store "

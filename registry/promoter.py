@@ -21,6 +21,7 @@ from registry.gates.check import check_gates
 from registry.gates.collection import collect_candidate, collect_compared
 from registry.gates.evidence import Evidence
 from registry.gates.result import GateOutcome, GateReport
+from registry.interventions import limit_text
 from registry.lookup import find_champion, find_model, find_version, lock_model
 from registry.permissions import require_override, require_person, require_promoter
 from registry.policy import Policy
@@ -84,11 +85,13 @@ class Promoter:
 
         Raises:
             InvalidPolicy: the policy file has errors.
+            InterventionRefused: the reason is too long, or has characters that cannot be stored.
             NotPermitted: the policy does not list the actor.
             StoreUnavailable: the artifact store cannot be read.
             UnknownVersion: the model or version does not exist.
         """
-        policy, override = self.policy(model_name), override.strip()
+        policy = self.policy(model_name)
+        override = limit_text(override, "the reason of --override").strip()
         require_promoter(actor, policy.promoters)
         if override:
             require_override(actor, policy.promoters)

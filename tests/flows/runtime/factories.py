@@ -63,8 +63,11 @@ class FakeRegistry:
             reports=(),
         )
 
-    def versions(self, model):
-        return [SimpleNamespace(version=n, is_champion=n == 3) for n in range(1, 4)]
+    def show(self, model, number):
+        return SimpleNamespace(version=number)
+
+    def search(self, query):
+        return SimpleNamespace(versions=[SimpleNamespace(version=3)])
 
 
 @dataclass

@@ -213,7 +213,7 @@ def test_pipeline_cancelled_in_prefect_promotes_nothing(
 ):
     """Prefect's command, page and API all set the state Cancelling and do no more."""
 
-    def cancel_in_last_stage(stage, workspace, processes, *_):
+    def cancel_in_last_stage(stage, workspace, processes, *_, **limits):
         if stage == "mix":
             with get_client(sync_client=True) as client:
                 flow_run, _ = recorded_run(tmp_path)
