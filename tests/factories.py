@@ -146,9 +146,9 @@ class Project:
         """Run `flanmoe WORDS` in a process of its own; stdout and stderr are apart."""
         return self._run([sys.executable, "-m", "flows", *map(str, words)], timeout_s, environment)
 
-    def dvc(self, *words, timeout_s=300):
+    def dvc(self, *words, timeout_s=300, **environment):
         """Run `dvc WORDS` in the project."""
-        return self._run([sys.executable, "-m", "dvc", *words], timeout_s, {})
+        return self._run([sys.executable, "-m", "dvc", *words], timeout_s, environment)
 
     def params(self):
         """Return params.yaml as plain data."""

@@ -48,8 +48,10 @@ class AutomationResource:
         """Create or update the automation."""
         current = await client.read_automations_by_name(self.name)
         if current:
-            enabled = self.automation.model_copy(update={"enabled": current[0].enabled})
-            await client.update_automation(current[0].id, enabled)
+            # The client sends only the fields that are set, and the server wants all of a trigger.
+            fields = {**self.automation.model_dump(), "enabled": current[0].enabled}
+            automation = type(self.automation).model_validate(fields)
+            await client.update_automation(current[0].id, automation)
         else:
             await client.create_automation(self.automation)
 

@@ -94,6 +94,7 @@ def test_regimes_differ_from_the_default_in_their_runs_only():
     default, regimes = read_params(ROOT / "params.yaml"), read_params(ROOT / "params.regimes.yaml")
     default_runs, regime_runs = default["models"].pop("runs"), regimes["models"].pop("runs")
     assert default_runs.items() <= regime_runs.items()
+    assert set(regimes["models"].pop("seeds")) <= set(default["models"].pop("seeds"))
     assert default["registry"].pop("model") != regimes["registry"].pop("model")
     assert default == regimes
 

@@ -72,11 +72,11 @@ def test_run_missing_source_stops_the_flow(fresh_project, prefect_server):
 
 
 def test_read_truncated_source_keeps_the_records(finished_copy):
-    path = finished_copy.folder / "data" / "raw" / "niv2" / "sample_copy_list.json"
+    path = finished_copy.folder / "data" / "raw" / "niv2" / "sample_count_words.json"
     path.write_text('{"Definition": ["x"], "Instances": [{"input": "a b')
     before = (finished_copy.folder / "data" / "records" / "report.json").read_bytes()
     line = error_line(finished_copy.invoke("read"))
-    assert "sample_copy_list.json is not JSON" in line
+    assert "sample_count_words.json is not JSON" in line
     assert "fetch it again" in line
     assert (finished_copy.folder / "data" / "records" / "report.json").read_bytes() == before
 

@@ -46,7 +46,7 @@ with the training mixture; maximum 0.0%
   passed  same_items: same items as version 1, in 1 tasks
   passed  no_suite_worse: s, the worst of 1 suites: +0.5 points against version 1 (95 % interval \
 -0.7 … +1.7; 400 items only: one seed, no interval over seeds); a loss of more than 2 points is \
-refused if it is shown (p = 1, limit 0.05); a loss of 3.2 points is shown in 80 % of cases
+refused if it is shown (p = 1, limit 0.05); a loss of 3.9 points is shown in 80 % of cases
   FAILED  better_or_cheaper: version 2 is not worse by 1 points, +0.50 points against version 1 \
 (-0.65 … +1.65; 400 items only: one seed, no interval over seeds), but undecided: it is not \
 cheaper (1 times the FLOPs per item, 1 times the parameters); level 0.025, test 1 against this \

@@ -44,6 +44,7 @@ ALLOWED = {
     "dashboard": {"{}"},
     "flows": {"{}"},
     "flows.fleet": {"{}"},
+    "flows.deployments": {"{}"},
     # Empty: no entry, no override, no argument.
     "data_pipelines.fetch.sources": {"[]"},
     "data_pipelines.read.t0_sets": {"[]"},
@@ -105,6 +106,11 @@ ALLOWED = {
     "models.training.dropout": {"0", "null"},
     "models.training.expert_dropout": {"0", "null"},
     "flows.fleet.time_limit_hours": {"1.5", "'7'"},
+    "flows.max_stage_hours": {"1.5", "'7'"},
+    "flows.max_gpu_hours_per_run": {"1.5", "'7'"},
+    "flows.max_gpu_hours_per_week": {"1.5", "'7'"},
+    "flows.deployments.max_hours_without_run": {"1.5", "'7'"},
+    "flows.deployments.alert_block": {"''", "'7'", "text"},
     # null: no limit, no restriction.
     "models.training.freeze": {"null"},
     "models.training.recipe": {"null"},

@@ -14,7 +14,13 @@ from flows.runtime.parent_watch import PARENT_VARIABLE
 from registry.intake import read_submission
 from registry.store import Registry
 from tests.factories import ROOT, Project, free_port, is_http_up, user_environment, wait_for
-from tests.registry.factories import evaluation_record, run_record, task_score, write_run
+from tests.registry.factories import (
+    evaluation_record,
+    run_record,
+    task_score,
+    write_policy,
+    write_run,
+)
 
 MODEL = "flan-sample"
 """`registry.model` of the project's own params.yaml."""
@@ -23,9 +29,10 @@ MODEL = "flan-sample"
 def project_with_versions(folder, *accuracies, num_items=400):
     """Create a project whose registry has a version for each accuracy; none is champion."""
     folder.mkdir(parents=True)
-    for name in ("params.yaml", "dvc.yaml", "prefect.yaml", "policy.yaml"):
-        if (ROOT / name).is_file():
-            shutil.copyfile(ROOT / name, folder / name)
+    for name in ("params.yaml", "dvc.yaml", "prefect.yaml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    # The versions have no data, and were trained by no commit.
+    write_policy(folder, data={"allow_unrecorded": True}, code={"require_commit": False})
     (folder / "flows").symlink_to(ROOT / "flows")
     registry = Registry.open(folder, create=True)
     (folder / "submitted").mkdir()

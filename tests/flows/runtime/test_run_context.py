@@ -24,7 +24,7 @@ def test_active_or_new_context_creates_a_context_and_locks_the_workspace(project
     with active_or_new_context(project.folder) as context:
         assert context.params.registry.model == "flan-sample"
         assert context.graph.order.index("fetch") < context.graph.order.index("pack")
-        assert "train@moe_base" in context.graph.changed
+        assert "train@moe_base-0" in context.graph.changed
         assert "fetch" in context.graph.dependencies["read"]
         assert not context.display.console.is_terminal
         assert context.registry.versions() == []

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from flows.errors import StageFailed
 from flows.runtime.processes import ProcessGroups
@@ -32,6 +33,9 @@ def old(tmp_path, monkeypatch):
     old = copy_release_0_1_0(tmp_path / "project")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, old.project / name)
+    params = yaml.safe_load((old.project / "params.yaml").read_text())
+    params["models"]["evaluation"]["suites"] = ["sample"]
+    (old.project / "params.yaml").write_text(yaml.safe_dump(params))
     write_policy(old.project, **LENIENT)
     write_eval_data(old.project / "data" / "eval_data")
     return old

@@ -80,7 +80,7 @@ def test_evaluation_record_has_every_suite_and_its_missing_tasks(evaluated, many
 
 @pytest.mark.parametrize("name", ["moe", "dense"])
 def test_the_registry_recomputes_the_record_from_its_samples(evaluated, name):
-    folder = evaluated / "runs" / name
+    folder = evaluated / "runs" / name / "seed_0"
     record = read_evaluation_record(folder / "evaluation.json")
     assert len(record.suites) == 5
     assert check_consistency(record, folder / "samples.parquet") == []
@@ -102,7 +102,7 @@ def test_samples_have_the_cluster_of_every_item(workspace, params):
     path.write_text("".join(json.dumps(item) + "\n" for item in items))
     write_index(workspace / "data/eval_data")
     run(workspace, params, "dense")
-    rows = pq.read_table(workspace / "runs/dense/samples.parquet").to_pylist()
+    rows = pq.read_table(workspace / "runs/dense/seed_0/samples.parquet").to_pylist()
     cluster_by_id = {row["id"]: row["cluster"] for row in rows if row["task"] == "sample/topic"}
     expected = {item["id"]: item.get("cluster") for item in items}
     assert cluster_by_id == expected

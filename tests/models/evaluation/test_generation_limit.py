@@ -45,12 +45,12 @@ def test_generation_limit_of_a_suite_without_exemplars_is_that_of_the_language(t
     write_eval_data(tmp_path)
     suite = dataclasses.replace(load_suite("sample"), t5_characters_per_token=4.0)
     tasks, _ = EvalData.open(tmp_path).load_tasks(suite)
-    assert generation_limit(suite, tasks, tasks[0], len) == 4 * 32
-    assert generation_limit(suite, tasks, tasks[0], lambda text: 2 * len(text)) == 8 * 32
+    assert generation_limit(suite, tasks, tasks[0], len) == 4 * 8
+    assert generation_limit(suite, tasks, tasks[0], lambda text: 2 * len(text)) == 8 * 8
 
 
 def test_generation_limit_of_a_suite_for_no_tokenizer_in_particular_is_its_own(tmp_path):
     write_eval_data(tmp_path)
     suite = load_suite("sample")
     tasks, _ = EvalData.open(tmp_path).load_tasks(suite)
-    assert generation_limit(suite, tasks, tasks[0], lambda text: 100 * len(text)) == 32
+    assert generation_limit(suite, tasks, tasks[0], lambda text: 100 * len(text)) == 8
