@@ -49,7 +49,8 @@ class AutomationResource:
         current = await client.read_automations_by_name(self.name)
         if current:
             # The client sends only the fields that are set, and the server wants all of a trigger.
-            fields = {**self.automation.model_dump(), "enabled": current[0].enabled}
+            fields = self.automation.model_dump(exclude={"owner_resource"})
+            fields["enabled"] = current[0].enabled
             automation = type(self.automation).model_validate(fields)
             await client.update_automation(current[0].id, automation)
         else:
