@@ -51,7 +51,7 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
 
     fakes = FakeStages()
 
-    def run_with_dvc(stage, *arguments):
+    def run_with_dvc(stage, *arguments, **limits):
         if stage == "clean" and incident == "lose_server":
             print(f"lost {time.time()}", flush=True)
             os.kill(api.process.pid, signal.SIGKILL)
@@ -59,7 +59,7 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
             os.kill(os.getpid(), SIGNALS[incident])
             assert processes.stopping.wait(10)
             raise StageInterrupted("clean was stopped")
-        return fakes.run_with_dvc(stage, *arguments)
+        return fakes.run_with_dvc(stage, *arguments, **limits)
 
     stage_runner.run_with_dvc = run_with_dvc
     promotion_tasks.read_submission = lambda run, *_, **__: run.name
