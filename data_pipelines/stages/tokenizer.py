@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import sentencepiece as spm
+from sentencepiece import sentencepiece_model_pb2 as spm_proto
 
 from data_pipelines import layout
 from data_pipelines.database import open_database, read_parquet
@@ -101,7 +102,14 @@ def _train(texts: list[str], params: TokenizerParams) -> bytes:
             f"data_pipelines.tokenizer.vocab_size: {params.vocab_size} does not fit the texts: "
             f"{reason}; choose another size"
         ) from None
-    return model.getvalue()
+    return _without_paths(model.getvalue())
+
+
+def _without_paths(model: bytes) -> bytes:
+    """Remove the path of the temporary seed file from a model: equal texts give equal bytes."""
+    proto = spm_proto.ModelProto.FromString(model)
+    proto.trainer_spec.seed_sentencepieces_file = ""
+    return bytes(proto.SerializeToString(deterministic=True))
 
 
 def _run_trainer(texts: list[str], params: TokenizerParams, model: io.BytesIO) -> None:

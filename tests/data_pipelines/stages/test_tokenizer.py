@@ -35,8 +35,12 @@ def test_tokenizer_description_counts_pieces_and_sentinels(finished_pipeline):
 
 def test_tokenizer_with_word_seeds_has_a_piece_for_each_frequent_word(pipeline):
     params = replace(pipeline.tokenizer, seeds="words", vocab_size=900)
-    pipeline.replace(tokenizer=params).run("tokenizer")
+    with_words = pipeline.replace(tokenizer=params)
+    with_words.run("tokenizer")
     model = pipeline.path("tokenizer/spiece.model")
+    data = model.read_bytes()
+    with_words.run("tokenizer")
+    assert model.read_bytes() == data  # without the path of a temporary file
     processor = spm.SentencePieceProcessor(model_file=str(model))
     texts = [row[name] for row in pipeline.read_rows() for name in ("inputs", "targets")]
     texts += [row["text"] for row in pipeline.read_rows("mixture/text")]
