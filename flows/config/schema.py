@@ -26,9 +26,9 @@ class FlowsParams:
     """Retries of a stage that could not acquire DVC's lock, or that was preempted."""
     max_stage_hours: Annotated[float, Field(gt=0, le=8760)] | None = None
     """Hours after which a stage is stopped; training saves a checkpoint first. null: no limit."""
-    max_gpu_hours_per_run: Annotated[float, Field(gt=0)] | None = None
+    max_gpu_hours_per_run: Annotated[float, Field(gt=0, le=1e7)] | None = None
     """GPU hours after which a run's training is stopped with a checkpoint; null: no quota."""
-    max_gpu_hours_per_week: Annotated[float, Field(gt=0)] | None = None
+    max_gpu_hours_per_week: Annotated[float, Field(gt=0, le=1e7)] | None = None
     """GPU hours of all runs of the project in seven days; null: no quota."""
     dask_cluster_class: Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")] = "distributed.LocalCluster"
     """Class of the Dask cluster that a run starts if `data_pipelines.engine` is dask and
