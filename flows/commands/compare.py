@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry, workspace_option
+from flows.commands.options import (
+    json_option,
+    load_workspace,
+    open_registry,
+    print_json,
+    workspace_option,
+)
 from flows.commands.replicates import find_replicates, present_replicates
 from flows.commands.tables import format_count, plain_table, wide_console
 
@@ -74,7 +79,7 @@ def compare(
     )
     compared = comparison.compare(results_a, results_b, config)
     if as_json:
-        print(json.dumps(compared.to_dict(), indent=1, ensure_ascii=False))
+        print_json(compared.to_dict())
         return
     console = wide_console()
     console.print(_costs_table(compared))

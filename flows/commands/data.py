@@ -5,7 +5,6 @@ The commands `seen` and `diff` are in modules of their own.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.diff import diff
-from flows.commands.options import json_option, load_workspace, workspace_option
+from flows.commands.options import json_option, load_workspace, print_json, workspace_option
 from flows.commands.seen import seen
 from flows.commands.tables import plain_table, wide_console
 
@@ -48,7 +47,7 @@ def catalog(as_json: bool) -> None:
         for name, source in catalogs.load(path).items()
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        print_json(rows)
         return
     table = plain_table(
         ["source", "for", "format", "files", "licence", "terms", "allowed", "state"]
@@ -84,7 +83,7 @@ def report(as_json: bool, workspace: Path | None) -> None:
     folder = workspace or find_project()
     summary = {**gather_report(folder), "self_test": run_self_test(folder).to_dict()}
     if as_json:
-        click.echo(json.dumps(summary, indent=1, ensure_ascii=False))
+        print_json(summary)
         return
     console = wide_console()
     console.print(_shares_table(summary))

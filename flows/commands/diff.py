@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import json_option
+from flows.commands.options import json_option, print_json
 from flows.commands.tables import plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def diff(before: str, after: str, as_json: bool) -> None:
     ):
         difference = diff_data(first, second)
     if as_json:
-        click.echo(json.dumps(difference, indent=1, ensure_ascii=False))
+        print_json(difference)
         return
     console = wide_console()
     for line in _describe_sources(difference["sources"]):

@@ -16,6 +16,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+model_option = click.option(
+    "--model", help="Registered model. Default: registry.model in params.yaml."
+)
 workspace_option = click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
@@ -42,11 +45,9 @@ def load_workspace(folder: Path | None = None) -> tuple[Path, Params]:
     return workspace, load_params(workspace / "params.yaml")
 
 
-def open_registry(workspace: Path, params: Params) -> Registry:
-    """Open the registry of the project that a workspace belongs to."""
-    from flows.runtime.project_policy import policy_path
+def open_registry(workspace: Path, params: Params, *, create: bool = False) -> Registry:
+    """Open the registry of the project that a workspace belongs to, or create it."""
+    from flows.runtime.project_policy import open_project_registry
     from flows.runtime.workspace import project_of
-    from registry.store import Registry
 
-    project = project_of(workspace)
-    return Registry.open(project, params.registry.artifacts, policy_path=policy_path(project))
+    return open_project_registry(project_of(workspace), params, create=create)

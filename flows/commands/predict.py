@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.options import json_option, load_workspace, model_option, open_registry
 from flows.commands.predict_input import (
     InstructionInput,
     is_json,
@@ -28,7 +28,7 @@ BATCH_SIZE = 32
 @click.command(short_help="Answer instructions with a registered version.")
 @click.argument("instruction", required=False)
 @click.option("--version", type=int, help="Version that answers. Default: the champion.")
-@click.option("--model", help="Registered model. Default: registry.model in params.yaml.")
+@model_option
 @click.option(
     "--max-new-tokens",
     default=64,

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry, print_json
+from flows.commands.options import (
+    json_option,
+    load_workspace,
+    model_option,
+    open_registry,
+    print_json,
+)
 from flows.commands.registry_approvals import APPROVALS
 from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
 from flows.commands.registry_backup import BACKUP
@@ -29,10 +35,6 @@ if TYPE_CHECKING:
     from registry.schemas import EvaluationRecordSchema, RunRecordSchema
     from registry.store import Registry
     from registry.versions import VersionInfo
-
-model_option = click.option(
-    "--model", help="Registered model. Default: registry.model in params.yaml."
-)
 
 
 @click.group()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry
-from flows.commands.registry_interventions import model_option, reason_option
+from flows.commands.options import (
+    json_option,
+    load_workspace,
+    model_option,
+    open_registry,
+    print_json,
+)
+from flows.commands.registry_interventions import reason_option
 from flows.commands.tables import plain_table, wide_console
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ def approvals(model: str | None, as_json: bool) -> None:
     root, params = load_workspace()
     requests = open_registry(root, params).approvals.list(model)
     if as_json:
-        click.echo(json.dumps([request.to_dict() for request in requests], indent=1))
+        print_json([request.to_dict() for request in requests])
         return
     table = plain_table(
         [">number", "model", ">version", "state", "expires", "decided by", "reason"]

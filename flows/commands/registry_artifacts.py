@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import FOLDER, json_option, load_workspace, open_registry
+from flows.commands.options import (
+    FOLDER,
+    json_option,
+    load_workspace,
+    model_option,
+    open_registry,
+    print_json,
+)
 from flows.commands.tables import format_bytes
 
 if TYPE_CHECKING:
@@ -22,7 +29,7 @@ EXIT_FAULTS = 3
 
 @click.command(short_help="Register the finished run in FOLDER.")
 @click.argument("folder", type=FOLDER)
-@click.option("--model", help="Registered model. Default: registry.model in params.yaml.")
+@model_option
 @json_option
 def register(folder: Path, model: str | None, as_json: bool) -> None:
     """Register the finished run in FOLDER, which may come from anywhere.
@@ -33,14 +40,13 @@ def register(folder: Path, model: str | None, as_json: bool) -> None:
     """
     from flows.runtime.workspace import project_of
     from registry.intake import check_scores, find_tokenizer, read_submission
-    from registry.store import Registry
 
     root, params = load_workspace()
     project = project_of(root)
     tokenizer, workspace = find_tokenizer(folder, project), folder.resolve().parent.parent
     submission = read_submission(folder, tokenizer, workspace=workspace)
     check_scores(submission)
-    store = Registry.open(project, params.registry.artifacts, create=True)
+    store = open_registry(root, params, create=True)
     name = model or params.registry.model
     known = {version.version for version in store.versions(name)}
     version = store.register(name, submission, check_files=True)
@@ -76,7 +82,7 @@ def verify(model: str | None, as_json: bool) -> None:
             click.echo(f"{entry.model} v{entry.version}: {entry.fault}")
     if as_json:
         shown = [entry.to_dict() for entry in faults]
-        print(json.dumps({"versions": num_versions, "faults": shown}, indent=1, ensure_ascii=False))
+        print_json({"versions": num_versions, "faults": shown})
     elif not faults:
         click.echo(f"{num_versions} versions verified, no fault")
     if faults:
@@ -124,7 +130,7 @@ def gc(keep: int, older_than_days: float, champions: int, dry_run: bool, as_json
     rules = RetentionRules(keep=keep, older_than_days=older_than_days, champions=champions)
     report = store.collect_garbage(rules, actor=getpass.getuser(), dry_run=dry_run)
     if as_json:
-        print(json.dumps({"dry_run": dry_run, **report.to_dict()}, indent=1, ensure_ascii=False))
+        print_json({"dry_run": dry_run, **report.to_dict()})
         return
     verb = "would be removed" if dry_run else "removed"
     for version in report.versions:

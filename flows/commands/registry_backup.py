@@ -36,12 +36,10 @@ def backup(folder: Path | None, keep: int) -> None:
 @click.argument("file", type=FILE)
 def restore(file: Path) -> None:
     """Copy the back-up FILE to an empty registry, which FLANMOE_DATABASE_URL may name."""
-    from flows.runtime.workspace import project_of
     from registry.backup import restore as copy_back
-    from registry.store import Registry
 
     root, params = load_workspace()
-    store = Registry.open(project_of(root), params.registry.artifacts, create=True)
+    store = open_registry(root, params, create=True)
     num_rows = copy_back(file, store.engine)
     click.echo(f"restored {num_rows} rows from {file}")
 

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import load_workspace, open_registry
+from flows.commands.options import load_workspace, model_option, open_registry
 
 if TYPE_CHECKING:
     from registry.store import Registry
 
-model_option = click.option(
-    "--model", help="Registered model. Default: registry.model in params.yaml."
-)
 reason_option = click.option(
     "--reason", required=True, metavar="TEXT", help="Why; recorded in the history."
 )

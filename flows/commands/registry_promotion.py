@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.options import json_option, load_workspace, open_registry
+from flows.commands.options import (
+    json_option,
+    load_workspace,
+    model_option,
+    open_registry,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +30,6 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"promoted": 0, "unchanged": 3, "refused": 4, "needs evaluation": 4}
 """Exit code of each outcome."""
-model_option = click.option(
-    "--model", help="Registered model. Default: registry.model in params.yaml."
-)
 
 
 @click.command()
@@ -64,7 +66,7 @@ def promote(model: str | None, version: int, override: str, dry_run: bool, as_js
             report = error.report
     if as_json:
         content = {"model": name, **report.to_dict(), "dry_run": dry_run}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
+        print_json(content)
     else:
         _print_report(store, name, report, dry_run)
     sys.exit(EXIT_CODES[report.outcome])
@@ -85,7 +87,7 @@ def evaluate(model: str | None, version: int, as_json: bool) -> None:
     name = model or params.registry.model
     info = _evaluate(store, name, params, root, version)
     if as_json:
-        print(json.dumps(info.to_full_dict(), indent=1, ensure_ascii=False))
+        print_json(info.to_full_dict())
         return
     evaluation = info.evaluation
     click.echo(

@@ -19,6 +19,7 @@ from pydantic import Field
 from flows.config.load import load_params
 from flows.deployments.resume import resume_promotion
 from flows.runtime.cache_gc import collect_garbage
+from flows.runtime.project_policy import open_project_registry
 from flows.runtime.run_closing import close_abandoned_runs
 from flows.runtime.workspace import STATE, WORKSPACES, project_of
 from registry.approvals import ApprovalState
@@ -153,8 +154,7 @@ def back_up_registry(project: Path, keep: int) -> list[str]:
 
 
 def _registry(project: Path) -> Registry:
-    params = load_params(project / "params.yaml")
-    return Registry.open(project, params.registry.artifacts)
+    return open_project_registry(project, load_params(project / "params.yaml"))
 
 
 def _partial_files(project: Path) -> Iterator[Path]:

@@ -27,7 +27,7 @@ from flows.config.schema import Params
 from flows.deployments.events import FlanmoeEvent, emit, emit_refusal
 from flows.errors import FlowError
 from flows.runtime.processes import ProcessGroups
-from flows.runtime.project_policy import policy_path
+from flows.runtime.project_policy import open_project_registry
 from flows.runtime.promotion_evaluation import promote_after_evaluation
 from flows.runtime.stage_usage import record_promotions
 from flows.runtime.version_evaluation import evaluate_version
@@ -157,8 +157,7 @@ def promote_approved(workspace: Path, number: int, approver: str) -> PromotionRe
 def _open(workspace: Path) -> tuple[Params, Registry]:
     """Read the parameters of a workspace and open its registry, with the project's policy."""
     params, project = load_params(workspace / "params.yaml"), project_of(workspace)
-    registry = Registry.open(project, params.registry.artifacts, policy_path=policy_path(project))
-    return params, registry
+    return params, open_project_registry(project, params)
 
 
 def _await_decision(registry: Registry, approval: Approval, title: str) -> Approval:

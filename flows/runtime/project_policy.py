@@ -11,11 +11,13 @@ from typing import Any
 
 from data_pipelines.suggestions import did_you_mean
 from flows.config.load import read_params
+from flows.config.schema import Params
 from flows.errors import InvalidParams
 from registry.errors import InvalidPolicy
 from registry.params import RegistryParams
 from registry.policy import Policy
 from registry.policy_file import PolicyFile, load_policy
+from registry.store import Registry
 
 
 def policy_path(project: Path) -> Path:
@@ -45,6 +47,13 @@ def load_project_policy(project: Path) -> PolicyFile:
     if errors:
         raise InvalidPolicy("\n".join(f"{policy_file.path}: {error}" for error in errors))
     return policy_file
+
+
+def open_project_registry(project: Path, params: Params, *, create: bool = False) -> Registry:
+    """Open the registry of a project with the project's policy; see `Registry.open`."""
+    return Registry.open(
+        project, params.registry.artifacts, policy_path=policy_path(project), create=create
+    )
 
 
 def require_project_policy(params: dict[str, Any], source: str, project: Path) -> None:

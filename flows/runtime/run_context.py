@@ -24,7 +24,7 @@ from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
 from flows.runtime.processes import ProcessGroups, stop_on_signal
-from flows.runtime.project_policy import load_project_policy
+from flows.runtime.project_policy import load_project_policy, open_project_registry
 from flows.runtime.stage_runner import StageStatus
 from flows.runtime.workspace import project_of, workspace_lock
 from flows.stages import digest
@@ -105,10 +105,8 @@ def open_for_run(project: Path, params: Params) -> Registry:
         InvalidPolicy: the policy has errors, which would stop the run at its end.
         StoreUnavailable: the artifact store cannot be written.
     """
-    policy = load_project_policy(project)
-    registry = Registry.open(
-        project, params.registry.artifacts, policy_path=policy.path, create=True
-    )
+    load_project_policy(project)
+    registry = open_project_registry(project, params, create=True)
     registry.artifacts.check_writable()
     return registry
 
