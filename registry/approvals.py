@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,7 @@ from registry.tables import (
     ModelRow,
     VersionRow,
     VersionState,
+    as_utc,
     utc_now,
 )
 
@@ -78,11 +79,11 @@ class Approval:
             champion=row.champion.number if row.champion else None,
             state=ApprovalState(decision.outcome) if decision else ApprovalState.REQUESTED,
             requested_by=row.requested_by,
-            requested_at=_as_utc(row.requested_at),
-            expires_at=_as_utc(row.expires_at),
+            requested_at=as_utc(row.requested_at),
+            expires_at=as_utc(row.expires_at),
             flow_run=row.flow_run,
             decided_by=decision.actor if decision else "",
-            decided_at=_as_utc(decision.at) if decision else None,
+            decided_at=as_utc(decision.at) if decision else None,
             reason=decision.reason if decision else "",
         )
 
@@ -209,7 +210,7 @@ def request_approval(
         version,
         EventKind.APPROVAL_REQUESTED,
         actor=actor,
-        details={"approval": row.id, "expires_at": _as_utc(row.expires_at).isoformat()},
+        details={"approval": row.id, "expires_at": as_utc(row.expires_at).isoformat()},
     )
     return Approval.from_row(row)
 
@@ -296,13 +297,8 @@ def _of_version(session: Session, version: VersionRow) -> Sequence[ApprovalRow]:
 
 
 def _is_open(row: ApprovalRow) -> bool:
-    return row.decision is None and utc_now() < _as_utc(row.expires_at)
+    return row.decision is None and utc_now() < as_utc(row.expires_at)
 
 
 def _state(row: ApprovalRow) -> str:
     return row.decision.outcome if row.decision else ApprovalState.EXPIRED
-
-
-def _as_utc(at: datetime) -> datetime:
-    """Return a time of the database in UTC; SQLite returns it without time zone."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 
 from registry.errors import BackupFailed
+from registry.files import sha256
 from registry.session import connect_snapshot, file_url, open_engine
-from registry.tables import RegistryBase
+from registry.tables import RegistryBase, as_utc
 
 BATCH_ROWS = 1000
 PATTERN = "registry-*.db"
@@ -61,9 +62,7 @@ def back_up(engine: Engine, folder: Path, *, keep: int) -> Backup:
     os.replace(partial, path)
     for old in sorted(folder.glob(PATTERN))[:-keep]:
         old.unlink()
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Backup(path=path, num_rows=num_rows, sha256=digest)
+    return Backup(path=path, num_rows=num_rows, sha256=sha256(path))
 
 
 def restore(path: Path, engine: Engine) -> int:
@@ -121,7 +120,13 @@ def _tables() -> list[Table]:
 def _read_batches(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
     query = select(table).order_by(*table.primary_key)
     for rows in connection.execute(query).mappings().partitions(BATCH_ROWS):
-        yield [{key: _in_utc(value) for key, value in row.items()} for row in rows]
+        yield [
+            {
+                key: as_utc(value) if isinstance(value, datetime) else value
+                for key, value in row.items()
+            }
+            for row in rows
+        ]
 
 
 def _count_rows(connection: Connection) -> dict[str, int]:
@@ -152,13 +157,6 @@ def _digest(connection: Connection, table: Table) -> str:
         for row in batch:
             digest.update(repr([(key, _comparable(value)) for key, value in row.items()]).encode())
     return digest.hexdigest()
-
-
-def _in_utc(value: Any) -> Any:
-    """Return a time in UTC: SQLite returns it without time zone, PostgreSQL in the session's."""
-    if not isinstance(value, datetime):
-        return value
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _comparable(value: Any) -> Any:

@@ -166,11 +166,11 @@ def name_version(
     if not alias or len(alias) > 200 or not alias.isprintable():
         raise InterventionRefused(f"alias {alias[:50]!r}: expected 1 to 200 printable characters")
     model = lock_model(session, model_name)
-    aliases = {row.name: row for row in _aliases(session, model)}
     if number is None:
-        if alias not in aliases:
+        row = session.get(AliasRow, (model.id, alias))
+        if row is None:
             raise InterventionRefused(f"model {model_name!r} has no alias {alias!r}")
-        version = aliases[alias].version
+        version = row.version
         remove_alias(session, model, alias)
         kind = EventKind.ALIAS_REMOVED
     else:
@@ -283,10 +283,6 @@ def _earlier_champion(
         is_usable = version.status.state != VersionState.REJECTED and version.id != champion.id
         if is_usable and is_intact(version):
             return version
-
-
-def _aliases(session: Session, model: ModelRow) -> list[AliasRow]:
-    return list(session.scalars(select(AliasRow).where(AliasRow.model_id == model.id)))
 
 
 def _check_reason(reason: str, command: str) -> str:

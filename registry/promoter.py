@@ -139,8 +139,8 @@ class Promoter:
     ) -> PromotionDecision:
         """Promote the versions that replace the champion, from the cheapest to the dearest.
 
-        Each is compared with the champion that the one before left: a dearer version becomes
-        champion only if it is better. A version that a person rejected or demoted is never
+        Each is compared with the champion at that time: a dearer version becomes champion only if
+        it is better. A version that a person rejected or demoted is never
         promoted, and a pinned champion never replaced.
 
         Args:

@@ -25,7 +25,7 @@ from registry.artifacts.version_files import RECORDS, has_model_files
 from registry.history import EventKind, add_event
 from registry.lookup import find_model, find_version
 from registry.session import reading, transaction
-from registry.tables import EvaluationRow, EventRow, ModelRow, RunRow, VersionRow
+from registry.tables import EvaluationRow, EventRow, ModelRow, RunRow, VersionRow, as_utc
 from registry.versions import VersionInfo
 
 _CHAMPION_EVENTS = (EventKind.PROMOTED, EventKind.ROLLED_BACK)
@@ -130,7 +130,7 @@ def identify_registry(session: Session) -> str | None:
     first = session.scalar(select(VersionRow).order_by(VersionRow.id).limit(1))
     if first is None:
         return None
-    key = f"{first.digest} {_utc(first.created_at).isoformat()}"
+    key = f"{first.digest} {as_utc(first.created_at).isoformat()}"
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
@@ -180,7 +180,7 @@ def _released_ids(
     released = {
         version.id
         for version in versions
-        if _utc(version.created_at) < oldest
+        if as_utc(version.created_at) < oldest
         and not version.status.is_pinned
         and not version.aliases
     }
@@ -252,8 +252,3 @@ def _add_events(
                 reason="weights and tokenizer removed by retention",
                 details={"num_bytes": size},
             )
-
-
-def _utc(time: datetime) -> datetime:
-    """Return a time with its zone; SQLite returns UTC without one."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

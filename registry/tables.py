@@ -57,6 +57,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def as_utc(at: datetime) -> datetime:
+    """Return a time of the database in UTC.
+
+    SQLite returns it without time zone, PostgreSQL in that of the session.
+    """
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 class RegistryBase(DeclarativeBase):
     """Base of the mapped classes."""
 

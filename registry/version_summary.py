@@ -19,8 +19,25 @@ class ScoreInterval:
     high: float
 
 
+class Standing:
+    """What state and aliases say about a version."""
+
+    state: VersionState
+    aliases: tuple[str, ...]
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether it is the model's champion."""
+        return CHAMPION in self.aliases
+
+    @property
+    def standing(self) -> str:
+        """`champion`, or the state of a version that is not champion."""
+        return CHAMPION if self.is_champion else self.state.value
+
+
 @dataclass(frozen=True, kw_only=True)
-class VersionSummary:
+class VersionSummary(Standing):
     """A version with the scores of its newest evaluation."""
 
     model: str
@@ -55,16 +72,6 @@ class VersionSummary:
     created_at: datetime
     scores: Mapping[str, ScoreInterval] = field(default_factory=dict)
     """By name in the table `metrics`; only those that a query names."""
-
-    @property
-    def is_champion(self) -> bool:
-        """Whether it is the model's champion."""
-        return CHAMPION in self.aliases
-
-    @property
-    def standing(self) -> str:
-        """`champion`, or the state of a version that is not champion."""
-        return CHAMPION if self.is_champion else self.state.value
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON values."""

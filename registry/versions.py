@@ -15,8 +15,8 @@ from registry.lookup import is_current_version
 from registry.records import parse_evaluation_record, parse_run_record, parse_speed_record
 from registry.schemas import EvaluationRecordSchema, RunRecordSchema
 from registry.speed_schema import SpeedSchema
-from registry.tables import CHAMPION, EvaluationRow, ModelRow, VersionRow, VersionState
-from registry.version_summary import VersionSummary
+from registry.tables import EvaluationRow, ModelRow, VersionRow, VersionState
+from registry.version_summary import Standing, VersionSummary
 
 VERSION_LOADS = (
     joinedload(VersionRow.model),
@@ -32,7 +32,7 @@ ModelKind = Literal["MoE", "dense"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class VersionInfo:
+class VersionInfo(Standing):
     """A registered version with its run record and its newest evaluation record."""
 
     model: str
@@ -96,16 +96,6 @@ class VersionInfo:
     def kind(self) -> ModelKind:
         """Whether the model has experts."""
         return "MoE" if self.run_record.is_moe else "dense"
-
-    @property
-    def is_champion(self) -> bool:
-        """Whether it is the model's champion."""
-        return CHAMPION in self.aliases
-
-    @property
-    def standing(self) -> str:
-        """`champion`, or the state of a version that is not champion."""
-        return CHAMPION if self.is_champion else self.state.value
 
     @property
     def items_digest(self) -> str:

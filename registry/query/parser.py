@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, get_args
 
 from registry.errors import InvalidQuery
 from registry.query.fields import FieldKind, FieldReference, resolve_field
 from registry.query.tokens import Token, tokenize
+from registry.tables import as_utc
 
 Operator = Literal["=", "<", "<=", ">", ">=", "~"]
 Value = bool | float | int | str | datetime
@@ -226,7 +227,7 @@ class _Parser:
         except ValueError:
             raise self.error("expected a time such as '2026-05-31' or '2026-05-31 12:00'") from None
         try:
-            return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+            return as_utc(time)
         except OverflowError:
             raise self.error("expected a time between the years 1 and 9999") from None
 
