@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from registry.errors import ApprovalRefused
 from registry.history import EventKind, add_event
-from registry.interventions import MAX_TEXT
+from registry.interventions import MAX_TEXT, limit_text
 from registry.lookup import find_champion, find_version, lock_model
 from registry.session import reading, transaction
 from registry.tables import (
@@ -236,6 +236,7 @@ def decide_approval(
 
     Raises:
         ApprovalRefused: the version has no open request, or there is no reason.
+        InterventionRefused: the reason has characters that cannot be stored.
         UnknownVersion: the model or version does not exist.
     """
     model = lock_model(session, model_name)
@@ -253,6 +254,7 @@ def decide_approval(
             f"version {number} of {model_name!r}: a decision needs a person and a reason of at "
             f"most {MAX_TEXT:,} characters; say who decides, and why"
         )
+    reason = limit_text(reason, "the reason")
     outcome = ApprovalState.APPROVED if approve else ApprovalState.DECLINED
     return _decide(session, rows[-1], outcome, actor=actor.strip(), reason=reason)
 
