@@ -21,6 +21,7 @@ from flows.commands.options import (
 from flows.commands.tables import format_bytes
 
 if TYPE_CHECKING:
+    from registry.store import Registry
     from registry.verification import VersionFault
 
 EXIT_FAULTS = 3
@@ -48,9 +49,9 @@ def register(folder: Path, model: str | None, as_json: bool) -> None:
     check_scores(submission)
     store = open_registry(root, params, create=True)
     name = model or params.registry.model
-    known = {version.version for version in store.versions(name)}
+    last_number = _last_number(store, name)
     version = store.register(name, submission, check_files=True)
-    is_new = version.version not in known
+    is_new = version.version > last_number
     if as_json:
         print(json.dumps({"model": name, "version": version.version, "is_new": is_new}))
     elif is_new:
@@ -60,6 +61,18 @@ def register(folder: Path, model: str | None, as_json: bool) -> None:
             f"{folder} is version {version.version} of {name!r} already; its stored files are "
             "complete"
         )
+
+
+def _last_number(store: Registry, model: str) -> int:
+    """Return the number of a model's newest version; 0 without one."""
+    from registry.errors import UnknownVersion
+    from registry.query.search import VersionQuery
+
+    try:
+        versions = store.search(VersionQuery(model=model, limit=1)).versions
+    except UnknownVersion:
+        return 0
+    return max((version.version for version in versions), default=0)
 
 
 @click.command(short_help="Verify files and records of all versions.")
