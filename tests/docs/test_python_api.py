@@ -3,7 +3,7 @@
 import doctest
 
 from tests.docs.markdown import ROOT, blocks
-from tests.registry.factories import copy_release_0_1_0
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 
 def test_examples_of_the_python_api_give_the_documented_results(tmp_path, monkeypatch):

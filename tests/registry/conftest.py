@@ -10,7 +10,6 @@ from registry.intake import read_submission
 from registry.session import open_engine
 from registry.store import Registry
 from tests.registry.factories import (
-    copy_release_0_1_0,
     dataset,
     evaluation_record,
     run_record,
@@ -19,6 +18,7 @@ from tests.registry.factories import (
     write_run,
 )
 from tests.registry.postgres import PostgresCluster, postgres_programs
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 
 @pytest.fixture(scope="session")

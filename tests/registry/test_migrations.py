@@ -13,7 +13,8 @@ from registry.session import downgrade, open_engine, transaction
 from registry.speed_schema import SpeedSchema
 from registry.store import Registry
 from registry.tables import IMMUTABLE
-from tests.registry.factories import RELEASE_0_1_0, speed_record, write_policy
+from tests.registry.factories import speed_record, write_policy
+from tests.registry.release_0_1_0 import RELEASE_0_1_0
 
 
 def contents(engine):

@@ -12,7 +12,8 @@ from registry.intake import read_submission
 from registry.record_upgrades import task_weights
 from registry.records import parse_evaluation_record, parse_run_record
 from registry.store import Registry
-from tests.registry.factories import RELEASE_0_1_0, write_policy
+from tests.registry.factories import write_policy
+from tests.registry.release_0_1_0 import RELEASE_0_1_0
 
 RENAMED_KEYS = {
     "n": "num_items", "tasks": "num_tasks", "a": "score_a", "b": "score_b",

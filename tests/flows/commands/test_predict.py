@@ -12,7 +12,7 @@ from flows.commands import predict as predict_command
 from models.evaluation.predictor import Seq2SeqPredictor
 from models.weights import load_weights
 from tests.factories import ROOT, error_line, invoke
-from tests.registry.factories import RELEASE_0_1_0, OldRegistry, copy_release_0_1_0
+from tests.registry.release_0_1_0 import RELEASE_0_1_0, OldRegistry, copy_release_0_1_0
 
 ANSWERS = json.loads((RELEASE_0_1_0 / "answers.json").read_text())
 MAX_NEW_TOKENS = 12

@@ -9,7 +9,8 @@ from registry.artifacts.garbage import GRACE_S
 from registry.store import Registry
 from tests.factories import ROOT, error_line, invoke
 from tests.registry.artifacts.factories import make_older
-from tests.registry.factories import copy_release_0_1_0, edit_json
+from tests.registry.factories import edit_json
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 EXIT_FAULTS = 3
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.factories import ROOT, error_line, invoke
-from tests.registry.factories import copy_release_0_1_0
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 NOTE = "[/bold] <b>'; DROP TABLE versions; -- 模型 \x1b[31mred\u202e"
 

@@ -9,7 +9,6 @@ from registry.intake import read_submission
 from registry.store import Registry
 from tests.factories import ROOT, error_line, invoke
 from tests.registry.factories import (
-    copy_release_0_1_0,
     dataset,
     evaluation_record,
     run_record,
@@ -17,6 +16,7 @@ from tests.registry.factories import (
     write_policy,
     write_run,
 )
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 MODEL = "flan-sample"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -17,7 +17,8 @@ from registry.promotion import PromotionReport
 from registry.store import Registry
 from tests.factories import ROOT, error_line, invoke
 from tests.models.evaluation.factories import write_eval_data
-from tests.registry.factories import copy_release_0_1_0, write_policy
+from tests.registry.factories import write_policy
+from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 MODEL = "flan-sample"
 PARAMS = EvaluationParams(suites=("sample",), max_new_tokens=4)
