@@ -137,8 +137,6 @@ def test_two_people_deciding_at_once_give_a_single_decision(candidates):
 
 def test_reason_with_a_character_that_no_database_stores_is_refused(candidates):
     candidates.approvals.request("m", 2, actor="flow", valid_for=DAY)
-    with pytest.raises(InterventionRefused, match=r"the character .\\x00. is not valid"):
-        InterventionRefused, match=r"the reason: the character '\\x00' is not valid"
-    ):
+    with pytest.raises(InterventionRefused, match=r"the reason: the character .\\x00. is"):
         candidates.approvals.decide("m", 2, approve=True, actor="ann", reason="a\0b")
     assert [approval.state for approval in candidates.approvals.list("m")] == ["requested"]
