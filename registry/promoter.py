@@ -23,7 +23,7 @@ from registry.gates.evidence import Evidence
 from registry.gates.result import GateOutcome, GateReport
 from registry.interventions import limit_text
 from registry.lookup import find_champion, find_model, find_version, lock_model
-from registry.permissions import require_override, require_person, require_promoter
+from registry.permissions import is_program, require_override, require_person, require_promoter
 from registry.policy import Policy
 from registry.policy_file import load_policy
 from registry.promotion import (
@@ -35,6 +35,7 @@ from registry.promotion import (
     record,
 )
 from registry.promotion_case import CaseVersion, PromotionCase, read_case, read_revision
+from registry.replicates import choose_candidates, find_rejected_replicate
 from registry.session import reading, transaction
 from registry.tables import ModelRow, VersionRow
 
@@ -99,7 +100,7 @@ class Promoter:
             with reading(self.engine) as session:
                 model = find_model(session, model_name)
                 revision = read_revision(session, model)
-                case = _open_case(session, model, number, policy)
+                case = _open_case(session, model, number, policy, actor)
             gates = self._judge_unless_decided(case, policy)
             with transaction(self.engine) as session:
                 model = lock_model(session, model_name)
@@ -107,7 +108,7 @@ class Promoter:
                     return _conclude(session, model, number, case, gates, policy, actor, override)
         with transaction(self.engine) as session:
             model = lock_model(session, model_name)
-            case = _open_case(session, model, number, policy)
+            case = _open_case(session, model, number, policy, actor)
             gates = self._judge_unless_decided(case, policy)
             return _conclude(session, model, number, case, gates, policy, actor, override)
 
@@ -140,8 +141,9 @@ class Promoter:
         """Promote the versions that replace the champion, from the cheapest to the dearest.
 
         Each is compared with the champion at that time: a dearer version becomes champion only if
-        it is better. A version that a person rejected or demoted is never
-        promoted, and a pinned champion never replaced.
+        it is better. The seeds of a recipe are one candidate, see `choose_candidates`. A version
+        that a person rejected or demoted is never promoted, nor is another seed of its recipe, and
+        a pinned champion is never replaced.
 
         Args:
             model_name: the registered model.
@@ -155,7 +157,7 @@ class Promoter:
         """
         reports: list[PromotionReport] = []
         try:
-            for number in self._from_cheap_to_dear(model_name, numbers):
+            for number in self._candidates(model_name, numbers):
                 reports.append(self.promote(model_name, number, actor=actor))
         except NotPermitted as error:
             return self._decision(model_name, reports, GateOutcome.REFUSED, str(error))
@@ -199,8 +201,8 @@ class Promoter:
         has_same_items = candidate.info.items_digest == other.info.items_digest
         return has_same_items or has_model_files(self.artifacts, other.info)
 
-    def _from_cheap_to_dear(self, model_name: str, numbers: Sequence[int]) -> list[int]:
-        """Order versions by FLOPs per item; those that hardly differ, by parameters."""
+    def _candidates(self, model_name: str, numbers: Sequence[int]) -> list[int]:
+        """Choose a version of each recipe, ordered by FLOPs per item and then by parameters."""
         min_saving = self.policy(model_name).comparison.min_saving
         with reading(self.engine) as session:
             model = find_model(session, model_name)
@@ -210,7 +212,8 @@ class Promoter:
                 lambda row: (row.evaluation.flops_per_item, row.run.total_parameters),
                 min_saving,
             )
-            return [row.number for row in ordered]
+            champion = find_champion(session, model_name)
+            return [row.number for row in choose_candidates(session, ordered, champion)]
 
     def _decision(
         self,
@@ -231,11 +234,18 @@ class Promoter:
 
 
 def _open_case(
-    session: Session, model: ModelRow, number: int, policy: Policy
+    session: Session, model: ModelRow, number: int, policy: Policy, actor: str
 ) -> PromotionCase | str:
     """Return the case of a version, or the decision of a person that forbids its promotion."""
     candidate = find_version(session, model, number)
     obstacle = find_obstacle(candidate, find_champion(session, model.name))
+    if not obstacle and is_program(actor):
+        rejected = find_rejected_replicate(session, candidate)
+        if rejected is not None:
+            obstacle = (
+                f"a person rejected version {rejected.number}, another seed of the same recipe; "
+                f"`flanmoe registry promote {number}` promotes it by hand"
+            )
     return obstacle or read_case(session, model, candidate, policy.comparison.min_saving)
 
 

@@ -143,6 +143,8 @@ def record(
         evaluation_id=case.candidate.evaluation_id,
         champion_id=case.champion and case.champion.version_id,
         champion_evaluation_id=case.champion and case.champion.evaluation_id,
+        candidate_evaluations=case.candidate.tested_evaluations,
+        champion_evaluations=case.champion.tested_evaluations if case.champion else [],
         policy_sha256=policy_sha256,
         outcome=report.outcome.value,
         alpha_spent=gates.alpha_spent,
@@ -168,7 +170,13 @@ def _repeats_the_last(session: Session, verdict: GateVerdictRow) -> bool:
         .order_by(GateVerdictRow.id.desc())
         .limit(1)
     )
-    names = ("evaluation_id", "champion_evaluation_id", "policy_sha256", "outcome", "gates")
+    names = (
+        "candidate_evaluations",
+        "champion_evaluations",
+        "policy_sha256",
+        "outcome",
+        "gates",
+    )
     return last is not None and all(getattr(last, name) == getattr(verdict, name) for name in names)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from registry.comparison.cost_order import order_by_cost
-from registry.comparison.recipe import recipe_differences
 from registry.dataset_record import DatasetRecordSchema, parse_dataset_record
 from registry.history import EventKind
 from registry.lookup import find_champion
 from registry.registration import find_dataset
+from registry.replicates import find_replicates
 from registry.tables import (
     EvaluationRow,
     EventRow,
@@ -43,6 +43,11 @@ class CaseVersion:
         """The version as messages name it, such as `version 3`."""
         return f"version {self.info.version}"
 
+    @property
+    def tested_evaluations(self) -> list[int]:
+        """Ids of the evaluations that a comparison with this version reads."""
+        return sorted(version.evaluation_id for version in (self, *self.replicates))
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionCase:
@@ -62,7 +67,7 @@ class PromotionCase:
     """Whether the candidate is champion already."""
     num_earlier_tests: int
     """Other comparisons with this champion, or without one, that spent error probability. A
-    comparison of the same evaluations is the same test."""
+    comparison of the same evaluations is the same test, whichever seed is the candidate."""
 
 
 def read_revision(session: Session, model: ModelRow) -> tuple[int, int]:
@@ -96,10 +101,12 @@ def read_case(
     baseline = None
     if champion is None:
         baseline = _find_baseline(session, candidate, min_saving)
+    case_candidate = _with_replicates(session, candidate)
+    case_champion = None if opponent is None else _with_replicates(session, opponent)
     return PromotionCase(
         model=model.name,
-        candidate=_with_replicates(session, candidate),
-        champion=None if opponent is None else _with_replicates(session, opponent),
+        candidate=case_candidate,
+        champion=case_champion,
         promoted=()
         if opponent is None
         else tuple(
@@ -109,16 +116,17 @@ def read_case(
         ),
         baseline=None if baseline is None else _with_replicates(session, baseline),
         is_champion=is_champion,
-        num_earlier_tests=_count_tests(session, candidate, opponent),
+        num_earlier_tests=_count_tests(session, model, case_candidate, case_champion),
     )
 
 
 def _with_replicates(session: Session, row: VersionRow) -> CaseVersion:
-    return _read_version(session, row, tuple(_replicates(session, row)))
+    replicates = [_read_version(session, other) for other in find_replicates(session, row)]
+    return _read_version(session, row, replicates)
 
 
 def _read_version(
-    session: Session, row: VersionRow, replicates: tuple[CaseVersion, ...] = ()
+    session: Session, row: VersionRow, replicates: Sequence[CaseVersion] = ()
 ) -> CaseVersion:
     dataset = row.run.dataset or find_dataset(session, row.run.data_version)
     source = f"dataset {row.run.data_version!r}"
@@ -127,39 +135,8 @@ def _read_version(
         version_id=row.id,
         evaluation_id=row.evaluation.id,
         dataset=None if dataset is None else parse_dataset_record(dataset.record, source),
-        replicates=replicates,
+        replicates=tuple(replicates),
     )
-
-
-def _replicates(session: Session, row: VersionRow) -> Iterator[CaseVersion]:
-    """Yield the newest version of each other seed of a version's recipe."""
-    run, seeds = row.run, {row.run.seed}
-    own = VersionInfo.from_row(row).run_record
-    candidates = session.scalars(
-        select(VersionRow)
-        .join(RunRow)
-        .where(
-            VersionRow.model_id == row.model_id,
-            RunRow.seed != run.seed,
-            RunRow.data_version == run.data_version,
-            RunRow.total_parameters == run.total_parameters,
-            RunRow.flops_per_token == run.flops_per_token,
-        )
-        .order_by(VersionRow.number.desc())
-        .options(*VERSION_LOADS)
-    ).unique()
-    for other in candidates:
-        is_usable = (
-            other.run.seed not in seeds
-            and other.status.state != VersionState.REJECTED
-            and other.evaluation.items_digest == row.evaluation.items_digest
-        )
-        if is_usable:
-            version = _read_version(session, other)
-            record = version.info.run_record
-            if record.model == own.model and not recipe_differences(own, record, ignore_seeds=True):
-                seeds.add(other.run.seed)
-                yield version
 
 
 def _find_baseline(session: Session, candidate: VersionRow, min_saving: float) -> VersionRow | None:
@@ -186,7 +163,7 @@ def _find_baseline(session: Session, candidate: VersionRow, min_saving: float) -
         .order_by(VersionRow.number)
     ).all()
     ordered = order_by_cost(rows, lambda row: (row[1], row[2]), min_saving)
-    siblings = {version.version_id for version in _replicates(session, candidate)}
+    siblings = {version.id for version in find_replicates(session, candidate)}
     if not ordered or ordered[0][0] in {candidate.id, *siblings}:
         return None
     return session.get_one(VersionRow, ordered[0][0])
@@ -207,21 +184,22 @@ def _earlier_champions(session: Session, model: ModelRow) -> list[VersionRow]:
     return [row for row in rows if row.status.state != VersionState.REJECTED]
 
 
-def _count_tests(session: Session, candidate: VersionRow, champion: VersionRow | None) -> int:
-    """Count the tests before that of these two evaluations."""
+def _count_tests(
+    session: Session, model: ModelRow, candidate: CaseVersion, champion: CaseVersion | None
+) -> int:
+    """Count the tests against the champion, or without one, before that of these evaluations."""
     is_same_opponent: ColumnElement[bool] = GateVerdictRow.champion_id.is_(None)
     if champion is not None:
-        is_same_opponent = GateVerdictRow.champion_id == champion.id
+        is_same_opponent = GateVerdictRow.champion_id == champion.version_id
     rows = session.execute(
-        select(GateVerdictRow.evaluation_id, GateVerdictRow.champion_evaluation_id)
+        select(GateVerdictRow.candidate_evaluations, GateVerdictRow.champion_evaluations)
         .join(VersionRow, VersionRow.id == GateVerdictRow.version_id)
-        .where(
-            VersionRow.model_id == candidate.model_id,
-            GateVerdictRow.alpha_spent > 0,
-            is_same_opponent,
-        )
+        .where(VersionRow.model_id == model.id, GateVerdictRow.alpha_spent > 0, is_same_opponent)
         .order_by(GateVerdictRow.id)
     )
-    tests = list(dict.fromkeys((row[0], row[1]) for row in rows))
-    test = (candidate.evaluation.id, champion.evaluation.id if champion else None)
+    tests = list(dict.fromkeys((tuple(row[0]), tuple(row[1])) for row in rows))
+    test = (
+        tuple(candidate.tested_evaluations),
+        tuple(champion.tested_evaluations) if champion else (),
+    )
     return tests.index(test) if test in tests else len(tests)

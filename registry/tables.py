@@ -239,6 +239,9 @@ class GateVerdictRow(RegistryBase):
     evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluations.id"))
     champion_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
     champion_evaluation_id: Mapped[int | None] = mapped_column(ForeignKey("evaluations.id"))
+    candidate_evaluations: Mapped[list[int]] = mapped_column(JSON)
+    """Evaluations of all seeds of the version's recipe, which were tested together."""
+    champion_evaluations: Mapped[list[int]] = mapped_column(JSON)
     policy_sha256: Mapped[str] = mapped_column(String(64))
     outcome: Mapped[str] = mapped_column(String(20))
     """`promoted`, `passed`, `unchanged` or `refused`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from registry.comparison.recipe import recipe_differences
+from registry.comparison.recipe import replicate_differences
 from registry.comparison.results import EvaluationResult
 from registry.errors import NotComparable
 from registry.schemas import TaskScoreSchema
@@ -78,9 +78,7 @@ def check_replicates(results: Sequence[EvaluationResult]) -> None:
             )
         label_by_seed[seed] = result.label
     for result in results[1:]:
-        differences = recipe_differences(first.run, result.run, ignore_seeds=True)
-        if result.run.model != first.run.model:
-            differences.append("their models differ")
+        differences = replicate_differences(first.run, result.run)
         if differences:
             raise NotComparable(
                 f"{first.label} and {result.label} are no replicates: {differences[0]}; compare "

@@ -9,11 +9,14 @@ from registry.schemas import SCRATCH, UNKNOWN, RunRecordSchema
 RECIPE = ("data", "data_version", "tasks", "steps", "seed", "global_batch_size")
 """Fields of each run of a training chain that partners have in common."""
 
+REPLICATE_SETTINGS = ("optim", "loss", "dropout", "expert_dropout", "freeze", "precision")
+"""Settings of training, as a run records them, that replicates have in common besides."""
+
 
 def recipe_differences(
     a: RunRecordSchema, b: RunRecordSchema, *, ignore_seeds: bool = False
 ) -> list[str]:
-    """Describe how the training of two runs differs, apart from their models.
+    """Describe how the training of two runs differs, apart from models and settings of training.
 
     Args:
         a: one run; its values precede those of `b`.
@@ -49,6 +52,24 @@ def recipe_differences(
             for value_a, value_b in [(getattr(run_a, field), getattr(run_b, field))]
             if value_a != value_b
         ]
+    return differences
+
+
+def replicate_differences(a: RunRecordSchema, b: RunRecordSchema) -> list[str]:
+    """Describe how two runs differ in more than their seed.
+
+    Returns:
+        A text for each difference; empty if the runs are replicates of one model, or the same run.
+    """
+    differences = recipe_differences(a, b, ignore_seeds=True)
+    if a.model != b.model:
+        differences.append("their models differ")
+    settings_a, settings_b = (run.params.get("training", {}) for run in (a, b))
+    differences += [
+        f"models.training.{name} is {settings_a[name]} and {settings_b[name]}"
+        for name in REPLICATE_SETTINGS
+        if name in settings_a and name in settings_b and settings_a[name] != settings_b[name]
+    ]
     return differences
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.comparison.recipe import recipe_differences
+from registry.comparison.recipe import replicate_differences
 from registry.comparison.results import EvaluationResult, read_item_scores
 from registry.errors import NotComparable
 from registry.versions import VersionInfo
@@ -66,9 +66,9 @@ def _is_replicate(version: VersionInfo, group: Sequence[VersionInfo]) -> bool:
     """Return whether a version is a further seed of the group's model."""
     run, other = version.run_record, group[0].run_record
     return (
-        (run.name, run.model) == (other.name, other.model)
+        run.name == other.name
         and run.seed not in {member.run_record.seed for member in group}
-        and not recipe_differences(run, other, ignore_seeds=True)
+        and not replicate_differences(run, other)
     )
 
 

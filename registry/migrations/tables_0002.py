@@ -124,6 +124,8 @@ gate_verdicts = sa.Table(
     _reference("evaluation_id", "evaluations"),
     _reference("champion_id", "versions", nullable=True),
     _reference("champion_evaluation_id", "evaluations", nullable=True),
+    sa.Column("candidate_evaluations", _JSON, nullable=False),
+    sa.Column("champion_evaluations", _JSON, nullable=False),
     sa.Column("policy_sha256", sa.String(64), nullable=False),
     sa.Column("outcome", sa.String(20), nullable=False),
     sa.Column("alpha_spent", sa.Float, nullable=False),

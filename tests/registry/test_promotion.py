@@ -273,15 +273,6 @@ def test_new_champion_starts_a_new_budget(registry, fill):
     assert "test 1 against this champion" in report.gates[-1].detail
 
 
-def test_seeds_of_the_same_recipe_are_replicates(registry, submit):
-    for seed, accuracy in ((0, 0.70), (1, 0.71), (2, 0.72)):
-        registry.register("m", submit(name=f"a{seed}", accuracy=accuracy, run={"seed": seed}))
-    registry.register("m", submit(name="b", accuracy=0.4, flops=2e6))
-    registry.promote("m", 4, actor="me", override="start")
-    gates = {gate.name: gate for gate in registry.preview("m", 1).gates}
-    assert "3 against 1 seeds" in gates["better_or_cheaper"].detail
-
-
 def test_dataset_is_recorded_once_and_decides_for_all_its_versions(registry, submit):
     bad = dataset(failed_expectations=[failed_expectation()])
     registry.register("m", dataclasses.replace(submit(accuracy=0.6), dataset=bad))
