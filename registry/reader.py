@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
@@ -125,11 +124,13 @@ class RegistryReader:
         """Describe when retention removed the weights of a version; empty if they are there."""
         return describe_removal(self.engine, self.artifacts, version)
 
+    def samples_file(self, version: VersionInfo) -> Path | None:
+        """Return the samples.parquet of a version's newest evaluation; None if it is not stored."""
+        return samples_file(self.artifacts, version)
+
     def frontier(self, model_name: str, cost: str) -> Frontier:
         """Compute the Pareto frontier of accuracy against a cost of COSTS."""
-        return compute_frontier(
-            self.versions(model_name, is_current=True), cost, partial(samples_file, self.artifacts)
-        )
+        return compute_frontier(self.versions(model_name, is_current=True), cost, self.samples_file)
 
     def verdicts(self, model_name: str, number: int) -> list[Verdict]:
         """Return the verdicts of the gates about a version, oldest first."""

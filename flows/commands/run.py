@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.options import FILE, FOLDER
+from flows.commands.partners import partner_tables
 from flows.commands.registry_promotion import EXIT_CODES, decision_lines
 from flows.commands.tables import evaluation_lines, seeds_table, versions_table, wide_console
 
@@ -134,6 +135,9 @@ def run(
     console.print()
     console.print(seeds_table(result.versions) or "One seed: no interval over seeds.")
     console.print()
+    sample = params.data_pipelines.fetch.sample
+    for part in partner_tables(result.versions, registry.samples_file, sample):
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
     for line in evaluation_lines(result.versions):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     for line in decision_lines(result.decision):

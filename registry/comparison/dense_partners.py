@@ -62,15 +62,10 @@ def find_dense_partners(
     for i, moe in enumerate(points):
         if moe.kind != "MoE":
             continue
-        dense = [
-            j
-            for j, other in enumerate(points)
-            if other.kind == "dense" and _have_same_recipe(groups[i], groups[j])
-        ]
-        if not dense:
+        j = find_dense_partner(i, groups, [point.cost for point in points])
+        if j is None:
             without_partner.append(f"{moe.name} v{moe.version}")
             continue
-        j = min(dense, key=lambda j: abs(math.log(points[j].cost / moe.cost)))
         ratio = moe.cost / points[j].cost
         low, high, basis = _interval(points[i], points[j], groups[i], groups[j])
         partners.append(
@@ -88,6 +83,27 @@ def find_dense_partners(
             )
         )
     return tuple(partners), tuple(without_partner)
+
+
+def find_dense_partner(
+    moe: int, groups: Sequence[ReplicateGroup], costs: Sequence[float]
+) -> int | None:
+    """Return the index of an MoE model's dense partner.
+
+    Args:
+        moe: index of the MoE model in `groups`.
+        groups: versions of models that were evaluated on the same items.
+        costs: the cost of each model, in any unit.
+
+    Returns:
+        The index of the dense model of the same recipe that is closest in cost; None without one.
+    """
+    dense = [
+        j
+        for j, group in enumerate(groups)
+        if not group.newest.run_record.is_moe and _have_same_recipe(groups[moe], group)
+    ]
+    return min(dense, key=lambda j: abs(math.log(costs[j] / costs[moe])), default=None)
 
 
 def _have_same_recipe(a: ReplicateGroup, b: ReplicateGroup) -> bool:
