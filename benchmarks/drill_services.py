@@ -21,8 +21,9 @@ START_TIMEOUT_S = 180.0
 def make_project(folder: Path) -> None:
     """Create a project with tiny parameters; it executes the code of this checkout."""
     (folder / "runs" / "scratch" / "weights").mkdir(parents=True)
-    for name in ("dvc.yaml", ".dvcignore"):
+    for name in ("dvc.yaml", ".dvcignore", "prefect.yaml"):
         shutil.copyfile(ROOT / name, folder / name)
+    (folder / "flows").symlink_to(ROOT / "flows")  # the entry points of prefect.yaml
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     data, models = params["data_pipelines"], params["models"]
     data["fetch"]["sample"].update(
@@ -101,6 +102,24 @@ def prefect_service(folder: Path) -> DrillService:
     }
     command = [sys.executable, "-m", "flows.runtime.prefect_server_process", str(port)]
     return DrillService(command, folder, environment, port)
+
+
+def worker_service(folder: Path, project: Path, environment: dict[str, str]) -> DrillService:
+    """Return a worker of the pool `local` that executes runs in a project."""
+    folder.mkdir()
+    port = free_port()  # of its health check, which listens once the worker is ready
+    command = [
+        *(sys.executable, "-m", "flows.runtime.service_process"),
+        *("prefect", "worker", "start", "--pool", "local", "--with-healthcheck"),
+    ]
+    settings = {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
+        "FLANMOE_PARENT_PID": str(os.getpid()),
+        "FLANMOE_PROJECT_DIR": str(project),
+    }
+    return DrillService(command, folder, {**environment, **settings}, port)
 
 
 def postgres_service(folder: Path) -> DrillService | None:
