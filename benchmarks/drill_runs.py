@@ -97,6 +97,10 @@ class DeployedRun:
         state = self._state()
         return f"{state['type']}: {state['message']}"
 
+    def has_started(self) -> bool:
+        """Return whether a process has executed it."""
+        return self.history.flow_run(self.id)["start_time"] is not None
+
     def ended_at(self) -> float:
         """Return when it reached its final state, in seconds since 1970."""
         return datetime.fromisoformat(self._state()["timestamp"]).timestamp()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.pages import comparison, frontier, training
+from dashboard.pages import approvals, comparison, frontier, training
 from dashboard.queries import open_registry
 from registry.errors import RegistryError
 
@@ -17,8 +17,10 @@ def show_dashboard() -> None:
         if not versions:
             training.show()
             return
-        versions_tab, frontier_tab, training_tab = st.tabs(
-            ["Versions", "Equal compute", "Training"]
+        if num_open := approvals.count_open(registry, model):
+            st.info(f"Waiting for approval: {num_open}. The tab *Approvals* has the details.")
+        versions_tab, frontier_tab, training_tab, approvals_tab = st.tabs(
+            ["Versions", "Equal compute", "Training", "Approvals"]
         )
         with versions_tab:
             comparison.show(versions)
@@ -26,6 +28,8 @@ def show_dashboard() -> None:
             frontier.show(registry, model)
         with training_tab:
             training.show()
+        with approvals_tab:
+            approvals.show(registry, model)
     except RegistryError as error:
         st.error(str(error))
 

@@ -68,6 +68,11 @@ class Approval:
     decided_at: datetime | None
     reason: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a person can decide about it."""
+        return self.state == ApprovalState.REQUESTED and utc_now() < self.expires_at
+
     @classmethod
     def from_row(cls, row: ApprovalRow) -> Approval:
         """Read an approval from its rows."""

@@ -18,6 +18,7 @@ def deploy(dry_run: bool) -> None:
     nothing; what people paused stays paused.
     """
     from flows.errors import ServerError
+    from flows.runtime.prefect_http import check_access
 
     project, params = load_workspace()
     if not os.environ.get("PREFECT_API_URL"):
@@ -25,6 +26,8 @@ def deploy(dry_run: bool) -> None:
             "PREFECT_API_URL is not set; start a server and its worker with `flanmoe up`, or set "
             "the variable to the URL of a running server"
         )
+    check_access(os.environ["PREFECT_API_URL"])
+    # Prefect, which reads its settings when it is imported.
     from flows.deployments.deploy import deploy as apply
 
     for change in apply(project, params.flows, dry_run=dry_run):

@@ -1,4 +1,4 @@
-"""Alerts: automations that send a notification when a run fails, is missing, or needs a person."""
+"""Automations: alerts when a run fails, is missing, or needs a person; and closing lost runs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
+from flows.deployments.abandoned_runs import abandoned_run_automations
 from flows.deployments.events import FlanmoeEvent
 from flows.deployments.params import DeploymentParams
 from flows.deployments.resources import Resource, different_fields
@@ -58,13 +59,14 @@ class AutomationResource:
 
 
 async def automation_resources(client: PrefectClient, params: DeploymentParams) -> list[Resource]:
-    """Return the alerts; none if no notification block is configured.
+    """Return what closes lost runs, and the alerts if a notification block is configured.
 
     Raises:
         InvalidDeployment: the server has no block `flows.deployments.alert_block`.
     """
+    closing = [AutomationResource(automation=each) for each in abandoned_run_automations()]
     if not params.alert_block:
-        return []
+        return list(closing)
     block_type, _, name = params.alert_block.partition("/")
     try:
         block = await client.read_block_document_by_name(name, block_type, include_secrets=False)
@@ -73,12 +75,11 @@ async def automation_resources(client: PrefectClient, params: DeploymentParams) 
             f"flows.deployments.alert_block: {params.alert_block!r} is no block of the Prefect "
             "server; create it in Prefect's user interface, or correct the parameter"
         ) from None
-    return [
-        AutomationResource(automation=automation) for automation in _automations(block.id, params)
-    ]
+    alerts = [AutomationResource(automation=each) for each in _alerts(block.id, params)]
+    return [*closing, *alerts]
 
 
-def _automations(block_id: UUID, params: DeploymentParams) -> list[AutomationCore]:
+def _alerts(block_id: UUID, params: DeploymentParams) -> list[AutomationCore]:
     hours = params.max_hours_without_run
     return [
         _alert(

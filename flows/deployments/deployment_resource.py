@@ -90,6 +90,7 @@ class DeploymentResource:
             "tags": self.definition.tags,
             "pull_steps": self.pull_steps,
             "enforce_parameter_schema": True,
+            "job_variables": self.definition.work_pool.job_variables,
             "parameter_openapi_schema": parameter_schema(self.flow).model_dump_for_openapi(),
         }
 

@@ -36,7 +36,7 @@ def evaluate_all(workspace: Path) -> State[Any]:
     evaluated does not keep the others from it.
 
     Args:
-        workspace: folder with dvc.yaml and params.yaml, whose suites and items are the present ones.
+        workspace: folder with dvc.yaml and params.yaml, of the present suites and items.
 
     Returns:
         Completed, with the numbers of the versions that were evaluated; or Failed, with the reason

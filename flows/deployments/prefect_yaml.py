@@ -37,6 +37,8 @@ class WorkPoolReference(BaseModel):
 
     name: str
     work_queue_name: str = "default"
+    job_variables: dict[str, Any] = Field(default_factory=dict)
+    """Values of the pool's job template, for example `env`."""
 
 
 class DeploymentDefinition(BaseModel):

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from flows.errors import ServerError, StageInterrupted
+from flows.runtime.prefect_http import (
+    AUTH_VARIABLE,
+    SERVER_AUTH_VARIABLE,
+    check_access,
+    is_healthy,
+    request_json,
+)
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.workspace import STATE
 
@@ -48,12 +53,12 @@ class PrefectApi:
         """Wait until the API answers.
 
         Raises:
-            ServerError: PREFECT_API_URL does not answer, or the run's own server ended or did not
-                answer within BOOT_TIMEOUT_S.
+            ServerError: PREFECT_API_URL does not answer, the API rejects the credentials, or the
+                run's own server ended or did not answer within BOOT_TIMEOUT_S.
             StageInterrupted: the run was stopped.
         """
         deadline = time.monotonic() + (BOOT_TIMEOUT_S if self.process else 0)
-        while not _is_healthy(self.url):
+        while not is_healthy(self.url):
             if self.processes.stopping.is_set():
                 raise StageInterrupted("stopped while the Prefect server was starting")
             has_ended = self.process is not None and self.process.poll() is not None
@@ -67,6 +72,7 @@ class PrefectApi:
                     "start its own server"
                 )
             raise ServerError(_boot_failure(self.log))
+        check_access(self.url)
         if self.process is not None:
             # From now on Ctrl-C ends the stages only: the server records how they ended.
             self.processes.discard(self.process)
@@ -87,6 +93,7 @@ def start_api(project: Path, processes: ProcessGroups, port: int = 0) -> Iterato
         port: port of the run's own server; 0: a free one.
 
     Raises:
+        ServerError: the API in PREFECT_API_URL does not answer or rejects the credentials.
         StageInterrupted: the run was stopped before the server started.
     """
     external_url = os.environ.get("PREFECT_API_URL")
@@ -94,8 +101,12 @@ def start_api(project: Path, processes: ProcessGroups, port: int = 0) -> Iterato
     state.mkdir(parents=True, exist_ok=True)
     _configure_client(state)
     if external_url:
-        yield PrefectApi(url=external_url, processes=processes, log=state / "server.log")
+        external = PrefectApi(url=external_url, processes=processes, log=state / "server.log")
+        external.await_healthy()  # before any work
+        yield external
         return
+    if os.environ.get(SERVER_AUTH_VARIABLE):
+        os.environ.setdefault(AUTH_VARIABLE, os.environ[SERVER_AUTH_VARIABLE])
     api = _start_server(state, processes, port or _free_port())
     os.environ["PREFECT_API_URL"] = api.url
     started_at = datetime.now(UTC).isoformat()
@@ -104,7 +115,7 @@ def start_api(project: Path, processes: ProcessGroups, port: int = 0) -> Iterato
     try:
         yield api
     finally:
-        if _is_healthy(api.url):
+        if is_healthy(api.url):
             _await_records(api.url, started_at)
             api.log.unlink()
         processes.end(api.process)
@@ -199,15 +210,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _is_healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as response:
-            # Below any other path Prefect's server answers with the page of its dashboard.
-            return bool(response.read(16) == b"true")
-    except (OSError, ValueError, HTTPException):
-        return False
-
-
 def _await_records(url: str, started_at: str) -> None:
     """Wait until the server has recorded a final state for every task of the run.
 
@@ -217,7 +219,7 @@ def _await_records(url: str, started_at: str) -> None:
     deadline = time.monotonic() + RECORD_TIMEOUT_S
     try:
         while time.monotonic() < deadline:
-            runs = _post(f"{url}/task_runs/filter", query)
+            runs = request_json(f"{url}/task_runs/filter", query)
             if all(
                 run["state_type"] in _FINAL_STATES or run["state_name"] == _NOT_STARTED
                 for run in runs
@@ -226,11 +228,3 @@ def _await_records(url: str, started_at: str) -> None:
             time.sleep(2 * POLL_S)
     except (OSError, HTTPException):
         return  # the server was lost
-
-
-def _post(url: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)

@@ -23,6 +23,7 @@ from flows.runtime.cache_links import shared_cache
 from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import Graph, read_graph
+from flows.runtime.lost_output import discard_lost_output
 from flows.runtime.processes import ProcessGroups, stop_on_signal
 from flows.runtime.project_policy import load_project_policy, open_project_registry
 from flows.runtime.stage_runner import StageStatus
@@ -142,6 +143,7 @@ def active_or_new_context(workspace: Path) -> Iterator[RunContext]:
     params = load_params(workspace / "params.yaml")
     registry = open_for_run(project_of(workspace), params)
     processes = ProcessGroups()
+    discard_lost_output()
     with (
         workspace_lock(workspace),
         shared_cache(project_of(workspace), workspace),

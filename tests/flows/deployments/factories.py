@@ -63,6 +63,8 @@ class PrefectProcesses:
     project: Path
     port: int = field(default_factory=free_port)
     running: dict = field(default_factory=dict)
+    environment: dict = field(default_factory=dict)
+    """Further variables of the processes."""
 
     @property
     def url(self):
@@ -99,7 +101,7 @@ class PrefectProcesses:
             PREFECT_API_URL=self.url, PREFECT_HOME=str(self.folder), DO_NOT_TRACK="1",
             PREFECT_API_DATABASE_CONNECTION_URL=f"sqlite+aiosqlite:///{self.folder}/prefect.db",
             PREFECT_WORKER_QUERY_SECONDS="1", PREFECT_SERVER_ANALYTICS_ENABLED="false",
-            PYTHONPATH=str(ROOT),
+            PYTHONPATH=str(ROOT), **self.environment,
         )  # fmt: skip
         environment[PARENT_VARIABLE] = str(os.getpid())
         with (self.folder / f"{name}.log").open("a") as log:

@@ -114,7 +114,8 @@ def test_alerts_are_created_once_updated_and_stay_disabled(server, block):
     names = {name for kind, name in report if kind == "automation"}
     assert names == {
         "flanmoe: run failed", "flanmoe: no data refresh", "flanmoe: promotion refused",
-        "flanmoe: data drifted", "flanmoe: approval requested",
+        "flanmoe: data drifted", "flanmoe: approval requested", "flanmoe: run lost",
+        "flanmoe: run not started",
     }  # fmt: skip
 
     async def pause(client):

@@ -4,6 +4,7 @@ import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
 
+from flows.deployments.abandoned_runs import HEARTBEAT_TIMEOUT_S
 from flows.deployments.deployment_resource import deployment_resources
 from flows.deployments.prefect_yaml import read_prefect_file
 from flows.errors import InvalidDeployment
@@ -37,6 +38,9 @@ def test_project_file_is_valid_for_prefect_and_names_every_flow():
     assert {r.definition.parameters["workspace"] for r in resources} == {str(ROOT)}
     assert {tag for r in resources for tag in r.definition.tags} > {"flanmoe"}
     assert all("flanmoe" in resource.definition.tags for resource in resources)
+    environments = [r.definition.work_pool.job_variables["env"] for r in resources]
+    heartbeats = {int(each["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) for each in environments}
+    assert 3 * max(heartbeats) <= HEARTBEAT_TIMEOUT_S
     crons = {s.slug: s.cron for r in resources for s in r.definition.schedules}
     assert crons == {"nightly": "0 2 * * *", "weekly": "0 4 * * 6", "hourly": "17 * * * *"}
 

@@ -1,0 +1,94 @@
+"""Approvals: the promotions that wait for a person, and the decisions about earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.flow_runs import resume_flow_run
+from registry.approvals import Approval
+from registry.errors import RegistryError
+from registry.interventions import MAX_TEXT
+from registry.store import Registry
+
+USER_HEADER = "X-Forwarded-User"
+"""Header in which a proxy with authentication passes the account name."""
+_MESSAGE = "approval_message"
+
+
+def show(registry: Registry, model: str) -> None:
+    """Show a form for each open request, and all requests of the model."""
+    if _MESSAGE in st.session_state:
+        st.success(st.session_state.pop(_MESSAGE))
+    requests = registry.approvals.list(model)
+    for request in requests:
+        if request.is_open:
+            _show_form(registry, request)
+    if not any(request.is_open for request in requests):
+        st.caption("No promotion waits for approval.")
+    if requests:
+        _show_table(requests)
+
+
+def count_open(registry: Registry, model: str) -> int:
+    """Return the number of promotions of a model that wait for a decision."""
+    return sum(request.is_open for request in registry.approvals.list(model))
+
+
+def _show_form(registry: Registry, request: Approval) -> None:
+    with st.form(f"approval-{request.number}"):
+        replaced = "the first champion" if request.champion is None else f"v{request.champion}"
+        st.markdown(
+            f"**Version {request.version}** passed every gate and would replace {replaced}."
+        )
+        st.caption(
+            f"Requested by {request.requested_by} at {request.requested_at:%Y-%m-%d %H:%M} UTC, "
+            f"expires {request.expires_at:%Y-%m-%d %H:%M} UTC."
+        )
+        account = st.context.headers.get(USER_HEADER, "")
+        person = st.text_input("Account name", account, disabled=bool(account))
+        reason = st.text_input("Reason", max_chars=MAX_TEXT, help="Recorded in the history.")
+        columns = st.columns(2)
+        is_approved = columns[0].form_submit_button("Approve", type="primary", width="stretch")
+        is_declined = columns[1].form_submit_button("Decline", width="stretch")
+    if is_approved or is_declined:
+        _decide(registry, request, approve=is_approved, person=account or person, reason=reason)
+
+
+def _decide(
+    registry: Registry, request: Approval, *, approve: bool, person: str, reason: str
+) -> None:
+    """Record a decision, let the promotion continue, and show the page again."""
+    try:
+        decided = registry.approvals.decide(
+            request.model, request.version, approve=approve, actor=person.strip(), reason=reason
+        )
+        message = f"Promotion of version {decided.version} is {decided.state}; "
+        if decided.flow_run:
+            message += resume_flow_run(decided)
+        elif approve:
+            report = registry.promote(decided.model, decided.version, actor=decided.decided_by)
+            message += report.reason
+        else:
+            message += "it stays registered"
+    except RegistryError as error:
+        st.error(str(error))
+        return
+    st.session_state[_MESSAGE] = message
+    st.rerun()
+
+
+def _show_table(requests: Sequence[Approval]) -> None:
+    frame = pd.DataFrame([request.to_dict() for request in reversed(requests)])
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_order=("version", "state", "requested_at", "expires_at", "decided_by", "decided_at",
+                      "reason"),
+        column_config={
+            name: st.column_config.DatetimeColumn(name.replace("_", " "), format="YYYY-MM-DD HH:mm")
+            for name in ("requested_at", "expires_at", "decided_at")
+        },
+    )  # fmt: skip
