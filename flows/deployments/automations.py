@@ -148,7 +148,7 @@ def _comparable(automation: AutomationCore) -> dict[str, Any]:
     """Return the fields that `flanmoe deploy` sets, without what the server adds."""
     dump = automation.model_dump(mode="json", include={"description", "trigger", "actions"})
     trigger = {
-        key: sorted(value) if isinstance(value, list) else value
+        key: sorted(value, key=str) if isinstance(value, list) else value
         for key, value in dump["trigger"].items()
         if key != "id"
     }
