@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -15,11 +16,10 @@ from flows.runtime.run_context import RunContext, active_context
 from flows.runtime.stage_usage import record_promotions
 from flows.runtime.version_evaluation import evaluate_version
 from models.replicate import Replicate
-from registry.errors import DamagedArtifact, MissingArtifact
+from registry.errors import DamagedArtifact, MissingArtifact, UnknownVersion
 from registry.gates.result import GateOutcome
 from registry.intake import read_submission
 from registry.promotion import PromotionDecision
-from registry.query.search import VersionQuery
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -78,8 +78,9 @@ def register_replicate(context: RunContext, replicate: Replicate) -> int:
 def keep_champion(context: RunContext, reason: str) -> PromotionDecision:
     """Return the decision of a run that promotes nothing."""
     model = context.params.registry.model
-    champions = context.registry.search(VersionQuery(where="alias = 'champion'", model=model))
-    champion = next((version.version for version in champions.versions), None)
+    champion: int | None = None
+    with suppress(UnknownVersion):  # nothing is registered, or nothing was promoted
+        champion = context.registry.champion(model).version
     return PromotionDecision(
         champion_version=champion,
         changed=False,

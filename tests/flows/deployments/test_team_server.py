@@ -49,9 +49,7 @@ def team(tmp_path_factory):
 def api(team):
     """Use the server with its credentials in this process."""
     _, processes = team
-    with temporary_settings(
-        {PREFECT_API_URL: processes.url, PREFECT_API_AUTH_STRING: CREDENTIALS}
-    ):
+    with temporary_settings({PREFECT_API_URL: processes.url, PREFECT_API_AUTH_STRING: CREDENTIALS}):
         yield processes.url
 
 

@@ -17,6 +17,7 @@ from flows.runtime.graph import Graph
 from flows.runtime.processes import ProcessGroups
 from flows.runtime.run_context import RunContext
 from models.replicate import Replicate
+from registry.errors import UnknownVersion
 from registry.gates.result import GateOutcome
 from registry.promotion import PromotionDecision, PromotionReport
 from tests.factories import wait_for
@@ -66,8 +67,8 @@ class FakeRegistry:
     def show(self, model, number):
         return SimpleNamespace(version=number)
 
-    def search(self, query):
-        return SimpleNamespace(versions=[SimpleNamespace(version=3)])
+    def champion(self, model):
+        raise UnknownVersion(f"unknown model {model!r}; registered: none")
 
 
 @dataclass

@@ -88,6 +88,7 @@ def test_pipeline_up_to_a_target_registers_nothing(prefect_api, stages, tmp_path
     assert not context.registry.registered
     assert not context.registry.promotions
     assert result.versions == []
+    assert result.decision.champion_version is None
     assert result.decision.reason == "nothing registered: the run ended with read"
 
 
