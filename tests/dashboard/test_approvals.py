@@ -39,7 +39,7 @@ def prefect():
     """A server in the place of Prefect's; yields its URL, the requests, and the next answer."""
     requests, answer = [], {"status": "ACCEPT"}
 
-    class Handler(BaseHTTPRequestHandler):
+    class ResumeHandler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             requests.append((self.path, self.headers.get("Authorization"), body))
@@ -50,7 +50,7 @@ def prefect():
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server = HTTPServer(("127.0.0.1", 0), ResumeHandler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/api", requests, answer
