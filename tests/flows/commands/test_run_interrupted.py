@@ -47,7 +47,7 @@ def last_state(folder, number=1):
 
 def start_and_wait_for_checkpoint(project, checkpoints, beyond):
     running = project.start("run")
-    assert wait_for(lambda: last_checkpoint_step(checkpoints) > beyond, 120)
+    assert wait_for(lambda: last_checkpoint_step(checkpoints) > beyond, 300)
     return running
 
 
