@@ -33,6 +33,10 @@ class ProcessLost(ModelError):
     """Another rank died, or did not respond in time."""
 
 
+class RanksDisagree(ModelError):
+    """The ranks of a run have other parameters, code, data or folders."""
+
+
 class CheckpointFailed(ModelError):
     """A checkpoint could not be written; earlier checkpoints are unchanged."""
 

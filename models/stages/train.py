@@ -41,6 +41,7 @@ from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.training.peak_flops import measure_peak_flops
 from models.training.preemption import catch_sigterm
 from models.training.result import TrainResult
+from models.training.run_agreement import require_agreement
 from models.training.run_record import (
     RunRecord,
     SequenceLengths,
@@ -150,6 +151,15 @@ def _prepare(
             "more examples"
         )
     validation = PackedCorpus.open(task.workspace / layout.PACKED / "validation")
+    require_agreement(
+        dist,
+        name=task.replicate.label,
+        run=task.run,
+        training=task.training,
+        data_version=corpus.manifest["version"],
+        start=task.start,
+        folder=task.checkpoints.parent,
+    )
     seed = task.replicate.seed
     model = initialize_model(task.run, params, corpus, task.workspace, seed=seed)
     peak_flops = params.peak_flops or measure_peak_flops(dist.device, params.precision)

@@ -15,10 +15,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,26 +31,23 @@ from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from data_pipelines.files import sha256, write_json
 from data_pipelines.progress import print_note
-from models.errors import CorruptCheckpoint
+from models.errors import CorruptCheckpoint, RanksDisagree
+from models.training.agreement import SHARED_FOLDER_WAIT_S
+from models.training.checkpoint_files import (
+    PARTIAL,
+    CheckpointInfo,
+    find_manifests,
+    read_checkpoint,
+    sees_checkpoint,
+    set_damaged_aside,
+    verify_checkpoint,
+)
 from models.training.distributed import DistributedContext
 from models.training.params import CheckpointParams
 from models.training.set_aside import set_aside_other_checkpoints
 from models.training.tensor_files import read_tensors, write_failure
 
 FORMAT_VERSION = 3
-PARTIAL = ".partial"
-CHECKPOINT_PATTERN = "step-*[0-9]"
-"""Folders of complete checkpoints; one that is being written or deleted ends in PARTIAL."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointInfo:
-    """A complete checkpoint on disk."""
-
-    folder: Path
-    step: int
-    loss: float | None
-    """Validation loss at that step, if it was measured."""
 
 
 class Checkpointer:
@@ -95,7 +92,7 @@ class Checkpointer:
                 for partial in folder.glob(f"*{PARTIAL}"):
                     shutil.rmtree(partial)
                 note = set_aside_other_checkpoints(
-                    folder, self._manifests(), self.fingerprint, FORMAT_VERSION
+                    folder, find_manifests(folder), self.fingerprint, FORMAT_VERSION
                 )
                 if note is not None:
                     print_note(note)
@@ -155,7 +152,7 @@ class Checkpointer:
             self.flush()
 
     def load(self, checkpoint: CheckpointInfo, tensors: dict[str, Tensor]) -> dict[str, Any]:
-        """Load a checkpoint after checking its checksums.
+        """Load a checkpoint after checking its checksums, when all ranks see it.
 
         Args:
             checkpoint: checkpoint to load.
@@ -166,9 +163,11 @@ class Checkpointer:
 
         Raises:
             CorruptCheckpoint: a file is missing or does not match its checksum.
+            RanksDisagree: a machine does not see the checkpoint of rank 0.
         """
+        self._require_on_all_machines(checkpoint)
         if self.dist.is_main:
-            self._verify_checksums(checkpoint.folder)
+            verify_checkpoint(checkpoint.folder)
         self.dist.barrier()
         read_tensors(checkpoint.folder, tensors, no_dist=self.dist.world_size == 1)
         text = (checkpoint.folder / "state.json").read_text(encoding="utf-8")
@@ -176,25 +175,75 @@ class Checkpointer:
         return state
 
     def list(self) -> tuple[CheckpointInfo, ...]:
-        """Return the complete checkpoints on disk by ascending step.
+        """Return the complete checkpoints that rank 0 sees, by ascending step.
 
         Raises:
             CorruptCheckpoint: a manifest is unreadable.
         """
-        checkpoints = []
-        for path in self._manifests():
+        found = self._list() if self.dist.is_main else ()
+        found = self.dist.broadcast(found)
+        if isinstance(found, str):
+            raise CorruptCheckpoint(found)
+        return found
+
+    def newest(self) -> CheckpointInfo | None:
+        """Return the newest intact checkpoint that rank 0 sees; None without one.
+
+        Damaged ones after it are set aside, with a warning: their steps are written again.
+
+        Raises:
+            CorruptCheckpoint: every checkpoint is damaged.
+        """
+        found: CheckpointInfo | str | None = None
+        if self.dist.is_main:
+            found = self._find_newest()
+        found = self.dist.broadcast(found)
+        if isinstance(found, str):
+            raise CorruptCheckpoint(found)
+        return found
+
+    def _list(self) -> tuple[CheckpointInfo, ...] | str:
+        """Return the checkpoints that this rank sees, or why one is unreadable."""
+        try:
+            return tuple(read_checkpoint(manifest) for manifest in find_manifests(self.folder))
+        except CorruptCheckpoint as error:
+            return str(error)
+
+    def _find_newest(self) -> CheckpointInfo | str | None:
+        """Return the newest intact checkpoint, or why there is none."""
+        damaged: list[tuple[Path, str]] = []
+        for manifest in reversed(find_manifests(self.folder)):
             try:
-                manifest = json.loads(path.read_text(encoding="utf-8"))
-                checkpoints.append(
-                    CheckpointInfo(
-                        folder=path.parent,
-                        step=int(manifest["step"]),
-                        loss=manifest["loss"],
-                    )
+                verify_checkpoint(manifest.parent)
+            except CorruptCheckpoint as error:
+                damaged.append((manifest.parent, str(error)))
+                continue
+            checkpoint = read_checkpoint(manifest)
+            for folder, reason in damaged:
+                target = set_damaged_aside(folder)
+                print_note(
+                    f"warning: {reason.split(';')[0]}; resuming from {checkpoint.folder.name}, the "
+                    f"damaged checkpoint is now {target.name}"
                 )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise CorruptCheckpoint(self._advice(path, str(error))) from None
-        return tuple(checkpoints)
+            return checkpoint
+        return damaged[0][1] if damaged else None
+
+    def _require_on_all_machines(self, checkpoint: CheckpointInfo) -> None:
+        """Wait until every rank sees the checkpoint that rank 0 chose.
+
+        Raises:
+            RanksDisagree: a machine does not see it in time.
+        """
+        if self.dist.world_size == 1:
+            return
+        is_seen = sees_checkpoint(checkpoint, SHARED_FOLDER_WAIT_S)
+        views = self.dist.gather((socket.gethostname(), is_seen))
+        blind = ", ".join(dict.fromkeys(host for host, is_seen in views if not is_seen))
+        if blind:
+            raise RanksDisagree(
+                f"{blind}: {checkpoint.folder} is not the checkpoint that rank 0 resumes from; "
+                "mount one folder at this path on all machines"
+            )
 
     def best(self, checkpoints: Sequence[CheckpointInfo] | None = None) -> CheckpointInfo | None:
         """Return the checkpoint of the lowest validation loss; among all on disk by default."""
@@ -235,10 +284,6 @@ class Checkpointer:
         if delete and self.dist.is_main:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _manifests(self) -> Sequence[Path]:
-        """Return the manifests of the complete checkpoints by ascending step."""
-        return sorted(self.folder.glob(f"{CHECKPOINT_PATTERN}/manifest.json"))
-
     def _complete(
         self,
         tensors_written: Future[Any],
@@ -262,7 +307,9 @@ class Checkpointer:
             raise write_failure(folder, error) from None
 
     def _delete_old(self) -> None:
-        checkpoints = self.list()
+        checkpoints = self._list()
+        if isinstance(checkpoints, str):  # the next start reports it
+            return
         best = self.best(checkpoints)
         retained = {c.step for c in checkpoints[-self.params.keep_last :]}
         if best is not None:
@@ -273,15 +320,3 @@ class Checkpointer:
                 partial = old.folder.with_name(old.folder.name + PARTIAL)
                 os.replace(old.folder, partial)
                 shutil.rmtree(partial)
-
-    def _verify_checksums(self, folder: Path) -> None:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-        for name, digest in files.items():
-            path = folder / name
-            if not path.is_file() or sha256(path) != digest:
-                raise CorruptCheckpoint(self._advice(path, "missing, truncated or changed"))
-
-    def _advice(self, path: Path, reason: str) -> str:
-        earlier = [p.name for p in sorted(self.folder.glob(CHECKPOINT_PATTERN)) if p != path.parent]
-        remedy = f"to resume from {earlier[-1]}" if earlier else "to restart training"
-        return f"{path} is unusable: {reason}; delete {path.parent} {remedy}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,6 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from models.errors import ProcessLost
 
+AnyValue = TypeVar("AnyValue")
 _COLLECTIVE_FAILURES = (
     "timed out",
     "timeout",
@@ -55,6 +57,29 @@ class DistributedContext:
         if self.world_size > 1:
             dist.all_reduce(total)
         return total
+
+    def gather(self, value: AnyValue) -> list[AnyValue]:
+        """Return the values of all ranks, by rank, on every rank.
+
+        Args:
+            value: this rank's value; can be pickled.
+        """
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def broadcast(self, value: AnyValue) -> AnyValue:
+        """Return the value of rank 0 on every rank.
+
+        Args:
+            value: can be pickled; only that of rank 0 counts.
+        """
+        values = [value]
+        if self.world_size > 1:
+            dist.broadcast_object_list(values, src=0)
+        return values[0]
 
     def barrier(self) -> None:
         if self.world_size > 1:

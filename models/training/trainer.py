@@ -18,7 +18,8 @@ from data_pipelines.packed import PackedCorpus
 from models.architecture.t5 import T5
 from models.errors import CheckpointFailed, Diverged, Preempted
 from models.training.batches import Batch, count_tokens, load_microbatches
-from models.training.checkpoint import Checkpointer, CheckpointInfo
+from models.training.checkpoint import Checkpointer
+from models.training.checkpoint_files import CheckpointInfo
 from models.training.distributed import DistributedContext
 from models.training.final_weights import load_final_weights
 from models.training.freezing import freeze
@@ -168,9 +169,9 @@ class Trainer:
 
     def _restore_or_init(self) -> None:
         """Load the last checkpoint, or save step 0, which fails early on an unwritable folder."""
-        checkpoints = self.checkpointer.list()
-        if checkpoints:
-            self._load_checkpoint(checkpoints[-1])
+        checkpoint = self.checkpointer.newest()
+        if checkpoint is not None:
+            self._load_checkpoint(checkpoint)
             self.progress.resumed_from_step = self.progress.step
         else:
             self._log_lines.reset(RouterHealth(), self.progress)
@@ -247,7 +248,9 @@ class Trainer:
             )
         skipped_batches = self.guard.skipped_batches
         self.checkpointer.flush()
-        self._load_checkpoint(self.checkpointer.list()[-1])
+        checkpoint = self.checkpointer.newest()
+        assert checkpoint is not None  # that of step 0, or a later one
+        self._load_checkpoint(checkpoint)
         self.guard.skipped_batches = skipped_batches
         self.logger.rewind(self.progress.step)
         self.logger.note(

@@ -1,14 +1,16 @@
 """Checkpoints on disk: rejected, damaged, retained."""
 
 import json
+import re
 import shutil
 
 import pytest
 
 from models.errors import CheckpointFailed, CorruptCheckpoint
 from models.training.checkpoint import Checkpointer
+from models.training.checkpoint_files import verify_checkpoint
 from models.training.params import CheckpointParams, OptimParams
-from tests.models.training.factories import build_corpus, build_trainer
+from tests.models.training.factories import build_corpus, build_trainer, reproducible_metrics
 
 
 def test_list_checkpoint_that_is_being_deleted_is_ignored(tmp_path):
@@ -21,24 +23,49 @@ def test_list_checkpoint_that_is_being_deleted_is_ignored(tmp_path):
     assert [checkpoint.step for checkpoint in checkpointer.list()] == before
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "manifest", "state"])
-def test_load_damaged_checkpoint_is_named_and_the_previous_is_usable(tmp_path, damage):
-    build_trainer(tmp_path, steps=8).fit()
-    last = tmp_path / "step-00000006"
-    (file,) = last.glob("*.safetensors")
+def damage_checkpoint(folder, damage):
+    """Damage a file of a checkpoint, in one of DAMAGES."""
+    (file,) = folder.glob("*.safetensors")
     if damage == "truncated":
         file.write_bytes(file.read_bytes()[:500])
     elif damage == "missing":
         file.unlink()
     elif damage == "state":
-        (last / "state.json").write_text("{}")
+        (folder / "state.json").write_text("{}")
     else:
-        (last / "manifest.json").write_text("{")
+        (folder / "manifest.json").write_text("{")
+
+
+DAMAGES = ("truncated", "missing", "manifest", "state")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, capsys, damage):
+    undisturbed = build_trainer(tmp_path / "a", steps=8).fit()
+    build_trainer(tmp_path / "b", steps=8).fit()
+    damage_checkpoint(tmp_path / "b" / "step-00000006", damage)
+    result = build_trainer(tmp_path / "b", steps=8).fit()
+    assert result.progress.resumed_from_step == 3
+    output = capsys.readouterr()
+    assert re.search(
+        r"warning: .*step-00000006/.* is unusable: .*; resuming from step-00000003, the damaged "
+        r"checkpoint is now step-00000006\.damaged",
+        output.out + output.err,
+    )
+    assert (tmp_path / "b" / "step-00000006.damaged").is_dir()
+    logs = (reproducible_metrics(run.log_lines) for run in (result, undisturbed))
+    assert next(logs) == next(logs)
+    verify_checkpoint(tmp_path / "b" / "step-00000006")  # written again
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_run_whose_checkpoints_are_all_damaged_names_the_newest(tmp_path, damage):
+    build_trainer(tmp_path, steps=8).fit()
+    for folder in tmp_path.glob("step-*"):
+        damage_checkpoint(folder, damage)
     message = r"step-00000006.*; delete .*step-00000006 to resume from step-00000003"
     with pytest.raises(CorruptCheckpoint, match=message):
         build_trainer(tmp_path, steps=8).fit()
-    shutil.rmtree(last)
-    assert build_trainer(tmp_path, steps=8).fit().progress.resumed_from_step == 3
 
 
 def test_save_writes_no_pickle(tmp_path):
