@@ -37,6 +37,14 @@ class RanksDisagree(ModelError):
     """The ranks of a run have other parameters, code, data or folders."""
 
 
+class RunInUse(ModelError):
+    """Another process trains the run."""
+
+
+class RunTakenOver(ModelError):
+    """Another process has taken over the run that this one trains."""
+
+
 class CheckpointFailed(ModelError):
     """A checkpoint could not be written; earlier checkpoints are unchanged."""
 

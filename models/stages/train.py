@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
 from models.training.execution_record import execution_record, git_commit
+from models.training.fingerprint import fingerprint
 from models.training.imported_run import write_imported_run
 from models.training.initialization import initialize_model, start_folder
 from models.training.log_lines import split_lines
@@ -49,22 +49,9 @@ from models.training.run_record import (
     data_licences,
 )
 from models.training.trainer import Trainer
+from models.training.trainer_lease import lease_of_rank_0
 from models.weights import hash_weights, is_imported, save_weights
 from models.weights_config import WeightsConfig
-
-RESULT_AFFECTING_RUN_FIELDS = ("preset", "start", "start_optimizer", "data", "steps")
-RESULT_AFFECTING_FIELDS = (
-    "optim",
-    "loss",
-    "global_batch_size",
-    "gradient_accumulation_steps",
-    "dropout",
-    "expert_dropout",
-    "freeze",
-    "precision",
-)
-"""Settings that affect the trained weights; checkpoints with other values are set aside."""
-
 
 OPTIMIZER = "optimizer"
 """Folder of the optimizer state beside the final weights."""
@@ -88,6 +75,10 @@ class TrainTask:
     @property
     def checkpoints(self) -> Path:
         return self.workspace / self.replicate.checkpoints
+
+    @property
+    def lease(self) -> Path:
+        return self.checkpoints.with_name(f"{self.checkpoints.name}.lease")
 
     @property
     def start(self) -> Path | None:
@@ -125,9 +116,11 @@ def run(
         catch_sigterm() as is_stop_requested,
         init_distributed(params.parallel.timeout_s) as dist,
         dist.translate_collective_errors(),
+        lease_of_rank_0(task.lease, dist) as require_lease,
     ):
-        trainer = _prepare(task, dist, is_stop_requested)
+        trainer = _prepare(task, dist, is_stop_requested, require_lease)
         result, weights = _fit(trainer)
+        require_lease()
         if params.checkpoint.save_optimizer:
             folder = task.output / "weights" / OPTIMIZER
             save_optimizer(folder, trainer.model, trainer.parallel_model.optimizers, dist)
@@ -137,7 +130,10 @@ def run(
 
 
 def _prepare(
-    task: TrainTask, dist: DistributedContext, is_stop_requested: Callable[[], bool]
+    task: TrainTask,
+    dist: DistributedContext,
+    is_stop_requested: Callable[[], bool],
+    require_lease: Callable[[], None],
 ) -> Trainer:
     """Open the corpora, initialize the model and build the trainer."""
     params = task.training
@@ -172,12 +168,15 @@ def _prepare(
             steps=task.run.steps,
             seed=seed,
             folder=task.checkpoints,
-            fingerprint=_fingerprint(task, corpus, model.config),
+            fingerprint=fingerprint(
+                seed, task.run, params, task.start, corpus.manifest["version"], model.config
+            ),
             metadata={"git_commit": task.commit, "world_size": dist.world_size},
             dist=dist,
             metrics_sink=DvcLiveSink(task.output / "live") if dist.is_main else None,
             peak_flops=peak_flops,
             is_stop_requested=is_stop_requested,
+            require_lease=require_lease,
             initial_optimizer=(
                 task.start / OPTIMIZER if task.start and task.run.start_optimizer else None
             ),
@@ -312,20 +311,6 @@ def _run_record(
         weights_sha256=sha256(task.output / "weights" / "model.safetensors"),
         world_size=trainer.dist.world_size,
     )
-
-
-def _fingerprint(task: TrainTask, corpus: PackedCorpus, config: ModelConfig) -> dict[str, Any]:
-    """Return the settings and data that the trained weights depend on; see `Checkpointer`."""
-    run, training = dataclasses.asdict(task.run), dataclasses.asdict(task.training)
-    start = task.start
-    return {
-        "run": {key: run[key] for key in RESULT_AFFECTING_RUN_FIELDS}
-        | {"tasks": list(task.run.tasks), "seed": task.replicate.seed},
-        "training": {key: training[key] for key in RESULT_AFFECTING_FIELDS},
-        "start_weights_sha256": "" if start is None else sha256(start / "model.safetensors"),
-        "data_version": corpus.manifest["version"],
-        "model": config.to_dict(),
-    }
 
 
 def _losses(result: TrainResult) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ import os
 import shutil
 import socket
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 
 from data_pipelines.files import sha256, write_json
 from data_pipelines.progress import print_note
-from models.errors import CorruptCheckpoint, RanksDisagree
+from models.errors import CorruptCheckpoint, RanksDisagree, RunTakenOver
 from models.training.agreement import SHARED_FOLDER_WAIT_S
 from models.training.checkpoint_files import (
     PARTIAL,
@@ -61,6 +61,7 @@ class Checkpointer:
         fingerprint: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
         dist: DistributedContext | None = None,
+        require_lease: Callable[[], None] = lambda: None,
     ) -> None:
         """Create the folder; remove partial checkpoints, set aside those of other settings.
 
@@ -71,13 +72,15 @@ class Checkpointer:
                 fingerprint, or of another release's format, are set aside.
             metadata: further values for the manifest, e.g. the git commit.
             dist: ranks that train together; this process alone by default.
+            require_lease: called by rank 0 before a checkpoint is completed; it raises if another
+                process trains the run now.
 
         Raises:
             CheckpointFailed: the folder cannot be written.
         """
         self.folder, self.params = folder, params
         self.fingerprint, self.metadata = fingerprint or {}, metadata or {}
-        self.dist = dist or DistributedContext()
+        self.dist, self.require_lease = dist or DistributedContext(), require_lease
         # dcp warns that torch.distributed is off, which is intended at a world size of 1.
         warnings.filterwarnings("ignore", "torch.distributed is disabled")
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -180,11 +183,11 @@ class Checkpointer:
         Raises:
             CorruptCheckpoint: a manifest is unreadable.
         """
-        found = self._list() if self.dist.is_main else ()
-        found = self.dist.broadcast(found)
-        if isinstance(found, str):
-            raise CorruptCheckpoint(found)
-        return found
+        checkpoints = self._list() if self.dist.is_main else ()
+        checkpoints = self.dist.broadcast(checkpoints)
+        if isinstance(checkpoints, str):
+            raise CorruptCheckpoint(checkpoints)
+        return checkpoints
 
     def newest(self) -> CheckpointInfo | None:
         """Return the newest intact checkpoint that rank 0 sees; None without one.
@@ -194,13 +197,13 @@ class Checkpointer:
         Raises:
             CorruptCheckpoint: every checkpoint is damaged.
         """
-        found: CheckpointInfo | str | None = None
+        newest: CheckpointInfo | str | None = None
         if self.dist.is_main:
-            found = self._find_newest()
-        found = self.dist.broadcast(found)
-        if isinstance(found, str):
-            raise CorruptCheckpoint(found)
-        return found
+            newest = self._find_newest()
+        newest = self.dist.broadcast(newest)
+        if isinstance(newest, str):
+            raise CorruptCheckpoint(newest)
+        return newest
 
     def _list(self) -> tuple[CheckpointInfo, ...] | str:
         """Return the checkpoints that this rank sees, or why one is unreadable."""
@@ -300,8 +303,11 @@ class Checkpointer:
             write_json(partial / "state.json", state)
             manifest["files"] = {path.name: sha256(path) for path in sorted(partial.iterdir())}
             write_json(partial / "manifest.json", manifest)
+            self.require_lease()
             os.replace(partial, folder)
             self._delete_old()
+        except RunTakenOver:
+            raise
         except BaseException as error:
             # CheckpointException derives from BaseException. flush() or poll() raises this again.
             raise write_failure(folder, error) from None

@@ -19,7 +19,6 @@ from models.architecture.t5 import T5
 from models.errors import CheckpointFailed, Diverged, Preempted
 from models.training.batches import Batch, count_tokens, load_microbatches
 from models.training.checkpoint import Checkpointer
-from models.training.checkpoint_files import CheckpointInfo
 from models.training.distributed import DistributedContext
 from models.training.final_weights import load_final_weights
 from models.training.freezing import freeze
@@ -61,6 +60,7 @@ class Trainer:
         peak_flops: float = 0.0,
         is_stop_requested: Callable[[], bool] = lambda: False,
         initial_optimizer: Path | None = None,
+        require_lease: Callable[[], None] = lambda: None,
     ) -> None:
         """Distribute the model, build its optimizers and prepare the folder of checkpoints.
 
@@ -77,8 +77,9 @@ class Trainer:
             dist: ranks that train together; this process alone by default.
             metrics_sink: further receiver of rank 0's log lines.
             peak_flops: peak FLOP/s of one rank's device; 0: no MFU.
-            is_stop_requested: polled in every step; when True on any rank, all save and stop.
+            is_stop_requested: polled in every step; if True on any rank, all save and stop.
             initial_optimizer: folder of the initial optimizer state; None: a fresh state.
+            require_lease: raises if another process trains the run now.
 
         Raises:
             ConfigError: parallelism or freezing do not fit the model or the world size.
@@ -97,21 +98,21 @@ class Trainer:
         if initial_optimizer is not None:
             load_optimizer(initial_optimizer, model, self.parallel_model.optimizers, self.dist)
         self.checkpointer = Checkpointer(
-            folder, params.checkpoint, fingerprint=fingerprint, metadata=metadata, dist=self.dist
-        )
+            folder, params.checkpoint, fingerprint=fingerprint, metadata=metadata, dist=self.dist,
+            require_lease=require_lease,
+        )  # fmt: skip
         self.logger: MetricsLogger | NullLogger = NullLogger()
         if self.dist.is_main:
             self.logger = MetricsLogger(folder / "log.jsonl", steps, metrics_sink)
         self.guard = LossGuard(params.guard)
         self.health = RouterHealth()
         self.progress = Progress()
+        lengths = {
+            name: int(corpus.manifest[name]) for name in ("encoder_length", "decoder_length")
+        }
+        peak_flops *= self.dist.world_size
         self._log_lines = LogLineBuilder(
-            model.config,
-            params,
-            steps=steps,
-            encoder_length=int(corpus.manifest["encoder_length"]),
-            decoder_length=int(corpus.manifest["decoder_length"]),
-            peak_flops=peak_flops * self.dist.world_size,
+            model.config, params, steps=steps, **lengths, peak_flops=peak_flops
         )
 
     def fit(self, on_step: Callable[[int], None] | None = None) -> TrainResult:
@@ -169,9 +170,7 @@ class Trainer:
 
     def _restore_or_init(self) -> None:
         """Load the last checkpoint, or save step 0, which fails early on an unwritable folder."""
-        checkpoint = self.checkpointer.newest()
-        if checkpoint is not None:
-            self._load_checkpoint(checkpoint)
+        if self._load_newest_checkpoint():
             self.progress.resumed_from_step = self.progress.step
         else:
             self._log_lines.reset(RouterHealth(), self.progress)
@@ -248,9 +247,7 @@ class Trainer:
             )
         skipped_batches = self.guard.skipped_batches
         self.checkpointer.flush()
-        checkpoint = self.checkpointer.newest()
-        assert checkpoint is not None  # that of step 0, or a later one
-        self._load_checkpoint(checkpoint)
+        self._load_newest_checkpoint()
         self.guard.skipped_batches = skipped_batches
         self.logger.rewind(self.progress.step)
         self.logger.note(
@@ -308,8 +305,11 @@ class Trainer:
         tensors = self._checkpoint_tensors()
         self.checkpointer.save(self.progress.step, tensors, state, loss=loss, wait=wait)
 
-    def _load_checkpoint(self, checkpoint: CheckpointInfo) -> None:
-        """Restore weights, optimizer, random states and counters on every rank."""
+    def _load_newest_checkpoint(self) -> bool:
+        """Restore weights, optimizer, random states and counters; return whether there are any."""
+        checkpoint = self.checkpointer.newest()
+        if checkpoint is None:
+            return False
         tensors = self._checkpoint_tensors()
         state = self.checkpointer.load(checkpoint, tensors)
         set_random_state(tensors, self.dist)
@@ -324,6 +324,7 @@ class Trainer:
         logged_health = RouterHealth.from_dict(state["logged_health"], self.dist.device)
         self._log_lines.reset(logged_health, self.progress)
         self.logger.streaks = dict(state["warning_streaks"])
+        return True
 
     def _finalize(self) -> None:
         """Set the final weights and complete the files of the run."""

@@ -47,8 +47,8 @@ def run_case(name, folder, dist):
         shutil.copytree(folder / "stale_copy", checkpoints)
         if not dist.is_main:
             shutil.rmtree(checkpoints / "step-00000006")
-            checkpoint.sees_checkpoint = lambda found, timeout_s: sees_checkpoint(
-                dataclasses.replace(found, folder=checkpoints / found.folder.name), timeout_s
+            checkpoint.sees_checkpoint = lambda listed, timeout_s: sees_checkpoint(
+                dataclasses.replace(listed, folder=checkpoints / listed.folder.name), timeout_s
             )
         build_trainer(folder / "machine-0" / "checkpoints", steps=7, dist=dist).fit()
     return "passed"

@@ -59,7 +59,7 @@ def build_trainer(folder, steps=8, *, model=None, corpus=None, fingerprint=None,
     """Build a trainer; `changes` are arguments of Trainer, or else fields of TrainingParams."""
     names = (
         "validation", "peak_flops", "metrics_sink", "is_stop_requested", "dist",
-        "initial_optimizer",
+        "initial_optimizer", "require_lease",
     )  # fmt: skip
     arguments = {name: changes.pop(name) for name in names if name in changes}
     return Trainer(

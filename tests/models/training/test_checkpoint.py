@@ -40,7 +40,7 @@ DAMAGES = ("truncated", "missing", "manifest", "state")
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(tmp_path, capsys, damage):
+def test_damaged_checkpoint_is_set_aside_for_the_previous(tmp_path, capsys, damage):
     undisturbed = build_trainer(tmp_path / "a", steps=8).fit()
     build_trainer(tmp_path / "b", steps=8).fit()
     damage_checkpoint(tmp_path / "b" / "step-00000006", damage)
