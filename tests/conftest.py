@@ -10,12 +10,12 @@ import pytest
 from filelock import FileLock
 
 from flows.runtime.parent_watch import PARENT_VARIABLE
+from flows.runtime.ports import free_port
 from tests.factories import (
     PLANTED_SECRETS,
     ROOT,
     Project,
     copy_of_checkout,
-    free_port,
     is_http_up,
     shared_folder,
     user_environment,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -27,13 +26,6 @@ def shared_folder(tmp_path_factory, worker_id, name):
     """Return a folder that is the same for all pytest processes."""
     temporary = tmp_path_factory.getbasetemp()
     return (temporary if worker_id == "master" else temporary.parent) / name
-
-
-def free_port():
-    """Return a loopback port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, timeout_s):
@@ -90,6 +82,18 @@ class CommandResult:
     stderr: str
 
 
+@contextmanager
+def prefect_api_of(environment):
+    """Let Prefect in this process, which has read its settings, use the API of an environment."""
+    if "PREFECT_API_URL" not in environment:
+        yield
+        return
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+        yield
+
+
 def invoke(*words, cwd, stdin=b"", **environment):
     """Run `flanmoe WORDS` in this process, as the entry point does; `stdin` is its bytes."""
     from flows.cli import main
@@ -103,6 +107,7 @@ def invoke(*words, cwd, stdin=b"", **environment):
         patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
         redirect_stdout(stdout),
         redirect_stderr(stderr),
+        prefect_api_of(environment),
     ):
         try:
             main()
@@ -127,7 +132,7 @@ class Project:
     folder: Path
 
     def invoke(self, *words, **environment):
-        """Run `flanmoe WORDS` in this process; for commands that start no Prefect flow."""
+        """Run `flanmoe WORDS` in this process; a Prefect flow needs PREFECT_API_URL."""
         return invoke(*words, cwd=self.folder, **environment)
 
     def start(self, *words, **environment):

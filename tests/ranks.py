@@ -15,7 +15,7 @@ import sys
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from tests.factories import free_port
+from flows.runtime.ports import free_port
 
 CONTEXT = multiprocessing.get_context("fork")
 

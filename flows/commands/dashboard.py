@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows.commands.options import load_workspace, open_registry
-from flows.commands.ports import check_port
+from flows.runtime.ports import check_port
 
 if TYPE_CHECKING:
     from flows.config.schema import Params

@@ -6,7 +6,7 @@ import click
 
 from flows.commands.dashboard import dashboard_environment, streamlit_command
 from flows.commands.options import load_workspace, open_registry
-from flows.commands.ports import check_port
+from flows.runtime.ports import check_port
 
 LOOPBACK = "127.0.0.1"
 

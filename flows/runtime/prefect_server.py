@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from flows.errors import ServerError, StageInterrupted
+from flows.runtime.ports import free_port
 from flows.runtime.prefect_http import (
     AUTH_VARIABLE,
     SERVER_AUTH_VARIABLE,
@@ -107,7 +107,7 @@ def start_api(project: Path, processes: ProcessGroups, port: int = 0) -> Iterato
         return
     if os.environ.get(SERVER_AUTH_VARIABLE):
         os.environ.setdefault(AUTH_VARIABLE, os.environ[SERVER_AUTH_VARIABLE])
-    api = _start_server(state, processes, port or _free_port())
+    api = _start_server(state, processes, port or free_port())
     os.environ["PREFECT_API_URL"] = api.url
     started_at = datetime.now(UTC).isoformat()
     assert api.process is not None
@@ -202,12 +202,6 @@ def _boot_failure(log: Path) -> str:
         )
     lines = text.strip().splitlines() or ["no output"]
     return f"the Prefect server did not start: {lines[-1]} (log: {log})"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_records(url: str, started_at: str) -> None:

@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-from sqlalchemy import URL
+from typing import TYPE_CHECKING
 
 from registry.artifacts.blobs import (
     BLOBS,
@@ -33,6 +32,9 @@ from registry.artifacts.remote_storage import RemoteStorage
 from registry.artifacts.storage import PARTIAL, Storage, StoredObject
 from registry.errors import DamagedArtifact, MissingArtifact
 from registry.files import sha256
+
+if TYPE_CHECKING:  # every command checks its parameters, also those without a database
+    from sqlalchemy import URL
 
 
 @dataclass(frozen=True)

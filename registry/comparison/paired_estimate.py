@@ -20,14 +20,13 @@ components, R draws.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import chdtri, ndtr, stdtrit
-from scipy.stats import qmc
 
 from registry.comparison.variance_components import (
     Floats,
@@ -137,13 +136,13 @@ class PairedEstimate:
             return 0.5
         if distance >= self.half_width(SMALLEST_TAIL):
             return SMALLEST_TAIL
-        root = brentq(
+        root = _root(
             lambda log_tail: self.half_width(math.exp(log_tail)) - distance,
             math.log(SMALLEST_TAIL),
             math.log(0.5),
-            xtol=1e-10,
+            tolerance=1e-10,
         )
-        return math.exp(float(root))
+        return math.exp(root)
 
     def decidable_difference(self, alpha: float, power: float = POWER) -> float:
         """Return the true difference at which a new evaluation like this decides with `power`.
@@ -176,7 +175,7 @@ class PairedEstimate:
         high = self.half_width(alpha) + 1e-9
         while missing_power(high) > 0:
             high *= 2
-        return float(brentq(missing_power, 0.0, high, xtol=1e-7))
+        return _root(missing_power, 0.0, high, tolerance=1e-7)
 
     def _variances_at(self, difference: float) -> Floats:
         """Return the variances of the components if A's score exceeds B's by `difference`."""
@@ -208,9 +207,20 @@ class PairedEstimate:
         }
 
 
+def _root(
+    function: Callable[[float], float], low: float, high: float, *, tolerance: float
+) -> float:
+    """Return where the function is 0; its signs at `low` and `high` differ."""
+    from scipy.optimize import brentq  # its import takes longer than a command of the registry
+
+    return float(brentq(function, low, high, xtol=tolerance))
+
+
 @cache
 def _uniform_draws(num_dimensions: int) -> Floats:
     """Return 256 points that fill the unit cube evenly, always the same."""
+    from scipy.stats import qmc  # its import takes longer than a command of the registry
+
     return np.asarray(qmc.Sobol(num_dimensions, seed=0).random_base2(8)).clip(1e-9, 1 - 1e-9)
 
 

@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from registry.comparison.variance_components import (
@@ -136,6 +135,7 @@ def _log_capital(sums_C: Floats, weights_C: Floats, null: float) -> Floats:
 
 def _upper_bound(sums_C: Floats, weights_C: Floats, alpha: float) -> float:
     """Return the smallest difference that the capital against "at least as large" rejects."""
+    from scipy.optimize import brentq  # its import takes longer than a command of the registry
 
     def excess(null: float) -> float:
         return float(_log_capital(-sums_C, weights_C, -null)[-1] - np.log(2 / alpha))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import free_port, is_http_up, wait_for
+from flows.runtime.ports import free_port
+from tests.factories import is_http_up, wait_for
 
 CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)"
 CHROMIUM = shutil.which("chromium")

@@ -12,8 +12,9 @@ import pytest
 from data_pipelines.engine import LocalEngine, open_engine
 from data_pipelines.errors import DataError
 from data_pipelines.params import EngineParams
+from flows.runtime.ports import free_port
 from tests.data_pipelines.engine_tasks import crash, fail, get_pid, square, square_after_crash
-from tests.factories import free_port, user_environment, wait_for
+from tests.factories import user_environment, wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 TWO_WORKERS = EngineParams(workers=2)

@@ -16,7 +16,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.config.schema import FlowsParams
 from flows.deployments.deploy import deploy
-from tests.factories import free_port, wait_for
+from flows.runtime.ports import free_port
+from tests.factories import wait_for
 from tests.flows.commands.test_run import locked_outputs
 from tests.flows.deployments.factories import PrefectProcesses
 from tests.flows.fleet.factories import RUN, slurm_stubs

@@ -51,7 +51,7 @@ def test_clone_after_pull_from_a_folder_retrains_nothing(finished_copy, prefect_
     shutil.copyfile(source / "registry.db", state / "registry.db")
     shutil.copytree(source / "artifacts", state / "artifacts")
     shutil.rmtree(source / "artifacts")  # the copy stands alone
-    done = clone.call("run", PREFECT_API_URL=prefect_server.url)
+    done = clone.invoke("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 changed" in done.stdout
     versions = json.loads(clone.invoke("registry", "list", "--json").stdout)

@@ -2,9 +2,13 @@
 
 import dataclasses
 import hashlib
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from benchmarks.drill_services import create_database, postgres_service
 from registry.artifacts.store import ArtifactStore
 from registry.intake import read_submission
 from registry.session import open_engine
@@ -17,19 +21,21 @@ from tests.registry.factories import (
     write_policy,
     write_run,
 )
-from tests.registry.postgres import PostgresCluster, postgres_programs
 from tests.registry.release_0_1_0 import copy_release_0_1_0
 
 
 @pytest.fixture(scope="session")
 def postgres():
-    """Start a PostgreSQL cluster on a free loopback port."""
-    programs = postgres_programs()
-    if programs is None:
+    """Start a PostgreSQL server on a free loopback port."""
+    # Not below pytest's folder, which later pytest processes delete while the server runs.
+    folder = Path(tempfile.mkdtemp(prefix="flanmoe-postgres-"))
+    server = postgres_service(folder / "server")
+    if server is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    cluster = PostgresCluster(programs)
-    yield cluster
-    cluster.close()
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.process])])
@@ -38,7 +44,7 @@ def url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'registry.db'}"
     name = "t" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
-    return request.getfixturevalue("postgres").create_database(name)
+    return create_database(request.getfixturevalue("postgres"), name)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def test_check_misspelt_parameter_suggests_the_name(fresh_project):
     params = fresh_project.params()
     params["models"]["training"]["optim"]["lrr"] = 1
     fresh_project.write_params(params)
-    line = error_line(fresh_project.call("run"))
+    line = error_line(fresh_project.invoke("run"))
     assert "params.yaml: models.training.optim.lrr: unknown key; did you mean 'lr'?" in line
     assert not (fresh_project.folder / "data").exists()
     assert error_line(fresh_project.invoke("check")) == line
@@ -58,7 +58,7 @@ def test_run_missing_source_stops_the_flow(fresh_project, prefect_server):
     root = fresh_project.folder / "files"
     root.mkdir()
     (root / "x.txt").write_text("no file of the catalog\n")
-    done = fresh_project.call(
+    done = fresh_project.invoke(
         "run",
         *("--set", f"data_pipelines.fetch.root={root}"),
         *("--set", "data_pipelines.fetch.sources=[cot/flan]"),
@@ -174,9 +174,8 @@ def test_dashboard_port_in_use_names_the_option(fresh_project):
     assert "--port" in line
 
 
-@pytest.mark.process
 def test_run_unreachable_prefect_server_is_rejected(fresh_project):
-    line = error_line(fresh_project.call("run", PREFECT_API_URL="http://127.0.0.1:9/api"))
+    line = error_line(fresh_project.invoke("run", PREFECT_API_URL="http://127.0.0.1:9/api"))
     assert "no Prefect server answers there" in line
 
 
@@ -202,7 +201,7 @@ def test_run_failed_expectation_stops_the_flow(finished_copy, prefect_server):
     params["data_pipelines"]["validate"]["max_input_characters"] = 10
     finished_copy.write_params(params)
     before = (finished_copy.folder / "data" / "packed" / "summary.json").read_bytes()
-    done = finished_copy.call("run", PREFECT_API_URL=prefect_server.url)
+    done = finished_copy.invoke("run", PREFECT_API_URL=prefect_server.url)
     line = error_line(done)
     assert "validate: " in line
     assert "inputs_characters" in line
@@ -213,7 +212,7 @@ def test_run_failed_expectation_stops_the_flow(finished_copy, prefect_server):
 
 @pytest.mark.process
 def test_run_dask_cluster_that_does_not_start_is_rejected(fresh_project, prefect_server):
-    done = fresh_project.call(
+    done = fresh_project.invoke(
         "run",
         *("--set", "data_pipelines.engine=dask"),
         *("--set", "flows.dask_cluster_class=no.such.Cluster"),

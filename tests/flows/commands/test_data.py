@@ -127,7 +127,7 @@ def test_run_record_has_the_licences_of_its_data_and_of_its_start(finished):
 def test_diff_of_the_project_with_itself_by_revision_and_folder_is_empty(finished_copy):
     for words in (["add", "dvc.lock"], [*IDENTITY, "commit", "-qm", "lock"]):
         subprocess.run(["git", "-C", str(finished_copy.folder), *words], check=True)
-    shown = finished_copy.call("data", "diff", "HEAD", "--json")
+    shown = finished_copy.invoke("data", "diff", "HEAD", "--json")
     assert shown.returncode == 0, shown.stderr
     difference = json.loads(shown.stdout)
     assert difference["sources"] == {"added": [], "removed": [], "changed": {}}

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -50,6 +51,16 @@ def test_dvc_metrics_diff_works_in_a_clone(finished_copy, tmp_path):
     assert (accuracy["old"], accuracy["new"]) == (scores["accuracy"], 0.75)
 
 
+def test_data_of_the_small_sample_has_the_committed_hashes(finished):
+    """The data of the main job is the same on any machine."""
+    actual = data_outputs(finished.project.folder)
+    expected = yaml.safe_load(Path(__file__).with_name("data_hashes.yaml").read_text())
+    assert actual == expected, "the data differs; if it should, the file's new content is:\n" + (
+        yaml.safe_dump(actual, sort_keys=False)
+    )
+
+
+@pytest.mark.full
 def test_dvc_repro_of_the_data_gives_the_hashes_of_the_committed_lock(tmp_path):
     """The default sample at full size, as in a fresh clone: its data is the same anywhere."""
     project = copy_of_checkout(tmp_path / "project", change_params=None)

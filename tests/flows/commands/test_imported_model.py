@@ -44,7 +44,7 @@ def write_checkpoint(folder):
     (folder / "spiece.model").unlink()
 
 
-def test_hugging_face_folder_becomes_a_scored_version(fresh_project, tmp_path):
+def test_hugging_face_folder_becomes_a_scored_version(fresh_project, prefect_server, tmp_path):
     write_checkpoint(tmp_path / "hf")
     write_mmlu(tmp_path / "files")
     params = fresh_project.params()
@@ -59,7 +59,7 @@ def test_hugging_face_folder_becomes_a_scored_version(fresh_project, tmp_path):
     assert "runs/hf_t5/weights is missing" in rejected.stderr
     imported = fresh_project.invoke("models", "import", tmp_path / "hf", "runs/hf_t5/weights")
     assert imported.returncode == 0, imported.stderr
-    done = fresh_project.call("run")
+    done = fresh_project.invoke("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stdout + done.stderr
 
     shown = fresh_project.invoke("registry", "show", "1", "--json")
@@ -82,7 +82,7 @@ def test_hugging_face_folder_becomes_a_scored_version(fresh_project, tmp_path):
     override = fresh_project.invoke("registry", "promote", "1", "--override", "the only model")
     assert "FAILED  uncontaminated" in override.stdout
     assert fresh_project.invoke("predict", "the quick fox").returncode == 0
-    unchanged = fresh_project.call("run")
+    unchanged = fresh_project.invoke("run", PREFECT_API_URL=prefect_server.url)
     assert "0 changed" in unchanged.stdout
 
 

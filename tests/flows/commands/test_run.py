@@ -124,7 +124,7 @@ def test_run_in_a_copied_and_moved_project_skips_every_stage(
 ):
     """Nothing has changed but the project's place."""
     moved = Project(finished_copy.folder.rename(tmp_path / "moved"))
-    done = moved.call("run", PREFECT_API_URL=prefect_server.url)
+    done = moved.invoke("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stderr
     assert "0 changed" in done.stdout
     assert stages_with(done.stdout, "unchanged") == STAGES
@@ -187,7 +187,7 @@ def test_run_on_a_dask_cluster_gives_the_same_hashes(finished, finished_copy, pr
         del lock["stages"][stage]
     lock_file.write_text(yaml.safe_dump(lock))
     shutil.rmtree(project.folder / ".dvc" / "cache" / "runs")
-    done = project.call("run", PREFECT_API_URL=prefect_server.url)
+    done = project.invoke("run", PREFECT_API_URL=prefect_server.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Dask: tcp://127.0.0.1:" in done.stdout
     assert stages_with(done.stdout, "done") == recomputed
@@ -209,7 +209,7 @@ def test_run_with_a_second_seed_in_a_workspace_on_a_running_prefect_server(
     lock = (folder / "dvc.lock").read_bytes()
     shutil.rmtree(folder / ".flanmoe" / "prefect")
     target = tmp_path / "elsewhere"
-    done = finished_copy.call(
+    done = finished_copy.invoke(
         "run",
         *("--set", "models.seeds=[0, 7]", "--set", "registry.model=other"),
         *("--workspace", target),

@@ -9,7 +9,8 @@ import urllib.request
 import psutil
 import pytest
 
-from tests.factories import error_line, free_port, is_http_up, wait_for
+from flows.runtime.ports import free_port
+from tests.factories import error_line, is_http_up, wait_for
 from tests.flows.deployments.factories import project_with_versions
 
 pytestmark = pytest.mark.process
@@ -58,13 +59,14 @@ def test_up_starts_all_and_ends_all_when_a_service_ends(tmp_path):
 
 @pytest.mark.multiprocess
 def test_up_ends_all_with_ctrl_c(tmp_path):
+    """While the worker and the dashboard are still starting."""
     project = project_with_versions(tmp_path / "p", 0.5)
     port, page_port = free_port(), free_port()
     process = project.start("up", "--port", port, "--dashboard-port", page_port)
     try:
-        assert wait_for(lambda: is_http_up(f"http://127.0.0.1:{page_port}/_stcore/health"), 240)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 3
+        up = psutil.Process(process.pid)
+        assert wait_for(lambda: len(up.children()) == 3, 240)
+        children = up.children(recursive=True)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     finally:

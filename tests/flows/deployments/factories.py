@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.runtime.parent_watch import PARENT_VARIABLE
+from flows.runtime.ports import free_port
 from registry.intake import read_submission
 from registry.store import Registry
-from tests.factories import ROOT, Project, free_port, is_http_up, user_environment, wait_for
+from tests.factories import ROOT, Project, is_http_up, user_environment, wait_for
 from tests.registry.factories import (
     evaluation_record,
     run_record,

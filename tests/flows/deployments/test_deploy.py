@@ -12,7 +12,8 @@ from flows.config.schema import FlowsParams
 from flows.deployments.deploy import deploy
 from flows.deployments.params import DeploymentParams
 from flows.errors import InvalidDeployment, ServerError
-from tests.factories import ROOT, free_port
+from flows.runtime.ports import free_port
+from tests.factories import ROOT
 from tests.flows.deployments.test_prefect_yaml import FLOWS
 
 pytestmark = pytest.mark.process

@@ -70,7 +70,7 @@ def test_approval_survives_kill_9_of_server_and_worker(tmp_path):
             assert state_name(run) == "Suspended"
             processes.start_worker()
 
-            approved = project.call(
+            approved = project.invoke(
                 "registry", "approve", 1, "--reason", "read 20 answers",
                 PREFECT_API_URL=processes.url,
             )  # fmt: skip

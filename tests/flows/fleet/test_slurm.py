@@ -54,7 +54,7 @@ def test_train_slurm_job_of_two_nodes_writes_the_run(finished_copy, tmp_path):
     checkpoints = configure_training(finished_copy, 8, fleet=fleet)
     stubs = slurm_stubs(tmp_path / "slurm", finished_copy, num_nodes=2)
     path = os.pathsep.join([str(stubs), str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = finished_copy.call("train", RUN, PATH=path)
+    done = finished_copy.invoke("train", RUN, PATH=path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (finished_copy.folder / "arguments").read_text().startswith("--wait")
     assert run_record(finished_copy)["world_size"] == 2

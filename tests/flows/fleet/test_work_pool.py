@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.factories import free_port, user_environment, wait_for
+from flows.runtime.ports import free_port
+from tests.factories import user_environment, wait_for
 from tests.flows.fleet.factories import RUN, configure_training, run_record
 
 pytestmark = [pytest.mark.process, pytest.mark.multiprocess, pytest.mark.e2e]
@@ -26,7 +27,7 @@ def test_train_work_pool_starts_both_nodes_of_a_run(finished_copy, prefect_serve
     }  # fmt: skip
     configure_training(finished_copy, 8, fleet=fleet)
     prefect = [sys.executable, "-m", "prefect"]
-    rejected = finished_copy.call("train", RUN, **environment)
+    rejected = finished_copy.invoke("train", RUN, **environment)
     assert rejected.returncode == 1
     assert "'machines'" in rejected.stderr
     assert "create it first" in rejected.stderr
@@ -41,7 +42,7 @@ def test_train_work_pool_starts_both_nodes_of_a_run(finished_copy, prefect_serve
             cwd=finished_copy.folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        done = finished_copy.call("train", RUN, timeout_s=240, **environment)
+        done = finished_copy.invoke("train", RUN, **environment)
         assert done.returncode == 0, done.stdout + done.stderr + log_file.read_text()[-3000:]
     finally:
         worker.terminate()

@@ -10,9 +10,10 @@ import pytest
 
 from flows.config.environment import prepare_environment
 from flows.errors import ServerError
+from flows.runtime.ports import free_port
 from flows.runtime.prefect_server import start_api
 from flows.runtime.processes import ProcessGroups
-from tests.factories import free_port, user_environment
+from tests.factories import user_environment
 
 pytestmark = pytest.mark.process
 PROXIES = {

@@ -1,10 +1,17 @@
-"""Check that a server can listen, before it starts."""
+"""The ports of servers: a free one, and a check before a server starts."""
 
 from __future__ import annotations
 
 import socket
 
 from flows.errors import FlowError
+
+
+def free_port() -> int:
+    """Return a loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def check_port(address: str, port: int, advice: str) -> None:
