@@ -15,6 +15,7 @@ from tests.factories import (
     PLANTED_SECRETS,
     ROOT,
     Project,
+    copy_database,
     copy_of_checkout,
     is_http_up,
     shared_folder,
@@ -37,6 +38,8 @@ class PrefectServer:
 
     url: str
     database: Path
+    empty_database: Path
+    """Database with Prefect's tables and no runs: creating them takes longer than to start."""
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +49,7 @@ def prefect_server(tmp_path_factory, worker_id):
     It ends with the first pytest process, the one that the user started.
     """
     folder = shared_folder(tmp_path_factory, worker_id, "prefect_server")
-    database = folder / "prefect.db"
+    database, empty_database = folder / "prefect.db", folder / "empty.db"
     with FileLock(f"{folder}.lock"):
         if not (folder / "url").is_file():
             folder.mkdir(exist_ok=True)
@@ -68,8 +71,9 @@ def prefect_server(tmp_path_factory, worker_id):
                 )  # fmt: skip
             url = f"http://127.0.0.1:{port}/api"
             assert wait_for(lambda: is_http_up(f"{url}/health"), 120), (folder / "log").read_text()
+            copy_database(database, empty_database)
             (folder / "url").write_text(url)
-    return PrefectServer((folder / "url").read_text(), database)
+    return PrefectServer((folder / "url").read_text(), database, empty_database)
 
 
 @pytest.fixture(scope="session")

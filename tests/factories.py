@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -51,6 +52,13 @@ def is_http_up(url):
     except OSError:
         return False
     return True
+
+
+def copy_database(source, target):
+    """Copy an SQLite database that may be in use."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
 
 
 PERSON = "tester"
@@ -218,10 +226,12 @@ def shrink(params):
 
 RESULTS = ("dvc.lock", "data/", "runs/")
 """What runs write into the checkout; runs/scratch is part of the code."""
+UNUSED = ("tests/", "docs/", "benchmarks/")
+"""What no command reads."""
 
 
 def copy_of_checkout(target, change_params=shrink):
-    """Copy the code that git lists to a new repository, without results.
+    """Copy the code that git lists to a new repository, without results, tests and pages.
 
     Args:
         target: folder of the copy.
@@ -231,7 +241,7 @@ def copy_of_checkout(target, change_params=shrink):
     listed = subprocess.run(git, capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
         is_result = name.startswith(RESULTS) and not name.startswith("runs/scratch/")
-        if is_result or not (ROOT / name).is_file():
+        if is_result or name.startswith(UNUSED) or not (ROOT / name).is_file():
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, target / name)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from flows.runtime.ports import free_port
-from tests.factories import error_line, is_http_up, wait_for
+from tests.factories import PREFECT_DATABASE, copy_database, error_line, is_http_up, wait_for
 from tests.flows.deployments.factories import project_with_versions
 
 pytestmark = pytest.mark.process
@@ -31,8 +31,9 @@ def worker_is_online(url):
 
 
 @pytest.mark.multiprocess
-def test_up_starts_all_and_ends_all_when_a_service_ends(tmp_path):
+def test_up_starts_all_and_ends_all_when_a_service_ends(prefect_server, tmp_path):
     project = project_with_versions(tmp_path / "a b", 0.5)
+    copy_database(prefect_server.empty_database, project.folder / PREFECT_DATABASE)
     port, page_port = free_port(), free_port()
     url, page = f"http://127.0.0.1:{port}/api", f"http://127.0.0.1:{page_port}"
     process = project.start("up", "--port", port, "--dashboard-port", page_port)
@@ -58,9 +59,10 @@ def test_up_starts_all_and_ends_all_when_a_service_ends(tmp_path):
 
 
 @pytest.mark.multiprocess
-def test_up_ends_all_with_ctrl_c(tmp_path):
+def test_up_ends_all_with_ctrl_c(prefect_server, tmp_path):
     """While the worker and the dashboard are still starting."""
     project = project_with_versions(tmp_path / "p", 0.5)
+    copy_database(prefect_server.empty_database, project.folder / PREFECT_DATABASE)
     port, page_port = free_port(), free_port()
     process = project.start("up", "--port", port, "--dashboard-port", page_port)
     try:

@@ -14,7 +14,7 @@ from flows.runtime.parent_watch import PARENT_VARIABLE
 from flows.runtime.ports import free_port
 from registry.intake import read_submission
 from registry.store import Registry
-from tests.factories import ROOT, Project, is_http_up, user_environment, wait_for
+from tests.factories import ROOT, Project, copy_database, is_http_up, user_environment, wait_for
 from tests.registry.factories import (
     evaluation_record,
     run_record,
@@ -62,6 +62,8 @@ class PrefectProcesses:
 
     folder: Path
     project: Path
+    empty_database: Path | None = None
+    """Copied for the server, which takes longer to create one than to start."""
     port: int = field(default_factory=free_port)
     running: dict = field(default_factory=dict)
     environment: dict = field(default_factory=dict)
@@ -74,6 +76,8 @@ class PrefectProcesses:
 
     def start_server(self):
         """Start the server and wait until it answers."""
+        if self.empty_database is not None and not (self.folder / "prefect.db").exists():
+            copy_database(self.empty_database, self.folder / "prefect.db")
         self._start("server", "flows.runtime.prefect_server_process", str(self.port))
         assert wait_for(lambda: is_http_up(f"{self.url}/health"), 120), self.log("server")
 

@@ -52,10 +52,12 @@ def test_refused_version_ends_as_refused_with_an_event_and_no_request(
 
 
 @pytest.mark.multiprocess
-def test_approval_survives_kill_9_of_server_and_worker(tmp_path):
+def test_approval_survives_kill_9_of_server_and_worker(prefect_server, tmp_path):
     project = project_with_versions(tmp_path / "p", 0.5, 0.7)
     registry = registry_of(project)
-    processes = PrefectProcesses(tmp_path / "prefect", project.folder)
+    processes = PrefectProcesses(
+        tmp_path / "prefect", project.folder, prefect_server.empty_database
+    )
     try:
         processes.start_server()
         with temporary_settings({PREFECT_API_URL: processes.url}):

@@ -12,7 +12,7 @@ import pytest
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tests.factories import PREFECT_DATABASE, user_environment, wait_for
+from tests.factories import PREFECT_DATABASE, copy_database, user_environment, wait_for
 from tests.flows.runtime.factories import recorded_run
 
 pytestmark = pytest.mark.process
@@ -47,10 +47,12 @@ def recorded_states(folder):
     return runs, {state for (state,) in task_states}
 
 
-def test_run_pipeline_server_lost_ends_with_its_result_and_the_next_run_records_it(tmp_path):
+def test_run_pipeline_server_lost_ends_with_its_result_and_the_next_run_records_it(
+    prefect_server, tmp_path
+):
     """Two boots of a server: the first is killed during the run, the second closes its runs."""
     folder = tmp_path / "project"
-    folder.mkdir()
+    copy_database(prefect_server.empty_database, folder / PREFECT_DATABASE)
     output = run_on_own_server(folder, "lose_server")
     assert "version 2 is better" in output
     warnings = [line for line in output.splitlines() if "does not answer" in line]
