@@ -19,6 +19,7 @@ from tests.flows.deployments.factories import (
 )
 
 pytestmark = pytest.mark.process
+TIMEOUT_S = 180
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,9 @@ def test_approval_survives_kill_9_of_server_and_worker(prefect_server, tmp_path)
             deploy(project.folder, FlowsParams())
             processes.start_worker()
             run = start_promotion(1)
-            assert wait_for(lambda: state_name(run) == "Suspended", 60), processes.log("local")
+            assert wait_for(lambda: state_name(run) == "Suspended", TIMEOUT_S), processes.log(
+                "local"
+            )
             assert [a.state for a in registry.approvals.list()] == ["requested"]
             processes.kill("local")
             processes.kill("server")
@@ -78,18 +81,22 @@ def test_approval_survives_kill_9_of_server_and_worker(prefect_server, tmp_path)
             )  # fmt: skip
             assert approved.returncode == 0, approved.stderr
             assert f"flow run {run} continues" in approved.stdout
-            assert wait_for(lambda: state_name(run) == "Promoted", 60), processes.log("local")
+            assert wait_for(lambda: state_name(run) == "Promoted", TIMEOUT_S), processes.log(
+                "local"
+            )
             assert registry.champion(MODEL).version == 1
 
             # In Prefect's user interface: the form of the suspended run.
             second = start_promotion(None)
-            assert wait_for(lambda: state_name(second) == "Suspended", 60)
+            assert wait_for(lambda: state_name(second) == "Suspended", TIMEOUT_S)
             with get_client(sync_client=True) as client:
                 wrong = client.resume_flow_run(second, run_input={"approve": True})
                 assert wrong.status.value == "REJECT"
                 form = {"approve": True, "approver": "bob", "reason": "better"}
                 client.resume_flow_run(second, run_input=form)
-            assert wait_for(lambda: state_name(second) == "Promoted", 60), processes.log("local")
+            assert wait_for(lambda: state_name(second) == "Promoted", TIMEOUT_S), processes.log(
+                "local"
+            )
     finally:
         processes.stop()
     assert registry.champion(MODEL).version == 2
