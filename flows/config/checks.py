@@ -8,11 +8,13 @@ from pathlib import Path
 
 from data_pipelines.suggestions import did_you_mean
 from flows.config.data_checks import data_errors
+from flows.config.keys import unknown_keys
 from flows.config.run_training import training_params
 from flows.config.schema import Params
+from flows.config.values import value_errors
 from flows.errors import InvalidParams
 from models.config import ModelConfig
-from models.training.params import IMPORTED, SCRATCH
+from models.training.params import IMPORTED, SCRATCH, RunParams
 
 
 def cross_field_errors(params: Params, root: Path) -> list[str]:
@@ -23,8 +25,8 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
         root: the project; a run may start from imported weights in `runs/NAME/weights` below it.
     """
     from models.architecture.moe.routers.checks import check_routers
-    from models.errors import ModelError
-    from models.presets import preset
+    from models.errors import ConfigError, ModelError
+    from models.run_model import configure_model
 
     errors: list[str] = []
     for name, run in params.models.runs.items():
@@ -34,11 +36,18 @@ def cross_field_errors(params: Params, root: Path) -> list[str]:
                 "takes its architecture. `flanmoe models import` makes it"
             )
             continue
+        where = f"models.runs.{name}.model"
+        changes = unknown_keys(run.model, ModelConfig, where)
+        changes += value_errors(run.model, ModelConfig, where)
+        if changes:
+            errors += changes
+            continue
         try:
-            config = _imported_config(params, name, root) or preset(run.preset)
+            config = _imported_config(params, name, root) or configure_model(run)
             check_routers(config)
         except ModelError as error:
-            errors.append(f"models.runs.{name}.preset: {error}")
+            key = "model" if run.model and isinstance(error, ConfigError) else "preset"
+            errors.append(f"models.runs.{name}.{key}: {error}")
             continue
         # Runs that share `models.training` share its errors: each is reported once.
         errors += [line for line in _training_errors(params, name, config) if line not in errors]
@@ -63,7 +72,8 @@ def _artifact_errors(params: Params) -> list[str]:
 
 def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) -> list[str]:
     """Check that the weights from which run `name` starts exist and fit its model."""
-    from models.presets import PRESETS, preset
+    from models.errors import ModelError
+    from models.run_model import configure_model
 
     run = params.models.runs[name]
     where = f"models.runs.{name}.start"
@@ -77,13 +87,16 @@ def _start_errors(params: Params, name: str, config: ModelConfig, root: Path) ->
             f"{hint}`flanmoe models import` makes one"
         ]
     parent_config = _imported_config(params, run.start, root)
-    if parent_config is None and parent.preset not in PRESETS:  # an error of the parent
+    try:
+        parent_config = parent_config or configure_model(parent)
+    except ModelError:  # an error of the parent
         return []
-    if _can_start_from(parent_config or preset(parent.preset), config):
+    if _can_start_from(parent_config, config):
         return []
     return [
-        f"{where}: run {run.start!r} is of preset {parent.preset!r}, this one of "
-        f"{run.preset!r}: it must be the same, or the dense model of the same sizes"
+        f"{where}: run {run.start!r} is of preset {parent.preset!r}{_changes(parent)}, this one "
+        f"of {run.preset!r}{_changes(run)}: it must be the same, or the dense model of the same "
+        "sizes"
     ]
 
 
@@ -101,6 +114,11 @@ def _imported_config(params: Params, name: str, root: Path) -> ModelConfig | Non
     if not file.is_file():
         return None
     return ModelConfig.from_dict(json.loads(file.read_text(encoding="utf-8"))["model"])
+
+
+def _changes(run: RunParams) -> str:
+    """Name the changes of a run's preset, if it has any."""
+    return f" with {', '.join(run.model)} changed" if run.model else ""
 
 
 def _can_start_from(parent: ModelConfig, config: ModelConfig) -> bool:
@@ -176,9 +194,10 @@ def _start_optimizer_errors(params: Params, name: str) -> list[str]:
             f"{where}: run {run.start!r} has the optimizer {start.optim.name}, this one "
             f"{own.optim.name}; they must be the same"
         ]
-    if run.preset != parent.preset:
+    if (run.preset, run.model) != (parent.preset, parent.model):
         return [
-            f"{where}: run {run.start!r} is of preset {parent.preset!r}, this one of "
-            f"{run.preset!r}, whose weights have another optimizer state; set it to false"
+            f"{where}: run {run.start!r} is of preset {parent.preset!r}{_changes(parent)}, this "
+            f"one of {run.preset!r}{_changes(run)}, whose weights have another optimizer state; "
+            "set it to false"
         ]
     return []

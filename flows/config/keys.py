@@ -58,9 +58,10 @@ def unknown_keys(data: Any, schema: Any, path: str) -> list[str]:
 
 
 def without_none(schema: Any) -> Any:
-    """Return `X` for `X | None`; any other type unchanged."""
+    """Return `X` for `X | None`; any other type, `X | Y` among them, without None."""
     if typing.get_origin(schema) in (types.UnionType, typing.Union):
-        return next(arg for arg in typing.get_args(schema) if arg is not type(None))
+        others = tuple(arg for arg in typing.get_args(schema) if arg is not type(None))
+        return typing.Union[others]  # noqa: UP007
     return schema
 
 

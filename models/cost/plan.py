@@ -10,7 +10,7 @@ from pathlib import Path
 from models import layout
 from models.config import ModelConfig, pad_vocab_size
 from models.cost.training import TrainingFlops, run_training_flops
-from models.presets import preset
+from models.run_model import configure_model
 from models.training.params import SCRATCH, RunParams, TrainingParams
 from models.weights_config import WeightsConfig
 
@@ -73,7 +73,7 @@ def plan_runs(
         elif run.start != SCRATCH:
             weights = WeightsConfig.read(workspace / layout.RUNS / run.start / "weights")
             vocab_size, start_flops = weights.model.vocab_size, weights.chain.training_flops
-        config = dataclasses.replace(preset(run.preset), vocab_size=vocab_size)
+        config = dataclasses.replace(configure_model(run), vocab_size=vocab_size)
         flops = run_training_flops(
             config,
             run,

@@ -11,8 +11,8 @@ from models.architecture.t5 import T5
 from models.config import ModelConfig, pad_vocab_size
 from models.errors import ConfigError, DataMismatch, UnknownModel
 from models.interchange.upcycling import upcycle
-from models.presets import preset
 from models.replicate import Replicate
+from models.run_model import configure_model
 from models.training.params import (
     IMPORTED,
     PRETRAINING_CORPORA,
@@ -58,7 +58,7 @@ def initialize_model(
     """
     if run.start == SCRATCH and corpus is not None:
         vocab_size = pad_vocab_size(int(corpus.manifest["vocab_size"]))
-        config = _with_dropout(preset(run.preset), run, params)
+        config = _with_dropout(configure_model(run), run, params)
         return T5(dataclasses.replace(config, vocab_size=vocab_size)).reset_parameters(seed)
     folder = start_folder(run, seed, workspace)
     if not (folder / "config.json").is_file():
@@ -67,7 +67,7 @@ def initialize_model(
             f"imported model (`flanmoe models import FOLDER runs/{run.start}/weights`)"
         )
     preset_config = (
-        WeightsConfig.read(folder).model if run.preset == IMPORTED else preset(run.preset)
+        WeightsConfig.read(folder).model if run.preset == IMPORTED else configure_model(run)
     )
     preset_config = _with_dropout(preset_config, run, params)
     start = load_weights(folder, adapt=lambda config: _with_settings_of(preset_config, config))

@@ -200,6 +200,9 @@ class RunParams:
     the weights of the same seed; or the NAME of a folder `runs/NAME` with imported weights. Weights
     of a dense model initialize an MoE preset by sparse upcycling. Required, because dvc.yaml
     derives from it which run depends on which."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """Changes of the preset for this run only, e.g. `{d_ff: 128, moe: {num_experts: 4}}`; with
+    `moe: null` the model is dense. Not with `preset: imported`."""
     start_optimizer: bool = False
     """Continue with the optimizer state of the run `start`, which it wrote with
     `training.checkpoint.save_optimizer`; false: a fresh state."""
@@ -221,3 +224,5 @@ class RunParams:
             raise ValueError("steps: 0 must be at least 1; only a run with a start may have 0")
         if self.start_optimizer and self.start == SCRATCH:
             raise ValueError("start_optimizer: random weights have no optimizer state; set start")
+        if self.model and self.preset == IMPORTED:
+            raise ValueError("model: imported weights have the architecture they have; remove it")

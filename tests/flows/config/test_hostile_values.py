@@ -52,6 +52,7 @@ ALLOWED = {
     "data_pipelines.mix.caps": {"{}"},
     f"models.runs.{RUN}.tasks": {"[]"},
     f"models.runs.{RUN}.training": {"{}"},
+    f"models.runs.{RUN}.model": {"{}"},
     "flows.dask_cluster_kwargs": {"{}"},
     # Seeds.
     "data_pipelines.fetch.sample.seed": {"0"},

@@ -45,6 +45,26 @@ ROOT = Path(__file__).parents[3]
             "models.runs.dense_base.training={freeze: gate}",
             "models.runs.dense_base.training.freeze: 'gate' needs MoE layers; preset 'tiny_dense'",
         ),
+        (
+            "models.runs.dense_base.model={d_fff: 8}",
+            "models.runs.dense_base.model.d_fff: unknown key; did you mean 'd_ff'",
+        ),
+        (
+            "models.runs.moe_base.model={moe: {num_experts: true}}",
+            "models.runs.moe_base.model.moe.num_experts: true must be a whole number",
+        ),
+        (
+            "models.runs.moe_base.model={moe: {num_experts: 1}}",
+            "models.runs.moe_base.model: moe.num_experts is 1: an MoE layer needs at least 2",
+        ),
+        (
+            "models.runs.dense_base.model={vocab_size: 64}",
+            "models.runs.dense_base.model: vocab_size: it is the tokenizer's; remove it",
+        ),
+        (
+            "models.runs.moe_base.model={d_ff: 128}",
+            "run 'moe_base' is of preset 'tiny_switch' with d_ff changed, this one of ",
+        ),
         ("models.training.freeze=gates", "'gates' is not one of gate, experts, moe"),
         (
             "models.training.parallel={expert_parallel_size: 2}",
