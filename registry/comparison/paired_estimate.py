@@ -40,8 +40,6 @@ Alternative = Literal["two-sided", "greater", "less"]
 
 POWER = 0.8
 """Power at which a difference counts as decidable."""
-MAX_DIFFERENCE = 1.0
-"""Largest difference of two scores."""
 SMALLEST_TAIL = 1e-100
 
 
@@ -60,6 +58,8 @@ class PairedEstimate:
     """0 for a constant reference."""
     num_items: int
     num_clusters: int
+    max_difference: float = 1.0
+    """Largest possible difference, by which bounds are limited."""
 
     @property
     def standard_error(self) -> float:
@@ -106,11 +106,11 @@ class PairedEstimate:
 
     def lower_bound(self, alpha: float) -> float:
         """Return the bound that exceeds the true difference with probability `alpha`."""
-        return max(-MAX_DIFFERENCE, self.difference - self.half_width(alpha))
+        return max(-self.max_difference, self.difference - self.half_width(alpha))
 
     def upper_bound(self, alpha: float) -> float:
         """Return the bound that is below the true difference with probability `alpha`."""
-        return min(MAX_DIFFERENCE, self.difference + self.half_width(alpha))
+        return min(self.max_difference, self.difference + self.half_width(alpha))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Return the two-sided confidence interval."""
@@ -157,7 +157,7 @@ class PairedEstimate:
             power: probability of a decision.
 
         Returns:
-            The difference; above 1 if no possible difference is decided.
+            The difference; above `max_difference` if no possible difference is decided.
         """
         freedom_K = np.array([c.degrees_of_freedom for c in self.components])
         uniform_RK = _uniform_draws(2 * len(freedom_K))
@@ -180,12 +180,14 @@ class PairedEstimate:
     def _variances_at(self, difference: float) -> Floats:
         """Return the variances of the components if A's score exceeds B's by `difference`."""
         variances_K = np.array([c.variance for c in self.components])
-        score = min(self.score_b + difference, MAX_DIFFERENCE)
-        observed = self.score_a * (1 - self.score_a)
+        largest = self.max_difference
+        score = min(self.score_b + difference, largest) / largest
+        observed = self.score_a / largest * (1 - self.score_a / largest)
         if observed > 0:
             variances_K[0] *= max(1.0, score * (1 - score) / observed)
         # The smallest variance of right and wrong answers with this mean difference.
-        variances_K[0] = max(variances_K[0], difference * (1 - difference) / self.num_items)
+        fraction = difference % 1
+        variances_K[0] = max(variances_K[0], fraction * (1 - fraction) / self.num_items)
         return variances_K
 
     def to_dict(self, confidence: float = 0.95) -> dict[str, Any]:
@@ -240,4 +242,5 @@ def estimate_difference(sample: PairedSample) -> PairedEstimate:
         num_seeds_b=len(sample.seeds_b),
         num_items=len(differences_N),
         num_clusters=len(np.unique(sample.cluster_N)),
+        max_difference=sample.max_difference,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -75,17 +75,19 @@ def _pair(
     )
 
 
-def pair_with_chance(a: Evaluations) -> PairedSample:
+def pair_with_chance(a: Evaluations, *, weights: Mapping[str, float] | None = None) -> PairedSample:
     """Pair the scores of a model with the expected score of random answers in each task.
 
     Args:
         a: evaluations of the model, which differ in their seed only.
+        weights: share of each task in the average; by default those of the overall accuracy.
 
     Raises:
         NotComparable: the evaluations are no replicates on the same items.
     """
-    own = pair_results(a, a)
-    random_score_T = np.array([task.random_score for task in a[0].evaluation.tasks])
+    weights = overall_weights(a[0]) if weights is None else weights
+    own = pair_results(a, a, weights=weights)
+    random_score_T = np.array([a[0].tasks[name].random_score for name in weights])
     return PairedSample(
         scores_a_SN=own.scores_a_SN,
         scores_b_SN=random_score_T[own.task_N][None, :],
@@ -131,5 +133,10 @@ def _layout(results: Evaluations, items: Mapping[str, Ints]) -> tuple[Ints, Ints
         keys = cluster_keys(results, name)
         clusters += [keys[i] for i in retained]
         tasks += [position] * len(retained)
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(clusters))}
-    return np.array(tasks), np.array([numbers[key] for key in clusters])
+    return np.array(tasks), number_clusters(clusters)
+
+
+def number_clusters(keys: Sequence[tuple[str, ...]]) -> Ints:
+    """Return a number for the key of each item, equal for equal keys."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])

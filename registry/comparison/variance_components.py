@@ -35,6 +35,8 @@ class PairedSample:
     """Cluster of each item, 0 to C - 1; an item of its own is a cluster of its own."""
     weights_T: Floats
     """Share of each task in the average."""
+    max_difference: float = 1.0
+    """Largest possible difference of an item: 1 for two models, n if each side is a sum of n."""
 
     @property
     def item_differences(self) -> Floats:
@@ -157,7 +159,10 @@ class ClusterLayout:
 
     @property
     def single_item_variance(self) -> float:
-        """Largest possible variance of the tasks with a single item, which shows none."""
+        """Largest possible variance of the tasks with a single item, which shows none.
+
+        Of differences between -1 and 1.
+        """
         return float((self.weights_T[self.task_P[self.share_P == 1]] ** 2).sum())
 
     def degrees_of_freedom(self, residual_P: Floats) -> float:
@@ -169,16 +174,16 @@ class ClusterLayout:
         corrected_C = self.sum_by_cluster(expected_P * correction_T[self.task_P])
         return max(float(expected_P.sum() ** 2 / (corrected_C**2).sum()), 1.0)
 
-    def unseen_event(self, values_N: Floats) -> float:
+    def unseen_event(self, values_N: Floats, max_difference: float) -> float:
         """Return the largest effect of a cluster with an outcome that no cluster of its task has.
 
         It is as large as a usual cluster with a difference, or, in a task without differences, as a
-        cluster in which every item differs.
+        cluster in which every item differs by the maximum.
         """
         effect_P = self.sum_by_pair(values_N) / self.size_T[self.task_P]
         num_events_T = self.sum_by_task(abs(effect_P) > ROUNDING)
         usual_T = np.sqrt(self.sum_by_task(effect_P**2) / np.maximum(num_events_T, 1))
-        largest_T = self.sum_by_task(self.share_P**2)
+        largest_T = max_difference * self.sum_by_task(self.share_P**2)
         return float((self.weights_T * np.where(num_events_T > 0, usual_T, largest_T)).max())
 
 
@@ -189,10 +194,10 @@ def cluster_component(sample: PairedSample) -> tuple[VarianceComponent, float]:
     variance = float((layout.sum_by_cluster(residual_P) ** 2).sum())
     component = VarianceComponent(
         source="items",
-        variance=variance + layout.single_item_variance,
+        variance=variance + sample.max_difference**2 * layout.single_item_variance,
         degrees_of_freedom=layout.degrees_of_freedom(residual_P),
     )
-    return component, layout.unseen_event(sample.item_differences)
+    return component, layout.unseen_event(sample.item_differences, sample.max_difference)
 
 
 def split_single_clusters(task_N: Ints, cluster_N: Ints) -> Ints:
