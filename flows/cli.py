@@ -23,6 +23,7 @@ from flows.commands.predict import predict
 from flows.commands.registry import registry
 from flows.commands.run import check, run
 from flows.commands.stages import STAGES
+from flows.commands.study import study
 from flows.commands.up import up
 from flows.log_handler import configure_logging
 
@@ -59,7 +60,7 @@ def cli(context: click.Context, debug: bool) -> None:
     configure_logging()
 
 
-_PROJECT = (run, check, *STAGES, predict, compare, dashboard, models, data, registry)
+_PROJECT = (run, check, *STAGES, predict, compare, study, dashboard, models, data, registry)
 for command in (*_PROJECT, fleet, deploy, up, metrics):
     cli.add_command(command)
 

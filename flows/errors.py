@@ -51,3 +51,11 @@ class LockRefused(FlowError):
 
 class StagePreempted(FlowError):
     """A stage received SIGTERM and saved its state; a retry resumes it."""
+
+
+class InvalidStudy(FlowError):
+    """A study does not exist, or its file has errors; one line per error."""
+
+
+class UnmatchedCompute(InvalidStudy):
+    """Models of a study that must have the same compute cannot be matched."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.options import FILE, FOLDER
+from flows.commands.options import FILE, FOLDER, load_workspace, open_registry
 from flows.commands.partners import partner_tables
 from flows.commands.registry_promotion import EXIT_CODES, decision_lines
 from flows.commands.tables import evaluation_lines, seeds_table, versions_table, wide_console
@@ -65,23 +65,8 @@ def run(
     With --params, --set, --register-as or --workspace the pipeline runs in a workspace, so that
     params.yaml, data and dvc.lock of the project stay unchanged.
     """
-    from flows.config.load import load_params
-    from flows.errors import StageInterrupted
-    from flows.runtime.cache_links import shared_cache
-    from flows.runtime.dask_cluster import start_cluster
-    from flows.runtime.display import Display
-    from flows.runtime.graph import read_graph
-    from flows.runtime.prefect_server import start_api
-    from flows.runtime.processes import ProcessGroups, stop_on_signal
-    from flows.runtime.run_context import RunContext, activate, open_for_run
-    from flows.runtime.workspace import (
-        code_mismatch,
-        find_project,
-        prepare_workspace,
-        project_of,
-        workspace_lock,
-    )
-    from flows.stages import digest
+    from flows.runtime.workspace import code_mismatch, find_project, project_of
+    from flows.runtime.workspace_run import run_in_workspace
 
     console = wide_console()
     root = find_project()
@@ -90,52 +75,14 @@ def run(
     if mismatch is not None:
         click.echo(f"warning: {mismatch}", err=True)
     folder, data = _select_workspace(root, params_file, assignments, workspace, register_as)
-    processes = ProcessGroups()
-    with workspace_lock(folder), stop_on_signal(processes):
-        if data is not None:
-            prepare_workspace(project, folder, data)
-        params = load_params(folder / "params.yaml")
-        registry = open_for_run(project, params)
-        console.print(f"flanmoe: {folder}", highlight=False)
-        with start_api(project, processes) as api:
-            # Prefect reads its settings, among them the URL, when it is imported; the import takes
-            # place while the server boots.
-            from flows.runtime.pipeline_run import run_pipeline
-
-            digest.run(folder)  # before DVC compares the code of the stages
-            stages = read_graph(folder)
-            api.await_healthy()
-            display = Display(console)
-            if processes.stopping.is_set():
-                raise StageInterrupted("stopped before the first stage")
-            context = RunContext(
-                workspace=folder,
-                params=params,
-                graph=stages,
-                registry=registry,
-                processes=processes,
-                display=display,
-                has_own_server=api.process is not None,
-            )
-            console.print(
-                f"  {len(stages.order)} stages, {len(stages.changed)} changed; Prefect: {api.url}",
-                highlight=False,
-            )
-            with (
-                shared_cache(project, folder),
-                start_cluster(params) as scheduler,
-                display.live(),
-                activate(context),
-            ):
-                if scheduler:
-                    console.print(f"  Dask: {scheduler}", highlight=False)
-                result = run_pipeline(folder, promote=not no_promote)
+    result = run_in_workspace(project, folder, data, console, promote=not no_promote)
     console.print()
     console.print(versions_table([version.summary() for version in result.versions]))
     console.print()
     console.print(seeds_table(result.versions) or "One seed: no interval over seeds.")
     console.print()
-    sample = params.data_pipelines.fetch.sample
+    _, params = load_workspace(folder)
+    registry, sample = open_registry(project, params), params.data_pipelines.fetch.sample
     for part in partner_tables(result.versions, registry.samples_file, sample):
         console.print(part, highlight=False, soft_wrap=isinstance(part, str))
     for line in evaluation_lines(result.versions):

@@ -77,23 +77,16 @@ def _row(planned: PlannedRun) -> dict[str, Any]:
 
 def _data_sizes(root: Path, params: Params) -> tuple[DataSizes, str]:
     """Return the sizes of the packed data, or those to expect and a text that says so."""
-    from models import layout
-    from models.cost.plan import DataSizes
+    from flows.runtime.data_sizes import expected_sizes, packed_sizes
 
-    manifest_path = root / layout.PACKED / "train" / "manifest.json"
-    if manifest_path.is_file():
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-        names = ("vocab_size", "encoder_length", "decoder_length")
-        return DataSizes(**{name: int(manifest[name]) for name in names}), ""
-    tokenizer, pack = params.data_pipelines.tokenizer, params.data_pipelines.pack
-    lengths = {"encoder_length": pack.encoder_length, "decoder_length": pack.decoder_length}
-    if tokenizer.model_file:
-        from data_pipelines.packing.vocabulary import Vocabulary
-
-        vocabulary = Vocabulary.load(root / tokenizer.model_file, tokenizer.num_sentinels)
-        return DataSizes(vocab_size=vocabulary.size, **lengths), ""
-    return DataSizes(vocab_size=tokenizer.vocab_size, **lengths), (
-        f"Vocabulary: assumed from data_pipelines.tokenizer.vocab_size, {tokenizer.vocab_size:,}, "
+    sizes = packed_sizes(root)
+    if sizes is not None:
+        return sizes, ""
+    sizes = expected_sizes(root, params)
+    if params.data_pipelines.tokenizer.model_file:
+        return sizes, ""
+    return sizes, (
+        f"Vocabulary: assumed from data_pipelines.tokenizer.vocab_size, {sizes.vocab_size:,}, "
         "padded to a multiple of 64, as no data is packed;\nthe trained tokenizer may have fewer "
         "pieces."
     )

@@ -27,7 +27,9 @@ RECONNECTION_ATTEMPTS = 2
 """Attempts for an event; Prefect waits a second before each further one."""
 
 
-def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
+def run_pipeline(
+    workspace: Path, *, promote: bool = True, targets: tuple[str, ...] = ()
+) -> PipelineResult:
     """Run the flow and wait until its logs and events have reached the Prefect API.
 
     Prefect sends them in the background; the caller may stop the server afterwards. If the server
@@ -36,6 +38,7 @@ def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
     Args:
         workspace: folder of the active run.
         promote: whether to promote the best version.
+        targets: stages to end with; then nothing is registered. Empty: all stages.
 
     Raises:
         FlowError: the run failed, or was stopped or cancelled.
@@ -55,7 +58,7 @@ def run_pipeline(workspace: Path, *, promote: bool = True) -> PipelineResult:
 
         context.on_api_lost = go_offline
         try:
-            pipeline(workspace, promote=promote)
+            pipeline(workspace, promote=promote, targets=targets)
         except (Exception, PrefectSignal) as error:
             if context.ending is None:
                 raise ServerError(f"{PREFECT_API_URL.value()}: {error}") from error

@@ -1,0 +1,164 @@
+"""Reports from the JSON of results: complete, self-contained, and nothing filled in."""
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from flows.study.report.blocks import Chart, ChartValue
+from flows.study.report.charts import draw
+from flows.study.report.sections import make_blocks
+from flows.study.report.write import write_report
+
+CONTRAST = {
+    "difference": 0.125, "low": 0.021, "high": 0.229, "p_value": 0.03, "num_seeds": 3,
+    "num_items": 400, "basis": "3 seeds and 400 items", "decidable_difference": 0.2,
+    "by_seed": {"0": 0.1, "1": 0.15, "2": 0.125},
+}  # fmt: skip
+
+
+def results(**changes):
+    """Return the results of a study with two models, one missing run, and two claims."""
+    sizes = {"is_moe": True, "total_parameters": 218624, "active_parameters": 95744,
+             "flops_per_token": 46472.6, "matches": None, "flops_ratio": None}  # fmt: skip
+    score = {
+        "model": "moe", "arm": "tuned", "group": "sample_rules", "score": 0.71, "low": 0.6,
+        "high": 0.8, "chance": 0.25, "is_at_chance": False, "num_seeds": 3, "basis": "3 seeds",
+    }  # fmt: skip
+    claim = {
+        "name": "gain", "statement": "The MoE gains <more>.", "source": "A paper", "primary": True,
+        "above": 0, "within": None, "confidence": 0.95, "verdict": "confirmed", "mean": CONTRAST,
+        "parts": {"rules": {"plus": ["moe/tuned"], "minus": ["dense/tuned"],
+                            "tasks": ["sample_rules/*"], "verdict": "confirmed", **CONTRAST}},
+        "missing": ["dense/tuned, seed 2"], "notes": ["rules: dense/base at chance"],
+    }  # fmt: skip
+    unjudged = {**claim, "name": "other", "statement": "Other.", "primary": False, "mean": None,
+                "parts": {}, "verdict": "not judged", "above": None, "within": 0.03}  # fmt: skip
+    run = {"model": "moe", "arm": "tuned", "seed": 0, "training_flops": 1e12,
+           "training_seconds": 150.0}  # fmt: skip
+    return {
+        "schema_version": 1, "study": "small", "question": "Do experts help?",
+        "background": "Because.", "command": "flanmoe study run small", "note": "",
+        "machine": {"processors": ["EPYC"], "devices": ["cpu"], "python": "3.11.9"},
+        "commits": ["0123456789abcdef"], "seeds": [0, 1, 2],
+        "models": {
+            "moe": {"preset": "tiny_switch", "changes": {}, **sizes},
+            "dense": {"preset": "tiny_dense", "changes": {"d_ff": 72}, **sizes, "is_moe": False,
+                      "matches": "moe", "flops_ratio": 0.978},
+        },
+        "arms": {"tuned": {"start": "scratch", "data": "train", "tasks": ["text"], "steps": 1500,
+                           "training": {"optim": {"lr": 0.002}}, "models": ["moe", "dense"]}},
+        "variants": [{
+            "variant": "", "runs": [run, {"model": "dense", "arm": "tuned", "seed": 2,
+                                          "missing": "not trained yet"}],
+            "missing": [{"run": "dense_tuned-2", "reason": "not trained yet"}],
+            "groups": {"sample_rules": ["sample_rules/a"]}, "scores": [score],
+            "claims": [claim, unjudged],
+        }],
+        "published": ["flan_moe_over_dense"], **changes,
+    }  # fmt: skip
+
+
+class PageChecker(HTMLParser):
+    """Collects the elements, and everything that a browser would load."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = []
+        self.addresses = []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset")]
+
+
+def test_report_files_have_verdicts_missing_runs_compute_and_published_figures(tmp_path):
+    html, markdown, values = write_report(results(), tmp_path / "out")
+    assert [path.name for path in (html, markdown, values)] == [
+        "small.html", "small.md", "small.json",
+    ]  # fmt: skip
+    text = markdown.read_text()
+    for expected in (
+        "# Do experts help?",
+        "| The MoE gains <more>. (primary claim) | confirmed at this scale | +12.5 | +2.1 …",
+        "| Other. | not judged | – | – |",
+        "1 of 2 runs have no result. No value stands in their place",
+        "- dense_tuned-2: not trained yet",
+        "| dense | tiny_dense (d_ff 72) | dense | 218,624 | 95,744 | 46,473 | 0.978 × moe |",
+        "| tuned | random weights | train | text | 1,500 | optim.lr 0.002 | moe, dense |",
+        "| tuned | moe | 71.0 % | 60.0 … 80.0 % | 25.0 % | 3 seeds, 1 tasks |",
+        "it holds if the contrast is above 0 points",
+        "within ±3 points",
+        "Missing: dense/tuned, seed 2.",
+        "Note: rules: dense/base at chance.",
+        "Published, not measured here",
+        "| +7.1 points | Shen et al., FLAN-MoE, arXiv 2305.14705 |",
+    ):
+        assert expected in text
+    assert "dense_tuned-2" in html.read_text()
+
+
+def test_report_page_loads_nothing_and_runs_no_script(tmp_path):
+    html, _, _ = write_report(results(), tmp_path)
+    text = html.read_text()
+    checker = PageChecker()
+    checker.feed(text)
+    assert checker.addresses == []
+    assert "script" not in checker.elements
+    assert not re.search(r"url\(|@import", text)
+    assert "&lt;more&gt;" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_report_of_a_complete_study_says_that_nothing_is_missing():
+    variant = {**results()["variants"][0], "missing": []}
+    texts = [getattr(block, "text", "") for block in make_blocks(results(variants=[variant]))]
+    assert "Nothing: every run of the study has finished with every seed." in texts
+
+
+def test_report_of_variants_names_each(tmp_path):
+    variant = results()["variants"][0]
+    variants = [{**variant, "variant": name} for name in ("few", "many")]
+    _, markdown, _ = write_report(results(variants=variants), tmp_path)
+    assert "## Verdicts, few" in markdown.read_text()
+    assert "### Claim: gain, many" in markdown.read_text()
+
+
+def chart_values(kind):
+    """Return a chart with two series and categories."""
+    values = [
+        ChartValue(
+            series=series,
+            category=f"a long name of category {x}",
+            value=v,
+            low=v - 5,
+            high=v + 5,
+            x=x,
+        )
+        for series, offset in (("moe & co", 0), ("dense", -30))
+        for x, v in ((100, 20 + offset), (10_000, 60 + offset))
+    ]
+    return Chart(kind=kind, title="a < b", unit="%", values=values, reference=0.0)
+
+
+@pytest.mark.parametrize("kind", ["bars", "intervals", "points"])
+def test_chart_is_valid_svg_with_every_value_inside(kind):
+    root = ElementTree.fromstring(draw(chart_values(kind)))
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    marks = [e for e in root.iter() if e.attrib.get("class", "") in ("s0", "s1")]
+    assert len(marks) == 4 + 2  # and the legend
+    for element in root.iter():
+        for name, limit in (("x", width), ("cx", width), ("y", height), ("cy", height)):
+            if name in element.attrib:
+                assert 0 <= float(element.attrib[name]) <= limit
+
+
+def test_chart_places_values_in_proportion_to_their_axis():
+    root = ElementTree.fromstring(draw(chart_values("points")))
+    circles = [(float(e.attrib["cx"]), float(e.attrib["cy"])) for e in root.iter("circle")]
+    (x1, y1), (x2, y2), (_, y3), (_, y4) = circles
+    assert x1 < x2
+    # 20, 60, -10 and 30 percent; larger values are higher.
+    assert (y1 - y2) == pytest.approx(40 / 30 * (y3 - y1), abs=0.3)
+    assert (y1 - y4) == pytest.approx(10 / 30 * (y3 - y1), abs=0.3)
