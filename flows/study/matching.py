@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class MatchedModel:
 
     def describe(self) -> str:
         """Return preset and changes in words."""
-        changes = ", ".join(f"{key} {value}" for key, value in self.changes.items())
+        changes = describe_settings(self.changes)
         return f"{self.preset} with {changes}" if changes else self.preset
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,6 +64,16 @@ class MatchedModel:
             "matches": self.matches,
             "flops_ratio": self.flops_ratio,
         }
+
+
+def describe_settings(values: Mapping[str, Any], prefix: str = "") -> str:
+    """Return nested settings as text, e.g. "optim.lr 0.002, freeze gate"."""
+    return ", ".join(
+        describe_settings(value, f"{prefix}{key}.")
+        if isinstance(value, dict)
+        else f"{prefix}{key} {'none' if value is None else value}"
+        for key, value in values.items()
+    )
 
 
 def match_models(study: StudyParams, vocab_size: int, source: str) -> dict[str, MatchedModel]:

@@ -14,6 +14,7 @@ from flows.errors import InvalidStudy
 from flows.runtime.stage_runner import log_file
 from flows.study.claims import ClaimResult, judge_claims, match_tasks
 from flows.study.expansion import StudyPlan, StudyWorkspace
+from flows.study.knowledge import SUITE, FactCounts, count_facts
 from flows.study.params import StudyParams, run_name
 from models.replicate import Replicate
 from models.training.execution_record import git_commit
@@ -71,6 +72,8 @@ class VariantResults:
     """Tasks of each group: the suites, and the tasks of the parts of claims."""
     scores: tuple[TaskGroupScore, ...]
     claims: tuple[ClaimResult, ...]
+    facts: FactCounts | None
+    """Facts of the generated sample; None without one."""
 
 
 def collect_results(plan: StudyPlan) -> list[VariantResults]:
@@ -107,6 +110,7 @@ def _collect_variant(plan: StudyPlan, workspace: StudyWorkspace) -> VariantResul
         groups=groups,
         scores=scores,
         claims=judge_claims(study, results),
+        facts=count_facts(workspace.params),
     )
 
 
@@ -257,9 +261,21 @@ def _variant_to_dict(variant: VariantResults) -> dict[str, Any]:
             if run.result is None
         ],
         "groups": {group: list(tasks) for group, tasks in variant.groups.items()},
-        "scores": [asdict(score) for score in variant.scores],
+        "facts": asdict(variant.facts) if variant.facts else None,
+        "scores": [
+            {**asdict(score), "bits_stored": _bits_stored(score, variant.facts)}
+            for score in variant.scores
+        ],
         "claims": [claim.to_dict() for claim in variant.claims],
     }
+
+
+def _bits_stored(score: TaskGroupScore, facts: FactCounts | None) -> dict[str, float] | None:
+    """Return the bits of facts stored, with their interval; None for other tasks."""
+    if facts is None or score.group != SUITE:
+        return None
+    values = {"value": score.score, "low": score.low, "high": score.high}
+    return {name: facts.bits_stored(value) for name, value in values.items()}
 
 
 def _run_to_dict(run: StudyRun) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from flows.study.matching import describe_settings
 from flows.study.published import PUBLISHED
 from flows.study.report.blocks import (
     Block,
@@ -15,8 +16,7 @@ from flows.study.report.blocks import (
     Heading,
     Paragraph,
 )
-
-Results = dict[str, Any]
+from flows.study.report.scores import Results, add_variant, bits_blocks, score_blocks
 
 
 def make_blocks(results: Results) -> list[Block]:
@@ -28,21 +28,18 @@ def make_blocks(results: Results) -> list[Block]:
     blocks += _design(results)
     blocks += _compute(results)
     for variant in results["variants"]:
-        blocks += _scores(variant, results)
+        blocks += score_blocks(variant, results)
+        blocks += bits_blocks(variant, results)
         blocks += _claims(variant)
     blocks += _published(results)
     blocks += _reading()
     return blocks
 
 
-def _title(text: str, variant: dict[str, Any]) -> str:
-    return f"{text}, {variant['variant']}" if variant["variant"] else text
-
-
 def _verdicts(variant: dict[str, Any]) -> Iterator[Block]:
     if not variant["claims"]:
         return
-    yield Heading(text=_title("Verdicts", variant))
+    yield Heading(text=add_variant("Verdicts", variant))
     yield DataTable(
         columns=["claim", "verdict", ">points", ">95 % interval"],
         rows=[
@@ -68,7 +65,7 @@ def _verdicts(variant: dict[str, Any]) -> Iterator[Block]:
     if values:
         yield Chart(
             kind="intervals",
-            title=_title("Contrasts of the claims with 95 % intervals", variant),
+            title=add_variant("Contrasts of the claims with 95 % intervals", variant),
             unit="points",
             values=values,
             reference=0.0,
@@ -77,7 +74,7 @@ def _verdicts(variant: dict[str, Any]) -> Iterator[Block]:
 
 def _missing(results: Results) -> Iterator[Block]:
     lines = [
-        f"{_title(missing['run'], variant)}: {missing['reason']}"
+        f"{add_variant(missing['run'], variant)}: {missing['reason']}"
         for variant in results["variants"]
         for missing in variant["missing"]
     ]
@@ -109,7 +106,7 @@ def _design(results: Results) -> Iterator[Block]:
                 arm["data"],
                 ", ".join(arm["tasks"]) or "all",
                 f"{arm['steps']:,}",
-                _flat(arm["training"]) or "as all",
+                describe_settings(arm["training"]) or "as all",
                 ", ".join(arm["models"]),
             ]
             for name, arm in results["arms"].items()
@@ -139,7 +136,8 @@ def _compute(results: Results) -> Iterator[Block]:
         rows.append(
             [
                 name,
-                model["preset"] + (f" ({_flat(model['changes'])})" if model["changes"] else ""),
+                model["preset"]
+                + (f" ({describe_settings(model['changes'])})" if model["changes"] else ""),
                 "MoE" if model["is_moe"] else "dense",
                 f"{model['total_parameters']:,}",
                 f"{model['active_parameters']:,}",
@@ -156,87 +154,11 @@ def _compute(results: Results) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _scores(variant: dict[str, Any], results: Results) -> Iterator[Block]:
-    yield Heading(text=_title("Scores", variant))
-    if not variant["scores"]:
-        yield Paragraph(text="No run has finished.")
-        return
-    yield Paragraph(
-        text="Mean accuracy over seeds with its 95 % interval over items and seeds; with one seed "
-        "the interval holds for these weights only."
-    )
-    for group, tasks in variant["groups"].items():
-        own = [score for score in variant["scores"] if score["group"] == group]
-        if not own:
-            continue
-        yield Heading(text=_title(group, variant), level=3)
-        yield _score_chart(group, own)
-        yield from _size_chart(group, own, results)
-        yield DataTable(
-            columns=["training", "model", ">accuracy", ">95 % interval", ">chance", "basis"],
-            rows=[
-                [
-                    score["arm"],
-                    score["model"],
-                    f"{100 * score['score']:.1f} %"
-                    + (" (chance)" if score["is_at_chance"] else ""),
-                    f"{100 * score['low']:.1f} … {100 * score['high']:.1f} %",
-                    f"{100 * score['chance']:.1f} %",
-                    f"{score['basis']}, {len(tasks)} tasks",
-                ]
-                for score in own
-            ],
-        )
-
-
-def _score_chart(group: str, scores: list[dict[str, Any]]) -> Chart:
-    chances = {score["chance"] for score in scores}
-    return Chart(
-        kind="bars",
-        title=f"Accuracy on {group}",
-        unit="%",
-        values=[
-            ChartValue(
-                series=score["model"],
-                category=score["arm"],
-                value=100 * score["score"],
-                low=100 * score["low"],
-                high=100 * score["high"],
-            )
-            for score in scores
-        ],
-        reference=100 * max(chances) if len(chances) == 1 and max(chances) > 0 else None,
-        reference_label="random answers",
-    )
-
-
-def _size_chart(group: str, scores: list[dict[str, Any]], results: Results) -> Iterator[Chart]:
-    """Yield accuracy against total parameters, where a study has more than three sizes."""
-    size_by_model = {name: model["total_parameters"] for name, model in results["models"].items()}
-    if len(set(size_by_model.values())) <= 3:
-        return
-    yield Chart(
-        kind="points",
-        title=f"Accuracy on {group} by total parameters",
-        unit="%",
-        values=[
-            ChartValue(
-                series=score["arm"],
-                category=f"{size_by_model[score['model']]:,}",
-                value=100 * score["score"],
-                low=100 * score["low"],
-                high=100 * score["high"],
-                x=size_by_model[score["model"]],
-            )
-            for score in scores
-        ],
-        x_label="total parameters",
-    )
-
-
 def _claims(variant: dict[str, Any]) -> Iterator[Block]:
     for claim in variant["claims"]:
-        yield Heading(text=_title(f"Claim: {claim['name'].replace('_', ' ')}", variant), level=3)
+        yield Heading(
+            text=add_variant(f"Claim: {claim['name'].replace('_', ' ')}", variant), level=3
+        )
         role = "Primary claim" if claim["primary"] else "Secondary claim"
         source = f" Source: {claim['source']}." if claim["source"] else ""
         yield Paragraph(
@@ -323,14 +245,3 @@ def _points_and_interval(contrast: dict[str, Any] | None) -> list[str]:
 
 def _by_seed(contrast: dict[str, Any]) -> str:
     return ", ".join(f"{100 * value:+.1f}" for value in contrast["by_seed"].values())
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> str:
-    """Return nested settings as text, e.g. "optim.lr 0.002"."""
-    parts = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            parts.append(_flat(value, f"{prefix}{key}."))
-        else:
-            parts.append(f"{prefix}{key} {'none' if value is None else value}")
-    return ", ".join(parts)

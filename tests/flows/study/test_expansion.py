@@ -3,6 +3,8 @@
 import pytest
 
 from flows.errors import InvalidParams, InvalidStudy
+from flows.study import estimate
+from flows.study.estimate import estimate_study
 from flows.study.expansion import StudyScale, plan_study
 from flows.study.load import list_studies
 from tests.factories import ROOT
@@ -24,6 +26,18 @@ def test_plan_study_of_the_project_is_valid(name):
         assert len(runs) == sum(len(plan.study.models_of(arm)) for arm in plan.study.arms)
         assert workspace.params.models.seeds == plan.study.seeds
         assert workspace.folder.parent == ROOT / ".flanmoe" / "workspaces"
+
+
+@pytest.mark.parametrize("name", list_studies(ROOT))
+def test_study_of_the_project_has_an_estimate_of_flops_and_time(name, monkeypatch):
+    """Without training a step: the speed of large models would take minutes to measure."""
+    monkeypatch.setattr(estimate, "measure_step_seconds", lambda *_, **__: 0.1)
+    plan = plan_study(ROOT, name)
+    costs = estimate_study(ROOT, plan)
+    num_runs = len(plan.workspaces[0].params.models.runs)
+    assert costs.num_trainings == num_runs * len(plan.study.seeds) * len(plan.workspaces)
+    assert costs.flops > 1e12
+    assert costs.total_seconds > 0
 
 
 def test_plan_study_every_model_goes_through_every_arm_with_its_own_weights(project):

@@ -115,5 +115,5 @@ def test_match_models_describes_changes_of_the_experts(tmp_path):
         },
     )
     assert models["moe"].changes == {"moe": {"num_experts": 4}}
-    assert models["moe"].describe() == "tiny_switch with moe {'num_experts': 4}"
+    assert models["moe"].describe() == "tiny_switch with moe.num_experts 4"
     assert models["moe"].to_dict()["total_parameters"] < 200_000

@@ -8,6 +8,7 @@ import pytest
 
 from flows.study.report.blocks import Chart, ChartValue
 from flows.study.report.charts import draw
+from flows.study.report.markdown import render_markdown
 from flows.study.report.sections import make_blocks
 from flows.study.report.write import write_report
 
@@ -25,6 +26,7 @@ def results(**changes):
     score = {
         "model": "moe", "arm": "tuned", "group": "sample_rules", "score": 0.71, "low": 0.6,
         "high": 0.8, "chance": 0.25, "is_at_chance": False, "num_seeds": 3, "basis": "3 seeds",
+        "bits_stored": None,
     }  # fmt: skip
     claim = {
         "name": "gain", "statement": "The MoE gains <more>.", "source": "A paper", "primary": True,
@@ -50,7 +52,8 @@ def results(**changes):
         "arms": {"tuned": {"start": "scratch", "data": "train", "tasks": ["text"], "steps": 1500,
                            "training": {"optim": {"lr": 0.002}}, "models": ["moe", "dense"]}},
         "variants": [{
-            "variant": "", "runs": [run, {"model": "dense", "arm": "tuned", "seed": 2,
+            "variant": "", "facts": None,
+            "runs": [run, {"model": "dense", "arm": "tuned", "seed": 2,
                                           "missing": "not trained yet"}],
             "missing": [{"run": "dense_tuned-2", "reason": "not trained yet"}],
             "groups": {"sample_rules": ["sample_rules/a"]}, "scores": [score],
@@ -123,6 +126,18 @@ def test_report_of_variants_names_each(tmp_path):
     _, markdown, _ = write_report(results(variants=variants), tmp_path)
     assert "## Verdicts, few" in markdown.read_text()
     assert "### Claim: gain, many" in markdown.read_text()
+
+
+def test_report_of_facts_has_bits_stored_and_the_share_of_two_bits_a_parameter():
+    variant = results()["variants"][0]
+    bits = {"value": 10_000.0, "low": 8000.0, "high": 12_000.0}
+    score = {**variant["scores"][0], "group": "sample_knowledge", "bits_stored": bits}
+    facts = {"num_facts": 5952, "num_values": 48, "bits": 33242.0}
+    changed = {**variant, "facts": facts, "scores": [score]}
+    text = render_markdown(make_blocks(results(variants=[changed])))
+    assert "The text states 5,952 facts with 33.2 kbit." in text
+    # 10 kbit in 218,624 parameters are 0.046 bits each, 2.3 % of 2.
+    assert "| tuned | moe | 10.0 | 8.0 … 12.0 | 0.046 | 2.3 % |" in text
 
 
 def chart_values(kind):

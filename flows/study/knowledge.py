@@ -1,0 +1,48 @@
+"""Facts of the generated sample, and the bits of them that a model has stored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from data_pipelines.sources.sample.facts import ATTRIBUTES, BITS_PER_PERSON, count_people
+from flows.config.schema import Params
+
+SUITE = "sample_knowledge"
+"""Suite whose accuracy is the share of facts that a model knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactCounts:
+    """Facts that the pre-training text states."""
+
+    num_facts: int
+    num_values: int
+    """Values of an attribute, all equally probable."""
+    bits: float
+    """Entropy of all facts."""
+
+    def bits_stored(self, accuracy: float) -> float:
+        """Return the bits of the facts that a model knows.
+
+        A model that does not know a fact guesses it with a probability of 1 / `num_values`.
+
+        Args:
+            accuracy: share of right answers to questions for facts.
+        """
+        chance = 1 / self.num_values
+        return self.bits * max(0.0, (accuracy - chance) / (1 - chance))
+
+
+def count_facts(params: Params) -> FactCounts | None:
+    """Return the facts of the sample; None without a sample."""
+    sample = params.data_pipelines.fetch.sample
+    if sample is None:
+        return None
+    num_people = count_people(sample)
+    bits_per_fact = BITS_PER_PERSON / len(ATTRIBUTES)
+    return FactCounts(
+        num_facts=num_people * len(ATTRIBUTES),
+        num_values=round(math.exp2(bits_per_fact)),
+        bits=num_people * BITS_PER_PERSON,
+    )

@@ -1,0 +1,31 @@
+"""Bits of the sample's facts, and how many of them a score shows."""
+
+import math
+
+import pytest
+
+from flows.config.load import parse_params, read_params
+from flows.study.knowledge import count_facts
+from tests.factories import ROOT
+
+
+def test_count_facts_of_the_default_sample():
+    params = parse_params(read_params(ROOT / "params.yaml"), "params.yaml", ROOT)
+    facts = count_facts(params)
+    assert facts.num_facts == 4 * 1488
+    assert facts.num_values == 48
+    assert facts.bits == pytest.approx(facts.num_facts * math.log2(48))
+
+
+def test_bits_stored_are_corrected_for_guessing():
+    facts = count_facts(parse_params(read_params(ROOT / "params.yaml"), "params.yaml", ROOT))
+    assert facts.bits_stored(1.0) == facts.bits
+    assert facts.bits_stored(1 / 48) == 0
+    assert facts.bits_stored(0.0) == 0
+    # Half of the facts known, the others guessed.
+    assert facts.bits_stored(0.5 + 0.5 / 48) == pytest.approx(facts.bits / 2)
+
+
+def test_count_facts_without_a_sample():
+    params = parse_params(read_params(ROOT / "params.real.yaml"), "params.real.yaml", ROOT)
+    assert count_facts(params) is None
