@@ -149,7 +149,7 @@ def _compute(results: Results) -> Iterator[Block]:
         )
     yield DataTable(
         columns=["model", "preset", "kind", ">total parameters", ">active", ">FLOPs a token",
-                 ">compute", ">training FLOPs, all runs", ">training s, all runs"],
+                 ">compute", ">training FLOPs", ">training s"],
         rows=rows,
     )  # fmt: skip
 

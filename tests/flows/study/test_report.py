@@ -11,56 +11,7 @@ from flows.study.report.charts import draw
 from flows.study.report.markdown import render_markdown
 from flows.study.report.sections import make_blocks
 from flows.study.report.write import write_report
-
-CONTRAST = {
-    "difference": 0.125, "low": 0.021, "high": 0.229, "p_value": 0.03, "num_seeds": 3,
-    "num_items": 400, "basis": "3 seeds and 400 items", "decidable_difference": 0.2,
-    "by_seed": {"0": 0.1, "1": 0.15, "2": 0.125},
-}  # fmt: skip
-
-
-def results(**changes):
-    """Return the results of a study with two models, one missing run, and two claims."""
-    sizes = {"is_moe": True, "total_parameters": 218624, "active_parameters": 95744,
-             "flops_per_token": 46472.6, "matches": None, "flops_ratio": None}  # fmt: skip
-    score = {
-        "model": "moe", "arm": "tuned", "group": "sample_rules", "score": 0.71, "low": 0.6,
-        "high": 0.8, "chance": 0.25, "is_at_chance": False, "num_seeds": 3, "basis": "3 seeds",
-        "bits_stored": None,
-    }  # fmt: skip
-    claim = {
-        "name": "gain", "statement": "The MoE gains <more>.", "source": "A paper", "primary": True,
-        "above": 0, "within": None, "confidence": 0.95, "verdict": "confirmed", "mean": CONTRAST,
-        "parts": {"rules": {"plus": ["moe/tuned"], "minus": ["dense/tuned"],
-                            "tasks": ["sample_rules/*"], "verdict": "confirmed", **CONTRAST}},
-        "missing": ["dense/tuned, seed 2"], "notes": ["rules: dense/base at chance"],
-    }  # fmt: skip
-    unjudged = {**claim, "name": "other", "statement": "Other.", "primary": False, "mean": None,
-                "parts": {}, "verdict": "not judged", "above": None, "within": 0.03}  # fmt: skip
-    run = {"model": "moe", "arm": "tuned", "seed": 0, "training_flops": 1e12,
-           "training_seconds": 150.0}  # fmt: skip
-    return {
-        "schema_version": 1, "study": "small", "question": "Do experts help?",
-        "background": "Because.", "command": "flanmoe study run small", "note": "",
-        "machine": {"processors": ["EPYC"], "devices": ["cpu"], "python": "3.11.9"},
-        "commits": ["0123456789abcdef"], "seeds": [0, 1, 2],
-        "models": {
-            "moe": {"preset": "tiny_switch", "changes": {}, **sizes},
-            "dense": {"preset": "tiny_dense", "changes": {"d_ff": 72}, **sizes, "is_moe": False,
-                      "matches": "moe", "flops_ratio": 0.978},
-        },
-        "arms": {"tuned": {"start": "scratch", "data": "train", "tasks": ["text"], "steps": 1500,
-                           "training": {"optim": {"lr": 0.002}}, "models": ["moe", "dense"]}},
-        "variants": [{
-            "variant": "", "facts": None,
-            "runs": [run, {"model": "dense", "arm": "tuned", "seed": 2,
-                                          "missing": "not trained yet"}],
-            "missing": [{"run": "dense_tuned-2", "reason": "not trained yet"}],
-            "groups": {"sample_rules": ["sample_rules/a"]}, "scores": [score],
-            "claims": [claim, unjudged],
-        }],
-        "published": ["flan_moe_over_dense"], **changes,
-    }  # fmt: skip
+from tests.flows.study.factories import report_results
 
 
 class PageChecker(HTMLParser):
@@ -77,7 +28,7 @@ class PageChecker(HTMLParser):
 
 
 def test_report_files_have_verdicts_missing_runs_compute_and_published_figures(tmp_path):
-    html, markdown, values = write_report(results(), tmp_path / "out")
+    html, markdown, values = write_report(report_results(), tmp_path / "out")
     assert [path.name for path in (html, markdown, values)] == [
         "small.html", "small.md", "small.json",
     ]  # fmt: skip
@@ -103,7 +54,7 @@ def test_report_files_have_verdicts_missing_runs_compute_and_published_figures(t
 
 
 def test_report_page_loads_nothing_and_runs_no_script(tmp_path):
-    html, _, _ = write_report(results(), tmp_path)
+    html, _, _ = write_report(report_results(), tmp_path)
     text = html.read_text()
     checker = PageChecker()
     checker.feed(text)
@@ -115,26 +66,28 @@ def test_report_page_loads_nothing_and_runs_no_script(tmp_path):
 
 
 def test_report_of_a_complete_study_says_that_nothing_is_missing():
-    variant = {**results()["variants"][0], "missing": []}
-    texts = [getattr(block, "text", "") for block in make_blocks(results(variants=[variant]))]
+    variant = {**report_results()["variants"][0], "missing": []}
+    texts = [
+        getattr(block, "text", "") for block in make_blocks(report_results(variants=[variant]))
+    ]
     assert "Nothing: every run of the study has finished with every seed." in texts
 
 
 def test_report_of_variants_names_each(tmp_path):
-    variant = results()["variants"][0]
+    variant = report_results()["variants"][0]
     variants = [{**variant, "variant": name} for name in ("few", "many")]
-    _, markdown, _ = write_report(results(variants=variants), tmp_path)
+    _, markdown, _ = write_report(report_results(variants=variants), tmp_path)
     assert "## Verdicts, few" in markdown.read_text()
     assert "### Claim: gain, many" in markdown.read_text()
 
 
 def test_report_of_facts_has_bits_stored_and_the_share_of_two_bits_a_parameter():
-    variant = results()["variants"][0]
+    variant = report_results()["variants"][0]
     bits = {"value": 10_000.0, "low": 8000.0, "high": 12_000.0}
     score = {**variant["scores"][0], "group": "sample_knowledge", "bits_stored": bits}
     facts = {"num_facts": 5952, "num_values": 48, "bits": 33242.0}
     changed = {**variant, "facts": facts, "scores": [score]}
-    text = render_markdown(make_blocks(results(variants=[changed])))
+    text = render_markdown(make_blocks(report_results(variants=[changed])))
     assert "The text states 5,952 facts with 33.2 kbit." in text
     # 10 kbit in 218,624 parameters are 0.046 bits each, 2.3 % of 2.
     assert "| tuned | moe | 10.0 | 8.0 … 12.0 | 0.046 | 2.3 % |" in text
