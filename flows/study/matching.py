@@ -190,10 +190,15 @@ def _check_dense_partner(moe: MatchedModel, matched: dict[str, MatchedModel], so
         )
 
 
-def dense_partner(moe: MatchedModel, models: dict[str, MatchedModel]) -> MatchedModel:
-    """Return the dense model of a study whose FLOPs per token are closest to an MoE model's."""
-    dense = [model for model in models.values() if not model.is_moe]
-    return min(dense, key=lambda model: abs(model.flops_per_token / moe.flops_per_token - 1))
+def dense_partner(model: MatchedModel, models: Mapping[str, MatchedModel]) -> str | None:
+    """Return the dense model whose FLOPs per token are closest to an MoE model's.
+
+    None for a dense model.
+    """
+    if not model.is_moe:
+        return None
+    dense = {name: other.flops_per_token for name, other in models.items() if not other.is_moe}
+    return min(dense, key=lambda name: abs(dense[name] / model.flops_per_token - 1))
 
 
 def _closest_preset(config: ModelConfig) -> str:

@@ -15,6 +15,7 @@ from flows.runtime.stage_runner import log_file
 from flows.study.claims import ClaimResult, judge_claims, match_tasks
 from flows.study.expansion import StudyPlan, StudyWorkspace
 from flows.study.knowledge import SUITE, FactCounts, count_facts
+from flows.study.matching import dense_partner
 from flows.study.params import StudyParams, run_name
 from models.replicate import Replicate
 from models.training.execution_record import git_commit
@@ -234,7 +235,10 @@ def results_to_dict(
         },
         "commits": sorted(commits) or [git_commit(Path(__file__).parents[2])],
         "seeds": list(study.seeds),
-        "models": {name: model.to_dict() for name, model in plan.models.items()},
+        "models": {
+            name: {**model.to_dict(), "dense_partner": dense_partner(model, plan.models)}
+            for name, model in plan.models.items()
+        },
         "arms": {
             name: {
                 "start": arm.start,

@@ -143,13 +143,14 @@ def _compute(results: Results) -> Iterator[Block]:
                 f"{model['active_parameters']:,}",
                 f"{model['flops_per_token']:,.0f}",
                 "" if ratio is None else f"{ratio:.3f} × {model['matches']}",
+                model["dense_partner"] or "",
                 f"{sum(flops):.3g}" if flops else "",
                 f"{sum(seconds):,.0f}" if seconds else "",
             ]
         )
     yield DataTable(
         columns=["model", "preset", "kind", ">total parameters", ">active", ">FLOPs a token",
-                 ">compute", ">training FLOPs", ">training s"],
+                 ">compute", "dense partner", ">training FLOPs", ">training s"],
         rows=rows,
     )  # fmt: skip
 

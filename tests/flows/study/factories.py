@@ -71,8 +71,10 @@ CONTRAST = {
 
 def report_results(**changes):
     """Return the results of a study with two models, one missing run, and two claims."""
-    sizes = {"is_moe": True, "total_parameters": 218624, "active_parameters": 95744,
-             "flops_per_token": 46472.6, "matches": None, "flops_ratio": None}  # fmt: skip
+    sizes = {
+        "is_moe": True, "total_parameters": 218624, "active_parameters": 95744,
+        "flops_per_token": 46472.6, "matches": None, "flops_ratio": None, "dense_partner": None,
+    }  # fmt: skip
     score = {
         "model": "moe", "arm": "tuned", "group": "sample_rules", "score": 0.71, "low": 0.6,
         "high": 0.8, "chance": 0.25, "is_at_chance": False, "num_seeds": 3, "basis": "3 seeds",
@@ -95,7 +97,7 @@ def report_results(**changes):
         "machine": {"processors": ["EPYC"], "devices": ["cpu"], "python": "3.11.9"},
         "commits": ["0123456789abcdef"], "seeds": [0, 1, 2],
         "models": {
-            "moe": {"preset": "tiny_switch", "changes": {}, **sizes},
+            "moe": {"preset": "tiny_switch", "changes": {}, **sizes, "dense_partner": "dense"},
             "dense": {"preset": "tiny_dense", "changes": {"d_ff": 72}, **sizes, "is_moe": False,
                       "matches": "moe", "flops_ratio": 0.978},
         },

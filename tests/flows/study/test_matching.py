@@ -28,7 +28,8 @@ def test_match_models_takes_the_dense_counterpart_where_its_flops_are_equal(tmp_
     assert list(models) == ["dense", "moe"]
     assert (models["dense"].preset, models["dense"].changes) == ("tiny_dense", {})
     assert models["dense"].flops_ratio == pytest.approx(1, abs=0.05)
-    assert dense_partner(models["moe"], models) is models["dense"]
+    assert dense_partner(models["moe"], models) == "dense"
+    assert dense_partner(models["dense"], models) is None
 
 
 def test_match_models_scales_the_width_to_a_multiple_of_the_flops(tmp_path):

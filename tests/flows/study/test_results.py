@@ -155,4 +155,5 @@ def test_results_as_json_have_costs_and_machine(planned):
     assert run["training_flops"] == 1e9
     assert values["machine"]["processors"] == ["AMD EPYC"]
     assert values["models"]["dense"]["flops_ratio"] == pytest.approx(1, abs=0.05)
+    assert values["models"]["moe"]["dense_partner"] == "dense"
     assert values["variants"][0]["missing"] == []
