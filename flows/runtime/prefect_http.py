@@ -38,6 +38,12 @@ def check_access(url: str) -> None:
     Raises:
         ServerError: the API does not answer, rejects the credentials, or is of an older release.
     """
+    where = f"PREFECT_API_URL is {url}"
+    if not is_healthy(url):
+        raise ServerError(
+            f"{where}: no Prefect server answers there; start it, correct the URL, which ends in "
+            "/api, or unset the variable to let `flanmoe run` start its own server"
+        )
     if os.environ.get("PREFECT_API_KEY"):
         return
     try:
@@ -46,18 +52,16 @@ def check_access(url: str) -> None:
         if error.code == _UNAUTHORIZED:
             state = "is not accepted" if os.environ.get(AUTH_VARIABLE) else "is not set"
             raise ServerError(
-                f"PREFECT_API_URL is {url}: the server requires authentication and "
+                f"{where}: the server requires authentication and "
                 f"{AUTH_VARIABLE} {state}; set it to the server's USER:PASSWORD"
             ) from None
-        raise ServerError(f"PREFECT_API_URL is {url}: {error}; correct the URL") from None
+        raise ServerError(f"{where}: {error}; correct the URL") from None
     except (OSError, ValueError, HTTPException) as error:
-        raise ServerError(
-            f"PREFECT_API_URL is {url}: {error}; start the server, or correct the URL"
-        ) from None
+        raise ServerError(f"{where}: {error}; start the server, or correct the URL") from None
     client = version("prefect")
     if _release(server) < _release(client):
         raise ServerError(
-            f"PREFECT_API_URL is {url}: a server of Prefect {server} is older than the client's "
+            f"{where}: a server of Prefect {server} is older than the client's "
             f"{client}; upgrade the server"
         )
 

@@ -57,25 +57,19 @@ class PrefectApi:
                 run's own server ended or did not answer within BOOT_TIMEOUT_S.
             StageInterrupted: the run was stopped.
         """
-        deadline = time.monotonic() + (BOOT_TIMEOUT_S if self.process else 0)
+        if self.process is None:
+            check_access(self.url)
+            return
+        deadline = time.monotonic() + BOOT_TIMEOUT_S
         while not is_healthy(self.url):
             if self.processes.stopping.is_set():
                 raise StageInterrupted("stopped while the Prefect server was starting")
-            has_ended = self.process is not None and self.process.poll() is not None
-            if not has_ended and time.monotonic() < deadline:
-                time.sleep(POLL_S)
-                continue
-            if self.process is None:
-                raise ServerError(
-                    f"PREFECT_API_URL is {self.url}: no Prefect server answers there; start it, "
-                    "correct the URL, which ends in /api, or unset the variable to let flanmoe "
-                    "start its own server"
-                )
-            raise ServerError(_boot_failure(self.log))
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise ServerError(_boot_failure(self.log))
+            time.sleep(POLL_S)
         check_access(self.url)
-        if self.process is not None:
-            # From now on Ctrl-C ends the stages only: the server records how they ended.
-            self.processes.discard(self.process)
+        # From now on Ctrl-C ends the stages only: the server records how they ended.
+        self.processes.discard(self.process)
         if self.boot_lock is not None:
             self.boot_lock.close()
 
