@@ -80,5 +80,16 @@ def read_graph(workspace: Path) -> Graph:
                 if reasons != ["always changed"]
             )
     except DvcException as error:
-        raise FlowError(f"{workspace / 'dvc.yaml'}: {' '.join(str(error).split())}") from None
+        raise FlowError(f"{workspace / 'dvc.yaml'}: {_describe(error)}") from None
     return Graph(order=tuple(order), dependencies=dependencies, changed=changed)
+
+
+def _describe(error: Exception) -> str:
+    """Return DVC's message with what it prints beside it: keys, or line and column."""
+    cause = getattr(error, "exc", None)
+    details = [str(each) for each in getattr(cause, "errors", ())]
+    if not details and cause is not None and cause.__cause__ is not None:
+        details = [str(cause.__cause__)]
+    return " ".join(
+        ": ".join([str(error), "; ".join(details)] if details else [str(error)]).split()
+    )

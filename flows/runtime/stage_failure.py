@@ -12,6 +12,7 @@ _DVC_LINES = (_DVC_ERROR, "Running stage ", "> ", "Updating lock file", "To trac
 _STAGE_CODE = re.compile(r"exited with (-?\d+)$")
 _TORCHRUN_SIGNAL = re.compile(r"Signal (\d+) \(SIG\w+\) received by PID")
 _FULL_DISK = re.compile(r"no space left on device|disk quota exceeded|disk is full", re.IGNORECASE)
+_READ_ONLY = re.compile(r"read-only file system", re.IGNORECASE)
 _SHELL_SIGNAL_BASE = 128
 
 _MEMORY_REMEDIES = {
@@ -94,7 +95,9 @@ def _signal_of_rank(lines: Sequence[str]) -> int | None:
 
 
 def disk_advice(cause: str) -> str:
-    """Return what to do about a full disk, to append to a cause; empty for any other cause."""
+    """Return what to do about a full or read-only disk, to append to a cause; else nothing."""
+    if _READ_ONLY.search(cause):
+        return "; make the folder writable, or use a copy of the project that is"
     if not _FULL_DISK.search(cause) or "free disk space" in cause:
         return ""
     return "; free disk space, then run the same command again"

@@ -42,3 +42,24 @@ def test_up_to_the_data_stages_of_the_project_trains_nothing():
     assert {stage.partition("@")[0] for stage in part.order} == {
         "digest", "fetch", "eval_data", "read", "clean", "mix", "validate", "tokenizer", "pack",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("stages: {a: {cmds: x}}", r"extra keys not allowed @ data\['stages'\]\['a'\]\['cmds'\]"),
+        ("stages: [1", r"corrupted: .* line 1, column"),
+        (
+            "stages: {a: {cmd: x, deps: [q], outs: [p]}, b: {cmd: x, deps: [p], outs: [q]}}",
+            r"cycle|both a dependency and an output|not acyclic",
+        ),
+    ],
+)
+def test_read_graph_of_an_invalid_file_says_where_and_is_one_line(tmp_path, stages, message):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text("[core]\nno_scm = true\n")
+    (tmp_path / "dvc.yaml").write_text(stages)
+    with pytest.raises(FlowError, match=message) as error:
+        read_graph(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}/dvc.yaml: ")
+    assert "\n" not in str(error.value)

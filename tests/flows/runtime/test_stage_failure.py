@@ -75,7 +75,8 @@ def test_killed_by_an_exit_code_is_empty(code):
     assert killed_by("mix", code) == ""
 
 
-def test_disk_advice_is_for_full_disks_only_and_not_repeated():
+def test_disk_advice_is_for_full_and_read_only_disks_and_not_repeated():
+    assert disk_advice("run.lock: Read-only file system").startswith("; make the folder writable")
     assert disk_advice("database or disk is full").startswith("; free disk space")
     assert disk_advice("no rows") == ""
     assert disk_advice("No space left on device: free disk space") == ""
