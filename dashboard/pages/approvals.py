@@ -39,10 +39,8 @@ def count_open(registry: Registry, model: str) -> int:
 
 def _show_form(registry: Registry, request: Approval) -> None:
     with st.form(f"approval-{request.number}"):
-        replaced = "the first champion" if request.champion is None else f"v{request.champion}"
-        st.markdown(
-            f"**Version {request.version}** passed every gate and would replace {replaced}."
-        )
+        replaced = "no version" if request.champion is None else f"version {request.champion}"
+        st.markdown(f"**Version {request.version}** would replace {replaced}.")
         st.caption(
             f"Requested by {request.requested_by} at {request.requested_at:%Y-%m-%d %H:%M} UTC, "
             f"expires {request.expires_at:%Y-%m-%d %H:%M} UTC."
@@ -88,7 +86,12 @@ def _show_table(requests: Sequence[Approval]) -> None:
         column_order=("version", "state", "requested_at", "expires_at", "decided_by", "decided_at",
                       "reason"),
         column_config={
-            name: st.column_config.DatetimeColumn(name.replace("_", " "), format="YYYY-MM-DD HH:mm")
-            for name in ("requested_at", "expires_at", "decided_at")
+            **{
+                name: st.column_config.DatetimeColumn(
+                    name.replace("_", " "), format="YYYY-MM-DD HH:mm"
+                )
+                for name in ("requested_at", "expires_at", "decided_at")
+            },
+            "decided_by": st.column_config.TextColumn("decided by"),
         },
     )  # fmt: skip

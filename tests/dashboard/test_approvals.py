@@ -70,7 +70,7 @@ def test_approval_without_a_flow_run_is_recorded_and_promotes(project):
     registry = request_approval()
     page = render()
     assert "Waiting for approval: 1." in page.info[0].value
-    assert any("Version 1" in text.value and "v2" in text.value for text in page.markdown)
+    assert "**Version 1** would replace version 2." in [text.value for text in page.markdown]
 
     decide(page, "Approve", person="eve")
     assert "'eve' may not approve: promoters.people of the policy lists ann" in page.error[0].value
