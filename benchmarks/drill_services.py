@@ -18,7 +18,7 @@ import yaml
 from flows.runtime.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 180.0
+START_TIMEOUT_S = 600.0
 
 
 def make_project(folder: Path) -> None:

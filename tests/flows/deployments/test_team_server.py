@@ -8,6 +8,7 @@ import pytest
 from prefect import flow
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
@@ -20,6 +21,8 @@ from flows.deployments.params import DeploymentParams
 from tests.factories import PLANTED_SECRETS, error_line, wait_for
 from tests.flows.deployments.factories import PrefectProcesses, project_with_versions
 from tests.flows.deployments.test_automations import webhook  # noqa: F401
+from tests.flows.runtime.factories import recorded_run
+from tests.flows.runtime.test_pipeline_run import start_script
 
 pytestmark = pytest.mark.process
 CREDENTIALS = PLANTED_SECRETS["PREFECT_API_AUTH_STRING"]
@@ -65,6 +68,19 @@ def test_command_with_wrong_credentials_is_an_error_line(team, command, variable
         f"error: PREFECT_API_URL is {processes.url}: the server requires authentication and "
         f"PREFECT_API_AUTH_STRING {state}; set it to the server's USER:PASSWORD"
     )
+
+
+def test_run_with_credentials_is_recorded_and_cancelled_by_prefects_command(team, api, tmp_path):
+    _, processes = team
+    run = start_script(
+        tmp_path, "cancel", PREFECT_API_URL=processes.url, PREFECT_API_AUTH_STRING=CREDENTIALS
+    )
+    output, _ = run.communicate(timeout=200)
+    assert "interrupted: cancelled in Prefect" in output
+    flow_run, task_states = recorded_run(tmp_path)
+    assert flow_run.state.is_cancelled()
+    assert task_states["fetch"] == StateType.COMPLETED
+    assert CREDENTIALS not in output
 
 
 def deployed_run(state):

@@ -2,12 +2,13 @@
 
 The first argument is the project's folder, the second what happens while `clean` runs: `nothing`;
 `lose_server`, which kills the project's own server; `kill` and `terminate`, which send SIGKILL and
-SIGTERM to this process. Before the server is lost, two runs are left behind by processes that are
-gone, only one with a lease.
+SIGTERM to this process; `cancel`, which cancels the run in Prefect. Before the server is lost, two
+runs are left behind by processes that are gone, only one with a lease.
 """
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
@@ -47,7 +48,7 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
     from flows.runtime import promotion_tasks, run_closing, stage_runner
     from flows.runtime.pipeline_run import run_pipeline
     from flows.runtime.run_context import activate
-    from tests.flows.runtime.factories import FakeStages, run_context
+    from tests.flows.runtime.factories import FakeStages, recorded_run, run_context
 
     fakes = FakeStages()
 
@@ -55,8 +56,15 @@ with stop_on_signal(processes), start_api(folder, processes) as api:
         if stage == "clean" and incident == "lose_server":
             print(f"lost {time.time()}", flush=True)
             os.kill(api.process.pid, signal.SIGKILL)
+        if stage == "clean" and incident == "cancel":
+            flow_run, _ = recorded_run(folder)
+            subprocess.run(
+                [sys.executable, "-m", "prefect", "flow-run", "cancel", str(flow_run.id)],
+                check=True, capture_output=True,
+            )  # fmt: skip
         if stage == "clean" and incident in SIGNALS:
             os.kill(os.getpid(), SIGNALS[incident])
+        if stage == "clean" and incident in ("cancel", *SIGNALS):
             assert processes.stopping.wait(10)
             raise StageInterrupted("clean was stopped")
         return fakes.run_with_dvc(stage, *arguments, **limits)
