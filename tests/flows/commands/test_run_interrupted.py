@@ -89,7 +89,7 @@ def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
     running = start_and_wait_for_checkpoint(project, checkpoints, beyond=killed_step)
     assert last_state(folder, number=2) == "CRASHED"
     terminate_training(folder)
-    output, _ = running.communicate(timeout=120)
+    output, _ = running.communicate(timeout=300)
     assert running.returncode == 0, output
     assert "preempted" in output
     log = (folder / "runs" / RUN / "seed_0" / "log.jsonl").read_text().splitlines()
