@@ -1,4 +1,4 @@
-"""Output that nobody reads any more: a deployed run outlives the worker that reads its output."""
+"""Output that nobody reads any more: a run outlives the worker, or the pipe, that reads it."""
 
 from __future__ import annotations
 

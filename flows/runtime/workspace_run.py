@@ -14,6 +14,7 @@ from flows.runtime.cache_links import shared_cache
 from flows.runtime.dask_cluster import start_cluster
 from flows.runtime.display import Display
 from flows.runtime.graph import read_graph
+from flows.runtime.lost_output import discard_lost_output
 from flows.runtime.prefect_server import start_api
 from flows.runtime.processes import ProcessGroups, stop_on_signal
 from flows.runtime.run_context import RunContext, activate, open_for_run
@@ -47,6 +48,7 @@ def run_in_workspace(
         FlowError: the run failed, or was stopped or cancelled.
         WorkspaceBusy: another process runs in the workspace.
     """
+    discard_lost_output()
     processes = ProcessGroups()
     with workspace_lock(folder), stop_on_signal(processes):
         if data is not None:
