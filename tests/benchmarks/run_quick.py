@@ -13,8 +13,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-SHARED_IMPORTS = ("benchmarks.training", "benchmarks.evaluation")
-"""Modules that import torch, transformers, the trainer and the harness."""
+SHARED_IMPORTS = ("benchmarks.training", "benchmarks.evaluation", "registry.store", "scipy.stats")
+"""Modules that import torch, transformers, the trainer, the harness and the registry."""
 
 
 def run_as_main(name, folder):

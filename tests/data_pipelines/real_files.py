@@ -1,9 +1,12 @@
-"""The folder of the published files, named by FLANMOE_FLAN_FILES, and their numbers of items."""
+"""The published files: their folder, FLANMOE_FLAN_FILES, their sources and numbers of items."""
 
 import os
 from pathlib import Path
 
 ROOT = Path(os.environ.get("FLANMOE_FLAN_FILES", ""))
+ALL_SOURCES = ("cot/*", "niv2/*", "muffin/*", "t0/*")
+FEW_SOURCES = ("cot/flan", "muffin/arc", "muffin/trec", "t0/arc", "t0/trec")
+"""Sources of the training data: every one, and those of the short pipeline."""
 
 NUM_ITEMS = {
     # suite: (items, rejected rows); three published rows of bbh are malformed.

@@ -25,7 +25,10 @@ def contaminated_tasks(pipeline, suite):
 
 
 @pytest.mark.process
-def test_clean_published_files_detects_the_known_contamination(real_pipeline):
+@pytest.mark.parametrize(
+    "real_pipeline", [pytest.param("full", marks=pytest.mark.full)], indirect=True
+)
+def test_clean_published_files_detects_the_known_contamination_of_niv2(real_pipeline):
     asdiv = contaminated_tasks(real_pipeline, "asdiv")
     asdiv_tasks = [f"task{n}_asdiv_{kind}_question_answering"
              for n, kind in ((861, "addsub"), (862, "multidiv"), (863, "multiop"))]  # fmt: skip
@@ -36,6 +39,10 @@ def test_clean_published_files_detects_the_known_contamination(real_pipeline):
         contaminated_tasks(real_pipeline, "boolq")["task381_boolq_question_generation"]["num_rows"]
         >= 186
     )
+
+
+@pytest.mark.process
+def test_clean_published_files_detects_the_known_contamination(real_pipeline):
     # One dev question; the training questions, 79 of them in ARC's training split, are not scored.
     assert contaminated_tasks(real_pipeline, "elementary_science")["arc"]["num_items"] == 1
     assert contaminated_tasks(real_pipeline, "arc_challenge")["arc"]["num_rows_same_question"] == 6

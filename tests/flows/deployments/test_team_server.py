@@ -31,12 +31,12 @@ SHORTEST_S = 10
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory):
+def team(prefect_server, tmp_path_factory):
     """A project, and a server that requires authentication."""
     folder = tmp_path_factory.mktemp("team")
     project = project_with_versions(folder / "project", 0.5)
     processes = PrefectProcesses(
-        folder / "prefect", project.folder,
+        folder / "prefect", project.folder, prefect_server.empty_database,
         environment={
             "PREFECT_SERVER_API_AUTH_STRING": CREDENTIALS, "PREFECT_API_AUTH_STRING": CREDENTIALS
         },
