@@ -82,7 +82,8 @@ def test_five_ways_give_the_same_hashes(finished, finished_copy, prefect_server,
             forget(project)
             set_fleet(project, launcher="local")
             run = run_deployment("flanmoe/on-demand", timeout=0, scheduled_time=datetime.now(UTC))
-            assert wait_for(lambda: state_of(run.id).is_final(), 600), processes.log("local")
+            is_final = wait_for(lambda: state_of(run.id).is_final(), 600, interval_s=1)
+            assert is_final, processes.log("local")
             assert state_of(run.id).is_completed(), state_of(run.id).message
             by_way["deployment"] = locked_outputs(project)
     finally:

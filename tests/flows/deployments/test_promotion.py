@@ -65,9 +65,7 @@ def test_approval_survives_kill_9_of_server_and_worker(prefect_server, tmp_path)
             deploy(project.folder, FlowsParams())
             processes.start_worker()
             run = start_promotion(1)
-            assert wait_for(lambda: state_name(run) == "Suspended", TIMEOUT_S), processes.log(
-                "local"
-            )
+            assert await_state(run, "Suspended"), processes.log("local")
             assert [a.state for a in registry.approvals.list()] == ["requested"]
             processes.kill("local")
             processes.kill("server")
@@ -81,22 +79,18 @@ def test_approval_survives_kill_9_of_server_and_worker(prefect_server, tmp_path)
             )  # fmt: skip
             assert approved.returncode == 0, approved.stderr
             assert f"flow run {run} continues" in approved.stdout
-            assert wait_for(lambda: state_name(run) == "Promoted", TIMEOUT_S), processes.log(
-                "local"
-            )
+            assert await_state(run, "Promoted"), processes.log("local")
             assert registry.champion(MODEL).version == 1
 
             # In Prefect's user interface: the form of the suspended run.
             second = start_promotion(None)
-            assert wait_for(lambda: state_name(second) == "Suspended", TIMEOUT_S)
+            assert await_state(second, "Suspended")
             with get_client(sync_client=True) as client:
                 wrong = client.resume_flow_run(second, run_input={"approve": True})
                 assert wrong.status.value == "REJECT"
                 form = {"approve": True, "approver": "bob", "reason": "better"}
                 client.resume_flow_run(second, run_input=form)
-            assert wait_for(lambda: state_name(second) == "Promoted", TIMEOUT_S), processes.log(
-                "local"
-            )
+            assert await_state(second, "Promoted"), processes.log("local")
     finally:
         processes.stop()
     assert registry.champion(MODEL).version == 2
@@ -118,6 +112,11 @@ def start_promotion(version):
     """Start a run of the deployment and return its id."""
     parameters = {} if version is None else {"version": version}
     return run_deployment("promotion/with-approval", parameters=parameters, timeout=0).id
+
+
+def await_state(run, name):
+    """Return whether a flow run reached the state in time."""
+    return wait_for(lambda: state_name(run) == name, TIMEOUT_S, interval_s=1)
 
 
 def state_name(run):

@@ -148,7 +148,7 @@ def test_lost_runs_are_closed_and_a_missing_refresh_is_an_alert(team, api, webho
         send_heartbeat(alive, "data_refresh")
         return final_message(pending) and final_message(lost) and missing in received
 
-    assert wait_for(are_closed, 90), received
+    assert wait_for(are_closed, 90, interval_s=0.5), received
     assert final_message(pending) == "its worker was lost before the run started"
     assert final_message(lost) == "its worker and its process were lost"
     assert final_message(waiting) is None

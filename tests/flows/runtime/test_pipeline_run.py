@@ -81,7 +81,7 @@ def test_run_pipeline_killed_is_closed_by_its_guard(prefect_server, tmp_path):
             flow_run, task_states = recorded_run(tmp_path)
             return flow_run.state.is_crashed() and StateType.RUNNING not in task_states.values()
 
-        assert wait_for(is_closed, MAX_SECONDS_AFTER_KILL)
+        assert wait_for(is_closed, MAX_SECONDS_AFTER_KILL, interval_s=0.5)
         assert "ended without a result" in recorded_run(tmp_path)[0].state.message
     leases = tmp_path / ".flanmoe" / "prefect" / "leases"
     assert wait_for(lambda: not list(leases.iterdir()), 5)

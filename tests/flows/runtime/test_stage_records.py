@@ -94,7 +94,7 @@ def test_states_logs_labels_and_parameters_of_a_run(prefect_api, tmp_path, monke
         state = pipeline.with_options(flow_run_name="labelled")(tmp_path, return_state=True)
     drain()
     run_id = state.state_details.flow_run_id
-    assert wait_for(lambda: len(read_run(run_id)[0]) == 7, 30)
+    assert wait_for(lambda: len(read_run(run_id)[0]) == 7, 30, interval_s=0.5)
     tasks, lines, artifacts, flow_run = read_run(run_id)
     assert {name: tasks[name].name for name in ("fetch", "read", "clean", "mix")} == {
         "fetch": "Cached", "read": "Completed", "clean": "Cached", "mix": "Completed",
