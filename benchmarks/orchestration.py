@@ -4,8 +4,8 @@
     python -m benchmarks.orchestration --json figures.json
 
 Stages that do nothing but write a file run as a flow against a running Prefect server, and by hand
-as commands of a shell. The time per stage is the slope between two numbers of stages in a chain;
-what remains is the fixed start. Independent stages show the growth with their number.
+as commands of a shell, in turns. The time per stage is the slope between two numbers of stages in a
+chain; what remains is the fixed start. Independent stages show the growth with their number.
 """
 
 from __future__ import annotations
@@ -43,12 +43,13 @@ def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--turns", type=int, default=3, help="measurements of each figure")
     options = parser.parse_args()
-    chain, parallel = ((2, 4), (3, 6)) if options.quick else ((5, 20), (25, 50, 100))
+    chain, parallel = ((1, 3), (2,)) if options.quick else ((5, 20), (25, 50, 100))
     turns = 1 if options.quick else options.turns
     with tempfile.TemporaryDirectory(prefix="flanmoe-benchmark-") as name, _server(Path(name)):
         folder = Path(name)
         figures = {
             "machine": machine_info("prefect", "dvc"),
+            "load_average_at_start": os.getloadavg()[0],
             **_measure_chain(folder, chain, turns),
             "parallel_seconds": {
                 str(count): _median(lambda count=count: _run(_project(folder, count, False)), 1)
@@ -69,14 +70,19 @@ def _server(folder: Path) -> Iterator[None]:
 
 def _measure_chain(folder: Path, sizes: tuple[int, int], turns: int) -> dict[str, Any]:
     """Measure chains of two lengths as flows, unchanged, and by hand."""
-    flow, unchanged, by_hand = [], [], []
-    for count in sizes:
-        project = _project(folder, count, True)
-        flow.append(_median(lambda project=project: _run(project, force=True), turns))
-        unchanged.append(_median(lambda project=project: _run(project), turns))
-        by_hand.append(
-            _median(lambda project=project, count=count: _run_by_hand(project, count), turns)
-        )
+    projects = {count: _project(folder, count, True) for count in sizes}
+    seconds: dict[str, dict[int, list[float]]] = {
+        name: {count: [] for count in sizes} for name in ("flow", "unchanged", "by_hand")
+    }
+    for _ in range(turns):
+        for count, project in projects.items():
+            seconds["flow"][count].append(_run(project, force=True))
+            seconds["unchanged"][count].append(_run(project))
+            seconds["by_hand"][count].append(_run_by_hand(project, count))
+    flow, unchanged, by_hand = (
+        [statistics.median(turn_seconds) for turn_seconds in seconds[name].values()]
+        for name in ("flow", "unchanged", "by_hand")
+    )
     span = sizes[1] - sizes[0]
     per_stage = (flow[1] - flow[0] - (by_hand[1] - by_hand[0])) / span
     return {

@@ -55,7 +55,7 @@ def test_up_to_the_data_stages_of_the_project_trains_nothing():
         ),
     ],
 )
-def test_read_graph_of_an_invalid_file_says_where_and_is_one_line(tmp_path, stages, message):
+def test_read_graph_of_an_invalid_file_says_where(tmp_path, stages, message):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text("[core]\nno_scm = true\n")
     (tmp_path / "dvc.yaml").write_text(stages)
