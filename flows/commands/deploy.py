@@ -29,11 +29,15 @@ def deploy(dry_run: bool) -> None:
     check_access(os.environ["PREFECT_API_URL"])
     # Prefect, which reads its settings when it is imported.
     from flows.deployments.deploy import deploy as apply
+    from flows.deployments.deploy import pools_without_worker
 
     for change in apply(project, params.flows, dry_run=dry_run):
         action = {"create": "created", "update": "updated"}.get(change.action, change.action)
         action = f"would be {action}" if dry_run and change.action != "unchanged" else action
         fields = f" ({', '.join(change.fields)})" if change.fields else ""
         click.echo(f"  {change.kind:<12} {change.name:<36} {action}{fields}")
+    if not dry_run:
+        for pool in pools_without_worker(project):
+            click.echo(f"  no worker of {pool!r} is online: `prefect worker start --pool {pool}`")
     if not params.flows.deployments.alert_block:
         click.echo("  no alerts: flows.deployments.alert_block is empty")

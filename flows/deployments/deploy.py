@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import WorkerStatus
 from prefect.settings import PREFECT_API_URL
 
 from flows.config.schema import FlowsParams
@@ -41,6 +42,22 @@ def deploy(project: Path, params: FlowsParams, *, dry_run: bool = False) -> list
             f"PREFECT_API_URL is {PREFECT_API_URL.value()}: {error or type(error).__name__}; start "
             "the server, or correct the URL"
         ) from None
+
+
+def pools_without_worker(project: Path) -> list[str]:
+    """Return the work pools of prefect.yaml that no worker serves now."""
+
+    async def read() -> list[str]:
+        names = sorted({each.work_pool.name for each in read_prefect_file(project).deployments})
+        async with get_client() as client:
+            workers = {name: await client.read_workers_for_work_pool(name) for name in names}
+        return [
+            name
+            for name, pool_workers in workers.items()
+            if not any(worker.status == WorkerStatus.ONLINE for worker in pool_workers)
+        ]
+
+    return asyncio.run(read())
 
 
 async def _deploy(

@@ -17,6 +17,8 @@ from models.replicate import Replicate
 DEPLOYMENT = "fleet-agent"
 ENTRYPOINT = "flows/fleet/agent.py:agent"
 POLL_S = 2.0
+WORKER_TIMEOUT_S = 120.0
+"""Seconds that a training waits for a worker of the pool."""
 
 
 def deploy_agent(fleet: FleetParams) -> str:
@@ -72,7 +74,7 @@ def run_on_pool(replicate: Replicate, fleet: FleetParams, workspace: Path) -> No
 
     Raises:
         StageFailed: an agent failed, or the workspace is outside the project.
-        ServerError: PREFECT_API_URL is not set, or the work pool does not exist.
+        ServerError: PREFECT_API_URL is not set, the work pool does not exist, or it has no worker.
     """
     from prefect.client.orchestration import get_client
 
@@ -87,6 +89,7 @@ def run_on_pool(replicate: Replicate, fleet: FleetParams, workspace: Path) -> No
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(deployment_name)
         pool_type = client.read_work_pool(fleet.work_pool).type
+        _await_worker(client, fleet.work_pool)
         flow_run_ids: list[UUID] = []
         for node_rank in range(fleet.nodes):
             flow_run = client.create_flow_run_from_deployment(
@@ -102,6 +105,25 @@ def run_on_pool(replicate: Replicate, fleet: FleetParams, workspace: Path) -> No
             )
             flow_run_ids.append(flow_run.id)
         _wait_for_all(client, flow_run_ids, label)
+
+
+def _await_worker(client: Any, pool: str) -> None:
+    """Wait for a worker, because the agents would wait for ever without an error.
+
+    Raises:
+        ServerError: the pool needs a worker, and none is online.
+    """
+    work_pool = client.read_work_pool(pool)
+    if work_pool.is_push_pool or work_pool.is_managed_pool:
+        return  # Prefect Cloud starts the agents
+    deadline = time.monotonic() + WORKER_TIMEOUT_S
+    while not any(w.status.value == "ONLINE" for w in client.read_workers_for_work_pool(pool)):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"flows.fleet.work_pool: {pool!r} has no worker that is online; start "
+                f"`prefect worker start --pool {pool}` on the machines of the fleet"
+            )
+        time.sleep(POLL_S)
 
 
 def _wait_for_all(client: Any, flow_run_ids: list[UUID], label: str) -> None:

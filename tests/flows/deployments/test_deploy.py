@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.config.schema import FlowsParams
-from flows.deployments.deploy import deploy
+from flows.deployments.deploy import deploy, pools_without_worker
 from flows.deployments.params import DeploymentParams
 from flows.errors import InvalidDeployment, ServerError
 from flows.runtime.ports import free_port
@@ -59,6 +59,7 @@ def test_deploy_creates_everything_once(server):
     assert {name for kind, name in second if kind == "work queue"} == {
         "local/maintenance", "local/data", "local/training",
     }  # fmt: skip
+    assert pools_without_worker(ROOT) == ["local"]
     nightly = ask(lambda client: client.read_deployment_by_name("data_refresh/nightly"))
     assert (nightly.work_pool_name, nightly.work_queue_name) == ("local", "data")
     assert nightly.schedules[0].schedule.cron == "0 2 * * *"

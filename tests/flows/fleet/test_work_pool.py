@@ -7,14 +7,17 @@ import sys
 
 import pytest
 
+from flows.fleet import work_pool
 from flows.runtime.ports import free_port
-from tests.factories import user_environment, wait_for
+from tests.factories import error_line, user_environment, wait_for
 from tests.flows.fleet.factories import RUN, configure_training, run_record
 
 pytestmark = [pytest.mark.process, pytest.mark.multiprocess, pytest.mark.e2e]
 
 
-def test_train_work_pool_starts_both_nodes_of_a_run(finished_copy, prefect_server, tmp_path):
+def test_train_work_pool_starts_both_nodes_of_a_run(
+    finished_copy, prefect_server, tmp_path, monkeypatch
+):
     rendezvous = free_port()
     environment = user_environment(
         PREFECT_API_URL=prefect_server.url, PREFECT_HOME=str(tmp_path / "prefect"),
@@ -35,6 +38,10 @@ def test_train_work_pool_starts_both_nodes_of_a_run(finished_copy, prefect_serve
         [*prefect, "work-pool", "create", "machines", "--type", "process"],
         env=environment, check=True, capture_output=True,
     )  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(work_pool, "WORKER_TIMEOUT_S", 0)
+        line = error_line(finished_copy.invoke("train", RUN, **environment))
+    assert "'machines' has no worker that is online; start `prefect worker start" in line
     log_file = tmp_path / "worker.log"
     with log_file.open("w") as log:
         worker = subprocess.Popen(
