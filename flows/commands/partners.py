@@ -116,7 +116,7 @@ def _costs(
         def bits_per_parameter(group: ReplicateGroup) -> float | None:
             return _mean([_bits_per_parameter(version, sample) for version in group.versions])
 
-        yield "bits of facts per parameter", both(bits_per_parameter), lambda value: f"{value:.2f}"
+        yield "bits of facts per parameter", both(bits_per_parameter), lambda value: f"{value:.3f}"
 
 
 def _bits_per_parameter(version: VersionInfo, sample: SampleParams) -> float | None:

@@ -99,10 +99,14 @@ def evaluate(model: str | None, version: int, as_json: bool) -> None:
 
 def decision_lines(decision: PromotionDecision) -> list[str]:
     """Return the outcome of a run's promotion, and a line for each version that was considered."""
-    lines = [f"promotion: {decision.outcome}: {decision.reason}"]
-    if decision.changed:
-        lines += [f"  version {r.version} {r.outcome}: {r.reason}" for r in decision.reports]
-    return lines
+    if len(decision.reports) < 2:
+        return [f"promotion: {decision.outcome}: {decision.reason}"]
+    champion = decision.champion_version
+    result = "there is no champion" if champion is None else f"version {champion} is champion"
+    return [
+        f"promotion: {decision.outcome}: {result}",
+        *(f"  version {r.version} {r.outcome}: {r.reason}" for r in decision.reports),
+    ]
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:
