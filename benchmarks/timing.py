@@ -84,7 +84,7 @@ def start_benchmark(description: str | None) -> tuple[int, argparse.Namespace]:
     """Parse the options of a model benchmark; set threads and allocation as in training.
 
     Returns:
-        The number of turns, and all options.
+        The number of turns, 1 with --quick, and all options.
     """
     import torch  # not needed by the data benchmark
 
@@ -96,7 +96,7 @@ def start_benchmark(description: str | None) -> tuple[int, argparse.Namespace]:
     # Small sizes gain nothing from more threads, which only wait for each other.
     torch.set_num_threads(1 if options.quick else THREADS)
     keep_freed_memory()
-    return 3 if options.quick else options.turns, options
+    return 1 if options.quick else options.turns, options
 
 
 def relative_to_dense(seconds: dict[str, float]) -> dict[str, Any]:

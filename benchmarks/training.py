@@ -59,7 +59,7 @@ def main() -> None:
         _time_parallel_steps(json.loads(sys.argv[2]))
         return
     turns, options = start_benchmark(__doc__)
-    size, turns = (QUICK, 1) if options.quick else (FULL, turns)
+    size = QUICK if options.quick else FULL
     corpus = open_corpus()
     sections: dict[str, Callable[[], Any]] = {
         "packing": lambda: packing(corpus),
