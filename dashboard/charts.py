@@ -1,35 +1,28 @@
-"""Altair charts: colour shows dense or MoE, fill shows instruction tuning, a star the champion."""
+"""Altair charts. MoE and dense differ in shape and colour, and the champion has a star."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
-Chart = alt.LayerChart | alt.FacetChart
+from dashboard.palette import Palette
 
-DENSE_COLOR, MOE_COLOR = "#5b6cc4", "#d9742b"
-LABEL_COLOR = "#7a8594"
-"""Readable on the light and on the dark theme."""
-_KIND = alt.Scale(domain=["dense", "MoE"], range=[DENSE_COLOR, MOE_COLOR])
-_TUNING = alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.35])
+AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
-
-def _cost_domain(costs: pd.Series[float]) -> list[float]:
-    """Return a range wide enough that models of equal compute look equal and labels fit beside."""
-    low, high = float(costs.min()), float(costs.max())
-    return [low / 1.8, high * 1.8]
+MAX_LABELS = 12
+"""Number of points up to which every point has its name beside it."""
+_LABEL_LENGTH = 150
 
 
-def _accuracy_limit(frame: pd.DataFrame) -> float:
-    return min(105.0, 1.15 * float(frame["high"].max()) + 2)
-
-
-def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
+def curves(frame: pd.DataFrame, value: str, palette: Palette) -> alt.Chart:
     """Plot a logged value against steps, one line per run; runs in progress are dashed.
 
     Args:
-        frame: rows of `queries.training_logs`.
+        frame: rows of `training_logs`.
         value: column to plot.
+        palette: colours of the present theme.
     """
     chart: alt.Chart = (
         alt.Chart(frame)
@@ -38,7 +31,9 @@ def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
             x=alt.X("step:Q", title="step"),
             y=alt.Y(f"{value}:Q", title=value, scale=alt.Scale(zero=False)),
             color=alt.Color(
-                "run:N", title=None, legend=alt.Legend(orient="top", columns=2, labelLimit=300)
+                "run:N",
+                title=None,
+                legend=alt.Legend(orient="top", columns=2, labelLimit=300, labelColor=palette.text),
             ),
             strokeDash=alt.StrokeDash("running:N", legend=None),
             tooltip=["run:N", "step:Q", f"{value}:Q"],
@@ -48,158 +43,167 @@ def curves(frame: pd.DataFrame, value: str) -> alt.Chart:
     return chart
 
 
-def accuracy_against_compute(frame: pd.DataFrame) -> Chart:
-    """Plot accuracy and its standard error against GFLOPs per token.
-
-    The mean random score is a dashed line.
-
-    Args:
-        frame: rows of `queries.versions_frame`.
-    """
-    x = alt.X(
-        "gflops_per_token:Q",
-        title="GFLOPs per token",
-        scale=alt.Scale(type="log", domain=_cost_domain(frame["gflops_per_token"]), nice=False),
-        axis=alt.Axis(format=".2~g", tickCount=6),
-    )
-    y = alt.Y(
-        "accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, _accuracy_limit(frame)])
-    )
-    tooltip = [
-        alt.Tooltip("run:N"),
-        alt.Tooltip("version:O"),
-        alt.Tooltip("stage:N"),
-        alt.Tooltip("accuracy:Q", format=".1f"),
-        alt.Tooltip("standard_error:Q", format=".1f", title="± standard error"),
-        alt.Tooltip("random_score:Q", format=".1f", title="chance"),
-        alt.Tooltip("gflops_per_token:Q", format=".5g", title="GFLOPs per token"),
-        alt.Tooltip("total_millions:Q", format=".2f", title="total parameters, M"),
-        alt.Tooltip("active_millions:Q", format=".2f", title="active parameters, M"),
-    ]
-    base = alt.Chart(frame)
-    colour = alt.Color("kind:N", scale=_KIND, title=None, legend=alt.Legend(orient="top"))
-    bars = base.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour)
-    points = base.mark_point(size=130, strokeWidth=2.5).encode(
-        x=x,
-        y=y,
-        color=colour,
-        fill=alt.Fill("kind:N", scale=_KIND, legend=None),
-        fillOpacity=alt.FillOpacity(
-            "tuning:N",
-            scale=alt.Scale(domain=["instruction-tuned", "not tuned"], range=[1.0, 0.0]),
-            title=None,
-            legend=alt.Legend(orient="top"),
-        ),
-        tooltip=tooltip,
-    )
-    # Dense labels to the left and MoE labels to the right: pairs of equal compute are close.
-    labelled = base.transform_calculate(
-        label="(datum.champion ? '★ ' : '') + datum.run + ' v' + datum.version"
-    )
-    names = [
-        labelled.transform_filter((alt.datum.kind == kind) & (alt.datum.champion == champion))
-        .mark_text(
-            align="right" if kind == "dense" else "left",
-            dx=-13 if kind == "dense" else 13,
-            fontSize=14 if champion else 12,
-            fontWeight="bold" if champion else "normal",
-            color=LABEL_COLOR,
-        )
-        .encode(x=x, y=y, text="label:N")
-        for kind in ("dense", "MoE")
-        for champion in (False, True)
-    ]
-    chance = base.mark_rule(strokeDash=[5, 4], color="#98a2b3").encode(y="mean(random_score):Q")
-    return alt.layer(chance, bars, points, *names).properties(height=430)
-
-
-def accuracy_against_cost(frame: pd.DataFrame, unit: str) -> Chart:
-    """Plot accuracy against a cost, with the Pareto frontier as a step line.
+def frontier_chart(
+    points: pd.DataFrame, lines: pd.DataFrame, *, cost: str, score: str, palette: Palette
+) -> AnyChart:
+    """Plot a score against a cost, with the Pareto frontier as a step line.
 
     A point's opacity is its probability of being on the frontier.
 
     Args:
-        frame: the points of a `Frontier`, accuracies and probabilities in percent.
-        unit: title of the cost axis.
+        points: rows of `frontier_points`.
+        lines: rows of `frontier_lines`: both ends of each line between two points.
+        cost: title of the cost axis.
+        score: title of the score axis.
+        palette: colours of the present theme.
     """
     x = alt.X(
         "cost:Q",
-        title=unit,
-        scale=alt.Scale(type="log", domain=_cost_domain(frame["cost"]), nice=False),
-        axis=alt.Axis(format=".3~g", tickCount=6),
+        title=cost,
+        scale=alt.Scale(type="log", domain=_cost_domain(points["cost"]), nice=False),
+        axis=alt.Axis(format=".3~g", tickCount=5),
     )
-    top = _accuracy_limit(frame.assign(high=frame["accuracy"] + frame["standard_error"]))
-    y = alt.Y("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, top]))
-    base = alt.Chart(frame)
-    frontier = (
-        base.transform_filter(alt.datum.on_frontier)
-        .mark_line(interpolate="step-after", color="#98a2b3", strokeWidth=2)
-        .encode(x=x, y=y, order="cost:Q")
+    low, high = min(0.0, float(points["low"].min())), float(points["high"].max())
+    y = alt.Y(
+        "score:Q", title=f"{score}, %", scale=alt.Scale(domain=[low, 1.15 * high + 2], nice=False)
     )
-    bars = (
-        base.transform_calculate(
-            low="datum.accuracy - datum.standard_error",
-            high="datum.accuracy + datum.standard_error",
-        )
-        .mark_rule(strokeWidth=2)
-        .encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=alt.Color("kind:N", scale=_KIND))
+    colour = alt.Color(
+        "kind:N",
+        title=None,
+        scale=alt.Scale(domain=["dense", "MoE"], range=[palette.dense, palette.moe]),
+        legend=alt.Legend(orient="top", labelColor=palette.text),
     )
-    points = base.mark_point(size=130, strokeWidth=2.5, filled=True).encode(
-        x=x,
-        y=y,
-        color=alt.Color("kind:N", scale=_KIND, title=None, legend=alt.Legend(orient="top")),
-        opacity=alt.Opacity(
-            "probability:Q",
-            scale=alt.Scale(domain=[0, 100], range=[0.25, 1.0]),
-            title="on the frontier, %",
-            legend=alt.Legend(orient="top", symbolFillColor=LABEL_COLOR),
+    base = alt.Chart(points)
+    layers: list[alt.Chart] = [
+        base.mark_rule(strokeDash=[5, 4], color=palette.muted).encode(
+            y=alt.Y("mean(random_score):Q")
         ),
-        tooltip=[
-            "name:N",
-            "version:O",
-            alt.Tooltip("accuracy:Q", format=".1f"),
-            alt.Tooltip("standard_error:Q", format=".1f", title="± standard error"),
-            alt.Tooltip("cost:Q", format=".4g", title=unit),
-            alt.Tooltip("probability:Q", format=".0f", title="on the frontier, %"),
-        ],
-    )
-    names = [
-        base.transform_calculate(
-            label="(datum.is_champion ? '★ ' : '') + datum.name + ' v' + datum.version"
+        base.transform_filter(alt.datum.on_frontier)
+        .mark_line(interpolate="step-after", color=palette.muted, strokeWidth=2)
+        .encode(x=x, y=y, order="cost:Q"),
+    ]
+    if not lines.empty:
+        layers.append(
+            alt.Chart(lines)
+            .mark_line(color=palette.muted, strokeWidth=1.2)
+            .encode(
+                x=x,
+                y=y,
+                detail="line:N",
+                strokeDash=alt.StrokeDash(
+                    "relation:N",
+                    title=None,
+                    scale=alt.Scale(
+                        domain=["trained from", "dense partner"], range=[[1, 0], [2, 3]]
+                    ),
+                    legend=None,
+                ),
+            )
         )
-        .transform_filter(alt.datum.kind == kind)
+    layers += [
+        base.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
+        base.mark_point(size=130, strokeWidth=2.5, filled=True).encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=alt.Shape(
+                "kind:N",
+                title=None,
+                scale=alt.Scale(domain=["dense", "MoE"], range=["circle", "diamond"]),
+                legend=alt.Legend(orient="top", labelColor=palette.text),
+            ),
+            opacity=alt.Opacity(
+                "probability:Q",
+                scale=alt.Scale(domain=[0, 100], range=[0.3, 1.0]),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("label:N", title="model"),
+                alt.Tooltip("score:Q", format=".1f", title=f"{score}, %"),
+                alt.Tooltip("standard_error:Q", format=".1f", title="± standard error"),
+                alt.Tooltip("cost:Q", format=".4g", title=cost),
+                alt.Tooltip("probability:Q", format=".0f", title="on the frontier, %"),
+                alt.Tooltip("tie_group:O", title="tie group"),
+                alt.Tooltip("seeds:Q", title="seeds"),
+            ],
+        ),
+        *_labels(points, x, y, palette),
+    ]
+    return alt.layer(*layers).properties(height=430)
+
+
+def _labels(points: pd.DataFrame, x: alt.X, y: alt.Y, palette: Palette) -> list[alt.Chart]:
+    """Return names beside points: dense ones before and MoE ones behind, as partners are close."""
+    is_shown = points["champion"] | points["on_frontier"]
+    labelled = points if len(points) <= MAX_LABELS else points[is_shown].head(MAX_LABELS)
+    return [
+        alt.Chart(labelled[(labelled["kind"] == kind) & (labelled["champion"] == is_champion)])
         .mark_text(
             align="right" if kind == "dense" else "left",
-            dx=-13 if kind == "dense" else 13,
-            # Beside the frontier, whose line passes through the points.
-            dy=9 if kind == "dense" else -9,
-            fontSize=11,
-            color=LABEL_COLOR,
+            dx=-12 if kind == "dense" else 12,
+            dy=10 if kind == "dense" else -10,
+            fontSize=13 if is_champion else 11,
+            fontWeight="bold" if is_champion else "normal",
+            color=palette.text,
+            limit=_LABEL_LENGTH,
         )
         .encode(x=x, y=y, text="label:N")
         for kind in ("dense", "MoE")
+        for is_champion in (False, True)
     ]
-    return alt.layer(frontier, bars, points, *names).properties(height=430)
 
 
-def accuracy_by_task(frame: pd.DataFrame) -> Chart:
-    """Plot a bar for each task and version, with the random score as a tick.
+def _cost_domain(costs: pd.Series[float]) -> list[float]:
+    """Return a range wide enough that models of equal compute look equal and labels fit beside."""
+    low, high = float(costs.min()), float(costs.max())
+    return [low / 2.5, high * 2.5]
+
+
+def difference_chart(
+    rows: pd.DataFrame, order: Sequence[str], *, title: str, palette: Palette
+) -> AnyChart:
+    """Plot differences with their intervals, a row each, and a line at 0 (a forest plot).
 
     Args:
-        frame: rows of `queries.tasks_frame`.
+        rows: `label`, `difference`, `low` and `high`, in points, and `verdict`.
+        order: labels from top to bottom.
+        title: title of the axis.
+        palette: colours of the present theme.
     """
-    base = alt.Chart(frame)
-    y = alt.Y("version:N", title=None)
-    bars = base.mark_bar().encode(
-        x=alt.X("accuracy:Q", title="Accuracy, %", scale=alt.Scale(domain=[0, 100])),
+    y = alt.Y("label:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=_LABEL_LENGTH))
+    base = alt.Chart(rows)
+    colours = {
+        "better": palette.moe,
+        "same quality": palette.text,
+        "not worse": palette.text,
+        "undecided": palette.muted,
+        "worse": palette.dense,
+    }
+    present = [verdict for verdict in colours if verdict in set(rows["verdict"])]
+    colour = alt.Color(
+        "verdict:N",
+        title=None,
+        scale=alt.Scale(domain=present, range=[colours[verdict] for verdict in present]),
+        legend=alt.Legend(orient="top", labelColor=palette.text),
+    )
+    zero = (
+        alt.Chart(pd.DataFrame({"zero": [0.0]}))
+        .mark_rule(color=palette.muted, strokeDash=[4, 3])
+        .encode(x="zero:Q")
+    )
+    intervals = base.mark_rule(strokeWidth=2.5).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour
+    )
+    estimates = base.mark_point(size=90, filled=True).encode(
+        x="difference:Q",
         y=y,
-        color=alt.Color("kind:N", legend=None, scale=_KIND),
-        fillOpacity=alt.FillOpacity("tuning:N", scale=_TUNING, legend=None),
-        tooltip=["task", "version", alt.Tooltip("accuracy:Q", format=".1f"), "random_score"],
+        color=colour,
+        tooltip=[
+            alt.Tooltip("label:N", title="comparison"),
+            alt.Tooltip("difference:Q", format="+.2f"),
+            alt.Tooltip("low:Q", format="+.2f"),
+            alt.Tooltip("high:Q", format="+.2f"),
+            alt.Tooltip("verdict:N"),
+        ],
     )
-    ticks = base.mark_tick(color="#1c2430", thickness=2, size=14).encode(x="random_score:Q", y=y)
-    return (
-        alt.layer(bars, ticks)
-        .properties(height=90, width=260)
-        .facet(facet=alt.Facet("task:N", title=None), columns=3)
-    )
+    return alt.layer(zero, intervals, estimates).properties(height=140 + 36 * len(order))

@@ -16,9 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 
+from registry.database_url import file_url
 from registry.errors import BackupFailed
 from registry.files import sha256
-from registry.session import connect_snapshot, file_url, open_engine
+from registry.session import connect_snapshot, open_engine
 from registry.tables import RegistryBase, as_utc
 
 BATCH_ROWS = 1000

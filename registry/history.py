@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from registry.tables import EventRow, ModelRow, RunRow, VersionRow
+from registry.tables import EventRow, ModelRow, RunRow, VersionRow, as_utc
 
 
 class EventKind(StrEnum):
@@ -19,6 +19,8 @@ class EventKind(StrEnum):
 
     REGISTERED = "registered"
     EVALUATED = "evaluated"
+    TIMED = "timed"
+    """Its evaluation time per item was measured again."""
     PROMOTED = "promoted"
     """It became champion; details: `previous`, the number of the champion before, and `gates`."""
     DEMOTED = "demoted"
@@ -72,7 +74,7 @@ class HistoryEntry:
             version=row.version.number if row.version else None,
             name=row.version.run.name if row.version else "",
             kind=EventKind(row.kind),
-            at=row.at,
+            at=as_utc(row.at),
             actor=row.actor,
             reason=row.reason,
             details=row.details,
@@ -125,13 +127,20 @@ def add_event(
     return event
 
 
-def read_history(session: Session, model_name: str | None, limit: int | None) -> list[HistoryEntry]:
+def read_history(
+    session: Session,
+    model_name: str | None,
+    limit: int | None = None,
+    *,
+    since: datetime | None = None,
+) -> list[HistoryEntry]:
     """Return the changes of a model, or of all models if it is None, in order.
 
     Args:
         session: an open session.
         model_name: the registered model; None: all.
         limit: return the last changes only; None: every change.
+        since: time of the oldest change; None: from the start.
     """
     query = (
         select(EventRow)
@@ -145,4 +154,6 @@ def read_history(session: Session, model_name: str | None, limit: int | None) ->
     )
     if model_name is not None:
         query = query.where(ModelRow.name == model_name)
+    if since is not None:
+        query = query.where(EventRow.at >= since)
     return [HistoryEntry.from_row(row) for row in session.scalars(query)][::-1]

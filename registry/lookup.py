@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -10,7 +11,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from registry.errors import InvalidName, UnknownVersion
-from registry.tables import CHAMPION, AliasRow, ModelRow, RegistryBase, RunRow, VersionRow
+from registry.tables import (
+    CHAMPION,
+    AliasRow,
+    ModelRow,
+    RegistryBase,
+    RunRow,
+    VersionRow,
+    VersionState,
+    VersionStateRow,
+)
 
 MAX_NAME = 200
 """Longest name of a model, in characters."""
@@ -89,6 +99,45 @@ def find_champion(session: Session, model_name: str) -> VersionRow | None:
         .join(ModelRow, ModelRow.id == AliasRow.model_id)
         .where(ModelRow.name == model_name, AliasRow.name == CHAMPION)
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOverview:
+    """A registered model that has versions."""
+
+    name: str
+    description: str
+    num_versions: int
+    newest: int
+    """Number of its newest version."""
+
+
+def list_models(session: Session) -> list[ModelOverview]:
+    """Return the models that have versions, the one with the newest registration first."""
+    newest_id = func.max(VersionRow.id)
+    rows = session.execute(
+        select(ModelRow.name, ModelRow.description, func.count(), func.max(VersionRow.number))
+        .join(VersionRow, VersionRow.model_id == ModelRow.id)
+        .group_by(ModelRow.id, ModelRow.name, ModelRow.description)
+        .order_by(newest_id.desc())
+    )
+    return [
+        ModelOverview(name=name, description=description, num_versions=count, newest=newest)
+        for name, description, count, newest in rows
+    ]
+
+
+def read_states(
+    session: Session, model_name: str, numbers: Collection[int]
+) -> dict[int, VersionState]:
+    """Return the states of some versions of a model, by number."""
+    query = (
+        select(VersionRow.number, VersionStateRow.state)
+        .join(VersionStateRow, VersionStateRow.version_id == VersionRow.id)
+        .join(ModelRow, ModelRow.id == VersionRow.model_id)
+        .where(ModelRow.name == model_name, VersionRow.number.in_(numbers))
+    )
+    return {number: VersionState(state) for number, state in session.execute(query)}
 
 
 def is_current_version() -> ColumnElement[bool]:

@@ -94,6 +94,19 @@ class _PolicyLoader(yaml.SafeLoader):
         return node
 
 
+def load_model_policy(path: Path | None, model: str) -> Policy:
+    """Return the policy of a registered model; the file is read at each call.
+
+    Args:
+        path: the policy file; None, or without the file: the built-in defaults.
+        model: name of the registered model.
+
+    Raises:
+        InvalidPolicy: the file cannot be read, or has errors.
+    """
+    return Policy() if path is None else load_policy(path).for_model(model)
+
+
 def load_policy(path: Path) -> PolicyFile:
     """Read a policy file; without a file, return the built-in defaults.
 

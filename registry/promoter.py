@@ -25,7 +25,7 @@ from registry.interventions import limit_text
 from registry.lookup import find_champion, find_model, find_version, lock_model
 from registry.permissions import is_program, require_override, require_person, require_promoter
 from registry.policy import Policy
-from registry.policy_file import load_policy
+from registry.policy_file import load_model_policy
 from registry.promotion import (
     PromotionDecision,
     PromotionReport,
@@ -57,9 +57,7 @@ class Promoter:
         Raises:
             InvalidPolicy: the policy file has errors.
         """
-        if self.policy_path is None:
-            return Policy()
-        return load_policy(self.policy_path).for_model(model_name)
+        return load_model_policy(self.policy_path, model_name)
 
     def require_person(self, model_name: str, actor: str, action: str) -> None:
         """Check that a person may change what is champion by hand; see `require_person`.

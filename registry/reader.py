@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
@@ -14,22 +15,31 @@ from registry.artifacts.version_files import (
     samples_file,
 )
 from registry.comparison.frontier import Frontier, compute_frontier
+from registry.comparison.scores import OVERALL
 from registry.errors import (
     MissingArtifact,
     UnknownVersion,
 )
 from registry.history import HistoryEntry, read_history
 from registry.interventions import Note, read_notes
-from registry.lookup import find_champion, find_model, find_version
+from registry.lookup import (
+    ModelOverview,
+    find_champion,
+    find_model,
+    find_version,
+    list_models,
+    read_states,
+)
+from registry.policy_file import load_model_policy
 from registry.query.search import VersionPage, VersionQuery, search_versions
 from registry.retention import (
     describe_removal,
 )
-from registry.session import (
-    reading,
-)
-from registry.tables import EventRow
-from registry.verdicts import Verdict, read_verdicts
+from registry.schema import require_newest_schema
+from registry.session import reading
+from registry.summary import RECENT, ModelSummary, summarise
+from registry.tables import EventRow, utc_now
+from registry.verdicts import Verdict, read_last_verdicts, read_verdicts
 from registry.versions import VersionInfo, read_versions
 
 
@@ -50,6 +60,11 @@ class RegistryReader:
         """
         with reading(self.engine) as session:
             find_model(session, name)
+
+    def models(self) -> list[ModelOverview]:
+        """Return the models that have versions, the one with the newest registration first."""
+        with reading(self.engine) as session:
+            return list_models(session)
 
     def versions(
         self, model_name: str | None = None, *, is_current: bool = False
@@ -128,9 +143,60 @@ class RegistryReader:
         """Return the samples.parquet of a version's newest evaluation; None if it is not stored."""
         return samples_file(self.artifacts, version)
 
-    def frontier(self, model_name: str, cost: str) -> Frontier:
-        """Compute the Pareto frontier of accuracy against a cost of COSTS."""
-        return compute_frontier(self.versions(model_name, is_current=True), cost, self.samples_file)
+    def frontier(
+        self,
+        model_name: str,
+        cost: str,
+        *,
+        score: str = OVERALL,
+        items_digest: str = "",
+        baseline: int | None = None,
+    ) -> Frontier:
+        """Compute the Pareto frontier of a score against a cost; see `compute_frontier`."""
+        return compute_frontier(
+            self.versions(model_name, is_current=True),
+            cost,
+            self.samples_file,
+            score=score,
+            items_digest=items_digest,
+            baseline=baseline,
+        )
+
+    def summary(
+        self,
+        model_name: str,
+        *,
+        items_digest: str = "",
+        baseline: int | None = None,
+        period: timedelta = RECENT,
+    ) -> ModelSummary:
+        """Return what to decide from: verdicts on pairs, champion, challengers, recent changes.
+
+        Args:
+            model_name: the registered model.
+            items_digest: see `compute_frontier`.
+            baseline: see `compute_frontier`.
+            period: age of the oldest change to report.
+
+        Raises:
+            UnknownVersion: the model does not exist.
+            InvalidQuery: the items or the baseline do not exist.
+            InvalidPolicy: the policy file has errors.
+        """
+        self.require_model(model_name)
+        frontier = self.frontier(model_name, "token", items_digest=items_digest, baseline=baseline)
+        numbers = [number for point in frontier.points for number in point.versions]
+        since = utc_now() - period
+        with reading(self.engine) as session:
+            return summarise(
+                model_name,
+                frontier,
+                load_model_policy(self.policy_path, model_name),
+                verdicts=read_last_verdicts(session, model_name, numbers),
+                states=read_states(session, model_name, numbers),
+                changes=read_history(session, model_name, since=since),
+                since=since,
+            )
 
     def verdicts(self, model_name: str, number: int) -> list[Verdict]:
         """Return the verdicts of the gates about a version, oldest first."""
@@ -147,8 +213,14 @@ class RegistryReader:
             )
 
     def revision(self) -> int:
-        """Return the sequence number of the last change, for caches of what was read."""
+        """Return the sequence number of the last change, for caches of what was read.
+
+        Raises:
+            RegistryUnreachable: the database is locked by another process, or gone.
+            UnsupportedRegistry: another release migrated the registry since it was opened.
+        """
         with reading(self.engine) as session:
+            require_newest_schema(session.connection())
             return session.scalar(select(func.max(EventRow.id))) or 0
 
     def history(

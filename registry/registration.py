@@ -93,7 +93,7 @@ def add_evaluation(
     session.flush()
     session.add_all(metric_rows(evaluation.id, record))
     if speed is not None:
-        add_speed(session, evaluation, speed)
+        evaluation.speeds.append(SpeedRow(record=speed.model_dump(mode="json")))
     if len(version.evaluations) > 1:
         add_event(
             session,
@@ -107,11 +107,11 @@ def add_evaluation(
 
 
 def add_speed(session: Session, evaluation: EvaluationRow, speed: SpeedSchema) -> None:
-    """Add a measured time per item, unless it is the newest already."""
+    """Add a time per item that was measured later, unless it is the newest already."""
     record = speed.model_dump(mode="json")
     if not evaluation.speeds or evaluation.speeds[-1].record != record:
         evaluation.speeds.append(SpeedRow(record=record))
-        session.flush()
+        add_event(session, evaluation.version, EventKind.TIMED, actor=REGISTRY_ACTOR)
 
 
 def find_dataset(session: Session, data_version: str) -> DatasetRow | None:

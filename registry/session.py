@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.exc import (
-    ArgumentError,
     DatabaseError,
     DBAPIError,
     InterfaceError,
@@ -25,73 +19,24 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
-from registry.errors import MissingRegistry, RegistryUnreachable, UnsupportedRegistry
+from registry.database_url import URL_VARIABLE, parse_url, show_url
+from registry.errors import MissingRegistry, RegistryUnreachable
 from registry.query.case import add_casefold
+from registry.schema import WRITES, migrate
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-URL_VARIABLE = "FLANMOE_DATABASE_URL"
-_EXPECTED = "expected sqlite:////folder/registry.db or postgresql://user:password@host:5432/name"
-_PORT_ERROR = "a URL whose port is not a number"
-_PASSWORD = re.compile(r"(//[^:/@]*):.*@", re.DOTALL)
 WRITE_TIMEOUT_S = 60
 """How long a change waits for other processes that write the same SQLite file."""
 _MAX_PAUSE_S = 0.02
-_WRITES = "flanmoe_writes"
-"""Execution option of connections whose transaction changes the database."""
-_MIGRATION_LOCK = 724_305_14705  # key of a PostgreSQL advisory lock; any fixed number serves
 
 
-def database_url(project: Path) -> URL:
-    """Return FLANMOE_DATABASE_URL, or the URL of a SQLite file in the project's state folder.
-
-    Raises:
-        RegistryUnreachable: the variable is not the URL of a supported database.
-    """
-    configured = os.environ.get(URL_VARIABLE, "").strip()
-    return parse_url(configured) if configured else default_url(project)
-
-
-def default_url(project: Path) -> URL:
-    """Return the URL of the SQLite file in the project's state folder."""
-    return file_url(project / ".flanmoe" / "registry.db")
-
-
-def file_url(path: Path) -> URL:
-    """Return the URL of a SQLite file."""
-    return URL.create("sqlite", database=str(path.resolve()))
-
-
-def parse_url(text: str) -> URL:
-    """Parse the URL of a SQLite file or a PostgreSQL database; `postgres://` is accepted.
-
-    Raises:
-        RegistryUnreachable: the URL is invalid or of another kind of database.
-    """
-    # A password may contain any character, so it ends at the last @.
-    shown = _PASSWORD.sub(r"\1:***@", text)
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        reason = _PORT_ERROR if isinstance(error, ValueError) else "not a URL"
-        raise RegistryUnreachable(f"{URL_VARIABLE}: {shown} is {reason}; {_EXPECTED}") from None
-    backend = url.drivername.partition("+")[0]
-    if backend in ("postgres", "postgresql"):
-        return url.set(drivername="postgresql+psycopg")
-    if backend != "sqlite" or not url.database or url.database == ":memory:":
-        problem = f"a {backend} database" if backend != "sqlite" else "no file"
-        raise RegistryUnreachable(
-            f"{URL_VARIABLE}: {shown} is {problem}, which is not supported; {_EXPECTED}"
-        )
-    return url.set(drivername="sqlite")
-
-
-def open_engine(url: URL | str, *, create: bool = True) -> Engine:
+def open_engine(url: URL | str, *, create: bool = True, wait_s: float = WRITE_TIMEOUT_S) -> Engine:
     """Open a registry's database and migrate it to the newest schema.
 
     Args:
         url: SQLAlchemy URL, or its text. Error messages omit its password.
         create: whether to create the registry if the database is empty or the SQLite file missing;
             a SQLite file is created only in an existing folder.
+        wait_s: how long a statement waits for another process that has locked the database.
 
     Raises:
         RegistryUnreachable: the URL is invalid, or the database does not answer.
@@ -106,12 +51,12 @@ def open_engine(url: URL | str, *, create: bool = True) -> Engine:
         # A connection that a restart of the server broke is replaced when it is used again.
         engine = create_engine(
             parsed,
-            connect_args={} if is_sqlite else {"connect_timeout": 10},
+            connect_args=_connect_args(parsed, wait_s),
             pool_pre_ping=not is_sqlite,
         )
         if is_sqlite:
-            _serialise_writers(engine)
-        _migrate(engine, create=create)
+            _serialise_writers(engine, wait_s)
+        migrate(engine, create=create)
         return engine
     except ModuleNotFoundError as error:
         raise RegistryUnreachable(
@@ -120,9 +65,16 @@ def open_engine(url: URL | str, *, create: bool = True) -> Engine:
     except (DBAPIError, OSError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise RegistryUnreachable(
-            f"the registry at {_shown(parsed)} cannot be opened: {cause}; "
+            f"the registry at {show_url(parsed)} cannot be opened: {cause}; "
             f"check that the server runs, or unset {URL_VARIABLE} to use a SQLite file"
         ) from None
+
+
+def _connect_args(url: URL, wait_s: float) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"uri": True}
+    limit = {} if wait_s >= WRITE_TIMEOUT_S else {"options": f"-c lock_timeout={wait_s:g}s"}
+    return {"connect_timeout": 10, **limit}
 
 
 def open_empty() -> Engine:
@@ -132,16 +84,17 @@ def open_empty() -> Engine:
         "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
     )
     event.listen(engine, "connect", lambda connection, _: add_casefold(connection))
-    _migrate(engine, create=True)
+    migrate(engine, create=True)
     return engine
 
 
-def _shown(url: URL) -> str:
-    """Return the path of a SQLite file, or a URL without its password."""
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string()
-
-
 def _check_file(path: Path, *, create: bool) -> None:
+    """Check that a SQLite file exists, or create an empty one.
+
+    Raises:
+        RegistryUnreachable: it is not a file, or its folder does not exist or is not writable.
+        MissingRegistry: `create` is False, and it does not exist.
+    """
     if path.is_file():
         return
     if path.exists():
@@ -156,6 +109,13 @@ def _check_file(path: Path, *, create: bool) -> None:
             f"{URL_VARIABLE}: the folder {path.parent.absolute()} does not exist; create it, or "
             "correct the variable"
         )
+    try:
+        path.touch()
+    except OSError as error:
+        raise RegistryUnreachable(
+            f"{URL_VARIABLE}: {path.absolute()} cannot be created: {error.strerror}; make the "
+            "folder writable"
+        ) from None
 
 
 @contextmanager
@@ -167,7 +127,7 @@ def transaction(engine: Engine) -> Iterator[Session]:
     """
     with _explain_failures(engine), Session(engine) as session:
         # SQLite takes the write lock at BEGIN.
-        session.connection(execution_options={_WRITES: True})
+        session.connection(execution_options={WRITES: True})
         yield session
         session.flush()
         with _explain_failures(engine, is_commit=True):
@@ -209,7 +169,7 @@ def _explain_failures(engine: Engine, *, is_commit: bool = False) -> Iterator[No
         cause = str(error.orig).strip().splitlines()[0]
         is_lost = is_commit and error.connection_invalidated
         raise RegistryUnreachable(
-            f"the registry at {_shown(engine.url)} did not answer: {cause}; "
+            f"the registry at {show_url(engine.url)} did not answer: {cause}; "
             f"{_LOST_COMMIT if is_lost else _advice(cause)}"
         ) from None
 
@@ -222,6 +182,8 @@ _LOST_COMMIT = (
 def _advice(cause: str) -> str:
     if "locked" in cause:
         return "another process is writing without an end; try again, or stop that process"
+    if "unable to open" in cause:
+        return "the file is missing or not readable: restore it from a backup"
     if "readonly" in cause:
         return "make the file and its folder writable"
     if "malformed" in cause or "not a database" in cause:
@@ -231,33 +193,42 @@ def _advice(cause: str) -> str:
     return "check that the database server runs, then try again; nothing was changed"
 
 
-def _serialise_writers(engine: Engine) -> None:
+def _serialise_writers(engine: Engine, wait_s: float) -> None:
     """Take SQLite's write lock at the BEGIN of a writing transaction.
 
     So gates and promotion are one atomic step, and readers do not wait for each other.
+
+    Args:
+        engine: of a SQLite file.
+        wait_s: how long a statement waits for another process.
     """
+
+    @event.listens_for(engine, "do_connect")
+    def _open_existing(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+        # A file that is removed while the engine is in use is not created again.
+        arguments[0] = f"file:{quote(str(Path(arguments[0]).absolute()))}?mode=rw"
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # the driver's own implicit BEGIN is too late
-        connection.execute(f"PRAGMA busy_timeout = {1000 * WRITE_TIMEOUT_S}")
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
         connection.execute("PRAGMA foreign_keys = ON")
         add_casefold(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(_WRITES, False):
-            _lock_file(connection)
+        if connection.get_execution_options().get(WRITES, False):
+            _lock_file(connection, wait_s)
         else:
             connection.exec_driver_sql("BEGIN")
 
 
-def _lock_file(connection: Connection) -> None:
+def _lock_file(connection: Connection, wait_s: float) -> None:
     """Begin a writing transaction when no other process writes.
 
     SQLite itself asks 10 times a second, so that one of many busy processes may never have a turn.
     """
-    deadline = time.monotonic() + WRITE_TIMEOUT_S
+    deadline = time.monotonic() + wait_s
     connection.exec_driver_sql("PRAGMA busy_timeout = 0")
     try:
         while True:
@@ -269,79 +240,4 @@ def _lock_file(connection: Connection) -> None:
                     raise
             time.sleep(random.uniform(0, _MAX_PAUSE_S))
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * WRITE_TIMEOUT_S}")
-
-
-def _migrate(engine: Engine, *, create: bool) -> None:
-    scripts = ScriptDirectory.from_config(_alembic_config())
-    with engine.connect() as connection:  # most often nothing is to do: take no lock
-        if _is_current(connection, scripts, create=create):
-            return
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        _lock_migrations(connection)
-        if not _is_current(connection, scripts, create=create):
-            _upgrade(connection)
-
-
-def downgrade(engine: Engine, revision: str) -> None:
-    """Migrate a registry to an earlier schema revision, for an earlier release of flanmoe.
-
-    What the earlier schema has no place for is stored and restored by the next upgrade.
-
-    Args:
-        engine: of the open registry.
-        revision: an earlier revision, such as `0001` (release 0.1.0).
-
-    Raises:
-        UnsupportedRegistry: there is no such revision.
-    """
-    scripts = ScriptDirectory.from_config(_alembic_config())
-    known = sorted(script.revision for script in scripts.walk_revisions())
-    if revision not in known:
-        raise UnsupportedRegistry(
-            f"schema revision {revision!r} is unknown; expected one of {', '.join(known)}"
-        )
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        _lock_migrations(connection)
-        command.downgrade(_alembic_config(connection), revision)
-
-
-def _alembic_config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.attributes["connection"] = connection
-    # ConfigParser, which Alembic uses, interpolates a single %.
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    return config
-
-
-def _lock_migrations(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-
-
-def _is_current(connection: Connection, scripts: ScriptDirectory, *, create: bool) -> bool:
-    """Return whether the database has the newest schema.
-
-    Raises:
-        MissingRegistry: it has no registry, and `create` is False.
-        UnsupportedRegistry: a newer release migrated it.
-    """
-    head = scripts.get_current_head()
-    revisions = MigrationContext.configure(connection).get_current_heads()
-    if not revisions and not create:
-        raise MissingRegistry(
-            f"the database {_shown(connection.engine.url)} has no registry; correct "
-            f"{URL_VARIABLE}, or create it with `flanmoe run`"
-        )
-    unknown = set(revisions) - {script.revision for script in scripts.walk_revisions()}
-    if unknown:
-        raise UnsupportedRegistry(
-            f"the registry at {_shown(connection.engine.url)} has schema revision "
-            f"{min(unknown)!r}, newer than {head!r}, the newest that this release of flanmoe "
-            "supports; upgrade flanmoe"
-        )
-    return revisions == (head,)
-
-
-def _upgrade(connection: Connection) -> None:
-    command.upgrade(_alembic_config(connection), "head")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")

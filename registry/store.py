@@ -17,6 +17,7 @@ from registry.artifacts.version_files import (
     artifact_faults,
     submission_files,
 )
+from registry.database_url import database_url, default_url
 from registry.errors import (
     GateFailed,
     MissingRegistry,
@@ -37,8 +38,7 @@ from registry.retention import (
     identify_registry,
 )
 from registry.session import (
-    database_url,
-    default_url,
+    WRITE_TIMEOUT_S,
     open_empty,
     open_engine,
     transaction,
@@ -60,6 +60,7 @@ class Registry(RegistryReader):
         *,
         policy_path: Path | None = None,
         create: bool = False,
+        wait_s: float = WRITE_TIMEOUT_S,
     ) -> Registry:
         """Open a project's registry and migrate it to the newest schema.
 
@@ -69,6 +70,7 @@ class Registry(RegistryReader):
             policy_path: file of the promotion policy; None: policy.yaml of the project.
             create: whether to create a registry that does not exist. Without it, the project's own
                 registry is then empty and nothing is written.
+            wait_s: how long a statement waits for another process that has locked the database.
 
         Raises:
             RegistryUnreachable: FLANMOE_DATABASE_URL is invalid, or the database does not answer.
@@ -81,7 +83,7 @@ class Registry(RegistryReader):
         if is_own and create:
             Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
-            engine = open_engine(url, create=create)
+            engine = open_engine(url, create=create, wait_s=wait_s)
         except MissingRegistry:
             if not is_own:
                 raise

@@ -1,87 +1,85 @@
-"""Pareto frontier of accuracy and cost, and the dense partner of each MoE."""
+"""Frontier: scores against costs, with the dense partner of each sparse model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
-
-import pandas as pd
 import streamlit as st
 
-from dashboard import charts
-from registry.comparison.dense_partners import DensePartner
-from registry.comparison.frontier import COSTS, Frontier
+from dashboard import charts, frames, selections, url_state
+from dashboard.cached_queries import RegistryView
+from dashboard.figure import show_figure, show_table
+from dashboard.palette import current_palette
+from registry.comparison.frontier import Frontier
 from registry.comparison.joint_draws import NUM_DRAWS
+from registry.comparison.scores import describe_score
+from registry.comparison.version_costs import COSTS
 from registry.store import Registry
 
 
-def show(registry: Registry, model: str) -> None:
-    """Show the frontier with its uncertainty, and the dense partner of each MoE."""
-    cost = st.selectbox("Cost", list(COSTS), format_func=lambda name: COSTS[name].title)
-    pareto = registry.frontier(model, cost)
-    for version in pareto.excluded:
-        st.caption(f"{version.name} v{version.version} is excluded: {version.reason}.")
-    if not pareto.points:
+def show(view: RegistryView, model: str) -> None:
+    """Show a score against a cost."""
+    items, baseline = selections.choose_items_and_baseline(view, model)
+    names = view.read(Registry.frontier, model, "token", items_digest=items).score_names
+    columns = st.columns(2)
+    with columns[0]:
+        score = url_state.choose("Score", names or ("score",), key="score", title=describe_score)
+    with columns[1]:
+        cost = url_state.choose(
+            "Cost", list(COSTS), key="cost", title=lambda name: COSTS[name].title
+        )
+    frontier = view.read(
+        Registry.frontier, model, cost, score=score, items_digest=items, baseline=baseline
+    )
+    selections.show_excluded(frontier)
+    if not frontier.points:
+        st.info("No version has this cost; the reasons are above.")
         return
-    _show_points(pareto)
-    st.subheader("MoE and its dense partner")
-    st.caption("A dense partner has the same data, tasks, steps, seed and start chain.")
-    for moe in pareto.without_partner:
-        st.caption(f"{moe}: no partner.")
-    if pareto.dense_partners:
-        _show_dense_partners(pareto.dense_partners)
+    _show_points(frontier)
+    _show_dense_partners(frontier)
 
 
-def _show_points(pareto: Frontier) -> None:
-    frame = pd.DataFrame([asdict(point) for point in pareto.points])
-    for column in ("accuracy", "standard_error", "probability"):
-        frame[column] *= 100
-    if frame["partial"].any():
-        st.caption("**Partial**: evaluated on a part of the suites' items.")
-    st.altair_chart(charts.accuracy_against_cost(frame, pareto.unit))
+def _show_points(frontier: Frontier) -> None:
+    points = frames.frontier_points(frontier)
+    palette, title = current_palette(), describe_score(frontier.score)
     method = (
         "with the covariance that the shared items cause"
-        if pareto.paired
+        if frontier.paired
         else "from each version's standard error, as some answers are not stored"
     )
-    st.caption(
-        "★ marks the champion. The line is the Pareto frontier: no other version is at least as "
-        "cheap and at least as accurate. The opacity of a point is its probability of being on "
-        "the frontier, from "
-        f"{NUM_DRAWS:,} draws ({method}). Versions that differ in their seed only are one point."
+    partial = " Partial scores: a part of the suites' items." if points["partial"].any() else ""
+    show_figure(
+        charts.frontier_chart(
+            points,
+            frames.frontier_lines(frontier),
+            cost=frontier.unit,
+            score=title.partition(" (")[0],
+            palette=palette,
+        ),
+        points,
+        name=f"frontier-{frontier.cost}",
+        alternative=f"{title} against {frontier.unit} of {len(points)} models, with the Pareto "
+        "frontier",
+        reading="Up is better and left is cheaper. Circles are dense and diamonds MoE models, ★ is "
+        "the champion, bars are one standard error, the dashed line shows random answers. "
+        "The stepped line is the Pareto frontier: no other model is at least as cheap and as good. "
+        "The fainter a point, the less probable it is that it is truly on the frontier "
+        f"({NUM_DRAWS:,} draws, {method}). Solid lines lead from a model to those trained from it, "
+        f"dotted ones join an MoE and its dense partner.{partial}",
+        palette=palette,
     )
-    st.dataframe(
-        frame,
-        hide_index=True,
-        column_order=("version", "name", "num_seeds", "kind", "is_champion", "cost", "accuracy",
-                      "standard_error", "on_frontier", "probability"),
-        column_config={
-            "num_seeds": st.column_config.NumberColumn("seeds"),
-            "is_champion": st.column_config.CheckboxColumn("champion"),
-            "cost": st.column_config.NumberColumn(pareto.unit, format="%.4g"),
-            "accuracy": st.column_config.NumberColumn("accuracy %", format="%.1f"),
-            "standard_error": st.column_config.NumberColumn("± %", format="%.1f"),
-            "on_frontier": st.column_config.CheckboxColumn("on the frontier"),
-            "probability": st.column_config.NumberColumn("probability %", format="%.0f"),
-        },
-    )  # fmt: skip
 
 
-def _show_dense_partners(partners: Sequence[DensePartner]) -> None:
-    frame = pd.DataFrame([asdict(partner) for partner in partners])
-    for column in ("difference", "low", "high"):
-        frame[column] *= 100
-    st.dataframe(
-        frame,
-        hide_index=True,
-        column_config={
-            "moe": st.column_config.TextColumn("MoE"),
-            "moe_version": st.column_config.NumberColumn("MoE version"),
-            "dense_version": st.column_config.NumberColumn("dense version"),
-            "cost_ratio": st.column_config.NumberColumn("cost, MoE ÷ dense", format="%.3f"),
-            "equal_cost": st.column_config.CheckboxColumn("equal cost", help="Within 10 %."),
-            "difference": st.column_config.NumberColumn("MoE − dense, points", format="%+.1f"),
-            "low": st.column_config.NumberColumn("95 % interval, low", format="%+.1f"),
-            "high": st.column_config.NumberColumn("95 % interval, high", format="%+.1f"),
-        },
-    )
+def _show_dense_partners(frontier: Frontier) -> None:
+    st.header("Sparse models and their dense partners", anchor=False)
+    for moe in frontier.without_partner:
+        st.text(f"{moe}: no partner.")
+    if frontier.dense_partners:
+        show_table(
+            frames.partners_table(frontier.dense_partners),
+            name="dense-partners",
+            alternative="Each sparse model and its dense partner with cost ratio and difference",
+        )
+        st.markdown(
+            "A dense partner has the same data, tasks, steps, seeds and start chain. Cost ratio: "
+            "MoE ÷ dense, “equal” within 10 %. Difference: MoE − dense in points, with the 95 % "
+            "interval."
+        )

@@ -6,7 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.queries import training_logs
+from dashboard.palette import current_palette
+from dashboard.training_logs import training_logs
 
 REFRESH_SECONDS = 3.0
 NUM_DEFAULT_RUNS = 4
@@ -21,7 +22,7 @@ def show() -> None:
     """Show progress and curves; the fragment refreshes itself while the page is open."""
     logs = training_logs()
     if logs.empty:
-        st.caption("No run has been trained yet; `flanmoe run` starts one.")
+        st.markdown("No run has been trained yet; `flanmoe run` starts one.")
         return
     running = logs[logs["running"]]
     for name, run in running.groupby("run"):
@@ -33,9 +34,11 @@ def show() -> None:
     metric = st.selectbox("Metric", METRICS)
     rows = logs[logs["run"].isin(runs)].dropna(subset=[metric])
     if rows.empty:
-        st.caption(f"None of these runs has logged {metric}.")
+        st.markdown(f"None of these runs has logged {metric}.")
     else:
-        st.altair_chart(charts.curves(rows, metric))
+        st.altair_chart(
+            charts.curves(rows, metric, current_palette()), alt=f"{metric} against steps"
+        )
 
 
 def _show_progress(name: str, line: pd.Series) -> None:

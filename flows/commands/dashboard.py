@@ -37,8 +37,13 @@ def dashboard(port: int | None, address: str | None) -> None:
 def dashboard_environment(project: Path, params: Params) -> dict[str, str]:
     """Return the variables by which the dashboard finds the registry."""
     from flows.config.environment import PROJECT_VARIABLE
+    from flows.runtime.project_policy import policy_path
 
-    return {PROJECT_VARIABLE: str(project), "FLANMOE_ARTIFACTS": params.registry.artifacts}
+    return {
+        PROJECT_VARIABLE: str(project),
+        "FLANMOE_ARTIFACTS": params.registry.artifacts,
+        "FLANMOE_POLICY": str(policy_path(project)),
+    }
 
 
 def streamlit_command(address: str, port: int) -> list[str]:
@@ -46,7 +51,7 @@ def streamlit_command(address: str, port: int) -> list[str]:
     package = find_spec("dashboard")
     assert package is not None
     assert package.origin is not None
-    app = Path(package.origin).with_name("app.py")
+    app = Path(package.origin).parent / "entry" / "app.py"
     options = {
         "server.address": address,
         "server.port": str(port),

@@ -1,4 +1,4 @@
-"""`flanmoe registry …`: list, show, promote, history and frontier; tables or JSON."""
+"""`flanmoe registry …`: the group of commands, and `show`; tables or JSON."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flows.commands.options import (
 from flows.commands.registry_approvals import APPROVALS
 from flows.commands.registry_artifacts import ARTIFACT_COMMANDS
 from flows.commands.registry_backup import BACKUP
+from flows.commands.registry_frontier import frontier, summary
 from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.registry_list import history, list_versions
 from flows.commands.registry_promotion import evaluate, promote, verdict_lines
@@ -45,6 +46,8 @@ def registry() -> None:
 for command in (
     list_versions,
     history,
+    frontier,
+    summary,
     promote,
     evaluate,
     *INTERVENTIONS,
@@ -58,12 +61,6 @@ for command in (
 def _open() -> tuple[Registry, Params]:
     root, params = load_workspace()
     return open_registry(root, params), params
-
-
-def _check_model(store: Registry, model: str | None) -> None:
-    """Check that the model of `--model`, if the option is used, is registered."""
-    if model is not None:
-        store.require_model(model)
 
 
 @registry.command()
@@ -167,72 +164,3 @@ def _protocol_lines(info: VersionInfo) -> list[str]:
             lines.append(f"{suite.suite}: {suite.protocol.follows} ({suite.protocol.source})")
             lines += [f"  but: {difference}" for difference in suite.protocol.differences]
     return lines
-
-
-@registry.command(short_help="Show the Pareto frontier of accuracy and cost.")
-@click.option(
-    "--cost",
-    default="token",
-    show_default=True,
-    help="Cost axis: token or item (FLOPs of each), time (measured, per item), training (FLOPs, "
-    "those of the runs it starts from included).",
-)
-@model_option
-@json_option
-def frontier(model: str | None, cost: str, as_json: bool) -> None:
-    """Show the Pareto frontier of accuracy and cost.
-
-    It contains the newest version of each run and the champion. For each MoE version it also shows
-    its dense partner: the dense version of the same recipe, i.e. the same data, tasks, steps, seeds
-    and start chain. Versions that differ in their seed only are one model.
-    """
-    store, params = _open()
-    _check_model(store, model)
-    pareto = store.frontier(model or params.registry.model, cost)
-    if as_json:
-        print_json(pareto.to_dict())
-        return
-    console = wide_console()
-    for excluded in pareto.excluded:
-        console.print(
-            f"{excluded.name} v{excluded.version} is excluded: {excluded.reason}",
-            highlight=False,
-            markup=False,
-        )
-    if not pareto.points:
-        console.print("no version to show; `flanmoe run` trains, evaluates and registers versions")
-        return
-    table = plain_table(
-        [">version", "model", f">{pareto.unit}", ">accuracy", ">on the frontier", ">probability"]
-    )
-    for point in pareto.points:
-        add_plain_row(
-            table,
-            str(point.version),
-            ("★ " if point.is_champion else "")
-            + f"{point.name} ({point.kind}"
-            + (f", {point.num_seeds} seeds)" if point.num_seeds > 1 else ")"),
-            f"{point.cost:.4g}",
-            f"{100 * point.accuracy:.1f} ± {100 * point.standard_error:.1f} %"
-            + (" partial" if point.partial else ""),
-            "yes" if point.on_frontier else "",
-            f"{100 * point.probability:.0f} %",
-        )
-    console.print(table)
-    for pair in pareto.dense_partners:
-        cost_text = "equal cost" if pair.equal_cost else f"{pair.cost_ratio:.2f} × its cost"
-        console.print(
-            f"{pair.moe} v{pair.moe_version} against its dense partner {pair.dense} "
-            f"v{pair.dense_version} ({cost_text}): "
-            f"{100 * pair.difference:+.1f} points, 95 % interval {100 * pair.low:+.1f} … "
-            f"{100 * pair.high:+.1f} ({pair.basis})",
-            highlight=False,
-            markup=False,
-        )
-    for moe in pareto.without_partner:
-        console.print(
-            f"{moe}: no partner; no dense version above has its data, tasks, steps, seed and start "
-            "chain",
-            highlight=False,
-            markup=False,
-        )

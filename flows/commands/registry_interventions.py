@@ -157,7 +157,7 @@ def downgrade(revision: str) -> None:
     0001 is the schema of release 0.1.0. What it has no place for is stored, and restored when this
     release opens the registry again.
     """
-    from registry.session import downgrade as migrate_down
+    from registry.schema import downgrade as migrate_down
 
     store, _ = _open(None)
     migrate_down(store.engine, revision)

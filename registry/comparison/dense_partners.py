@@ -7,22 +7,17 @@ what the experts gain. Models with several seeds are compared over all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from registry.comparison.paired_estimate import estimate_difference
-from registry.comparison.pairing import pair_sorted_results
+from registry.comparison.model_difference import subtract
+from registry.comparison.model_set import ScoredModel
 from registry.comparison.recipe import recipe_differences
 from registry.comparison.replicates import ReplicateGroup
-
-if TYPE_CHECKING:
-    from registry.comparison.frontier import FrontierPoint
+from registry.comparison.version_costs import COSTS, mean_cost
 
 EQUAL_COST_FACTOR = 1.1
 """Costs within this factor count as equal."""
-CONFIDENCE = 0.95
-NORMAL_QUANTILE = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +30,12 @@ class DensePartner:
     dense_version: int
     cost_ratio: float
     """Cost of the MoE relative to the dense version."""
+    cost_ratios: Mapping[str, float | None]
+    """The same for each of COSTS; None where a cost is unknown, or the times do not compare."""
     equal_cost: bool
     """Whether the costs are within EQUAL_COST_FACTOR."""
     difference: float
-    """Accuracy of the MoE minus accuracy of the dense version."""
+    """Score of the MoE minus score of the dense version."""
     low: float
     """Lower end of the 95 % interval of the difference."""
     high: float
@@ -47,39 +44,40 @@ class DensePartner:
 
 
 def find_dense_partners(
-    points: Sequence[FrontierPoint], groups: Sequence[ReplicateGroup]
+    models: Sequence[ScoredModel], costs: Sequence[float]
 ) -> tuple[tuple[DensePartner, ...], tuple[str, ...]]:
     """Find the dense partner of each MoE model.
 
     Args:
-        points: models of the frontier.
-        groups: the versions of each point.
+        models: the models.
+        costs: the cost of each.
 
     Returns:
         The partners, and the MoE models that have none, such as "moe v3".
     """
     partners, without_partner = [], []
-    for i, moe in enumerate(points):
-        if moe.kind != "MoE":
+    for i, moe in enumerate(models):
+        if moe.group.newest.kind != "MoE":
             continue
-        j = find_dense_partner(i, groups, [point.cost for point in points])
+        j = find_dense_partner(i, [model.group for model in models], costs)
         if j is None:
-            without_partner.append(f"{moe.name} v{moe.version}")
+            without_partner.append(f"{moe.group.newest.name} v{moe.group.newest.version}")
             continue
-        ratio = moe.cost / points[j].cost
-        low, high, basis = _interval(points[i], points[j], groups[i], groups[j])
+        ratio = costs[i] / costs[j]
+        difference = subtract(moe, models[j])
         partners.append(
             DensePartner(
-                moe=moe.name,
-                moe_version=moe.version,
-                dense=points[j].name,
-                dense_version=points[j].version,
+                moe=moe.group.newest.name,
+                moe_version=moe.group.newest.version,
+                dense=models[j].group.newest.name,
+                dense_version=models[j].group.newest.version,
                 cost_ratio=ratio,
+                cost_ratios=cost_ratios(moe.group, models[j].group),
                 equal_cost=1 / EQUAL_COST_FACTOR <= ratio <= EQUAL_COST_FACTOR,
-                difference=moe.accuracy - points[j].accuracy,
-                low=low,
-                high=high,
-                basis=basis,
+                difference=difference.difference,
+                low=difference.low,
+                high=difference.high,
+                basis=difference.basis,
             )
         )
     return tuple(partners), tuple(without_partner)
@@ -106,25 +104,20 @@ def find_dense_partner(
     return min(dense, key=lambda j: abs(math.log(costs[j] / costs[moe])), default=None)
 
 
+def cost_ratios(a: ReplicateGroup, b: ReplicateGroup) -> dict[str, float | None]:
+    """Return the costs of A relative to those of B, averaged over seeds; None: not comparable."""
+    speeds = [version.speed for version in (*a.versions, *b.versions)]
+    is_timed_alike = len({speed and speed.conditions for speed in speeds}) == 1
+    ratios: dict[str, float | None] = {}
+    for cost in COSTS:
+        cost_a, cost_b = mean_cost(a.versions, cost), mean_cost(b.versions, cost)
+        is_comparable = cost != "time" or is_timed_alike
+        ratios[cost] = cost_a / cost_b if is_comparable and cost_a and cost_b else None
+    return ratios
+
+
 def _have_same_recipe(a: ReplicateGroup, b: ReplicateGroup) -> bool:
     """Return whether two models have the same recipe, seeds included if each has only one."""
     has_replicates = max(len(a.versions), len(b.versions)) > 1
     runs = a.newest.run_record, b.newest.run_record
     return not recipe_differences(*runs, ignore_seeds=has_replicates)
-
-
-def _interval(
-    moe: FrontierPoint, dense: FrontierPoint, moe_group: ReplicateGroup, dense_group: ReplicateGroup
-) -> tuple[float, float, str]:
-    """Return the interval of the difference, and what it is computed from."""
-    if moe_group.results and dense_group.results:
-        sample = pair_sorted_results(moe_group.results, dense_group.results)
-        estimate = estimate_difference(sample)
-        return *estimate.interval(CONFIDENCE), estimate.basis
-    difference = moe.accuracy - dense.accuracy
-    half_width = NORMAL_QUANTILE * math.hypot(moe.standard_error, dense.standard_error)
-    return (
-        difference - half_width,
-        difference + half_width,
-        "standard errors, as answers are missing",
-    )

@@ -1,4 +1,4 @@
-"""Pareto frontier of accuracy against cost, with its uncertainty.
+"""Pareto frontier of a score against a cost, with its uncertainty.
 
 Only versions that were evaluated on the same items are compared: a partial score is never compared
 with a complete one. Versions that differ in their seed only are one point. Shape suffixes: R draws,
@@ -7,95 +7,85 @@ V points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from registry.comparison.dense_partners import DensePartner, find_dense_partners
-from registry.comparison.joint_draws import draw_accuracies, draw_independent
-from registry.comparison.precision import (
-    MAX_ROUNDING_ERROR,
-    describe_precision,
-    rounding_error,
+from registry.comparison.joint_draws import NUM_DRAWS, draw_independent, draw_paired
+from registry.comparison.model_difference import ModelDifference, subtract
+from registry.comparison.model_set import (
+    ExcludedVersion,
+    ItemSet,
+    SamplesOf,
+    ScoredModel,
+    select_models,
 )
-from registry.comparison.replicates import group_replicates
+from registry.comparison.scores import OVERALL
+from registry.comparison.tie_groups import number_tie_groups
 from registry.comparison.variance_components import Floats
-from registry.errors import UnknownCost
-from registry.versions import ModelKind, VersionInfo, current_versions
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostUnit:
-    """Unit in which a cost is shown."""
-
-    title: str
-    factor: float
-    """Multiplier from FLOPs or seconds."""
-    missing: str = "not measured"
-    """Why a version may have no such cost."""
-
-
-COSTS = {
-    "token": CostUnit(title="GFLOPs per token", factor=1e-9),
-    "item": CostUnit(title="GFLOPs per answered item", factor=1e-9),
-    "time": CostUnit(title="milliseconds per answered item", factor=1e3),
-    "training": CostUnit(
-        title="training TFLOPs",
-        factor=1e-12,
-        missing="unknown, because it starts from weights of unknown cost",
-    ),
-}
-"""Costs that accuracy can be plotted against."""
+from registry.comparison.version_costs import COSTS, check_cost, cost_of, mean_cost
+from registry.errors import InvalidQuery
+from registry.versions import ModelKind, VersionInfo
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontierPoint:
-    """One model in the plot of accuracy against cost."""
+    """One model in the plot of a score against a cost."""
 
     name: str
     version: int
     """The newest, if there is a version per seed."""
+    versions: tuple[int, ...]
+    """Of all seeds, newest first."""
     num_seeds: int
     kind: ModelKind
     tuned: bool
     is_champion: bool
     accuracy: float
-    """Averaged over seeds."""
+    """The score, averaged over seeds."""
     standard_error: float
     """Over clusters of items, and over seeds if there are several."""
+    random_score: float
     partial: bool
     cost: float
     """In the frontier's unit."""
     on_frontier: bool
-    """Whether no other version is at least as good in accuracy and cost, and better in one."""
+    """Whether no other version is at least as good in score and cost, and better in one."""
     probability: float
     """Probability that it is truly on the frontier."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExcludedVersion:
-    """A version that is not among the points, and the reason."""
-
-    name: str
-    version: int
-    reason: str
+    tie_group: int
+    """Models of one group are not shown to differ in the score; 1 is the group of the best."""
+    start_version: int | None
+    """The point whose weights training started from; None if it is not among the points."""
+    against_baseline: ModelDifference | None
+    """Score minus that of the baseline; None for the baseline, and without a baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontier:
-    """Accuracy against cost, for the newest version of each run and the champion."""
+    """A score against a cost, for the newest version of each run and the champion."""
 
     cost: str
     """A key of COSTS."""
     unit: str
+    score: str
+    """A name of `scores.score_names`."""
+    score_names: tuple[str, ...]
+    """Scores that the models have."""
+    items_digest: str
+    """The items that all points answered; empty without a version."""
+    item_sets: tuple[ItemSet, ...]
+    """Sets of items to choose from, the newest first."""
     excluded: tuple[ExcludedVersion, ...]
     paired: bool
-    """Whether the answers of all versions are compared item by item; else each accuracy is drawn
-    from a normal distribution with its standard error."""
+    """Whether the answers of all versions are compared item by item; else each score is drawn from
+    a normal distribution with its standard error."""
+    baseline: int | None
+    """Version of the point that the others are compared with."""
     points: tuple[FrontierPoint, ...]
     """In order of cost."""
     dense_partners: tuple[DensePartner, ...]
@@ -107,142 +97,167 @@ class Frontier:
         return asdict(self)
 
 
-def cost_of(version: VersionInfo, cost: str) -> float | None:
-    """Return a version's cost.
-
-    Args:
-        version: the version.
-        cost: a key of COSTS.
-
-    Returns:
-        The cost in the unit of COSTS; None if it is unknown. Training includes the runs that the
-        version started from.
-
-    Raises:
-        UnknownCost: `cost` is not a key of COSTS.
-    """
-    _check_cost(cost)
-    value = {
-        "token": version.run_record.flops_per_token,
-        "item": version.evaluation.flops_per_item,
-        "time": version.speed.seconds_per_item if version.speed else None,
-        "training": version.run_record.cumulative_training_flops,
-    }[cost]
-    return None if value is None else float(value) * COSTS[cost].factor
-
-
-def _check_cost(cost: str) -> None:
-    if cost not in COSTS:
-        raise UnknownCost(f"unknown cost {cost!r}; expected one of {', '.join(COSTS)}")
-
-
 def compute_frontier(
-    versions: Sequence[VersionInfo], cost: str, samples_of: Callable[[VersionInfo], Path | None]
+    versions: Sequence[VersionInfo],
+    cost: str,
+    samples_of: SamplesOf,
+    *,
+    score: str = OVERALL,
+    items_digest: str = "",
+    baseline: int | None = None,
 ) -> Frontier:
     """Compute the Pareto frontier of the newest version of each run and of the champion.
 
-    Versions that were not evaluated on the items of the newest version or in its precision, and
-    those whose cost is unknown, are excluded.
+    Versions that were not evaluated on the same items or in the same precision, and those whose
+    cost is unknown, are excluded.
 
     Args:
         versions: versions of one registered model, oldest first.
         cost: a key of COSTS.
         samples_of: returns the samples.parquet of a version; None if they were not stored.
+        score: a name of `scores.score_names`.
+        items_digest: the items of the evaluation; empty: see `model_set.select_models`.
+        baseline: version of the model that the others are compared with; None: the champion.
 
     Raises:
         UnknownCost: `cost` is not a key of COSTS.
+        InvalidQuery: the score or the items do not exist, or the baseline is not among the points.
     """
-    _check_cost(cost)
-    candidates = current_versions(versions)
-    placed: list[tuple[float, VersionInfo]] = []
-    excluded = []
-    for version in candidates:
-        value = cost_of(version, cost)
-        reason = _exclusion_reason(version, candidates, cost)
-        if reason or value is None:
-            excluded.append(_exclude(version, reason))
-        else:
-            placed.append((value, version))
-    if not placed:
-        return Frontier(
-            cost=cost,
-            unit=COSTS[cost].title,
-            excluded=tuple(excluded),
-            paired=False,
-            points=(),
-            dense_partners=(),
-            without_partner=(),
-        )
-    cost_by_version = {version.version: value for value, version in placed}
-    costs_and_groups = [
-        (sum(cost_by_version[v.version] for v in group.versions) / len(group.versions), group)
-        for group in group_replicates([version for _, version in placed], samples_of)
-    ]
-    costs_and_groups.sort(key=lambda entry: (entry[0], -entry[1].accuracy))
-    groups = [group for _, group in costs_and_groups]
-    costs_V = np.array([value for value, _ in costs_and_groups])
-    paired = all(group.results for group in groups)
-    draws_RV, errors_V = draw_accuracies(groups) if paired else draw_independent(groups)
-    on_frontier = _non_dominated(costs_V, np.array([[group.accuracy for group in groups]]))[0]
-    probability = _non_dominated(costs_V, draws_RV).mean(0)
-    points = tuple(
-        FrontierPoint(
-            name=group.newest.name,
-            version=group.newest.version,
-            num_seeds=len(group.versions),
-            kind=group.newest.kind,
-            tuned=group.newest.run_record.tuned,
-            is_champion=group.is_champion,
-            accuracy=group.accuracy,
-            standard_error=float(errors_V[i]),
-            partial=any(version.evaluation.partial for version in group.versions),
-            cost=value,
-            on_frontier=bool(on_frontier[i]),
-            probability=float(probability[i]),
-        )
-        for i, (value, group) in enumerate(costs_and_groups)
+    check_cost(cost)
+    selected = select_models(
+        versions,
+        samples_of,
+        score=score,
+        items_digest=items_digest,
+        exclusion=_ExclusionByCost(versions, cost),
     )
-    dense_partners, without_partner = find_dense_partners(points, groups)
+    models = sorted(selected.models, key=lambda model: (_cost(model, cost), -model.value))
+    costs = [_cost(model, cost) for model in models]
+    paired = bool(models) and all(model.group.results for model in models)
+    baseline_model = _find_baseline(models, baseline)
+    dense_partners, without_partner = find_dense_partners(models, costs)
     return Frontier(
         cost=cost,
         unit=COSTS[cost].title,
-        excluded=tuple(excluded),
+        score=score,
+        score_names=selected.score_names,
+        items_digest=selected.items_digest,
+        item_sets=selected.item_sets,
+        excluded=selected.excluded,
         paired=paired,
-        points=points,
+        baseline=baseline_model.group.newest.version if baseline_model else None,
+        points=_points(models, costs, paired=paired, baseline=baseline_model),
         dense_partners=dense_partners,
         without_partner=without_partner,
     )
 
 
-def _exclusion_reason(version: VersionInfo, candidates: Sequence[VersionInfo], cost: str) -> str:
-    """Return why a version cannot be compared with the newest one; empty if it can."""
-    newest = max(candidates, key=lambda candidate: candidate.version)
-    if version.items_digest != newest.items_digest:
-        return "evaluated on other items"
-    if rounding_error(version.evaluation, newest.evaluation) > MAX_ROUNDING_ERROR:
-        return f"evaluated in {describe_precision(version.evaluation)}"
-    if cost_of(version, cost) is None:
-        detail = f": {version.speed.reason}" if cost == "time" and version.speed else ""
-        return f"{COSTS[cost].title} {COSTS[cost].missing}{detail}"
-    timed = [other for other in candidates if other.speed and other.speed.seconds_per_item]
-    if cost == "time" and version.speed and timed:
-        newest_timed = max(timed, key=lambda candidate: candidate.version)
-        if newest_timed.speed and version.speed.conditions != newest_timed.speed.conditions:
+def _cost(model: ScoredModel, cost: str) -> float:
+    value = mean_cost(model.group.versions, cost)
+    assert value is not None  # versions of unknown cost are excluded
+    return value
+
+
+def _find_baseline(models: Sequence[ScoredModel], number: int | None) -> ScoredModel | None:
+    if number is None:
+        return next((model for model in models if model.group.is_champion), None)
+    for model in models:
+        if number in (version.version for version in model.group.versions):
+            return model
+    listed = ", ".join(str(model.group.newest.version) for model in models[:20]) or "none"
+    raise InvalidQuery(f"baseline: version {number} is not among the points; expected {listed}")
+
+
+def _points(
+    models: Sequence[ScoredModel],
+    costs: Sequence[float],
+    *,
+    paired: bool,
+    baseline: ScoredModel | None,
+) -> tuple[FrontierPoint, ...]:
+    if not models:
+        return ()
+    costs_V = np.array(costs)
+    draws = draw_paired(models) if paired else draw_independent(models)
+    on_frontier_V = non_dominated(costs_V, draws.values_V[None, :])[0]
+    counts_V = sum(non_dominated(costs_V, block_RV).sum(0) for block_RV in draws.blocks())
+    starts, tie_groups = _start_versions(models), number_tie_groups(models)
+    return tuple(
+        FrontierPoint(
+            name=model.group.newest.name,
+            version=model.group.newest.version,
+            versions=tuple(version.version for version in model.group.versions),
+            num_seeds=len(model.group.versions),
+            kind=model.group.newest.kind,
+            tuned=model.group.newest.run_record.tuned,
+            is_champion=model.group.is_champion,
+            accuracy=model.value,
+            standard_error=float(draws.errors_V[i]),
+            random_score=model.scores[0].random_score,
+            partial=any(score.partial for score in model.scores),
+            cost=costs[i],
+            on_frontier=bool(on_frontier_V[i]),
+            probability=float(counts_V[i]) / NUM_DRAWS,
+            tie_group=tie_groups[i],
+            start_version=starts[i],
+            against_baseline=subtract(model, baseline)
+            if baseline is not None and baseline is not model
+            else None,
+        )
+        for i, model in enumerate(models)
+    )
+
+
+def _start_versions(models: Sequence[ScoredModel]) -> list[int | None]:
+    """Return, for each model, the model that one of its versions was trained from."""
+    version_by_chain = {
+        (chain.origin, chain.runs): model.group.newest.version
+        for model in models
+        for version in model.group.versions
+        for chain in [version.run_record.training_chain]
+        if chain.runs
+    }
+    starts: list[int | None] = []
+    for model in models:
+        chains = [version.run_record.training_chain for version in model.group.versions]
+        keys = [(chain.origin, chain.runs[:-1]) for chain in chains]
+        starts.append(
+            next((version_by_chain[key] for key in keys if key in version_by_chain), None)
+        )
+    return starts
+
+
+class _ExclusionByCost:
+    """Why a version has no cost that compares with the others'."""
+
+    def __init__(self, versions: Sequence[VersionInfo], cost: str) -> None:
+        self.cost = cost
+        timed = [v for v in versions if v.speed and v.speed.seconds_per_item]
+        newest = max(timed, key=lambda version: version.version, default=None)
+        self.conditions = newest.speed.conditions if newest and newest.speed else None
+
+    def __call__(self, version: VersionInfo) -> str:
+        unit, is_time = COSTS[self.cost], self.cost == "time"
+        if cost_of(version, self.cost) is None:
+            detail = f": {version.speed.reason}" if is_time and version.speed else ""
+            return f"{unit.title} {unit.missing}{detail}"
+        if is_time and version.speed and version.speed.conditions != self.conditions:
             return "timed on another device, or with another precision, batch size or threads"
-    return ""
+        return ""
 
 
-def _exclude(version: VersionInfo, reason: str) -> ExcludedVersion:
-    return ExcludedVersion(name=version.name, version=version.version, reason=reason)
+def non_dominated(costs_V: Floats, scores_RV: Floats) -> npt.NDArray[np.bool_]:
+    """Return, for each draw and point, whether no other point dominates it, bool [R, V].
 
+    A point dominates another if it is at least as cheap and as good, and better in one.
 
-def _non_dominated(costs_V: Floats, accuracy_RV: Floats) -> npt.NDArray[np.bool_]:
-    """Return, for each draw and version, whether no other version dominates it, bool [R, V].
-
-    The last axis of the intermediate arrays is the version that may dominate.
+    Args:
+        costs_V: costs in ascending order.
+        scores_RV: scores.
     """
-    as_cheap_VV = costs_V[None, :] <= costs_V[:, None]
-    cheaper_VV = costs_V[None, :] < costs_V[:, None]
-    gain_RVV = accuracy_RV[:, None, :] - accuracy_RV[:, :, None]
-    dominated_RVV = as_cheap_VV & (gain_RVV >= 0) & (cheaper_VV | (gain_RVV > 0))
-    return np.asarray(~dominated_RVV.any(-1))
+    best_RV = np.maximum.accumulate(scores_RV, axis=1)
+    first_V = np.searchsorted(costs_V, costs_V, side="left")
+    last_V = np.searchsorted(costs_V, costs_V, side="right") - 1
+    is_best_of_cost_RV = scores_RV >= best_RV[:, last_V]
+    best_cheaper_RV = np.where(first_V > 0, best_RV[:, first_V - 1], -np.inf)
+    return np.asarray(is_best_of_cost_RV & (scores_RV > best_cheaper_RV))

@@ -48,14 +48,16 @@ def pair_results(
     return _pair(a, b, weights, items)
 
 
-def pair_sorted_results(a: Evaluations, b: Evaluations) -> PairedSample:
+def pair_sorted_results(
+    a: Evaluations, b: Evaluations, weights: Mapping[str, float]
+) -> PairedSample:
     """Pair two models whose items are equal and sorted by id; prompts may differ.
 
     Args:
         a: evaluations of A.
         b: evaluations of B, with as many items in each task.
+        weights: share of each task in the average.
     """
-    weights = overall_weights(a[0])
     items = {name: np.arange(len(a[0].item_scores[name].ids)) for name in weights}
     return _pair(a, b, weights, items)
 

@@ -1,13 +1,18 @@
 """A project of two registered versions, of which the instruction-tuned MoE is champion."""
 
+import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import streamlit as st
+from sqlalchemy import event
 
-from dashboard.queries import open_registry
+from dashboard.cached_queries import open_view
 from registry.intake import read_submission
 from registry.store import Registry
+from tests.factories import ROOT, Project
 from tests.registry.factories import (
     evaluation_record,
     run_record,
@@ -36,8 +41,19 @@ class ShownProject:
             run=run_record(name, **(run or {})),
             evaluation=evaluation_record(name, tasks, **evaluation),
         )
-        registry = Registry.open(self.folder, create=True)
-        return registry.register(model, read_submission(folder, tokenizer))
+        return self.open(create=True).register(model, read_submission(folder, tokenizer))
+
+    def open(self, **options):
+        """Open the registry as a command does."""
+        return Registry.open(self.folder, **options)
+
+    def command(self, *words):
+        """Run `flanmoe WORDS` in this process."""
+        for name in ("params.yaml", "dvc.yaml"):
+            shutil.copy(ROOT / name, self.folder)
+        result = Project(self.folder).invoke(*words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
 
 @pytest.fixture
@@ -52,7 +68,33 @@ def empty_project(tmp_path, monkeypatch):
 @pytest.fixture
 def project(empty_project):
     """Show a project with two versions."""
-    empty_project.register("dense", [0.4, 0.6], run={"tuned": False, "flops_per_token": 1.1e6})
-    empty_project.register("moe", [0.6, 0.8], run={"is_moe": True})
-    open_registry().promote("m", 2, actor="test")
-    return empty_project
+    return add_two_versions(empty_project)
+
+
+def add_two_versions(project):
+    """Register a dense and an MoE model, of which the MoE model becomes champion."""
+    project.register("dense", [0.4, 0.6], run={"tuned": False, "flops_per_token": 1.1e6})
+    project.register("moe", [0.6, 0.8], run={"is_moe": True})
+    project.open().promote("m", 2, actor="test")
+    return project
+
+
+@pytest.fixture
+def statements():
+    """Return a context manager that lists the SQL statements of the shown registry."""
+
+    @contextmanager
+    def record():
+        engine, executed = open_view().registry.engine, []
+
+        def add(_connection, _cursor, statement, *_):
+            executed.append(statement)
+
+        event.listen(engine, "before_cursor_execute", add)
+        try:
+            yield executed
+        finally:
+            event.remove(engine, "before_cursor_execute", add)
+
+    yield record
+    st.cache_resource.clear()

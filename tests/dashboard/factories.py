@@ -1,6 +1,8 @@
-"""Training logs."""
+"""Training logs, and pages in Streamlit's own test harness."""
 
 import json
+
+from streamlit.testing.v1 import AppTest
 
 LINE = {
     "step": 20, "steps": 80, "loss": 2.5, "tokens_per_second": 900.0, "mfu": 0.41,
@@ -13,3 +15,32 @@ def write_log(folder, lines, *, incomplete=""):
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps({**LINE, **line}) + "\n" for line in lines)
     (folder / "log.jsonl").write_text(text + incomplete)
+
+
+def _show(path):
+    """Show the page of a path; this code runs in the harness."""
+    from dashboard.navigation import PAGE_BY_PATH
+
+    PAGE_BY_PATH[path].show()
+
+
+def open_page(path, *, check=True, **parameters):
+    """Return the page of a path after it was shown with the parameters in its URL."""
+    page = AppTest.from_function(_show, default_timeout=120, kwargs={"path": path})
+    for name, value in parameters.items():
+        page.query_params[name] = value
+    page.run()
+    assert not (check and page.exception), page.exception
+    return page
+
+
+def metrics(page):
+    """Return the shown numbers by their labels."""
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def texts(page):
+    """Return every text of a page that may be Markdown."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "success", "warning",
+             "error", "text")  # fmt: skip
+    return "\n".join(element.value for kind in kinds for element in getattr(page, kind))

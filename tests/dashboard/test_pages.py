@@ -1,72 +1,186 @@
-"""The pages in Streamlit's own test harness."""
+"""The pages in Streamlit's own test harness; their numbers are those of the commands' JSON."""
 
 import json
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from sqlalchemy import create_engine, text
 
-import dashboard
-from dashboard.queries import open_registry
 from registry.intake import read_submission
-from tests.dashboard.factories import write_log
+from tests.dashboard.factories import metrics, open_page, texts, write_log
 
-APP = Path(dashboard.__file__).parent / "app.py"
-
-
-def render():
-    page = AppTest.from_file(str(APP), default_timeout=60).run()
-    assert not page.exception
-    return page
+HOSTILE = "**b** <script>alert(1)</script> [l](http://evil) :red[x] $a$"
 
 
-def metrics(page):
-    return {metric.label: metric.value for metric in page.metric}
-
-
-def test_comparison_page_shows_champion_and_table(project):
-    page = render()
-    assert metrics(page)["Champion"] == "moe · v2"
-    assert metrics(page)["Accuracy"] == "70.0 ± 1.6 %"
-    assert metrics(page)["Above chance, points"] == "+45.0"
-    assert list(page.dataframe[0].value["version"]) == [1, 2]
-
-
-def test_comparison_page_without_champion_warns(empty_project):
-    empty_project.register("dense", [0.4])
-    assert "has no champion" in render().warning[0].value
-
-
-def test_frontier_page_shows_points_and_dense_partners(project):
+def test_decision_page_has_the_numbers_of_the_command(project):
     project.register("dense_tuned", [0.5, 0.6])
-    page = render()
-    points = page.dataframe[2].value
-    assert list(points["name"]) == ["moe", "dense_tuned", "dense"]
-    assert list(points["on_frontier"]) == [True, False, False]
-    partners = page.dataframe[3].value
-    assert list(zip(partners["moe"], partners["dense"], strict=True)) == [("moe", "dense_tuned")]
-    assert list(points["is_champion"]) == [True, False, False]
+    page = open_page("decision")
+    expected = json.loads(project.command("registry", "summary", "--model", "m", "--json"))
+    (pair,) = expected["pairs"]
+    table = page.dataframe[0].value.iloc[0]
+    for name in ("difference", "low", "high"):
+        assert table[name] == pytest.approx(100 * pair["partner"][name])
+    assert table["memory, MoE ÷ dense"] == pair["partner"]["cost_ratios"]["memory"]
+    shown = page.success[0].value.replace("\\", "").strip("\u2068\u2069")
+    assert shown == pair["sentence"]
+    judged = page.dataframe[1].value
+    assert list(judged["tie group"]) == [entry["tie_group"] for entry in expected["judged"]]
+    verdicts = [entry["verdict"] for entry in expected["judged"]]
+    assert list(judged["gates"]) == [v["outcome"] if v else "not asked" for v in verdicts]
+    assert len(page.dataframe[-1].value) == len(expected["changes"])
+
+
+def test_decision_page_shows_the_champion_beside_a_newer_partial_evaluation(project):
+    project.register("smoke", [0.9], partial=True, run={"flops_per_token": 1e5})
+    page = open_page("decision")
+    assert "★ moe v2" in texts(page)
+    assert "smoke" not in set(page.dataframe[1].value["model"])
+    assert page.expander[0].label == "Not shown: 1 versions"
+
+
+def test_decision_page_shows_a_tie_as_a_tie(project):
+    project.register("rival", [0.61, 0.8])
+    shown = texts(open_page("decision"))
+    assert "Tie for the best accuracy" in shown
+    assert "none is the winner" in shown
+
+
+def test_decision_page_without_champion_says_so(empty_project):
+    empty_project.register("dense", [0.4])
+    page = open_page("decision")
+    assert "has no champion" in page.warning[0].value
+    assert "nothing to decide yet" in page.info[0].value
+
+
+def test_frontier_page_has_the_numbers_of_the_command(project):
+    project.register("dense_tuned", [0.5, 0.6])
+    words = ("registry", "frontier", "--model", "m", "--cost", "item", "--score", "suite.sample")
+    page = open_page("frontier", cost="item", score="suite.sample", baseline="1")
+    expected = json.loads(project.command(*words, "--baseline", "1", "--json"))
+    table = page.dataframe[0].value
+    for name, column, factor in (
+        ("accuracy", "score", 100), ("standard_error", "standard_error", 100), ("cost", "cost", 1),
+        ("probability", "probability", 100), ("tie_group", "tie_group", 1),
+    ):  # fmt: skip
+        values = [factor * point[name] for point in expected["points"]]
+        assert list(table[column]) == pytest.approx(values), column
+    differences = {p["version"]: p["against_baseline"] for p in expected["points"]}
+    assert differences[1] is None
+    shown = dict(zip(table["version"], table["against_baseline"], strict=True))
+    assert shown[2] == pytest.approx(100 * differences[2]["difference"])
+    partners = page.dataframe[1].value
+    assert list(partners["dense"]) == ["dense_tuned v3"]
+
+
+def test_frontier_page_names_what_it_excludes(project):
+    page = open_page("frontier", cost="time")
+    assert "moe v2: milliseconds per answered item not measured" in texts(page)
 
 
 def test_frontier_page_names_an_moe_without_partner(project):
     project.register("moe_long", [0.5, 0.6], run={"is_moe": True, "steps": 800})
-    captions = [caption.value for caption in render().caption]
-    assert "moe_long v3: no partner." in captions
+    assert "moe_long v3: no partner." in texts(open_page("frontier"))
 
 
-def test_frontier_page_names_excluded_versions(project):
-    page = render()
-    page.selectbox[0].select("time").run()
-    assert not page.exception
-    captions = [caption.value for caption in page.caption]
-    assert "moe v2 is excluded: milliseconds per answered item not measured." in captions
+def test_versions_page_lists_what_the_command_lists(project):
+    project.register("smoke", [0.9], partial=True)
+    assert list(open_page("versions").dataframe[0].value["version"]) == [2, 1]
+    assert list(open_page("versions", partial="true").dataframe[0].value["version"]) == [3, 2, 1]
+    page = open_page("versions", where="moe and score > 30", sort="-score")
+    words = ("registry", "list", "--model", "m", "--where", "moe and score > 30", "--json")
+    expected = json.loads(project.command(*words))
+    table = page.dataframe[0].value
+    assert list(table["version"]) == [version["version"] for version in expected]
+    assert list(table["accuracy %"]) == [100 * version["accuracy"] for version in expected]
+    score = expected[0]["scores"]["score"]
+    shown = f"{score['value']:.1f} ({score['low']:.1f} … {score['high']:.1f})"
+    assert table["score [95 %]"][0] == shown
+
+
+def test_versions_page_explains_a_condition_that_is_not_valid(project):
+    page = open_page("versions", where="scor > 3")
+    assert "did you mean" in page.error[0].value
+
+
+def test_version_page_has_params_lineage_gates_tasks_and_files(project):
+    registry = project.open()
+    registry.set_tag("m", 2, "purpose", HOSTILE, actor="ann")
+    page = open_page("version", model="m", version="2")
+    version = registry.show("m", 2)
+    tables = {table.key: table.value for table in page.dataframe if table.key}
+    assert len(tables["gates-table"]) == len(registry.verdicts("m", 2)[-1].gates)
+    assert list(tables["lineage-table"]["run"]) == ["moe"]
+    assert list(tables["tasks-table"]["score %"]) == [60, 80]
+    files = registry.artifacts.manifest(version.artifact).files
+    assert set(tables["files-table"]["SHA-256"]) >= {file.sha256 for file in files}
+    assert f"tag purpose: {HOSTILE}" in [element.value for element in page.text]
+
+
+def test_version_page_of_an_unknown_version_says_which_exist(project):
+    assert "registered\\: 1, 2" in open_page("version", version="9").error[0].value
+
+
+def test_pages_show_names_and_reasons_as_plain_text(project):
+    project.register(HOSTILE, [0.9, 0.9], folder="hostile")
+    for path in ("decision", "frontier", "versions", "version"):
+        shown = texts(open_page(path))
+        for markup in ("**b**", "<script>", "[l](", ":red[", "$a$"):
+            assert markup not in shown.replace("★ **", ""), (path, markup)
+
+
+def test_empty_registry_says_what_to_run_first(empty_project):
+    assert "flanmoe run" in open_page("decision").info[0].value
+
+
+def test_unreachable_registry_is_an_error_line(empty_project, monkeypatch):
+    monkeypatch.setenv("FLANMOE_DATABASE_URL", "postgresql://x@127.0.0.1:9/none")
+    assert "cannot be opened" in open_page("decision").error[0].value
+
+
+def test_newer_registry_is_an_error_line(project):
+    open_page("versions")
+    database = project.folder / ".flanmoe" / "registry.db"
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert "upgrade flanmoe" in open_page("versions").error[0].value
+
+
+def test_removed_registry_is_not_created_again(project):
+    open_page("versions")
+    database = project.folder / ".flanmoe" / "registry.db"
+    database.unlink()
+    assert "flanmoe run" in open_page("versions").info[0].value
+    assert not database.exists()
+
+
+def test_locked_registry_is_an_error_line_within_seconds(project):
+    database = project.folder / ".flanmoe" / "registry.db"
+    engine = create_engine(f"sqlite:///{database}")
+    open_page("versions")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        assert "is locked" in open_page("versions").error[0].value
+
+
+def test_interaction_without_a_change_queries_the_revision_only(project, statements):
+    open_page("decision")
+    with statements() as executed:
+        open_page("decision")
+    assert [line for line in executed if "FROM" in line.upper()][1:] == [
+        "SELECT max(events.id) AS max_1 \nFROM events"
+    ]
+    project.open().add_note("m", 2, "news", actor="ann")
+    with statements() as executed:
+        open_page("decision")
+    assert len(executed) > 3
+    assert not any(line.startswith(("INSERT", "UPDATE", "BEGIN IMMEDIATE")) for line in executed)
 
 
 def test_training_page_follows_a_run_in_progress(empty_project):
     folder = empty_project.folder / ".flanmoe/workspaces/try/.flanmoe/checkpoints/big"
     warning = "encoder: 2 of 8 experts get no token"
     write_log(folder, [{"warnings": [warning]}], incomplete='{"step": 40, "lo')
-    page = render()
+    page = open_page("training")
     assert metrics(page)["Loss"] == "2.500"
     assert metrics(page)["MFU"] == "41%"
     assert metrics(page)["Max expert load"] == "1.50 ×"
@@ -77,17 +191,8 @@ def test_training_page_follows_a_run_in_progress(empty_project):
     assert metrics(page)["Loss"] == "1.500"
 
 
-def test_page_of_an_empty_registry_explains_the_first_step(empty_project):
-    assert "flanmoe run" in render().info[0].value
-
-
-def test_page_of_an_unreachable_registry_shows_the_error(monkeypatch):
-    monkeypatch.setenv("FLANMOE_DATABASE_URL", "postgresql://x@127.0.0.1:9/none")
-    assert "cannot be opened" in render().error[0].value
-
-
 @pytest.mark.e2e
-def test_data_warnings_are_shown_with_the_versions_they_concern(finished_copy, monkeypatch):
+def test_data_warnings_are_shown_with_the_version_they_concern(finished_copy, monkeypatch):
     folder = finished_copy.folder
     path = folder / "data/validation/results.json"
     findings = json.loads(path.read_text())
@@ -98,10 +203,10 @@ def test_data_warnings_are_shown_with_the_versions_they_concern(finished_copy, m
     monkeypatch.setenv("FLANMOE_PROJECT_DIR", str(folder))
     monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
     submission = read_submission(folder / "runs/moe_instruct/seed_0", folder / "data/tokenizer")
-    open_registry().register("warned", submission)
-    (expander,) = render().expander
-    assert expander.label == "Data warnings: 1"
-    text = expander.markdown[0].value
-    assert findings[0]["suite"] in text
-    assert "7 of 9 rows" in text
-    assert "moe_instruct v1" in text
+    from registry.store import Registry
+
+    Registry.open(folder).register("warned", submission)
+    page = open_page("version", model="warned")
+    expander = next(box for box in page.expander if box.label == "Data warnings: 1")
+    assert findings[0]["suite"] in expander.text[0].value
+    assert "7 of 9 rows" in expander.text[0].value

@@ -1,64 +1,173 @@
-"""`flanmoe dashboard` on a finished project: rendered pages and the listening address."""
+"""`flanmoe dashboard` on a small registry: every page in Chromium, and the listening address."""
 
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from flows.runtime.ports import free_port
-from tests.factories import is_http_up, wait_for
+from dashboard.navigation import PAGES
+from registry.store import Registry
+from tests.dashboard.conftest import ShownProject, add_two_versions
+from tests.factories import ROOT, Project, free_port, is_http_up, wait_for
+from tests.registry.factories import write_policy
 
-CHART = "[data-testid=stVegaLiteChart] :is(canvas, svg.marks)"
 CHROMIUM = shutil.which("chromium")
 CHROMIUM_OPTIONS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
+NAME = "**b** <img src=x onerror=alert(1)>"
+TIMEOUT_MS = 60_000
 
-pytestmark = [pytest.mark.e2e, pytest.mark.process]
+pytestmark = pytest.mark.process
+browser_test = pytest.mark.skipif(
+    CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)"
+)
 
 
 @pytest.fixture(scope="module")
-def dashboard_port(finished):
-    """Run the dashboard and return its port."""
-    port = free_port()
-    server = finished.project.start("dashboard", "--port", str(port))
+def port(tmp_path_factory):
+    """Run the dashboard of a project with three models and return its port."""
+    folder = tmp_path_factory.mktemp("shown")
+    write_policy(folder, data={"allow_unrecorded": True})
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, folder)
+    project = ShownProject(folder)
+    add_two_versions(project)
+    project.register("dense_tuned", [0.5, 0.6])
+    project.register(NAME, [0.5, 0.7], folder="hostile", run={"flops_per_token": 3e6})
+    assert len(Registry.open(folder).versions()) == 4
+    number = free_port()
+    server = Project(folder).start("dashboard", "--port", str(number))
     try:
-        assert wait_for(lambda: is_http_up(f"http://127.0.0.1:{port}"), 60)
-        yield port
+        assert wait_for(lambda: is_http_up(f"http://127.0.0.1:{number}"), 120)
+        yield number
     finally:
         server.terminate()
         server.wait(20)
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
-def test_dashboard_renders_in_chromium_without_requests_to_other_hosts(dashboard_port, tmp_path):
+@pytest.fixture(scope="module")
+def chromium():
+    """Start Chromium once."""
     from playwright.sync_api import sync_playwright
 
-    address = f"127.0.0.1:{dashboard_port}"
-    local = (f"http://{address}", f"ws://{address}", "data:", "blob:")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        page = browser.new_page(viewport={"width": 1300, "height": 1400})
-        urls = []
-        page.on("request", lambda request: urls.append(request.url))
-        page.goto(local[0])
-        page.wait_for_selector(CHART, timeout=60_000)
-        page.wait_for_selector("[data-testid=stDataFrame]", timeout=60_000)
-        text = page.inner_text("body")
-        box = page.locator(CHART).first.bounding_box()
-        page.screenshot(path=tmp_path / "page.png")
+        yield browser
         browser.close()
-    assert "FLAN-MoE against dense" in text
-    assert "moe_" in text
-    assert box["width"] > 600
-    assert box["height"] > 300
-    assert [url for url in urls if not url.startswith(local)] == []
-    assert (tmp_path / "page.png").stat().st_size > 20_000
 
 
-def test_dashboard_listens_on_the_loopback_interface_only(dashboard_port):
+@pytest.fixture
+def open_tab(chromium, port):
+    """Return a function that opens a path; requests and console errors are in lists."""
+    contexts, urls, errors = [], [], []
+
+    def open_path(path, *, width=1280, scheme="light"):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 1000}, color_scheme=scheme, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("request", lambda request: urls.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda line: _note_error(line, errors))
+        page.goto(f"http://127.0.0.1:{port}/{path}")
+        return page
+
+    open_path.urls, open_path.errors = urls, errors
+    yield open_path
+    for context in contexts:
+        context.close()
+
+
+def _note_error(line, errors):
+    """Note a console error; at a page's path Streamlit looks for its API below the path first."""
+    is_probe = "404" in line.text and "/_stcore/" in line.location["url"]
+    if line.type == "error" and not is_probe:
+        errors.append(line.text)
+
+
+def wait_until_shown(page, path):
+    """Wait for the end of the page."""
+    text = "No run has been trained yet" if path == "training" else "As of 2"
+    page.get_by_text(text).first.wait_for()
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
+
+
+@browser_test
+@pytest.mark.browser
+@pytest.mark.parametrize("path", [page.path for page in PAGES])
+def test_page_in_both_themes_and_on_a_phone(open_tab, port, tmp_path, path):
+    local = (f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", "data:", "blob:")
+    address = "" if path == "decision" else path
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 400)):
+        page = open_tab(address, width=width, scheme=scheme)
+        wait_until_shown(page, path)
+        assert page.locator("[data-testid=stException]").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for chart in page.locator("[data-testid=stVegaLiteChart]").all():
+            chart.locator("[aria-label]").first.wait_for(state="attached")
+            assert chart.bounding_box()["width"] > 0.6 * min(width, 500)
+        picture = tmp_path / f"{path}-{scheme}-{width}.png"
+        page.screenshot(path=picture, full_page=True)
+        assert picture.stat().st_size > 10_000
+        page.close()
+    assert [url for url in open_tab.urls if not url.startswith(local)] == []
+    assert open_tab.errors == []
+
+
+@browser_test
+@pytest.mark.browser
+def test_frontier_page_state_is_in_the_url_and_the_back_button_returns(open_tab):
+    page = open_tab("frontier?cost=memory&baseline=1")
+    wait_until_shown(page, "frontier")
+    axis = "million parameters in memory"
+    page.locator(f"[data-testid=stVegaLiteChart] [aria-label*='{axis}']").first.wait_for()
+    page.get_by_role("combobox", name="Cost").click()
+    page.get_by_role("option", name="GFLOPs per answered item").click()
+    page.locator("[aria-label*='GFLOPs per answered item of']").first.wait_for()
+    query = parse_qs(urlsplit(page.url).query)
+    assert (query["cost"], query["baseline"]) == (["item"], ["1"])
+    page.go_back()
+    page.locator(f"[aria-label*='{axis}']").first.wait_for()
+    assert parse_qs(urlsplit(page.url).query)["cost"] == ["memory"]
+
+
+@browser_test
+@pytest.mark.browser
+def test_versions_page_filters_and_saves_csv(open_tab, tmp_path):
+    page = open_tab("versions")
+    wait_until_shown(page, "versions")
+    page.get_by_text("4 versions match").wait_for()
+    page.get_by_role("textbox", name="Condition").fill("moe")
+    page.get_by_role("textbox", name="Condition").press("Enter")
+    page.get_by_text("1 versions match").wait_for()
+    assert parse_qs(urlsplit(page.url).query)["where"] == ["moe"]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save all matches as CSV").click()
+    download.value.save_as(tmp_path / "versions.csv")
+    header, row = (tmp_path / "versions.csv").read_text("utf-8-sig").splitlines()
+    assert header.startswith("version,run,seed")
+    assert row.startswith("2,moe,0,★ champion,MoE")
+
+
+@browser_test
+@pytest.mark.browser
+def test_chart_menu_saves_svg(open_tab, tmp_path):
+    page = open_tab("frontier")
+    wait_until_shown(page, "frontier")
+    page.locator("[data-testid=stVegaLiteChart] summary").click()
+    with page.expect_download() as download:
+        page.get_by_text("Save as SVG").click()
+    assert download.value.suggested_filename == "frontier-token.svg"
+    download.value.save_as(tmp_path / "chart.svg")
+    assert "moe v2" in (tmp_path / "chart.svg").read_text()
+
+
+def test_dashboard_listens_on_the_loopback_interface_only(port):
     lines = Path("/proc/net/tcp").read_text().splitlines()
-    (line,) = [line for line in lines if f":{dashboard_port:04X} 00000000:0000" in line]
+    (line,) = [line for line in lines if f":{port:04X} 00000000:0000" in line]
     assert line.split()[1].startswith("0100007F")  # 127.0.0.1

@@ -7,8 +7,9 @@ from sqlalchemy import select, text
 
 from registry import backup
 from registry.backup import back_up, restore
+from registry.database_url import file_url
 from registry.errors import BackupFailed, MissingRegistry
-from registry.session import file_url, open_engine
+from registry.session import open_engine
 from registry.store import Registry
 from registry.tables import RegistryBase
 

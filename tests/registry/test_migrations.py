@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from registry.artifacts.store import ArtifactStore
 from registry.errors import RegistryUnreachable, UnsupportedRegistry
-from registry.session import downgrade, open_engine, transaction
+from registry.schema import downgrade
+from registry.session import open_engine, transaction
 from registry.speed_schema import SpeedSchema
 from registry.store import Registry
 from registry.tables import IMMUTABLE

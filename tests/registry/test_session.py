@@ -2,17 +2,19 @@
 
 import shutil
 import sqlite3
+import time
 
 import pytest
 
-from registry import session
+from registry import schema
+from registry.database_url import database_url
 from registry.errors import (
     MissingRegistry,
     RegistryUnreachable,
     UnknownVersion,
     UnsupportedRegistry,
 )
-from registry.session import database_url, open_engine
+from registry.session import open_engine
 from registry.store import Registry
 from tests.factories import AWKWARD_FOLDERS
 
@@ -81,8 +83,8 @@ def test_registry_open_in_any_folder_writes_below_it(tmp_path, monkeypatch, name
 @pytest.mark.parametrize("name", AWKWARD_FOLDERS)
 def test_open_engine_migrations_in_any_folder_are_read(tmp_path, monkeypatch, name):
     migrations = tmp_path / name / "migrations"
-    shutil.copytree(session.MIGRATIONS, migrations)
-    monkeypatch.setattr(session, "MIGRATIONS", migrations)
+    shutil.copytree(schema.MIGRATIONS, migrations)
+    monkeypatch.setattr(schema, "MIGRATIONS", migrations)
     open_engine(f"sqlite:///{tmp_path / 'registry.db'}").dispose()
 
 
@@ -105,6 +107,39 @@ def test_registry_open_mistyped_file_is_not_created(tmp_path, monkeypatch):
     Registry.open(tmp_path, create=True)
     assert path.is_file()
     assert Registry.open(tmp_path).versions() == []
+
+
+def test_registry_file_that_is_removed_while_open_is_not_created_again(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    registry = Registry.open(tmp_path, create=True)
+    path = tmp_path / ".flanmoe" / "registry.db"
+    path.unlink()
+    registry.engine.dispose()
+    with pytest.raises(RegistryUnreachable, match=r"unable to open .*restore it from a backup"):
+        registry.revision()
+    assert not path.exists()
+
+
+def test_registry_read_waits_for_a_lock_as_long_as_it_was_opened_for(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    registry = Registry.open(tmp_path, create=True, wait_s=0.2)
+    with sqlite3.connect(tmp_path / ".flanmoe" / "registry.db") as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        start = time.monotonic()
+        with pytest.raises(RegistryUnreachable, match="is locked"):
+            registry.revision()
+        assert time.monotonic() - start < 20
+    writer.close()
+
+
+def test_revision_of_a_registry_that_a_newer_release_migrated_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.delenv("FLANMOE_DATABASE_URL", raising=False)
+    registry = Registry.open(tmp_path, create=True)
+    with sqlite3.connect(tmp_path / ".flanmoe" / "registry.db") as writer:
+        writer.execute("UPDATE alembic_version SET version_num = '9999'")
+    writer.close()
+    with pytest.raises(UnsupportedRegistry, match="upgrade flanmoe"):
+        registry.revision()
 
 
 def test_registry_open_database_of_another_program_is_not_changed(tmp_path, monkeypatch):

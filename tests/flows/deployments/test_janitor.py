@@ -16,7 +16,8 @@ from flows.errors import LockRefused
 from flows.runtime.cache_gc import collect_garbage
 from flows.runtime.cache_links import link_content
 from registry import approvals
-from registry.session import file_url, open_engine
+from registry.database_url import file_url
+from registry.session import open_engine
 from tests.flows.deployments.factories import MODEL, project_with_versions, registry_of
 
 pytestmark = pytest.mark.process

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import norm
 
-from registry.comparison.frontier import compute_frontier, cost_of
-from registry.errors import UnknownCost
+from registry.comparison.frontier import compute_frontier, non_dominated
+from registry.comparison.version_costs import cost_of
+from registry.errors import InvalidQuery, UnknownCost
 from registry.records import parse_evaluation_record, parse_run_record
 from registry.speed_schema import SpeedSchema
 from registry.tables import CHAMPION
@@ -278,3 +279,108 @@ def test_frontier_standard_error_is_over_clusters(version, tmp_path):
     (after,) = compute_frontier([info], "token", samples_of).points
     assert before.standard_error == pytest.approx((0.25 / 400) ** 0.5, rel=0.02)
     assert after.standard_error == pytest.approx(before.standard_error * 10**0.5, rel=0.1)
+
+
+def test_frontier_of_a_trial_on_few_items_still_shows_the_champion(version):
+    champion = version("champion", 1e9, 0.6, aliases=(CHAMPION,))
+    trial = version("trial", 1e8, 0.9, file_sha256="c" * 64, evaluation={"partial": True})
+    frontier = compute_frontier([champion, trial], "token", samples_of)
+    assert [point.name for point in frontier.points] == ["champion"]
+    assert [excluded.name for excluded in frontier.excluded] == ["trial"]
+    assert [item_set.newest for item_set in frontier.item_sets] == [2, 1]
+    digest = frontier.item_sets[0].digest
+    chosen = compute_frontier([champion, trial], "token", samples_of, items_digest=digest)
+    assert [point.name for point in chosen.points] == ["trial"]
+    with pytest.raises(InvalidQuery, match="no version answered the items 'x'"):
+        compute_frontier([champion], "token", samples_of, items_digest="x")
+
+
+def test_frontier_without_champion_has_the_items_of_the_newest_complete_evaluation(version):
+    complete = version("complete", 1e9, 0.6)
+    trial = version("trial", 1e8, 0.9, file_sha256="c" * 64, evaluation={"partial": True})
+    frontier = compute_frontier([complete, trial], "token", samples_of)
+    assert [point.name for point in frontier.points] == ["complete"]
+
+
+def test_frontier_of_a_suite_or_the_normalised_average_has_its_values(version):
+    versions = [version("a", 1e9, 0.5), version("b", 2e9, 0.7)]
+    suite = compute_frontier(versions, "token", samples_of, score="suite.s")
+    assert suite.score_names == ("score", "normalised", "suite.s")
+    for point, info in zip(suite.points, versions, strict=True):
+        assert point.accuracy == pytest.approx(info.evaluation.suites[0].accuracy)
+    normalised = compute_frontier(versions, "token", samples_of, score="normalised")
+    for point, info in zip(normalised.points, versions, strict=True):
+        assert 100 * point.accuracy == pytest.approx(info.evaluation.normalised)
+        # A point of accuracy is 1 / (1 - 0.25) points above chance.
+        error = info.evaluation.accuracy * (1 - info.evaluation.accuracy) / (2 * NUM_ITEMS)
+        assert point.standard_error == pytest.approx(error**0.5 / 0.75, rel=0.02)
+    with pytest.raises(InvalidQuery, match="'mmlu' is unknown; expected one of score, normalised"):
+        compute_frontier(versions, "token", samples_of, score="mmlu")
+
+
+def test_frontier_compares_each_model_with_the_baseline(version):
+    versions = [version("a", 1e9, 0.3), version("b", 2e9, 0.6, seed=5), version("c", 3e9, 0.5)]
+    frontier = compute_frontier(versions, "token", samples_of, baseline=2)
+    assert frontier.baseline == 2
+    first, second, _ = frontier.points
+    assert second.against_baseline is None
+    assert first.against_baseline.difference == pytest.approx(first.accuracy - second.accuracy)
+    assert first.against_baseline.high < 0
+    assert all(
+        point.against_baseline is None
+        for point in compute_frontier(versions, "token", samples_of).points
+    )
+    with pytest.raises(InvalidQuery, match="version 9 is not among the points; expected 1, 2, 3"):
+        compute_frontier(versions, "token", samples_of, baseline=9)
+
+
+def test_frontier_models_that_no_test_tells_apart_are_one_tie_group(version):
+    versions = [version("best", 1e9, 0.8), version("equal", 2e9, 0.78, seed=3),
+                version("bad", 3e9, 0.4), version("too", 4e9, 0.42, seed=3)]  # fmt: skip
+    points = compute_frontier(versions, "token", samples_of).points
+    assert [point.tie_group for point in points] == [1, 1, 2, 2]
+
+
+def test_frontier_names_the_model_that_training_started_from(version):
+    base = version("base", 1e9, 0.4)
+    step = base.run_record.training_chain.runs[0].model_copy(update={"name": "tuned"})
+    tuned = version("tuned", 1e9, 0.5)
+    chain = base.run_record.training_chain.model_copy(
+        update={"runs": (*base.run_record.training_chain.runs, step)}
+    )
+    tuned = dataclasses.replace(
+        tuned, run_record=tuned.run_record.model_copy(update={"training_chain": chain})
+    )
+    points = compute_frontier([base, tuned], "token", samples_of).points
+    assert {point.name: point.start_version for point in points} == {"base": None, "tuned": 1}
+
+
+def test_dense_partner_has_the_ratio_of_every_cost(version):
+    dense = version("dense", 2e9, 0.5, speed=speed_record(0.1))
+    moe = version("moe", 2e9, 0.6, is_moe=True, total_parameters=5000, speed=speed_record(0.15))
+    (partner,) = compute_frontier([dense, moe], "token", samples_of).dense_partners
+    assert partner.cost_ratios == {
+        "token": 1, "item": 1, "time": pytest.approx(1.5), "memory": 2.5, "training": 1,
+    }  # fmt: skip
+    other = dataclasses.replace(
+        moe, speed=SpeedSchema.model_validate(speed_record(0.15, threads=8))
+    )
+    (partner,) = compute_frontier([dense, other], "token", samples_of).dense_partners
+    assert partner.cost_ratios["time"] is None
+
+
+def test_non_dominated_agrees_with_brute_force_and_needs_little_memory():
+    generator = np.random.default_rng(0)
+    costs = np.sort(generator.integers(0, 9, 40)).astype(float)
+    scores = generator.integers(0, 9, (30, 40)).astype(float)
+    for row, result in zip(scores, non_dominated(costs, scores), strict=True):
+        expected = [
+            not any(
+                cost <= costs[i] and score >= row[i] and (cost, score) != (costs[i], row[i])
+                for cost, score in zip(costs, row, strict=True)
+            )
+            for i in range(40)
+        ]
+        assert list(result) == expected
+    many = np.arange(20_000.0)
+    assert non_dominated(many, many[None, :]).all()  # 3.2 GB with a matrix of pairs

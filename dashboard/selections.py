@@ -1,0 +1,74 @@
+"""Selections that several pages share: items, baseline, and what they exclude."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import text, url_state
+from dashboard.cached_queries import RegistryView
+from dashboard.frames import point_label
+from registry.comparison.frontier import Frontier
+from registry.comparison.model_set import ItemSet
+from registry.store import Registry
+
+CHAMPION_ITEMS = "champion"
+CHAMPION = "champion"
+
+
+def choose_items_and_baseline(view: RegistryView, model: str) -> tuple[str, int | None]:
+    """Let the user choose item set and baseline; both are in the URL.
+
+    Returns:
+        The digest of the items, empty for the champion's; and the version that others are compared
+        with, None for the champion.
+    """
+    overview = view.read(Registry.frontier, model, "token")
+    columns = st.columns(2)
+    with columns[0]:
+        items = _choose_items(overview)
+    shown = view.read(Registry.frontier, model, "token", items_digest=items) if items else overview
+    with columns[1]:
+        baseline = _choose_baseline(shown)
+    return items, baseline
+
+
+def _choose_items(frontier: Frontier) -> str:
+    titles = {item_set.digest: _item_set_title(item_set) for item_set in frontier.item_sets}
+    chosen = url_state.choose(
+        "Items of the evaluation",
+        [CHAMPION_ITEMS, *titles],
+        key="items",
+        title=lambda digest: titles.get(digest, "those of the champion"),
+        help_text="Scores compare only between versions that answered the same items.",
+    )
+    return "" if chosen == CHAMPION_ITEMS else chosen
+
+
+def _item_set_title(item_set: ItemSet) -> str:
+    part = ", partial" if item_set.partial else ""
+    return (
+        f"{item_set.num_items:,} items{part} ({item_set.num_versions} versions up to "
+        f"v{item_set.newest}, {item_set.digest})"
+    )
+
+
+def _choose_baseline(frontier: Frontier) -> int | None:
+    titles = {str(point.version): point_label(point) for point in frontier.points}
+    chosen = url_state.choose(
+        "Baseline",
+        [CHAMPION, *titles],
+        key="baseline",
+        title=lambda number: titles.get(number, "the champion"),
+        help_text="Every other model is compared with it, item by item.",
+    )
+    return None if chosen == CHAMPION else int(chosen)
+
+
+def show_excluded(frontier: Frontier) -> None:
+    """Say which versions are not shown, and why."""
+    if frontier.excluded:
+        with st.expander(f"Not shown: {len(frontier.excluded)} versions"):
+            for version in frontier.excluded[:50]:
+                st.text(
+                    f"{text.name(version.name)} v{version.version}: {text.shorten(version.reason)}"
+                )
