@@ -12,7 +12,7 @@ from streamlit.navigation.page import Page
 
 from dashboard import text, url_state
 from dashboard.cached_queries import RegistryView, open_view, project_folder
-from dashboard.pages import decision, frontier, training, version, versions
+from dashboard.pages import approvals, decision, frontier, training, version, versions
 from registry.errors import RegistryError
 from registry.store import Registry
 
@@ -94,6 +94,11 @@ PAGES = (
         path="version",
         question="What is this version, and may it be promoted?",
         show_model=version.show,
+    ),
+    DashboardPage(
+        path="approvals",
+        question="Which promotions wait for a person?",
+        show_model=approvals.show,
     ),
     DashboardPage(
         path="training",

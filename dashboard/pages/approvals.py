@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from dashboard import text
+from dashboard.cached_queries import RegistryView
 from dashboard.flow_runs import resume_flow_run
 from registry.approvals import Approval
 from registry.errors import RegistryError
@@ -18,32 +20,33 @@ USER_HEADER = "X-Forwarded-User"
 _MESSAGE = "approval_message"
 
 
-def show(registry: Registry, model: str) -> None:
+def show(view: RegistryView, model: str) -> None:
     """Show a form for each open request, and all requests of the model."""
     if _MESSAGE in st.session_state:
-        st.success(st.session_state.pop(_MESSAGE))
-    requests = registry.approvals.list(model)
+        st.success(text.escape(st.session_state.pop(_MESSAGE)))
+    requests = view.read(list_requests, model)
     for request in requests:
         if request.is_open:
-            _show_form(registry, request)
+            _show_form(view.registry, request)
     if not any(request.is_open for request in requests):
-        st.caption("No promotion waits for approval.")
+        st.markdown("No promotion waits for approval.")
     if requests:
         _show_table(requests)
 
 
-def count_open(registry: Registry, model: str) -> int:
-    """Return the number of promotions of a model that wait for a decision."""
-    return sum(request.is_open for request in registry.approvals.list(model))
+def list_requests(registry: Registry, model: str) -> Sequence[Approval]:
+    """Return the requests of a model, oldest first."""
+    return registry.approvals.list(model)
 
 
 def _show_form(registry: Registry, request: Approval) -> None:
     with st.form(f"approval-{request.number}"):
         replaced = "no version" if request.champion is None else f"version {request.champion}"
         st.markdown(f"**Version {request.version}** would replace {replaced}.")
-        st.caption(
-            f"Requested by {request.requested_by} at {request.requested_at:%Y-%m-%d %H:%M} UTC, "
-            f"expires {request.expires_at:%Y-%m-%d %H:%M} UTC."
+        st.markdown(
+            f"Requested by {text.escape(request.requested_by)} at "
+            f"{request.requested_at:%Y-%m-%d %H:%M} UTC, expires "
+            f"{request.expires_at:%Y-%m-%d %H:%M} UTC."
         )
         account = st.context.headers.get(USER_HEADER, "")
         person = st.text_input("Account name", account, disabled=bool(account))
@@ -72,7 +75,7 @@ def _decide(
         else:
             message += "it stays registered"
     except RegistryError as error:
-        st.error(str(error))
+        st.error(text.escape(str(error)))
         return
     st.session_state[_MESSAGE] = message
     st.rerun()
@@ -80,9 +83,11 @@ def _decide(
 
 def _show_table(requests: Sequence[Approval]) -> None:
     frame = pd.DataFrame([request.to_dict() for request in reversed(requests)])
+    frame["reason"] = [text.shorten(reason) for reason in frame["reason"]]
     st.dataframe(
         frame,
         hide_index=True,
+        alt="Requests for approval and their decisions, newest first",
         column_order=("version", "state", "requested_at", "expires_at", "decided_by", "decided_at",
                       "reason"),
         column_config={

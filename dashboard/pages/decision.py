@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import charts, frames, selections, text
 from dashboard.cached_queries import RegistryView
 from dashboard.figure import show_figure, show_table
+from dashboard.pages.approvals import list_requests
 from dashboard.palette import current_palette
 from registry.store import Registry
 from registry.summary import JudgedVersion, ModelSummary
@@ -19,6 +20,7 @@ def show(view: RegistryView, model: str) -> None:
     selections.show_excluded(summary.frontier)
     _show_pairs(summary)
     _show_promotion(summary)
+    _show_waiting(view, model)
     _show_changes(summary)
 
 
@@ -104,6 +106,18 @@ def _show_gates(judged: JudgedVersion) -> None:
             name=f"gates-of-v{judged.point.version}",
             alternative="Gates with their values and limits",
         )
+
+
+def _show_waiting(view: RegistryView, model: str) -> None:
+    st.header("What waits for approval?", anchor=False)
+    waiting = [request for request in view.read(list_requests, model) if request.is_open]
+    if not waiting:
+        st.write("No promotion waits for approval.")
+        return
+    versions = ", ".join(f"v{request.version}" for request in waiting)
+    st.info(
+        f"Waiting for approval: {len(waiting)} ({versions}). The page *Approvals* has the details."
+    )
 
 
 def _show_changes(summary: ModelSummary) -> None:

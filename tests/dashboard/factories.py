@@ -34,6 +34,11 @@ def open_page(path, *, check=True, **parameters):
     return page
 
 
+def plain(escaped):
+    """Return a text as a person sees it."""
+    return escaped.replace("\\", "").strip("\u2068\u2069")
+
+
 def metrics(page):
     """Return the shown numbers by their labels."""
     return {metric.label: metric.value for metric in page.metric}

@@ -1,4 +1,4 @@
-"""The tab Approvals: open requests are decided there, by the people whom the policy lists."""
+"""The page Approvals: open requests are decided there, by the people whom the policy lists."""
 
 import json
 import threading
@@ -8,15 +8,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from dashboard.flow_runs import resume_flow_run
-from dashboard.queries import open_registry
-from tests.dashboard.test_pages import render
+from registry.store import Registry
+from tests.dashboard.factories import open_page, plain, texts
 from tests.registry.factories import write_policy
 
 FLOW_RUN = "0b5f1c1e-0000-4000-8000-000000000001"
 
 
-def request_approval(version=1, **arguments):
-    registry = open_registry()
+def request_approval(project, version=1, **arguments):
+    registry = Registry.open(project.folder)
     registry.approvals.request(
         "m", version, actor="flow:promotion", valid_for=timedelta(days=7), **arguments
     )
@@ -59,28 +59,28 @@ def prefect():
 
 
 def test_approvals_without_a_request_say_so(project):
-    page = render()
-    assert "No promotion waits for approval." in [caption.value for caption in page.caption]
-    assert not page.info
+    for path in ("approvals", "decision"):
+        assert "No promotion waits for approval." in texts(open_page(path))
 
 
 def test_approval_without_a_flow_run_is_recorded_and_promotes(project):
     write_policy(project.folder, data={"allow_unrecorded": True}, promoters={"people": ["ann"]})
     project.register("moe_long", [0.85, 0.95], run={"is_moe": True})
-    registry = request_approval()
-    page = render()
-    assert "Waiting for approval: 1." in page.info[0].value
+    registry = request_approval(project)
+    assert "Waiting for approval: 1 (v1)." in texts(open_page("decision"))
+    page = open_page("approvals")
     assert "**Version 1** would replace version 2." in [text.value for text in page.markdown]
 
     decide(page, "Approve", person="eve")
-    assert "'eve' may not approve: promoters.people of the policy lists ann" in page.error[0].value
+    assert "'eve' may not approve: promoters.people of the policy lists ann" in plain(
+        page.error[0].value
+    )
     decide(page, "Approve", reason=" ")
-    assert "a decision needs a person and a reason" in page.error[0].value
+    assert "a decision needs a person and a reason" in plain(page.error[0].value)
     assert [a.state for a in registry.approvals.list()] == ["requested"]
 
     decide(page, "Decline")
-    assert page.success[0].value == "Promotion of version 1 is declined; it stays registered"
-    assert not page.info
+    assert plain(page.success[0].value) == "Promotion of version 1 is declined; it stays registered"
     (approval,) = registry.approvals.list()
     assert (approval.state, approval.decided_by, approval.reason) == (
         "declined", "ann", "read 50 answers",
@@ -89,9 +89,9 @@ def test_approval_without_a_flow_run_is_recorded_and_promotes(project):
     assert list(table["state"]) == ["declined"]
     assert registry.champion("m").version == 2
 
-    request_approval(3)
+    request_approval(project, 3)
     decide(page.run(), "Approve")
-    assert page.success[0].value.startswith("Promotion of version 3 is approved; ")
+    assert plain(page.success[0].value).startswith("Promotion of version 3 is approved; ")
     assert registry.champion("m").version == 3
     assert registry.history("m")[-1].actor == "ann"
 
@@ -100,10 +100,10 @@ def test_approval_resumes_the_flow_run_that_waits(project, prefect, monkeypatch)
     url, requests, _ = prefect
     monkeypatch.setenv("PREFECT_API_URL", f"{url}/")
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "operator:secret")
-    request_approval(flow_run=FLOW_RUN)
-    page = decide(render(), "Approve")
+    request_approval(project, flow_run=FLOW_RUN)
+    page = decide(open_page("approvals"), "Approve")
     message = f"Promotion of version 1 is approved; flow run {FLOW_RUN} continues"
-    assert page.success[0].value == message
+    assert plain(page.success[0].value) == message
     form = {"approve": True, "approver": "ann", "reason": "read 50 answers"}
     ((path, authorization, body),) = requests
     assert (path, body) == (f"/api/flow_runs/{FLOW_RUN}/resume", {"run_input": form})
@@ -112,7 +112,7 @@ def test_approval_resumes_the_flow_run_that_waits(project, prefect, monkeypatch)
 
 def test_decision_stays_recorded_if_the_flow_run_cannot_be_resumed(project, prefect, monkeypatch):
     url, _, answer = prefect
-    registry = request_approval(flow_run=FLOW_RUN)
+    registry = request_approval(project, flow_run=FLOW_RUN)
     decided = registry.approvals.decide("m", 1, approve=False, actor="ann", reason="wrong dates")
     janitor = f"the janitor resumes flow run {FLOW_RUN}"
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

@@ -7,9 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dashboard.navigation import PAGES
+from flows.runtime.ports import free_port
 from registry.store import Registry
 from tests.dashboard.conftest import ShownProject, add_two_versions
-from tests.factories import ROOT, Project, free_port, is_http_up, wait_for
+from tests.factories import ROOT, Project, is_http_up, wait_for
 from tests.registry.factories import write_policy
 
 CHROMIUM = shutil.which("chromium")

@@ -18,7 +18,7 @@ def test_escape_leaves_no_character_of_markdown(markup):
         assert plain.count(character) == plain.count(f"\\{character}")
 
 
-def test_escape_isolates_text_from_right_to_left_in_one_line():
+def test_escape_isolates_text_of_other_direction():
     assert escape("مرحبا\n\u202eabc") == "\u2068مرحبا \ufffdabc\u2069"
 
 

@@ -334,7 +334,7 @@ def test_frontier_compares_each_model_with_the_baseline(version):
         compute_frontier(versions, "token", samples_of, baseline=9)
 
 
-def test_frontier_models_that_no_test_tells_apart_are_one_tie_group(version):
+def test_frontier_models_that_no_test_tells_apart_are_tied(version):
     versions = [version("best", 1e9, 0.8), version("equal", 2e9, 0.78, seed=3),
                 version("bad", 3e9, 0.4), version("too", 4e9, 0.42, seed=3)]  # fmt: skip
     points = compute_frontier(versions, "token", samples_of).points
