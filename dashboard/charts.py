@@ -207,3 +207,42 @@ def difference_chart(
         ],
     )
     return alt.layer(zero, intervals, estimates).properties(height=140 + 36 * len(order))
+
+
+def heat_map(rows: pd.DataFrame, *, title: str, palette: Palette) -> AnyChart:
+    """Plot differences by suite and subject as coloured cells with their numbers.
+
+    Args:
+        rows: `suite`, `subject` and `difference`, in points.
+        title: what the colour shows.
+        palette: colours of the present theme.
+    """
+    limit = max(1.0, float(rows["difference"].abs().max()))
+    base = alt.Chart(rows).encode(
+        x=alt.X("suite:N", title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=120)),
+        y=alt.Y("subject:N", title=None, axis=alt.Axis(labelLimit=_LABEL_LENGTH)),
+        tooltip=[
+            alt.Tooltip("suite:N"),
+            alt.Tooltip("subject:N"),
+            alt.Tooltip("difference:Q", format="+.2f", title=title),
+            alt.Tooltip("verdict:N"),
+        ],
+    )
+    cells = base.mark_rect(opacity=0.6).encode(
+        color=alt.Color(
+            "difference:Q",
+            title=title,
+            scale=alt.Scale(
+                domain=[-limit, 0, limit],
+                range=[palette.dense, palette.background, palette.moe],
+                interpolate="rgb",
+            ),
+            legend=alt.Legend(
+                orient="top", labelColor=palette.text, titleColor=palette.text, gradientLength=150
+            ),
+        )
+    )
+    numbers = base.mark_text(color=palette.text, fontSize=10).encode(
+        text=alt.Text("difference:Q", format="+.1f")
+    )
+    return alt.layer(cells, numbers).properties(height=140 + 18 * rows["subject"].nunique())

@@ -12,7 +12,17 @@ from streamlit.navigation.page import Page
 
 from dashboard import text, url_state
 from dashboard.cached_queries import RegistryView, open_view, project_folder
-from dashboard.pages import approvals, decision, frontier, training, version, versions
+from dashboard.pages import (
+    approvals,
+    compare,
+    decision,
+    frontier,
+    samples,
+    training,
+    version,
+    versions,
+)
+from dashboard.pages import help as help_page
 from registry.errors import RegistryError
 from registry.store import Registry
 
@@ -86,6 +96,16 @@ PAGES = (
     ),
     DashboardPage(path="frontier", question="What does accuracy cost?", show_model=frontier.show),
     DashboardPage(
+        path="compare",
+        question="Is A better than B, where, and at what cost?",
+        show_model=compare.show,
+    ),
+    DashboardPage(
+        path="samples",
+        question="Which items does A get right and B wrong?",
+        show_model=samples.show,
+    ),
+    DashboardPage(
         path="versions",
         question="Which versions are there?",
         show_model=partial(versions.show, open_version=open_version),
@@ -105,6 +125,7 @@ PAGES = (
         question="What is training now, and how did the curves run?",
         show_project=training.show,
     ),
+    DashboardPage(path="help", question="What does a term mean?", show_project=help_page.show),
 )
 """In the order of the navigation; the first is shown without a path."""
 PAGE_BY_PATH = {page.path: page for page in PAGES}

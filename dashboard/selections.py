@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import text, url_state
 from dashboard.cached_queries import RegistryView
 from dashboard.frames import point_label
-from registry.comparison.frontier import Frontier
+from registry.comparison.frontier import Frontier, FrontierPoint
 from registry.comparison.model_set import ItemSet
 from registry.store import Registry
 
@@ -72,3 +72,39 @@ def show_excluded(frontier: Frontier) -> None:
                 st.text(
                     f"{text.name(version.name)} v{version.version}: {text.shorten(version.reason)}"
                 )
+
+
+def choose_pair(view: RegistryView, model: str) -> tuple[FrontierPoint, FrontierPoint] | None:
+    """Let the user choose items and two models, A and B, all of which are in the URL.
+
+    By default A is a sparse model and B its dense partner, else the champion.
+
+    Returns:
+        The models; None if there are not two.
+    """
+    frontier = view.read(Registry.frontier, model, "token")
+    items = _choose_items(frontier)
+    if items:
+        frontier = view.read(Registry.frontier, model, "token", items_digest=items)
+    points = {str(point.version): point for point in frontier.points}
+    if len(points) < 2:
+        return None
+    partners = {str(pair.moe_version): str(pair.dense_version) for pair in frontier.dense_partners}
+    champions = [number for number, point in points.items() if point.is_champion]
+    columns = st.columns(2)
+    with columns[0]:
+        a = _choose_model("A", [*partners, *champions, *points], points)
+    with columns[1]:
+        others = [*([partners[a]] if a in partners else []), *champions, *points]
+        b = _choose_model("B", [number for number in others if number != a], points)
+    return points[a], points[b]
+
+
+def _choose_model(letter: str, numbers: list[str], points: dict[str, FrontierPoint]) -> str:
+    """Let the user choose a model; the first number is the default."""
+    return url_state.choose(
+        f"Model {letter}",
+        list(dict.fromkeys(numbers)),
+        key=letter.lower(),
+        title=lambda number: point_label(points[number]),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +11,15 @@ from sqlalchemy import Engine, func, select
 
 from registry.artifacts.store import ArtifactStore
 from registry.artifacts.version_files import (
+    SAMPLES,
     evidence_folder,
     model_folder,
     samples_file,
 )
+from registry.comparison.compare import Comparison, ComparisonConfig, compare
 from registry.comparison.frontier import Frontier, compute_frontier
+from registry.comparison.results import EvaluationResult, read_result
+from registry.comparison.sample_pairs import SampleFilter, SamplePage, pair_samples
 from registry.comparison.scores import OVERALL
 from registry.errors import (
     MissingArtifact,
@@ -197,6 +202,50 @@ class RegistryReader:
                 changes=read_history(session, model_name, since=since),
                 since=since,
             )
+
+    def compare(
+        self, model_name: str, a: Sequence[int], b: Sequence[int], config: ComparisonConfig
+    ) -> Comparison:
+        """Compare two models of a registered model with paired tests; see `compare.compare`.
+
+        Args:
+            model_name: the registered model.
+            a: versions of the model that the verdicts are about, one per seed.
+            b: versions of the model that it is compared with.
+            config: suites, margin and significance level.
+
+        Raises:
+            UnknownVersion: a version does not exist.
+            NotComparable: the versions were not evaluated alike, or a side's are no replicates.
+            MissingArtifact: the answers of a version are not stored.
+        """
+
+        def read(numbers: Sequence[int]) -> list[EvaluationResult]:
+            return [
+                read_result(f"v{number}", self.evidence_folder(self.show(model_name, number)))
+                for number in numbers
+            ]
+
+        return compare(read(a), read(b), config)
+
+    def samples(self, model_name: str, a: int, b: int, criteria: SampleFilter) -> SamplePage:
+        """Return the answers of two versions side by side; see `sample_pairs.pair_samples`.
+
+        Args:
+            model_name: the registered model.
+            a: a version.
+            b: another version.
+            criteria: which items to return.
+
+        Raises:
+            UnknownVersion: a version does not exist.
+            MissingArtifact: the answers of a version are not stored.
+            InvalidQuery: the filter is not valid.
+        """
+        file_a, file_b = (
+            self.evidence_folder(self.show(model_name, number)) / SAMPLES for number in (a, b)
+        )
+        return pair_samples(file_a, file_b, criteria)
 
     def verdicts(self, model_name: str, number: int) -> list[Verdict]:
         """Return the verdicts of the gates about a version, oldest first."""

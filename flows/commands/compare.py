@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry.comparison.results import EvaluationResult
     from registry.comparison.verdicts import PairedOutcome
 
-_VERSION = re.compile(r"v(\d+)")
+_VERSIONS = re.compile(r"v\d+(,v\d+)*")
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -66,8 +66,9 @@ def compare(
     the same data, tasks, steps, seed and start chain are partners; otherwise the differences are
     listed.
 
-    A and B are runs with all their seeds, one seed of a run (moe_base-1), registered versions (v3),
-    or folders with the files of a run. Fails if the evaluations used different prompts or items.
+    A and B are runs with all their seeds, one seed of a run (moe_base-1), registered versions (v3,
+    or v3,v5,v7 for the seeds of a model), or folders with the files of a run. Fails if the
+    evaluations used different prompts or items.
     """
     from flows.runtime.workspace import find_project
     from registry.comparison import compare as comparison
@@ -123,12 +124,15 @@ def _result_folders(name: str, root: Path) -> dict[str, Path]:
     replicates = find_replicates(name, root)
     if replicates:
         return {replicate.label: root / replicate.folder for replicate in replicates}
-    version = _VERSION.fullmatch(name)
-    if version:
+    if _VERSIONS.fullmatch(name):
         _, params = load_workspace(root)
         registry = open_registry(root, params)
-        version_info = registry.show(params.registry.model, int(version[1]))
-        return {name: registry.evidence_folder(version_info)}
+        return {
+            label: registry.evidence_folder(
+                registry.show(params.registry.model, int(label.removeprefix("v")))
+            )
+            for label in name.split(",")
+        }
     folder = Path(name)
     if folder.is_dir():
         seeds = sorted(path.parent for path in folder.glob("seed_*/run.json"))

@@ -21,6 +21,7 @@ from flows.commands.registry_frontier import frontier, summary
 from flows.commands.registry_interventions import INTERVENTIONS
 from flows.commands.registry_list import history, list_versions
 from flows.commands.registry_promotion import evaluate, promote, verdict_lines
+from flows.commands.registry_samples import samples
 from flows.commands.tables import (
     add_plain_row,
     evaluation_lines,
@@ -48,6 +49,7 @@ for command in (
     history,
     frontier,
     summary,
+    samples,
     promote,
     evaluate,
     *INTERVENTIONS,

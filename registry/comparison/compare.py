@@ -12,6 +12,7 @@ import numpy as np
 from registry.comparison.costs import CostComparison, compare_costs
 from registry.comparison.matching import check_replicates, common_tasks
 from registry.comparison.pairing import Bools, pair_results
+from registry.comparison.param_differences import ParamDifference, list_param_differences
 from registry.comparison.precision import precision_warnings
 from registry.comparison.recipe import recipe_differences
 from registry.comparison.results import EvaluationResult, Evaluations, name_model
@@ -120,6 +121,8 @@ class Comparison:
     """`per_token`, `per_item` and `training`, the last with all runs of the training chain."""
     recipe_differences: tuple[str, ...]
     """How the training of A and B differs, apart from their models; empty: the same recipe."""
+    param_differences: tuple[ParamDifference, ...]
+    """Parameters of training and model that differ, of the first seed."""
     config: ComparisonConfig
     warnings: tuple[str, ...]
     """Differences between the two evaluations that can explain a part of the result."""
@@ -133,6 +136,7 @@ class Comparison:
             "b": vars(self.b),
             "costs": {name: cost.to_dict() for name, cost in self.costs.items()},
             "recipe_differences": list(self.recipe_differences),
+            "param_differences": [vars(difference) for difference in self.param_differences],
             "margin": self.config.margin,
             "alpha": self.config.alpha,
             "clean": self.config.clean,
@@ -184,6 +188,7 @@ def compare(a: Evaluations, b: Evaluations, config: ComparisonConfig) -> Compari
         recipe_differences=tuple(
             recipe_differences(a[0].run, b[0].run, ignore_seeds=max(len(a), len(b)) > 1)
         ),
+        param_differences=tuple(list_param_differences(a[0].run, b[0].run)),
         config=config,
         warnings=tuple(warnings),
         suites=_compare_suites(a[0], tasks_by_suite, scores, config),

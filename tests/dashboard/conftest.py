@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+import yaml
 from sqlalchemy import event
 
 from dashboard.cached_queries import open_view
@@ -48,9 +49,11 @@ class ShownProject:
         return Registry.open(self.folder, **options)
 
     def command(self, *words):
-        """Run `flanmoe WORDS` in this process."""
-        for name in ("params.yaml", "dvc.yaml"):
-            shutil.copy(ROOT / name, self.folder)
+        """Run `flanmoe WORDS` in this process; the project's registered model is m."""
+        shutil.copy(ROOT / "dvc.yaml", self.folder)
+        params = (ROOT / "params.yaml").read_text()
+        model = yaml.safe_load(params)["registry"]["model"]
+        (self.folder / "params.yaml").write_text(params.replace(f"model: {model}", "model: m"))
         result = Project(self.folder).invoke(*words)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout

@@ -44,6 +44,11 @@ def metrics(page):
     return {metric.label: metric.value for metric in page.metric}
 
 
+def table_with(page, column):
+    """Return the first table of a page that has a column."""
+    return next(table.value for table in page.dataframe if column in table.value.columns)
+
+
 def texts(page):
     """Return every text of a page that may be Markdown."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "success", "warning",

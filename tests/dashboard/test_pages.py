@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from registry.intake import read_submission
-from tests.dashboard.factories import metrics, open_page, plain, texts, write_log
+from tests.dashboard.factories import metrics, open_page, plain, table_with, texts, write_log
 
 HOSTILE = "**b** <script>alert(1)</script> [l](http://evil) :red[x] $a$"
 
@@ -14,7 +14,7 @@ HOSTILE = "**b** <script>alert(1)</script> [l](http://evil) :red[x] $a$"
 def test_decision_page_has_the_numbers_of_the_command(project):
     project.register("dense_tuned", [0.5, 0.6])
     page = open_page("decision")
-    expected = json.loads(project.command("registry", "summary", "--model", "m", "--json"))
+    expected = json.loads(project.command("registry", "summary", "--json"))
     (pair,) = expected["pairs"]
     table = page.dataframe[0].value.iloc[0]
     for name in ("difference", "low", "high"):
@@ -52,7 +52,7 @@ def test_decision_page_without_champion_says_so(empty_project):
 
 def test_frontier_page_has_the_numbers_of_the_command(project):
     project.register("dense_tuned", [0.5, 0.6])
-    words = ("registry", "frontier", "--model", "m", "--cost", "item", "--score", "suite.sample")
+    words = ("registry", "frontier", "--cost", "item", "--score", "suite.sample")
     page = open_page("frontier", cost="item", score="suite.sample", baseline="1")
     expected = json.loads(project.command(*words, "--baseline", "1", "--json"))
     table = page.dataframe[0].value
@@ -85,7 +85,7 @@ def test_versions_page_lists_what_the_command_lists(project):
     assert list(open_page("versions").dataframe[0].value["version"]) == [2, 1]
     assert list(open_page("versions", partial="true").dataframe[0].value["version"]) == [3, 2, 1]
     page = open_page("versions", where="moe and score > 30", sort="-score")
-    words = ("registry", "list", "--model", "m", "--where", "moe and score > 30", "--json")
+    words = ("registry", "list", "--where", "moe and score > 30", "--json")
     expected = json.loads(project.command(*words))
     table = page.dataframe[0].value
     assert list(table["version"]) == [version["version"] for version in expected]
@@ -105,12 +105,11 @@ def test_version_page_has_params_lineage_gates_tasks_and_files(project):
     registry.set_tag("m", 2, "purpose", HOSTILE, actor="ann")
     page = open_page("version", model="m", version="2")
     version = registry.show("m", 2)
-    tables = {table.key: table.value for table in page.dataframe if table.key}
-    assert len(tables["gates-table"]) == len(registry.verdicts("m", 2)[-1].gates)
-    assert list(tables["lineage-table"]["run"]) == ["moe"]
-    assert list(tables["tasks-table"]["score %"]) == [60, 80]
+    assert len(table_with(page, "gate")) == len(registry.verdicts("m", 2)[-1].gates)
+    assert list(table_with(page, "preset")["run"]) == ["moe"]
+    assert list(table_with(page, "task")["score %"]) == [60, 80]
     files = registry.artifacts.manifest(version.artifact).files
-    assert set(tables["files-table"]["SHA-256"]) >= {file.sha256 for file in files}
+    assert set(table_with(page, "SHA-256")["SHA-256"]) >= {file.sha256 for file in files}
     assert f"tag purpose: {HOSTILE}" in [element.value for element in page.text]
 
 
@@ -210,3 +209,47 @@ def test_data_warnings_are_shown_with_the_version_they_concern(finished_copy, mo
     expander = next(box for box in page.expander if box.label == "Data warnings: 1")
     assert findings[0]["suite"] in expander.text[0].value
     assert "7 of 9 rows" in expander.text[0].value
+
+
+def test_compare_page_has_the_numbers_of_the_command(project):
+    for seed in (1, 2):
+        changes = {"seed": seed, "is_moe": True}
+        project.register("moe", [0.6, 0.8 + seed / 50], run=changes, folder=f"moe{seed}")
+    page = open_page("compare", a="4", b="1", clean="true")
+    expected = json.loads(project.command("compare", "v4,v3,v2", "v1", "--clean", "--json"))
+    for i, rows in enumerate((expected["suites"], expected["tasks"])):
+        table = page.dataframe[i].value
+        assert list(table["difference"]) == pytest.approx([100 * row["difference"] for row in rows])
+        assert list(table["high"]) == pytest.approx([100 * row["high"] for row in rows])
+        for column in ("verdict", "basis"):
+            assert list(table[column]) == [row[column] for row in rows]
+        corrected = [row["p_corrected"] for row in rows]
+        assert list(table["p, corrected"]) == pytest.approx(corrected)
+    ratios = [cost["ratio"] for cost in expected["costs"].values()]
+    assert list(table_with(page, "A ÷ B")["A ÷ B"]) == pytest.approx(ratios)
+    paths = [difference["path"] for difference in expected["param_differences"]]
+    assert list(table_with(page, "parameter")["parameter"]) == paths
+
+
+def test_samples_page_has_the_items_of_the_command(project):
+    page = open_page("samples", a="2", b="1", right="only A right", task="sample/t0")
+    words = ("registry", "samples", 2, 1, "--right", "a", "--task", "sample/t0")
+    expected = json.loads(project.command(*words, "--json"))
+    assert metrics(page) == {kind: f"{count:,}" for kind, count in expected["counts"].items()}
+    assert f"{expected['num_matches']:,} items match." in texts(page)
+    shown = [line.value for line in page.text if " · " in line.value]
+    assert shown == [
+        f"{pair['task']} · {pair['id']} · {pair['right']}" for pair in expected["pairs"]
+    ]
+
+
+def test_samples_page_goes_to_the_next_page(project):
+    page = open_page("samples", a="2", b="1", page="2")
+    first = next(line.value for line in page.text if " · " in line.value)
+    assert first.startswith("sample/t0 · sample/t0-20 · ")
+
+
+def test_help_page_has_a_sentence_for_every_term(empty_project):
+    shown = texts(open_page("help"))
+    assert "**Gate**: A condition that a version must meet to become champion" in shown
+    assert shown.count("\n**") > 50
