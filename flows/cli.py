@@ -21,6 +21,7 @@ from flows.commands.metrics import metrics
 from flows.commands.models import models
 from flows.commands.predict import predict
 from flows.commands.registry import registry
+from flows.commands.report import report
 from flows.commands.run import check, run
 from flows.commands.stages import STAGES
 from flows.commands.study import study
@@ -60,7 +61,7 @@ def cli(context: click.Context, debug: bool) -> None:
     configure_logging()
 
 
-_PROJECT = (run, check, *STAGES, predict, compare, study, dashboard, models, data, registry)
+_PROJECT = (run, check, *STAGES, predict, compare, report, study, dashboard, models, data, registry)
 for command in (*_PROJECT, fleet, deploy, up, metrics):
     cli.add_command(command)
 
