@@ -34,7 +34,7 @@ def test_report_has_the_numbers_of_the_registry_and_loads_nothing(project):
     assert not re.search(r"(src|href)=|url\(|<script", page)
 
 
-def test_report_of_an_unknown_version_is_one_line(project):
+def test_report_of_an_unknown_version_is_an_error_line(project):
     project.command("registry", "list")
     result = invoke("report", "9", cwd=project.folder)
     assert "has no version 9" in error_line(result)
