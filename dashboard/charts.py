@@ -246,3 +246,39 @@ def heat_map(rows: pd.DataFrame, *, title: str, palette: Palette) -> AnyChart:
         text=alt.Text("difference:Q", format="+.1f")
     )
     return alt.layer(cells, numbers).properties(height=140 + 18 * rows["subject"].nunique())
+
+
+def router_map(rows: pd.DataFrame, palette: Palette) -> AnyChart:
+    """Plot the load of each expert in each MoE layer as coloured cells.
+
+    Args:
+        rows: `layer`, `expert` and `load`, relative to the mean of the layer.
+        palette: colours of the present theme.
+    """
+    limit = max(2.0, float(rows["load"].max()))
+    chart: alt.Chart = (
+        alt.Chart(rows)
+        .mark_rect()
+        .encode(
+            x=alt.X("expert:O", title="expert", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("layer:N", title=None, sort=None, axis=alt.Axis(labelLimit=_LABEL_LENGTH)),
+            color=alt.Color(
+                "load:Q",
+                title="load, × mean",
+                scale=alt.Scale(
+                    domain=[0, 1, limit],
+                    range=[palette.dense, palette.background, palette.moe],
+                    interpolate="rgb",
+                ),
+                legend=alt.Legend(
+                    orient="top",
+                    labelColor=palette.text,
+                    titleColor=palette.text,
+                    gradientLength=150,
+                ),
+            ),
+            tooltip=["layer:N", "expert:O", alt.Tooltip("load:Q", format=".2f")],
+        )
+        .properties(height=140 + 20 * rows["layer"].nunique())
+    )
+    return chart

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from registry.comparison.dense_partners import DensePartner
 from registry.comparison.frontier import Frontier, FrontierPoint
 from registry.gates.names import CONDITIONS
 from registry.history import HistoryEntry
-from registry.schemas import EvaluationRecordSchema, TrainingChainSchema
+from registry.schemas import EvaluationRecordSchema, LayerHealthSchema, TrainingChainSchema
 from registry.summary import ModelSummary
 from registry.verdicts import Verdict
 from registry.version_summary import VersionSummary
@@ -246,6 +246,24 @@ def lineage_table(chain: TrainingChainSchema) -> pd.DataFrame:
                 "TFLOPs": run.training_flops / 1e12,
             }
             for run in chain.runs
+        ]
+    )
+
+
+def router_table(health: Mapping[str, LayerHealthSchema]) -> pd.DataFrame:
+    """Return a row for each expert of each MoE layer, with its load relative to the mean."""
+    return pd.DataFrame(
+        [
+            {
+                "layer": text.name(layer),
+                "expert": expert,
+                "load": len(state.load) * load,
+                "dropped in the layer %": 100 * state.drop_share,
+                "dead experts of the layer": state.dead_experts,
+                "entropy of the layer, nats": state.entropy,
+            }
+            for layer, state in health.items()
+            for expert, load in enumerate(state.load)
         ]
     )
 

@@ -7,9 +7,10 @@ import json
 import pandas as pd
 import streamlit as st
 
-from dashboard import frames, text, url_state
+from dashboard import charts, frames, text, url_state
 from dashboard.cached_queries import RegistryView
-from dashboard.figure import show_table
+from dashboard.figure import show_figure, show_table
+from dashboard.palette import current_palette
 from registry.artifacts.manifest import ArtifactFile
 from registry.comparison.precision import describe_precision
 from registry.errors import MissingArtifact
@@ -31,6 +32,7 @@ def show(view: RegistryView, model: str) -> None:
     _show_gates(view, version)
     _show_lineage(version)
     _show_scores(version)
+    _show_routers(version)
     _show_files(view, version)
     with st.expander("Parameters of the run"):
         st.json(json.dumps(version.run_record.params, default=str), expanded=2)
@@ -138,6 +140,24 @@ def _show_scores(version: VersionInfo) -> None:
         column_config=frames.SCORE_FORMATS,
     )
     st.markdown("“Clean” is without the items that overlap with the training mixture.")
+
+
+def _show_routers(version: VersionInfo) -> None:
+    """Show the load of the experts at the end of training."""
+    health = version.run_record.router_health
+    if not health:
+        return
+    st.subheader("Routers", anchor=False)
+    table, palette = frames.router_table(health), current_palette()
+    show_figure(
+        charts.router_map(table, palette),
+        table,
+        name="router-load",
+        alternative="Load of each expert in each MoE layer, relative to the mean of the layer",
+        reading="Each cell is an expert of an MoE layer at the end of training: blue experts get "
+        "fewer tokens than the mean of their layer, orange ones more.",
+        palette=palette,
+    )
 
 
 def _show_files(view: RegistryView, version: VersionInfo) -> None:

@@ -1,10 +1,12 @@
 """The pages in Streamlit's own test harness; their numbers are those of the commands' JSON."""
 
 import json
+import time
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from models.training.trainer_lease import hold_lease
 from registry.intake import read_submission
 from tests.dashboard.factories import metrics, open_page, plain, table_with, texts, write_log
 
@@ -113,6 +115,17 @@ def test_version_page_has_params_lineage_gates_tasks_and_files(project):
     assert f"tag purpose: {HOSTILE}" in [element.value for element in page.text]
 
 
+def test_version_page_shows_the_load_of_each_expert(project):
+    layer = {"load": [0.75, 0.25], "drop_share": 0.1, "balanced_drop_share": 0.0,
+             "entropy": 0.5, "dead_experts": 0}  # fmt: skip
+    run = {"is_moe": True, "router_health": {"encoder.1": layer}}
+    project.register("routed", [0.5], run=run)
+    table = table_with(open_page("version", version="3"), "expert")
+    assert list(zip(table["layer"], table["expert"], table["load"], strict=True)) == [
+        ("encoder.1", 0, 1.5), ("encoder.1", 1, 0.5),
+    ]  # fmt: skip
+
+
 def test_version_page_of_an_unknown_version_says_which_exist(project):
     error = open_page("version", version="9").error[0].value
     assert "registered: 1, 2" in plain(error)
@@ -178,16 +191,19 @@ def test_interaction_without_a_change_queries_the_revision_only(project, stateme
 def test_training_page_follows_a_run_in_progress(empty_project):
     folder = empty_project.folder / ".flanmoe/workspaces/try/.flanmoe/checkpoints/big"
     warning = "encoder: 2 of 8 experts get no token"
-    write_log(folder, [{"warnings": [warning]}], incomplete='{"step": 40, "lo')
-    page = open_page("training")
-    assert metrics(page)["Loss"] == "2.500"
-    assert metrics(page)["MFU"] == "41%"
-    assert metrics(page)["Max expert load"] == "1.50 ×"
-    assert page.multiselect(key="runs").value == ["try/big"]
-    assert warning in page.warning[0].value
-    write_log(folder, [{"step": 40, "loss": 1.5}])
-    page.run()
-    assert metrics(page)["Loss"] == "1.500"
+    now = {"time": time.time()}
+    write_log(folder, [{"warnings": [warning], **now}], incomplete='{"step": 40, "lo')
+    with hold_lease(folder.with_name("big.lease")):
+        page = open_page("training")
+        assert metrics(page)["Loss"] == "2.500"
+        assert metrics(page)["MFU"] == "41%"
+        assert metrics(page)["Max expert load"] == "1.50 ×"
+        assert page.multiselect(key="runs").value == ["try/big"]
+        assert warning in plain(page.warning[0].value)
+        write_log(folder, [{"step": 40, "loss": 1.5, **now}])
+        page.run()
+        assert metrics(page)["Loss"] == "1.500"
+    assert metrics(open_page("training")) == {}  # stopped: nothing looks alive
 
 
 @pytest.mark.e2e
