@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from benchmarks.drill_services import create_database
 from registry import schema
 from registry.database_url import database_url
 from registry.errors import (
@@ -158,13 +159,13 @@ def test_registry_open_database_of_another_program_is_not_changed(tmp_path, monk
 def test_registry_open_empty_postgresql_database_is_created_by_a_writer_only(
     postgres, tmp_path, monkeypatch
 ):
-    url = postgres.create_database("opened").replace("postgresql://", "postgres://")
-    monkeypatch.setenv("FLANMOE_DATABASE_URL", url)
+    url = create_database(postgres, "opened")
+    monkeypatch.setenv("FLANMOE_DATABASE_URL", url.replace("postgresql://", "postgres://"))
     with pytest.raises(MissingRegistry, match="has no registry"):
         Registry.open(tmp_path)
     Registry.open(tmp_path, create=True).engine.dispose()
     assert Registry.open(tmp_path).versions() == []
-    monkeypatch.setenv("FLANMOE_DATABASE_URL", f"{postgres.url}/opned")
+    monkeypatch.setenv("FLANMOE_DATABASE_URL", url.replace("opened", "opned"))
     with pytest.raises(RegistryUnreachable, match='database "opned" does not exist'):
         Registry.open(tmp_path, create=True)
 
