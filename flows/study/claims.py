@@ -197,21 +197,21 @@ def _of_seed(part: ContrastPart, seed: int) -> ContrastPart:
 
 
 def _chance_notes(parts: Mapping[str, ContrastPart], claim: StudyClaim) -> list[str]:
-    """Name the terms of differences of differences whose scores are those of random answers."""
+    """Name the terms of differences of differences that may be no better than random answers."""
     notes = []
     for name, part in parts.items():
         if len(part.plus) < 2:
             continue
         weights = dict.fromkeys(part.tasks, 1 / len(part.tasks))
         terms = (*claim.parts[name].plus, *claim.parts[name].minus)
-        at_chance = [
+        uncertain = [
             term
             for term, group in zip(terms, (*part.plus, *part.minus), strict=True)
             if estimate_difference(pair_with_chance(group, weights=weights)).interval()[0] <= 0
         ]
-        if at_chance:
+        if uncertain:
             notes.append(
-                f"{name}: {', '.join(at_chance)} at chance, so the contrast shows what the others "
-                "gain, not from where they start"
+                f"{name}: random answers are not excluded for {', '.join(uncertain)}; where all "
+                "start from chance, the contrast shows what each gains, not which was better before"
             )
     return notes

@@ -57,8 +57,8 @@ class TaskGroupScore:
     high: float
     chance: float
     """Expected score of random answers."""
-    is_at_chance: bool
-    """Whether the interval contains the score of random answers, or scores below."""
+    excludes_chance: bool
+    """Whether the interval excludes the score of random answers, and scores below."""
     num_seeds: int
     basis: str
 
@@ -200,7 +200,7 @@ def _score(
         low=max(0.0, low + chance),
         high=min(1.0, high + chance),
         chance=chance,
-        is_at_chance=low <= 0,
+        excludes_chance=low > 0,
         num_seeds=len(evaluations),
         basis=estimate.basis,
     )

@@ -40,10 +40,10 @@ def score_blocks(variant: dict[str, Any], results: Results) -> Iterator[Block]:
                 [
                     score["arm"],
                     score["model"],
-                    f"{100 * score['score']:.1f} %"
-                    + (" (chance)" if score["is_at_chance"] else ""),
+                    f"{100 * score['score']:.1f} %",
                     f"{100 * score['low']:.1f} … {100 * score['high']:.1f} %",
-                    f"{100 * score['chance']:.1f} %",
+                    f"{100 * score['chance']:.1f} %"
+                    + ("" if score["excludes_chance"] else ", not excluded"),
                     f"{score['basis']}, {len(tasks)} tasks",
                 ]
                 for score in own

@@ -77,7 +77,7 @@ def report_results(**changes):
     }  # fmt: skip
     score = {
         "model": "moe", "arm": "tuned", "group": "sample_rules", "score": 0.71, "low": 0.6,
-        "high": 0.8, "chance": 0.25, "is_at_chance": False, "num_seeds": 3, "basis": "3 seeds",
+        "high": 0.8, "chance": 0.25, "excludes_chance": True, "num_seeds": 3, "basis": "3 seeds",
         "bits_stored": None,
     }  # fmt: skip
     claim = {
@@ -85,7 +85,7 @@ def report_results(**changes):
         "above": 0, "within": None, "confidence": 0.95, "verdict": "confirmed", "mean": CONTRAST,
         "parts": {"rules": {"plus": ["moe/tuned"], "minus": ["dense/tuned"],
                             "tasks": ["sample_rules/*"], "verdict": "confirmed", **CONTRAST}},
-        "missing": ["dense/tuned, seed 2"], "notes": ["rules: dense/base at chance"],
+        "missing": ["dense/tuned, seed 2"], "notes": ["rules: random answers are not excluded"],
     }  # fmt: skip
     unjudged = {**claim, "name": "other", "statement": "Other.", "primary": False, "mean": None,
                 "parts": {}, "verdict": "not judged", "above": None, "within": 0.03}  # fmt: skip

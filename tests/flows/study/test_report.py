@@ -45,7 +45,7 @@ def test_report_files_have_verdicts_missing_runs_compute_and_published_figures(t
         "it holds if the contrast is above 0 points",
         "within ±3 points",
         "Missing: dense/tuned, seed 2.",
-        "Note: rules: dense/base at chance.",
+        "Note: rules: random answers are not excluded.",
         "Published, not measured here",
         "| +7.1 points | Shen et al., FLAN-MoE, arXiv 2305.14705 |",
     ):

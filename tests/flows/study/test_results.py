@@ -86,12 +86,12 @@ def test_arms_at_chance_are_noted(planned):
     write_runs(plan, {**ACCURACY, "moe_base": 0.0, "dense_base": 0.0, "dense_tuned": 0.6})
     (variant,) = collect_results(plan)
     assert variant.claims[0].notes == (
-        "knowledge: dense/base, moe/base at chance, so the contrast shows what the others gain, "
-        "not from where they start",
+        "knowledge: random answers are not excluded for dense/base, moe/base; where all start "
+        "from chance, the contrast shows what each gains, not which was better before",
     )
-    at_chance = {(s.model, s.arm) for s in variant.scores if s.is_at_chance}
-    assert ("moe", "base") in at_chance
-    assert ("moe", "tuned") not in at_chance
+    is_excluded = {(s.model, s.arm): s.excludes_chance for s in variant.scores}
+    assert not is_excluded["moe", "base"]
+    assert is_excluded["moe", "tuned"]
 
 
 def test_missing_runs_are_named_with_their_error_and_never_filled_in(planned):
