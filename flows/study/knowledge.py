@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from data_pipelines.sources.sample.facts import ATTRIBUTES, BITS_PER_PERSON, count_people
+from data_pipelines.sources.sample.stored_bits import bits_per_fact
 from flows.config.schema import Params
 
 SUITE = "sample_knowledge"
@@ -23,15 +24,12 @@ class FactCounts:
     """Entropy of all facts."""
 
     def bits_stored(self, accuracy: float) -> float:
-        """Return the bits of the facts that a model knows.
-
-        A model that does not know a fact guesses it with a probability of 1 / `num_values`.
+        """Return the information of a model's answers about all facts, in bits.
 
         Args:
             accuracy: share of right answers to questions for facts.
         """
-        chance = 1 / self.num_values
-        return self.bits * max(0.0, (accuracy - chance) / (1 - chance))
+        return self.num_facts * bits_per_fact(accuracy, self.num_values)
 
 
 def count_facts(params: Params) -> FactCounts | None:

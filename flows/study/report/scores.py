@@ -118,12 +118,12 @@ def bits_blocks(variant: dict[str, Any], results: Results) -> Iterator[Block]:
     facts = variant["facts"]
     yield Heading(text=add_variant("Bits of facts stored", variant), level=3)
     yield Paragraph(
-        text=f"The text states {facts['num_facts']:,} facts with {facts['bits'] / 1000:.1f} kbit. "
-        "The share that a model has stored and gives when asked is the accuracy on "
-        f"sample_knowledge, corrected for guessing one of {facts['num_values']} values. Language "
-        f"models are known to store at most about {MOST_BITS_PER_PARAMETER:g} bits a parameter "
-        "(arXiv 2404.05405): what the last column says of that limit also depends on how many "
-        "facts there are to store."
+        text=f"The text states {facts['num_facts']:,} facts with {facts['bits'] / 1000:.1f} kbit, "
+        f"each one of {facts['num_values']} values. The bits that a model has stored are the "
+        "information of its answers to sample_knowledge about them, a lower bound. Language models "
+        f"are known to store at most about {MOST_BITS_PER_PARAMETER:g} bits a parameter (arXiv "
+        "2404.05405): what the last column says of that limit also depends on how many facts there "
+        "are to store."
     )
     rows = []
     for score in scores:

@@ -17,13 +17,13 @@ def test_count_facts_of_the_default_sample():
     assert facts.bits == pytest.approx(facts.num_facts * math.log2(48))
 
 
-def test_bits_stored_are_corrected_for_guessing():
+def test_bits_stored_are_the_information_of_the_answers():
     facts = count_facts(parse_params(read_params(ROOT / "params.yaml"), "params.yaml", ROOT))
-    assert facts.bits_stored(1.0) == facts.bits
-    assert facts.bits_stored(1 / 48) == 0
-    assert facts.bits_stored(0.0) == 0
-    # Half of the facts known, the others guessed.
-    assert facts.bits_stored(0.5 + 0.5 / 48) == pytest.approx(facts.bits / 2)
+    assert facts.bits_stored(1.0) == pytest.approx(facts.bits)
+    assert facts.bits_stored(1 / 48) == facts.bits_stored(0.0) == 0
+    # Entropy of a value, less the entropy that remains: right or wrong, and which of 47 if wrong.
+    expected = math.log2(48) - 1 - 0.5 * math.log2(47)
+    assert facts.bits_stored(0.5) == pytest.approx(facts.num_facts * expected)
 
 
 def test_count_facts_without_a_sample():

@@ -88,7 +88,7 @@ def test_report_of_facts_has_bits_stored_and_the_share_of_two_bits_a_parameter()
     facts = {"num_facts": 5952, "num_values": 48, "bits": 33242.0}
     changed = {**variant, "facts": facts, "scores": [score]}
     text = render_markdown(make_blocks(report_results(variants=[changed])))
-    assert "The text states 5,952 facts with 33.2 kbit." in text
+    assert "The text states 5,952 facts with 33.2 kbit, each one of 48 values." in text
     # 10 kbit in 218,624 parameters are 0.046 bits each, 2.3 % of 2.
     assert "| tuned | moe | 10.0 | 8.0 … 12.0 | 0.046 | 2.3 % |" in text
 
