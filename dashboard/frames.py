@@ -127,7 +127,7 @@ def judged_table(summary: ModelSummary) -> pd.DataFrame:
                 ),
                 "GFLOPs per token": judged.point.cost,
                 "seeds": judged.point.num_seeds,
-                "rejected by a person": judged.is_rejected,
+                "rejected by a person": judged.point.is_rejected,
             }
             for judged in summary.judged
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dashboard import text, url_state
@@ -15,20 +17,21 @@ CHAMPION_ITEMS = "champion"
 CHAMPION = "champion"
 
 
-def choose_items_and_baseline(view: RegistryView, model: str) -> tuple[str, int | None]:
+def choose_items_and_baseline(read_frontier: Callable[[str], Frontier]) -> tuple[str, int | None]:
     """Let the user choose item set and baseline; both are in the URL.
+
+    Args:
+        read_frontier: returns the models of a set of items; empty: those of the champion.
 
     Returns:
         The digest of the items, empty for the champion's; and the version that others are compared
         with, None for the champion.
     """
-    overview = view.read(Registry.frontier, model, "token")
     columns = st.columns(2)
     with columns[0]:
-        items = _choose_items(overview)
-    shown = view.read(Registry.frontier, model, "token", items_digest=items) if items else overview
+        items = _choose_items(read_frontier(""))
     with columns[1]:
-        baseline = _choose_baseline(shown)
+        baseline = _choose_baseline(read_frontier(items))
     return items, baseline
 
 
@@ -74,6 +77,11 @@ def show_excluded(frontier: Frontier) -> None:
                 )
 
 
+def frontier_of(view: RegistryView, model: str, items: str) -> Frontier:
+    """Return the models of a set of items, by FLOPs per token; empty: the champion's items."""
+    return view.read(Registry.frontier, model, "token", items_digest=items)
+
+
 def choose_pair(view: RegistryView, model: str) -> tuple[FrontierPoint, FrontierPoint] | None:
     """Let the user choose items and two models, A and B, all of which are in the URL.
 
@@ -82,10 +90,8 @@ def choose_pair(view: RegistryView, model: str) -> tuple[FrontierPoint, Frontier
     Returns:
         The models; None if there are not two.
     """
-    frontier = view.read(Registry.frontier, model, "token")
-    items = _choose_items(frontier)
-    if items:
-        frontier = view.read(Registry.frontier, model, "token", items_digest=items)
+    items = _choose_items(frontier_of(view, model, ""))
+    frontier = frontier_of(view, model, items)
     points = {str(point.version): point for point in frontier.points}
     if len(points) < 2:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,6 @@ from registry.tables import (
     RegistryBase,
     RunRow,
     VersionRow,
-    VersionState,
-    VersionStateRow,
 )
 
 MAX_NAME = 200
@@ -125,19 +123,6 @@ def list_models(session: Session) -> list[ModelOverview]:
         ModelOverview(name=name, description=description, num_versions=count, newest=newest)
         for name, description, count, newest in rows
     ]
-
-
-def read_states(
-    session: Session, model_name: str, numbers: Collection[int]
-) -> dict[int, VersionState]:
-    """Return the states of some versions of a model, by number."""
-    query = (
-        select(VersionRow.number, VersionStateRow.state)
-        .join(VersionStateRow, VersionStateRow.version_id == VersionRow.id)
-        .join(ModelRow, ModelRow.id == VersionRow.model_id)
-        .where(ModelRow.name == model_name, VersionRow.number.in_(numbers))
-    )
-    return {number: VersionState(state) for number, state in session.execute(query)}
 
 
 def is_current_version() -> ColumnElement[bool]:

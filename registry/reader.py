@@ -33,14 +33,13 @@ from registry.lookup import (
     find_model,
     find_version,
     list_models,
-    read_states,
 )
 from registry.policy_file import load_model_policy
 from registry.query.search import VersionPage, VersionQuery, search_versions
 from registry.retention import (
     describe_removal,
 )
-from registry.schema import require_newest_schema
+from registry.schema import is_newest, read_schema_revision, require_newest_schema
 from registry.session import reading
 from registry.summary import RECENT, ModelSummary, summarise
 from registry.tables import EventRow, utc_now
@@ -184,11 +183,9 @@ class RegistryReader:
             period: age of the oldest change to report.
 
         Raises:
-            UnknownVersion: the model does not exist.
             InvalidQuery: the items or the baseline do not exist.
             InvalidPolicy: the policy file has errors.
         """
-        self.require_model(model_name)
         frontier = self.frontier(model_name, "token", items_digest=items_digest, baseline=baseline)
         numbers = [number for point in frontier.points for number in point.versions]
         since = utc_now() - period
@@ -198,7 +195,6 @@ class RegistryReader:
                 frontier,
                 load_model_policy(self.policy_path, model_name),
                 verdicts=read_last_verdicts(session, model_name, numbers),
-                states=read_states(session, model_name, numbers),
                 changes=read_history(session, model_name, since=since),
                 since=since,
             )
@@ -269,8 +265,11 @@ class RegistryReader:
             UnsupportedRegistry: another release migrated the registry since it was opened.
         """
         with reading(self.engine) as session:
-            require_newest_schema(session.connection())
-            return session.scalar(select(func.max(EventRow.id))) or 0
+            query = select(func.max(EventRow.id), read_schema_revision())
+            number, schema_revision = session.execute(query).one()
+            if not is_newest(schema_revision):
+                require_newest_schema(session.connection())
+            return number or 0
 
     def history(
         self, model_name: str | None = None, *, limit: int | None = None

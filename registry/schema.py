@@ -9,7 +9,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import (
+    ColumnClause,
+    Connection,
+    Engine,
+    ScalarSelect,
+    column,
+    select,
+    table,
+    text,
+)
 
 from registry.database_url import URL_VARIABLE, show_url
 from registry.errors import MissingRegistry, UnsupportedRegistry
@@ -39,6 +48,17 @@ def migrate(engine: Engine, *, create: bool) -> None:
         _lock_migrations(connection)
         if not _is_current(connection, scripts, create=create):
             _upgrade(connection)
+
+
+def read_schema_revision() -> ScalarSelect[str]:
+    """Return the subquery of a database's schema revision."""
+    revision: ColumnClause[str] = column("version_num")
+    return select(revision).select_from(table("alembic_version")).scalar_subquery()
+
+
+def is_newest(revision: str) -> bool:
+    """Return whether a schema revision is that of this release."""
+    return revision == _scripts().get_current_head()
 
 
 def require_newest_schema(connection: Connection) -> None:

@@ -10,7 +10,6 @@ from registry.comparison.frontier import Frontier, FrontierPoint
 from registry.comparison.pair_verdicts import PairVerdict, judge_pair
 from registry.history import HistoryEntry
 from registry.policy import Policy
-from registry.tables import VersionState
 from registry.verdicts import Verdict
 
 RECENT = timedelta(days=7)
@@ -21,8 +20,6 @@ class JudgedVersion:
     """A version of the frontier with the last verdict of the gates about it."""
 
     point: FrontierPoint
-    is_rejected: bool
-    """Whether a person rejected the point's version."""
     verdict: Verdict | None
     """None if the gates were never asked."""
 
@@ -37,7 +34,7 @@ class JudgedVersion:
             "version": self.point.version,
             "name": self.point.name,
             "is_champion": self.point.is_champion,
-            "is_rejected": self.is_rejected,
+            "is_rejected": self.point.is_rejected,
             "tie_group": self.point.tie_group,
             "verdict": self.verdict and self.verdict.to_dict(),
         }
@@ -84,7 +81,6 @@ def summarise(
     frontier: Frontier,
     policy: Policy,
     verdicts: dict[int, Verdict],
-    states: dict[int, VersionState],
     changes: list[HistoryEntry],
     since: datetime,
 ) -> ModelSummary:
@@ -95,7 +91,6 @@ def summarise(
         frontier: its models.
         policy: margin and smallest saving.
         verdicts: the last verdict about each version.
-        states: state of each version.
         changes: its changes, oldest first.
         since: time of the oldest change to report.
     """
@@ -103,7 +98,6 @@ def summarise(
     judged = [
         JudgedVersion(
             point=point,
-            is_rejected=states.get(point.version) == VersionState.REJECTED,
             verdict=_last_verdict(point, verdicts),
         )
         for point in frontier.points

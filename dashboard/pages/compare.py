@@ -81,6 +81,10 @@ def _show_costs(compared: Comparison, labels: tuple[str, str]) -> None:
         comparison_frames.costs_table(compared, labels),
         name="costs",
         alternative="Costs of A and B in FLOPs",
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4g")
+            for name in (f"A, {labels[0]}", f"B, {labels[1]}", "A ÷ B")
+        },
     )
     st.markdown("Training includes the runs that a model started from; ratio: A ÷ B.")
 

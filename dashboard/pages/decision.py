@@ -15,8 +15,14 @@ from registry.summary import JudgedVersion, ModelSummary
 
 def show(view: RegistryView, model: str) -> None:
     """Show verdicts on sparse models, champion and challengers, and the last changes."""
-    items, baseline = selections.choose_items_and_baseline(view, model)
-    summary = view.read(Registry.summary, model, items_digest=items, baseline=baseline)
+
+    def read_summary(items: str, baseline: int | None = None) -> ModelSummary:
+        return view.read(Registry.summary, model, items_digest=items, baseline=baseline)
+
+    items, baseline = selections.choose_items_and_baseline(
+        lambda items: read_summary(items).frontier
+    )
+    summary = read_summary(items, baseline)
     selections.show_excluded(summary.frontier)
     _show_pairs(summary)
     _show_promotion(summary)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard import charts, frames, selections, url_state
@@ -17,8 +19,9 @@ from registry.store import Registry
 
 def show(view: RegistryView, model: str) -> None:
     """Show a score against a cost."""
-    items, baseline = selections.choose_items_and_baseline(view, model)
-    names = view.read(Registry.frontier, model, "token", items_digest=items).score_names
+    read_frontier = partial(selections.frontier_of, view, model)
+    items, baseline = selections.choose_items_and_baseline(read_frontier)
+    names = read_frontier(items).score_names
     columns = st.columns(2)
     with columns[0]:
         score = url_state.choose("Score", names or ("score",), key="score", title=describe_score)

@@ -29,6 +29,7 @@ from registry.comparison.tie_groups import number_tie_groups
 from registry.comparison.variance_components import Floats
 from registry.comparison.version_costs import COSTS, check_cost, cost_of, mean_cost
 from registry.errors import InvalidQuery
+from registry.tables import VersionState
 from registry.versions import ModelKind, VersionInfo
 
 
@@ -45,6 +46,8 @@ class FrontierPoint:
     kind: ModelKind
     tuned: bool
     is_champion: bool
+    is_rejected: bool
+    """Whether a person rejected the version."""
     accuracy: float
     """The score, averaged over seeds."""
     standard_error: float
@@ -191,6 +194,7 @@ def _points(
             kind=model.group.newest.kind,
             tuned=model.group.newest.run_record.tuned,
             is_champion=model.group.is_champion,
+            is_rejected=model.group.newest.state is VersionState.REJECTED,
             accuracy=model.value,
             standard_error=float(draws.errors_V[i]),
             random_score=model.scores[0].random_score,

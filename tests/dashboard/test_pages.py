@@ -178,14 +178,14 @@ def test_interaction_without_a_change_queries_the_revision_only(project, stateme
     open_page("decision")
     with statements() as executed:
         open_page("decision")
-    assert [line for line in executed if "FROM" in line.upper()][1:] == [
-        "SELECT max(events.id) AS max_1 \nFROM events"
-    ]
+    (revision,) = [line for line in executed if line != "BEGIN"]
+    assert "max(events.id)" in revision
     project.open().add_note("m", 2, "news", actor="ann")
     with statements() as executed:
         open_page("decision")
-    assert len(executed) > 3
-    assert not any(line.startswith(("INSERT", "UPDATE", "BEGIN IMMEDIATE")) for line in executed)
+    selects = [line for line in executed if line.startswith("SELECT")]
+    assert 3 < len(selects) <= 10
+    assert {*executed} - {*selects} <= {"BEGIN"}  # no write lock
 
 
 def test_training_page_follows_a_run_in_progress(empty_project):

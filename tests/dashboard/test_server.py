@@ -146,6 +146,7 @@ def test_versions_page_filters_and_saves_csv(open_tab, tmp_path):
     page.get_by_role("textbox", name="Condition").fill("moe")
     page.get_by_role("textbox", name="Condition").press("Enter")
     page.get_by_text("1 versions match").wait_for()
+    wait_until_shown(page, "versions")
     assert parse_qs(urlsplit(page.url).query)["where"] == ["moe"]
     with page.expect_download() as download:
         page.get_by_role("button", name="Save all matches as CSV").click()

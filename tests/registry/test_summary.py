@@ -26,7 +26,7 @@ def test_summary_has_champion_challengers_and_their_last_verdicts(registry, subm
     for number in (1, 2):
         assert judged[number].verdict == registry.verdicts("m", number)[-1]
     assert judged[3].verdict is None
-    assert [number for number, entry in judged.items() if entry.is_rejected] == [3]
+    assert [number for number, entry in judged.items() if entry.point.is_rejected] == [3]
     assert judged[1].failed_gates == [
         gate.name for gate in registry.verdicts("m", 1)[-1].gates if not gate.passed
     ]
