@@ -23,7 +23,7 @@ def show_figure(
     reading: str,
     palette: Palette,
 ) -> None:
-    """Show a chart; its menu saves it as PNG or SVG, and the button below as CSV.
+    """Show a chart; a button above saves it as PNG, and the button below its values as CSV.
 
     Args:
         chart: the chart.
@@ -33,14 +33,14 @@ def show_figure(
         reading: a sentence on how to read it; it may have Markdown.
         palette: colours of the present theme.
     """
-    chart = chart.properties(
-        background=palette.background, usermeta={"embedOptions": {"downloadFileName": name}}
-    ).configure_axis(labelColor=palette.text, titleColor=palette.text)
+    chart = chart.properties(background=palette.background).configure_axis(
+        labelColor=palette.text, titleColor=palette.text
+    )
     st.altair_chart(chart, alt=alternative, key=f"{name}-chart")
     st.markdown(reading)
     with st.expander("Values of the chart, and export"):
         show_table(table, name=name, alternative=f"Values of the chart: {alternative}")
-        st.markdown("The menu ⋯ at the top right of the chart saves it as PNG or SVG.")
+        st.markdown("The button “Download as PNG” appears above the chart when it has the pointer.")
 
 
 def show_table(

@@ -46,7 +46,7 @@ def port(tmp_path_factory):
         yield number
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def _note_error(line, errors):
 
 def wait_until_shown(page, path):
     """Wait for the end of the page."""
-    text = "No run has been trained yet" if path == "training" else "As of 2"
-    page.get_by_text(text).first.wait_for()
+    last = {"training": "No run has been trained yet", "help": "World size"}
+    page.get_by_text(last.get(path, "As of 2")).first.wait_for()
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')")
 
 
@@ -158,15 +158,14 @@ def test_versions_page_filters_and_saves_csv(open_tab, tmp_path):
 
 @browser_test
 @pytest.mark.browser
-def test_chart_menu_saves_svg(open_tab, tmp_path):
+def test_chart_button_saves_png(open_tab, tmp_path):
     page = open_tab("frontier")
     wait_until_shown(page, "frontier")
-    page.locator("[data-testid=stVegaLiteChart] summary").click()
+    page.locator("[data-testid=stVegaLiteChart]").hover()
     with page.expect_download() as download:
-        page.get_by_text("Save as SVG").click()
-    assert download.value.suggested_filename == "frontier-token.svg"
-    download.value.save_as(tmp_path / "chart.svg")
-    assert "moe v2" in (tmp_path / "chart.svg").read_text()
+        page.get_by_role("button", name="Download as PNG").click()
+    download.value.save_as(tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_dashboard_listens_on_the_loopback_interface_only(port):
