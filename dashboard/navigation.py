@@ -137,5 +137,5 @@ def _streamlit_page(page: DashboardPage) -> Page:
 
 def run_page() -> None:
     """Show the page of the URL, and the navigation."""
-    st.set_page_config(page_title="flanmoe", page_icon="★", layout="wide")
+    st.set_page_config(page_title="flanmoe", page_icon="⭐", layout="wide")
     st.navigation([_streamlit_page(page) for page in PAGES]).run()
