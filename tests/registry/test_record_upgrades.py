@@ -84,15 +84,20 @@ def test_frontier_of_release_0_1_0_is_unchanged(registry):
     assert (value["cost"], value["unit"], value["paired"]) == (
         old["cost"], old["unit"], old["paired"],
     )  # fmt: skip
-    added = {"is_champion", "moe_version", "dense_version", "num_seeds", "basis"}
+    added = {
+        "is_champion", "is_rejected", "moe_version", "dense_version", "start_version", "num_seeds",
+        "basis", "versions", "random_score", "tie_group", "against_baseline", "cost_ratios",
+    }  # fmt: skip
     # Not rounded; from a normal distribution instead of the bootstrap; Student's interval.
     recomputed = {"standard_error", "probability"}
     assert_same_rows(value["points"], old["points"], added, recomputed)
-    assert_same_rows(value["dense_partners"], old["twins"], added, {"low", "high"})
+    recomputed = {"low", "high", "difference"}
+    assert_same_rows(value["dense_partners"], old["twins"], added, recomputed)
     for row, old_row in zip(value["points"], old["points"], strict=True):
         assert row["standard_error"] == pytest.approx(old_row["error"], abs=1e-6)
         assert row["probability"] == pytest.approx(old_row["probability"], abs=0.02)
     for row, old_row in zip(value["dense_partners"], old["twins"], strict=True):
+        assert row["difference"] == pytest.approx(old_row["difference"], abs=1e-6)
         assert old_row["low"] - 0.015 < row["low"] < old_row["low"]
         assert old_row["high"] < row["high"] < old_row["high"] + 0.015
     assert value["without_partner"] == ()
