@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import streamlit as st
@@ -33,14 +34,15 @@ def show(view: RegistryView, model: str) -> None:
     first = view.read(Registry.samples, model, a, b, SampleFilter(limit=1))
     _show_counts(first)
     criteria = _choose_filter(first)
-    matching = view.read(Registry.samples, model, a, b, criteria(1))
+    matching = view.read(Registry.samples, model, a, b, criteria)
     st.write(f"{matching.num_matches:,} items match.")
-    number, num_pages = 1, max(1, math.ceil(matching.num_matches / PAGE_SIZE))
+    num_pages = max(1, math.ceil(matching.num_matches / PAGE_SIZE))
     if num_pages > 1:
         number = url_state.choose_number(
             f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages
         )
-        matching = view.read(Registry.samples, model, a, b, criteria(number))
+        criteria = dataclasses.replace(criteria, offset=PAGE_SIZE * (number - 1))
+        matching = view.read(Registry.samples, model, a, b, criteria)
     for sample in matching.pairs:
         _show_sample(sample, a, b)
 
@@ -50,18 +52,7 @@ def _show_counts(page: SamplePage) -> None:
         column.metric(kind, f"{count:,}")
 
 
-class _FilterOfPage:
-    """The filter that a person chose, for each page of matches."""
-
-    def __init__(self, **values: object) -> None:
-        self.values = values
-
-    def __call__(self, number: int) -> SampleFilter:
-        offset = PAGE_SIZE * (number - 1)
-        return SampleFilter(offset=offset, limit=PAGE_SIZE, **self.values)  # type: ignore[arg-type]
-
-
-def _choose_filter(page: SamplePage) -> _FilterOfPage:
+def _choose_filter(page: SamplePage) -> SampleFilter:
     columns = st.columns(4)
     with columns[0]:
         task = url_state.choose("Task", [_ANY, *page.tasks], key="task", title=text.name)
@@ -83,11 +74,12 @@ def _choose_filter(page: SamplePage) -> _FilterOfPage:
             key="truncated",
             help_text="Whether the start of the prompt was cut off for A or B.",
         )
-    return _FilterOfPage(
+    return SampleFilter(
         task="" if task == _ANY else task,
         right=None if right == _ANY else PairOfAnswers(right),
         contaminated=_FLAGS[contaminated],
         truncated=_FLAGS[truncated],
+        limit=PAGE_SIZE,
     )
 
 

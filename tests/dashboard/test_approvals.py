@@ -1,15 +1,14 @@
 """The page Approvals: open requests are decided there, by the people whom the policy lists."""
 
 import json
-import threading
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from dashboard.flow_runs import resume_flow_run
 from registry.store import Registry
 from tests.dashboard.factories import open_page, plain, texts
+from tests.http_server import QuietHandler, serve_requests
 from tests.registry.factories import write_policy
 
 FLOW_RUN = "0b5f1c1e-0000-4000-8000-000000000001"
@@ -39,7 +38,7 @@ def prefect():
     """A server in the place of Prefect's; yields its URL, the requests, and the next answer."""
     requests, answer = [], {"status": "ACCEPT"}
 
-    class ResumeHandler(BaseHTTPRequestHandler):
+    class ResumeHandler(QuietHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             requests.append((self.path, self.headers.get("Authorization"), body))
@@ -47,15 +46,8 @@ def prefect():
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), ResumeHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api", requests, answer
-    server.shutdown()
-    thread.join()
+    with serve_requests(ResumeHandler) as url:
+        yield f"{url}/api", requests, answer
 
 
 def test_approvals_without_a_request_say_so(project):

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests import http_server
 
 
 class FaultyFileServer(ThreadingHTTPServer):
@@ -89,11 +89,6 @@ class FaultyFileHandler(BaseHTTPRequestHandler):
         self.wfile.write(chunk)
 
 
-@contextmanager
 def serve():
-    """Yield a running FaultyFileServer on a free loopback port."""
-    server = FaultyFileServer()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    """Return a context manager of a running FaultyFileServer on a free loopback port."""
+    return http_server.serve(FaultyFileServer())

@@ -1,9 +1,6 @@
 """Alerts reach a webhook: a failed run, a refused promotion, drift, a request for approval."""
 
-import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from prefect import flow, tags
@@ -19,29 +16,6 @@ from flows.errors import StageFailed
 from tests.factories import ROOT, wait_for
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def webhook():
-    """A local server; yields its URL and the messages it received, by subject."""
-    received = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            received.setdefault(body["title"], []).append(body["text"])
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/alerts", received
-    server.shutdown()
-    thread.join()
 
 
 @flow(name="failing", persist_result=False)

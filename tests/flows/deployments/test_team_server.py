@@ -20,7 +20,6 @@ from flows.deployments.deploy import deploy
 from flows.deployments.params import DeploymentParams
 from tests.factories import PLANTED_SECRETS, error_line, wait_for
 from tests.flows.deployments.factories import PrefectProcesses, project_with_versions
-from tests.flows.deployments.test_automations import webhook  # noqa: F401
 from tests.flows.runtime.factories import recorded_run
 from tests.flows.runtime.test_pipeline_run import start_script
 
@@ -118,7 +117,7 @@ def send_heartbeat(run, flow_name):
     )  # fmt: skip
 
 
-def test_lost_runs_are_closed_and_a_missing_refresh_is_an_alert(team, api, webhook, monkeypatch):  # noqa: F811
+def test_lost_runs_are_closed_and_a_missing_refresh_is_an_alert(team, api, webhook, monkeypatch):
     """The times are shortened; what waits for a person, or is alive, stays as it is."""
     project, _ = team
     url, received = webhook

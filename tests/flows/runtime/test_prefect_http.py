@@ -1,13 +1,12 @@
 """What answers at PREFECT_API_URL is checked before any work; credentials in test_team_server."""
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 
 import pytest
 
 from flows.errors import ServerError
 from flows.runtime.prefect_http import check_access
+from tests.http_server import QuietHandler, serve_requests
 
 
 @pytest.fixture
@@ -15,21 +14,14 @@ def server():
     """A server in the place of Prefect's: path -> its answer; others get the page of the UI."""
     answers = {}
 
-    class ApiHandler(BaseHTTPRequestHandler):
+    class ApiHandler(QuietHandler):
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(answers.get(self.path, "<html>").encode())
 
-        def log_message(self, *_):
-            pass
-
-    http = HTTPServer(("127.0.0.1", 0), ApiHandler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}", answers
-    http.shutdown()
-    thread.join()
+    with serve_requests(ApiHandler) as url:
+        yield url, answers
 
 
 def test_check_access_of_the_present_release_is_silent(server):
