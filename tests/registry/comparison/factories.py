@@ -1,5 +1,7 @@
 """Differences of two models' scores."""
 
+from pathlib import Path
+
 import numpy as np
 
 from registry.comparison.results import read_result
@@ -62,3 +64,9 @@ def write_evaluations(folder, name, scores_by_seed, *, run=None, clusters=None, 
             edit_samples(path, lambda row, names=names: row.update(cluster=next(names)))
         results.append(read_result(f"{name}_{seed}", path))
     return results
+
+
+def samples_of(version):
+    """Return the samples.parquet of a version; None if it has none."""
+    file = Path(version.evaluation_artifact) / "samples.parquet"
+    return file if file.is_file() else None
