@@ -4,7 +4,8 @@
 
 Servers that several tests share belong to none of them: when the process that started one has
 ended, the kernel hands it over to this process, which waits for it (Linux; elsewhere such servers
-are not counted). Exits as the command did.
+are not counted). Orphans are reaped as soon as they end, as by any init process: tests ask whether
+a process is gone. Exits as the command did.
 """
 
 import ctypes
@@ -23,9 +24,12 @@ def call(command):
     process = subprocess.Popen(command)
     while True:
         try:
-            return process.wait()
+            pid, status = os.waitpid(-1, 0)
         except KeyboardInterrupt:
             continue
+        if pid == process.pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode
 
 
 def wait_for_orphans():

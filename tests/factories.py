@@ -52,9 +52,9 @@ def last_checkpoint_step(checkpoints):
 
 
 def is_http_up(url):
-    """Return whether an HTTP server answers at the address."""
+    """Return whether an HTTP server of this machine answers at the address."""
     try:
-        urllib.request.urlopen(url, timeout=2)
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2)
     except OSError:
         return False
     return True

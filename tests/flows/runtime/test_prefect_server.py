@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import urllib.request
 from contextlib import ExitStack
 from unittest.mock import patch
 
@@ -28,7 +29,9 @@ def environment():
     """Set the environment of a user behind a proxy, as a command prepares it."""
     with patch.dict(os.environ, user_environment(**PROXIES), clear=True):
         prepare_environment(os.environ)
+        urllib.request.install_opener(None)  # it has the proxies of the first request
         yield os.environ
+    urllib.request.install_opener(None)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +64,10 @@ def test_start_api_two_at_once_in_any_folder_behind_a_proxy_share_a_database(env
         for url in (servers[0].url.removesuffix("/api"), f"http://127.0.0.1:{free_port()}/api"):
             environment["PREFECT_API_URL"] = url
             with (
-                start_api(project, ProcessGroups()) as wrong,
                 pytest.raises(ServerError, match=r"no Prefect server answers there.*ends in /api"),
+                start_api(project, ProcessGroups()),
             ):
-                wrong.await_healthy()
+                pytest.fail("started")
         environment["PREFECT_API_URL"] = servers[0].url
     assert [path.name for path in project.parent.iterdir()] == [project.name]
     with sqlite3.connect(project / ".flanmoe" / "prefect" / "prefect.db") as connection:

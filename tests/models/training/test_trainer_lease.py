@@ -15,6 +15,7 @@ from models.errors import RunInUse, RunTakenOver
 from models.training import trainer_lease
 from models.training.distributed import DistributedContext
 from models.training.trainer_lease import hold_lease, lease_of_rank_0
+from tests.factories import wait_for
 from tests.models.training.factories import build_trainer
 
 
@@ -103,6 +104,8 @@ def test_stalled_holder_writes_no_checkpoint_after_a_takeover(tmp_path, path, sh
 
         def take_over(completed):
             if completed == 4:
+                # The thread that writes checkpoints may still be at the last one.
+                assert wait_for((tmp_path / "run" / "step-00000003").is_dir, 30)
                 write_lease_of_another_machine(path, number=2)
 
         with pytest.raises(RunTakenOver, match=r"^moe-0: process 7 on elsewhere trains"):
