@@ -210,11 +210,7 @@ class _PairedTasks:
 
 
 def _mean_score(sample: PairedSample, scores_SN: Floats) -> float:
-    scores_N = scores_SN.mean(0)
-    return sum(
-        float(weight * scores_N[sample.task_N == task].mean())
-        for task, weight in enumerate(sample.weights_T)
-    )
+    return float(sample.item_weights @ scores_SN.mean(0))
 
 
 def _compare_tasks(

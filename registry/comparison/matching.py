@@ -94,9 +94,10 @@ def _first_difference(a: EvaluationResult, b: EvaluationResult, name: str) -> st
             return f"{name}: {field} is {value_a!r} and {value_b!r}"
     items_a, items_b = a.item_scores[name], b.item_scores[name]
     for column, noun in (("ids", "items"), ("prompt_sha256", "prompts")):
-        pairs = zip(getattr(items_a, column), getattr(items_b, column), strict=True)
-        differing = [i for i, (value_a, value_b) in enumerate(pairs) if value_a != value_b]
-        if differing:
+        values_a, values_b = getattr(items_a, column), getattr(items_b, column)
+        if values_a != values_b:
+            pairs = zip(values_a, values_b, strict=True)
+            differing = [i for i, (value_a, value_b) in enumerate(pairs) if value_a != value_b]
             return (
                 f"{name}: {len(differing)} of {len(items_a.ids)} {noun} differ, first "
                 f"{items_a.ids[differing[0]]!r}"

@@ -229,8 +229,7 @@ def _uniform_draws(num_dimensions: int) -> Floats:
 def estimate_difference(sample: PairedSample) -> PairedEstimate:
     """Estimate the weighted mean difference of A and B."""
     differences_N = sample.item_differences
-    num_items_T = np.bincount(sample.task_N, minlength=len(sample.weights_T))
-    item_weights_N = (sample.weights_T / num_items_T)[sample.task_N]
+    item_weights_N = sample.item_weights
     items, unseen_event = cluster_component(sample)
     return PairedEstimate(
         difference=float(item_weights_N @ differences_N),

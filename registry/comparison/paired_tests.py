@@ -53,8 +53,7 @@ def permutation_test(
     Returns:
         Two-sided p value.
     """
-    weights_N = (sample.weights_T / np.bincount(sample.task_N))[sample.task_N]
-    effects_N = weights_N * sample.item_differences
+    effects_N = sample.item_weights * sample.item_differences
     observed = float(effects_N.sum())
     # Rounded, so that tasks of equal weight and size share their effects.
     sizes, counts = np.unique(np.abs(effects_N).round(15), return_counts=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -131,19 +131,20 @@ def read_item_scores(file: Path, label: str) -> dict[str, ItemScores]:
     table: pa.Table = pq.read_table(file, columns=[*COLUMNS, *({CLUSTER_COLUMN} & names)])
     if CLUSTER_COLUMN not in names:
         table = table.append_column(CLUSTER_COLUMN, pa.nulls(table.num_rows))
-    rows_by_task: dict[str, list[tuple[str, str, float, bool | None, str | None]]]
-    rows_by_task = defaultdict(list)
-    columns = (table[name].to_pylist() for name in (*COLUMNS, CLUSTER_COLUMN))
-    for task, *values in zip(*columns, strict=True):
-        rows_by_task[task].append(tuple(values))
+    task_column = table["task"].combine_chunks().dictionary_encode()
+    tasks, task_N = task_column.dictionary.to_pylist(), task_column.indices.to_numpy()
+    ends = np.cumsum(np.bincount(task_N)).tolist()
+    rows = np.argsort(task_N, kind="stable")
+    ids, prompts, scores, contaminated, clusters = (
+        table[name].take(rows).to_pylist() for name in (*COLUMNS[1:], CLUSTER_COLUMN)
+    )
     return {
         task: ItemScores(
-            ids=ids,
-            prompt_sha256=prompts,
-            scores=scores,
-            contaminated=contaminated,
-            clusters=clusters,
+            ids=tuple(ids[start:end]),
+            prompt_sha256=tuple(prompts[start:end]),
+            scores=tuple(scores[start:end]),
+            contaminated=tuple(contaminated[start:end]),
+            clusters=tuple(clusters[start:end]),
         )
-        for task, rows in rows_by_task.items()
-        for ids, prompts, scores, contaminated, clusters in [zip(*rows, strict=True)]
+        for task, start, end in zip(tasks, [0, *ends[:-1]], ends, strict=True)
     }

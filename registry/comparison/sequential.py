@@ -112,10 +112,8 @@ def _take_clusters(sample: PairedSample, seed: int) -> tuple[Floats, Floats, Int
     """
     cluster_N = split_single_clusters(sample.task_N, sample.cluster_N)
     cluster_N = np.unique(cluster_N, return_inverse=True)[1]
-    num_items_T = np.bincount(sample.task_N, minlength=len(sample.weights_T))
-    weight_N = (sample.weights_T / num_items_T)[sample.task_N]
-    weights_C = np.bincount(cluster_N, weights=weight_N)
-    sums_C = np.bincount(cluster_N, weights=weight_N * sample.item_differences)
+    weights_C = np.bincount(cluster_N, weights=sample.item_weights)
+    sums_C = np.bincount(cluster_N, weights=sample.item_weights * sample.item_differences)
     scale = weights_C.max()
     order = np.random.default_rng(seed).permutation(len(weights_C))
     return sums_C[order] / scale, weights_C[order] / scale, np.bincount(cluster_N)[order]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -38,16 +39,26 @@ class PairedSample:
     max_difference: float = 1.0
     """Largest possible difference of an item: 1 for two models, n if each side is a sum of n."""
 
-    @property
+    @cached_property
     def item_differences(self) -> Floats:
         """Score of A minus score of B, each averaged over its seeds, float [N]."""
         return np.asarray(self.scores_a_SN.mean(0) - self.scores_b_SN.mean(0))
 
+    @cached_property
+    def item_weights(self) -> Floats:
+        """Share of each item in the average, float [N]."""
+        num_items_T = np.bincount(self.task_N, minlength=len(self.weights_T))
+        return np.asarray((self.weights_T / num_items_T)[self.task_N])
+
+    @cached_property
+    def layout(self) -> ClusterLayout:
+        """The clusters of the items."""
+        return ClusterLayout(self.task_N, self.cluster_N, self.weights_T)
+
     @property
     def has_independent_items(self) -> bool:
         """Whether each task consists of items in no common cluster, or of a single cluster."""
-        clusters = split_single_clusters(self.task_N, self.cluster_N)
-        return int(np.bincount(clusters).max()) == 1
+        return int(self.layout.sum_by_cluster(self.layout.size_P).max()) == 1
 
     def select(self, tasks: Sequence[int], weights: Sequence[float]) -> PairedSample:
         """Return the items of some tasks.
@@ -56,9 +67,9 @@ class PairedSample:
             tasks: numbers of the tasks.
             weights: share of each in the average.
         """
-        is_selected_N = np.isin(self.task_N, tasks)
-        number_T = np.zeros(len(self.weights_T), dtype=np.int64)
+        number_T = np.full(len(self.weights_T), -1)
         number_T[list(tasks)] = np.arange(len(tasks))
+        is_selected_N = number_T[self.task_N] >= 0
         return replace(
             self,
             scores_a_SN=self.scores_a_SN[:, is_selected_N],
@@ -189,7 +200,7 @@ class ClusterLayout:
 
 def cluster_component(sample: PairedSample) -> tuple[VarianceComponent, float]:
     """Return the variance due to the drawn items, and the effect of an unseen event."""
-    layout = ClusterLayout(sample.task_N, sample.cluster_N, sample.weights_T)
+    layout = sample.layout
     residual_P = layout.residuals(sample.item_differences)
     variance = float((layout.sum_by_cluster(residual_P) ** 2).sum())
     component = VarianceComponent(
