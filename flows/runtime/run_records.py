@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.runtime.workspace import project_of
-from models.training.execution_record import git_commit
+from models.code_commit import git_commit
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from flows.study.expansion import StudyPlan, StudyWorkspace
 from flows.study.knowledge import SUITE, FactCounts, count_facts
 from flows.study.matching import dense_partner
 from flows.study.params import StudyParams, run_name
+from models.code_commit import git_commit
 from models.replicate import Replicate
-from models.training.execution_record import git_commit
 from registry.comparison.paired_estimate import PairedEstimate, estimate_difference
 from registry.comparison.pairing import pair_with_chance
 from registry.comparison.results import EvaluationResult, read_result

@@ -21,6 +21,7 @@ from data_pipelines.packed import PackedCorpus
 from models import layout
 from models.allocation import keep_freed_memory
 from models.architecture.moe.expert_parallel import full_state_dict
+from models.code_commit import git_commit
 from models.config import ModelConfig
 from models.cost.flops import count_parameters, flops_per_token
 from models.cost.training import TrainingFlops, run_training_flops
@@ -30,7 +31,7 @@ from models.replicate import Replicate
 from models.training.chain import ChainRun, TrainingChain
 from models.training.distributed import DistributedContext, init_distributed
 from models.training.dvclive_sink import DvcLiveSink
-from models.training.execution_record import execution_record, git_commit
+from models.training.execution_record import execution_record
 from models.training.fingerprint import fingerprint
 from models.training.imported_run import write_imported_run
 from models.training.initialization import initialize_model, start_folder

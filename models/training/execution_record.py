@@ -7,10 +7,8 @@ it: dvc.lock changes only if a result changes.
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,28 +79,3 @@ def execution_record(
         resumed_from_step=progress.resumed_from_step,
         finished_at=round(time.time(), 1),
     )
-
-
-CODE = ("data_pipelines", "flows", "models", "dvc.yaml")
-"""What a run executes, relative to the project. Its parameters are in the run record, and the
-hashes of its data too."""
-
-
-def git_commit(project: Path) -> str:
-    """Return the commit of the code, with `+changes` if it differs; `unknown` without git.
-
-    A file of the code that is not committed counts as a change, unless git ignores it.
-    """
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(project), *arguments]
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError):
-            return ""
-
-    commit = git("rev-parse", "HEAD").strip()
-    if not commit:
-        return "unknown"
-    changed = git("status", "--porcelain", "--untracked-files=normal", "--", *CODE).strip()
-    return commit + ("+changes" if changed else "")
