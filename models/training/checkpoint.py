@@ -19,6 +19,7 @@ import socket
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ class Checkpointer:
             RanksDisagree: a machine does not see the checkpoint of rank 0.
         """
         self._require_on_all_machines(checkpoint)
-        if self.dist.is_main:
+        if self.dist.is_main and not checkpoint.is_verified:
             verify_checkpoint(checkpoint.folder)
         self.dist.barrier()
         read_tensors(checkpoint.folder, tensors, no_dist=self.dist.world_size == 1)
@@ -221,7 +222,7 @@ class Checkpointer:
             except CorruptCheckpoint as error:
                 damaged.append((manifest.parent, str(error)))
                 continue
-            checkpoint = read_checkpoint(manifest)
+            checkpoint = replace(read_checkpoint(manifest), is_verified=True)
             for folder, reason in damaged:
                 target = set_damaged_aside(folder)
                 print_note(

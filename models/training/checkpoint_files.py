@@ -33,6 +33,8 @@ class CheckpointInfo:
     """Validation loss at that step, if it was measured."""
     manifest_sha256: str
     """SHA-256 of manifest.json, which has the checksums of the other files."""
+    is_verified: bool = False
+    """Whether the checksums of all files have been checked."""
 
 
 def find_manifests(folder: Path) -> list[Path]:
