@@ -1,6 +1,7 @@
 """A project of two registered versions, of which the instruction-tuned MoE is champion."""
 
 import shutil
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,12 @@ from tests.registry.factories import (
     write_policy,
     write_run,
 )
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """Restore the main module, which Streamlit replaces: spawned processes would execute it."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert
 
-from registry import session
 from registry.artifacts.store import ArtifactStore
 from registry.errors import (
     InterventionRefused,
@@ -169,10 +168,11 @@ def test_roll_back_of_two_people_at_once_is_done_once(registry, submit):
     assert registry.champion("m").version == 2
 
 
-def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, submit, monkeypatch):
+def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, submit):
     path = tmp_path / "registry.db"
     registry = Registry(
-        open_engine(f"sqlite:///{path}"), ArtifactStore.in_folder(tmp_path / "artifacts")
+        open_engine(f"sqlite:///{path}", wait_s=0.1),
+        ArtifactStore.in_folder(tmp_path / "artifacts"),
     )
     registry.register("m", submit())
 
@@ -185,7 +185,6 @@ def test_changes_of_a_locked_or_read_only_file_fail_in_a_single_line(tmp_path, s
         registry.set_tag("m", 1, "k", "v", actor="a")
     assert len(registry.versions()) == 1
     configure("query_only = OFF")
-    monkeypatch.setattr(session, "WRITE_TIMEOUT_S", 0.1)
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(RegistryUnreachable, match="database is locked; another process is wr"):

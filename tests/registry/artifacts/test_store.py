@@ -49,6 +49,8 @@ def test_equal_content_is_stored_once(store, tmp_path):
     assert len(stored_keys(store)) == num_objects + 2  # the samples and the manifest
 
 
+# The filesystem in memory, which is one process's own, is not for several threads.
+@pytest.mark.parametrize("store", ["folder", "s3"], indirect=True)
 def test_concurrent_writers_of_the_same_content_do_not_disturb_each_other(store, tmp_path):
     files = write_files(tmp_path / "run", {f"f{i}": bytes([i]) * 10_000 for i in range(8)})
     digests = []
