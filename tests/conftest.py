@@ -1,14 +1,17 @@
 """Fixtures for tests of the project as its users meet it."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from benchmarks.drill_services import postgres_service
 from flows.runtime.parent_watch import PARENT_VARIABLE
 from flows.runtime.ports import free_port
 from tests.factories import (
@@ -74,6 +77,20 @@ def prefect_server(tmp_path_factory, worker_id):
             copy_database(database, empty_database)
             (folder / "url").write_text(url)
     return PrefectServer((folder / "url").read_text(), database, empty_database)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Start a PostgreSQL server on a free loopback port."""
+    # Not below pytest's folder, which later pytest processes delete while the server runs.
+    folder = Path(tempfile.mkdtemp(prefix="flanmoe-postgres-"))
+    server = postgres_service(folder / "server")
+    if server is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,10 @@
 
 import dataclasses
 import hashlib
-import shutil
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from benchmarks.drill_services import create_database, postgres_service
+from benchmarks.drill_services import create_database
 from registry.artifacts.store import ArtifactStore
 from registry.intake import read_submission
 from registry.session import open_engine
@@ -22,20 +19,6 @@ from tests.registry.factories import (
     write_run,
 )
 from tests.registry.release_0_1_0 import copy_release_0_1_0
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """Start a PostgreSQL server on a free loopback port."""
-    # Not below pytest's folder, which later pytest processes delete while the server runs.
-    folder = Path(tempfile.mkdtemp(prefix="flanmoe-postgres-"))
-    server = postgres_service(folder / "server")
-    if server is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    server.start()
-    yield server
-    server.kill()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.process])])
