@@ -210,7 +210,7 @@ def test_run_with_a_second_seed_in_a_workspace_on_a_running_prefect_server(
     lock = (folder / "dvc.lock").read_bytes()
     shutil.rmtree(folder / ".flanmoe" / "prefect")
     target = tmp_path / "elsewhere"
-    done = finished_copy.invoke(
+    done = finished_copy.call(
         "run",
         *("--set", "models.seeds=[0, 7]", "--set", "registry.model=other"),
         *("--workspace", target),
