@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -46,6 +46,25 @@ class EventKind(StrEnum):
     NOTED = "noted"
     FILES_REMOVED = "files removed"
     """Retention removed its weights and tokenizer; details: `num_bytes`."""
+    VERIFIED = "verified"
+    """Files and records of the model were verified; details: `num_versions`, `num_faults`."""
+
+
+DECISIONS = (
+    EventKind.PROMOTED,
+    EventKind.DEMOTED,
+    EventKind.REFUSED,
+    EventKind.APPROVAL_REQUESTED,
+    EventKind.APPROVED,
+    EventKind.DECLINED,
+    EventKind.APPROVAL_EXPIRED,
+    EventKind.ROLLED_BACK,
+    EventKind.REJECTED,
+    EventKind.REINSTATED,
+    EventKind.PINNED,
+    EventKind.UNPINNED,
+)
+"""Kinds of changes that decide what is champion, or may become it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +152,7 @@ def read_history(
     limit: int | None = None,
     *,
     since: datetime | None = None,
+    kinds: Collection[EventKind] = (),
 ) -> list[HistoryEntry]:
     """Return the changes of a model, or of all models if it is None, in order.
 
@@ -141,6 +161,7 @@ def read_history(
         model_name: the registered model; None: all.
         limit: return the last changes only; None: every change.
         since: time of the oldest change; None: from the start.
+        kinds: the kinds of changes to return; empty: all.
     """
     query = (
         select(EventRow)
@@ -156,4 +177,6 @@ def read_history(
         query = query.where(ModelRow.name == model_name)
     if since is not None:
         query = query.where(EventRow.at >= since)
+    if kinds:
+        query = query.where(EventRow.kind.in_(kinds))
     return [HistoryEntry.from_row(row) for row in session.scalars(query)][::-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from registry.errors import (
     MissingArtifact,
     UnknownVersion,
 )
-from registry.history import HistoryEntry, read_history
+from registry.history import EventKind, HistoryEntry, read_history
 from registry.interventions import Note, read_notes
 from registry.lookup import (
     ModelOverview,
@@ -250,6 +250,11 @@ class RegistryReader:
                 session, find_version(session, find_model(session, model_name), number)
             )
 
+    def last_verdicts(self, model_name: str, numbers: Collection[int]) -> dict[int, Verdict]:
+        """Return the last verdict about each of some versions; see `read_last_verdicts`."""
+        with reading(self.engine) as session:
+            return read_last_verdicts(session, model_name, numbers)
+
     def notes(self, model_name: str, number: int) -> list[Note]:
         """Return the remarks about a version, oldest first."""
         with reading(self.engine) as session:
@@ -272,13 +277,18 @@ class RegistryReader:
             return number or 0
 
     def history(
-        self, model_name: str | None = None, *, limit: int | None = None
+        self,
+        model_name: str | None = None,
+        *,
+        limit: int | None = None,
+        kinds: Collection[EventKind] = (),
     ) -> list[HistoryEntry]:
         """Return the changes of a model, or of all models, in order.
 
         Args:
             model_name: the registered model; None: all.
             limit: return the last changes only; None: every change.
+            kinds: the kinds of changes to return; empty: all.
         """
         with reading(self.engine) as session:
-            return read_history(session, model_name, limit)
+            return read_history(session, model_name, limit, kinds=kinds)

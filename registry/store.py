@@ -44,7 +44,7 @@ from registry.session import (
     transaction,
 )
 from registry.tables import VersionRow
-from registry.verification import VerifiedVersion, verify_registry
+from registry.verification import VerifiedVersion, record_verification, verify_registry
 from registry.versions import VersionInfo
 
 
@@ -147,9 +147,23 @@ class Registry(RegistryReader):
                 add_evaluation(session, version, record, speed, artifact)
             return VersionInfo.from_row(version)
 
-    def verify(self, model_name: str | None = None) -> Iterator[VerifiedVersion]:
-        """Verify files and records of a model, or of all; see `verification.verify_registry`."""
-        return verify_registry(self.engine, self.artifacts, model_name)
+    def verify(
+        self, model_name: str | None = None, *, actor: str | None = None
+    ) -> Iterator[VerifiedVersion]:
+        """Verify files and records of a model, or of all; see `verification.verify_registry`.
+
+        Args:
+            model_name: the registered model; None: all.
+            actor: person or program under whose name the result is recorded in the history of each
+                model, once every version is verified; None: it is not recorded.
+        """
+        num_faults: dict[str, list[int]] = {}
+        for version in verify_registry(self.engine, self.artifacts, model_name):
+            num_faults.setdefault(version.model, []).append(len(version.faults))
+            yield version
+        if actor is not None and num_faults:
+            with transaction(self.engine) as session:
+                record_verification(session, num_faults, actor=actor)
 
     def collect_garbage(
         self, rules: RetentionRules, *, actor: str, dry_run: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from registry.artifacts.version_files import EXECUTION, MODEL_FOLDERS, artifact_
 from registry.comparison.item_set import items_digest
 from registry.consistency import check_consistency
 from registry.errors import DamagedArtifact, InvalidRecord, MissingArtifact
+from registry.history import EventKind
 from registry.intake import result_digest
 from registry.lookup import find_model
 from registry.records import (
@@ -25,7 +26,7 @@ from registry.registration import metric_rows
 from registry.retention import removal_time
 from registry.schemas import EvaluationRecordSchema, RecordSchema, RunRecordSchema
 from registry.session import reading
-from registry.tables import EvaluationRow, MetricRow, ModelRow, RunRow, VersionRow
+from registry.tables import EvaluationRow, EventRow, MetricRow, ModelRow, RunRow, VersionRow
 from registry.versions import VersionInfo, parse_stored_evaluation
 
 _RUN_COLUMNS = (
@@ -113,6 +114,28 @@ def verify_registry(
                 for fault in _version_faults(session, store, row, intact)
             )
         yield VerifiedVersion(model=model, version=number, faults=faults)
+
+
+def record_verification(
+    session: Session, num_faults: Mapping[str, Sequence[int]], *, actor: str
+) -> None:
+    """Record in the history of each model that all its versions were verified.
+
+    Args:
+        session: the open transaction.
+        num_faults: for each model, the number of faults of each version.
+        actor: person or program that verified them.
+    """
+    for model, counts in num_faults.items():
+        session.add(
+            EventRow(
+                model_id=find_model(session, model).id,
+                kind=EventKind.VERIFIED,
+                actor=actor,
+                reason=f"{len(counts):,} versions, {sum(counts):,} faults",
+                details={"num_versions": len(counts), "num_faults": sum(counts)},
+            )
+        )
 
 
 def _version_faults(

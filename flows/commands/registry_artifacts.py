@@ -81,14 +81,15 @@ def _last_number(store: Registry, model: str) -> int:
 def verify(model: str | None, as_json: bool) -> None:
     """Recompute the checksum of every stored file and the scores of every record.
 
-    Prints one line for each fault on stdout. Exits with 0 if there is none, with 3 if there are
-    faults, and with 1 if the registry or its artifact store cannot be read.
+    Prints one line for each fault on stdout, and records their number in the history of each
+    model. Exits with 0 if there is none, with 3 if there are faults, and with 1 if the registry or
+    its artifact store cannot be read.
     """
     root, params = load_workspace()
     store = open_registry(root, params)
     num_versions = 0
     faults: list[VersionFault] = []
-    for version in store.verify(model):
+    for version in store.verify(model, actor=getpass.getuser()):
         num_versions += 1
         faults += version.faults
         for entry in () if as_json else version.faults:

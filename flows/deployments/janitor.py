@@ -140,7 +140,7 @@ def verify_registry(project: Path) -> list[str]:
     """Report faults of the files and records of registered versions."""
     return [
         f"version {fault.version} of {fault.model!r}: {fault.fault}"
-        for version in _registry(project).verify()
+        for version in _registry(project).verify(actor="flow:janitor")
         for fault in version.faults
     ]
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from registry.artifacts.store import ArtifactStore
 from registry.errors import UnknownVersion
+from registry.history import EventKind
 from registry.session import open_engine
 from registry.store import Registry
 from tests.registry.factories import edit_json
@@ -29,6 +30,29 @@ def test_an_intact_registry_has_no_fault(filled):
     ]  # fmt: skip
     with pytest.raises(UnknownVersion, match="unknown model 'x'"):
         list(filled.verify("x"))
+
+
+def test_verification_is_recorded_for_each_model_once_it_is_complete(filled, submit):
+    filled.register("n", submit("c", 0.6))
+    next(filled.verify(actor="ann"))
+    list(filled.verify())
+    assert filled.history(kinds=[EventKind.VERIFIED]) == []
+    file = filled.artifacts.file(filled.show("m", 2).artifact, "run.json")
+    file.chmod(0o640)
+    file.write_bytes(bytes(file.stat().st_size))
+    list(filled.verify(actor="ann"))
+    shown = [
+        (e.model, e.version, e.actor, e.reason, e.details)
+        for e in filled.history(kinds=[EventKind.VERIFIED])
+    ]
+    num_faults = len(faults_of(filled))
+    assert shown == [
+        ("m", None, "ann", f"2 versions, {num_faults} faults",
+         {"num_versions": 2, "num_faults": num_faults}),
+        ("n", None, "ann", "1 versions, 0 faults", {"num_versions": 1, "num_faults": 0}),
+    ]  # fmt: skip
+    list(filled.verify("n", actor="flow:janitor"))
+    assert filled.history(limit=1)[0].model == "n"
 
 
 def test_a_registry_of_release_0_1_0_has_no_fault(old_registry, monkeypatch):
