@@ -282,3 +282,42 @@ def router_map(rows: pd.DataFrame, palette: Palette) -> AnyChart:
         .properties(height=140 + 20 * rows["layer"].nunique())
     )
     return chart
+
+
+def gate_map(rows: pd.DataFrame, palette: Palette) -> AnyChart:
+    """Plot which candidate passes which gate: a cell each, with a sign and a colour.
+
+    Args:
+        rows: `candidate`, `gate`, `result`, `sign` and `value`.
+        palette: colours of the present theme.
+    """
+    base = alt.Chart(rows).encode(
+        x=alt.X(
+            "candidate:N",
+            title=None,
+            sort=None,
+            axis=alt.Axis(
+                orient="top", labelAngle=-40, labelLimit=_LABEL_LENGTH, labelOverlap=False
+            ),
+        ),
+        y=alt.Y(
+            "gate:N",
+            title=None,
+            sort=None,
+            axis=alt.Axis(labelLimit=_LABEL_LENGTH, labelOverlap=False),
+        ),
+        tooltip=["candidate:N", "gate:N", "result:N", "value:N"],
+    )
+    cells = base.mark_rect(opacity=0.6, stroke=palette.background).encode(
+        color=alt.Color(
+            "result:N",
+            title=None,
+            scale=alt.Scale(
+                domain=["passes", "fails", "no result"],
+                range=[palette.dense, palette.moe, palette.background],
+            ),
+            legend=alt.Legend(orient="top", labelColor=palette.text),
+        )
+    )
+    signs = base.mark_text(color=palette.text, fontSize=12).encode(text="sign:N")
+    return alt.layer(cells, signs).properties(height=200 + 20 * rows["gate"].nunique())

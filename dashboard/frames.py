@@ -12,6 +12,7 @@ from dashboard import text
 from registry.comparison.dense_partners import DensePartner
 from registry.comparison.frontier import Frontier, FrontierPoint
 from registry.gates.names import CONDITIONS
+from registry.gates.result import GateResult
 from registry.history import HistoryEntry
 from registry.schemas import EvaluationRecordSchema, LayerHealthSchema, TrainingChainSchema
 from registry.summary import ModelSummary
@@ -196,6 +197,11 @@ SCORE_FORMATS = {
 
 def gates_table(verdict: Verdict) -> pd.DataFrame:
     """Return a row for each gate of a verdict."""
+    return gate_results_table(verdict.gates)
+
+
+def gate_results_table(gates: Iterable[GateResult]) -> pd.DataFrame:
+    """Return a row for each result of a gate."""
     return pd.DataFrame(
         [
             {
@@ -206,7 +212,7 @@ def gates_table(verdict: Verdict) -> pd.DataFrame:
                 "detail": text.shorten(gate.detail),
                 "condition": CONDITIONS.get(gate.name, ""),
             }
-            for gate in verdict.gates
+            for gate in gates
         ]
     )
 

@@ -13,10 +13,10 @@ from streamlit.navigation.page import Page
 from dashboard import text, url_state
 from dashboard.cached_queries import RegistryView, open_view, project_folder
 from dashboard.pages import (
-    approvals,
     compare,
     decision,
     frontier,
+    promotion,
     samples,
     training,
     version,
@@ -116,9 +116,9 @@ PAGES = (
         show_model=version.show,
     ),
     DashboardPage(
-        path="approvals",
-        question="Which promotions wait for a person?",
-        show_model=approvals.show,
+        path="promotion",
+        question="Which candidate passes every gate, and what do I promote or undo?",
+        show_model=promotion.show,
     ),
     DashboardPage(
         path="training",

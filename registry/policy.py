@@ -67,11 +67,12 @@ ShareBySuite = Annotated[dict[Name, Share], Field(max_length=1000)]
 
 @dataclass(frozen=True, kw_only=True, config=_NO_OTHER_KEYS)
 class PromoterRules:
-    """Who may promote (`promoters`). Names are the account names of the operating system."""
+    """Who may promote (`promoters`). Names are the account names of the operating system; on the
+    dashboard they are the claim `dashboard.account_claim` of the login."""
 
     people: Names = (EVERYONE,)
-    """People who may promote, roll back, reject and pin. `*`: everyone, but only people who are
-    listed by name may promote with `--override`."""
+    """People who may promote, roll back, reject and pin. `*`: everyone on the command line, but
+    only people who are listed by name may promote with `--override`, and act on the dashboard."""
     programs: Names = ("flow",)
     """Programs that may promote what passes every gate: `flow` is the last task of `flanmoe run`.
     Without it a run only reports what it would promote."""

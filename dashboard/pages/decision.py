@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import charts, frames, selections, text
 from dashboard.cached_queries import RegistryView
 from dashboard.figure import show_figure, show_table
-from dashboard.pages.approvals import list_requests
+from dashboard.pages.promotion import list_requests
 from dashboard.palette import current_palette
 from registry.store import Registry
 from registry.summary import JudgedVersion, ModelSummary
@@ -122,7 +122,7 @@ def _show_waiting(view: RegistryView, model: str) -> None:
         return
     versions = ", ".join(f"v{request.version}" for request in waiting)
     st.info(
-        f"Waiting for approval: {len(waiting)} ({versions}). The page *Approvals* has the details."
+        f"Waiting for approval: {len(waiting)} ({versions}). The page *Promotion* has the details."
     )
 
 

@@ -30,8 +30,9 @@ def dashboard(port: int | None, address: str | None) -> None:
     address, chosen = address or params.dashboard.address, port or params.dashboard.port
     check_port(address, chosen, "choose another with `flanmoe dashboard --port PORT`")
     print(f"Dashboard: http://{address}:{chosen}  (Ctrl-C ends it)", flush=True)
-    os.environ.update(dashboard_environment(project_of(root), params))
-    os.execv(sys.executable, [sys.executable, "-m", *streamlit_command(address, chosen)])
+    project = project_of(root)
+    os.environ.update(dashboard_environment(project, params))
+    os.execv(sys.executable, [sys.executable, "-m", *streamlit_command(project, address, chosen)])
 
 
 def dashboard_environment(project: Path, params: Params) -> dict[str, str]:
@@ -43,10 +44,11 @@ def dashboard_environment(project: Path, params: Params) -> dict[str, str]:
         PROJECT_VARIABLE: str(project),
         "FLANMOE_ARTIFACTS": params.registry.artifacts,
         "FLANMOE_POLICY": str(policy_path(project)),
+        "FLANMOE_ACCOUNT_CLAIM": params.dashboard.account_claim,
     }
 
 
-def streamlit_command(address: str, port: int) -> list[str]:
+def streamlit_command(project: Path, address: str, port: int) -> list[str]:
     """Return module and arguments that serve the dashboard of `dashboard_environment`."""
     package = find_spec("dashboard")
     assert package is not None
@@ -60,6 +62,7 @@ def streamlit_command(address: str, port: int) -> list[str]:
         "server.fileWatcherType": "none",
         "logger.level": "warning",
         "client.toolbarMode": "minimal",
+        "secrets.files": str(project / ".streamlit" / "secrets.toml"),
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return ["streamlit", "run", str(app), *arguments]

@@ -49,7 +49,7 @@ def up(port: int, dashboard_port: int | None) -> None:
         click.echo(f"Dashboard: http://{address}:{page_port}")
         click.echo(f"For commands in other terminals: export PREFECT_API_URL={api.url}")
         click.echo("Ctrl-C ends all of them", nl=True)
-        module, *arguments = streamlit_command(address, page_port)
+        module, *arguments = streamlit_command(project, address, page_port)
         run_services(
             [
                 LocalService(

@@ -55,14 +55,14 @@ class ShownProject:
         """Open the registry as a command does."""
         return Registry.open(self.folder, **options)
 
-    def command(self, *words):
+    def command(self, *words, code=0):
         """Run `flanmoe WORDS` in this process; the project's registered model is m."""
         shutil.copy(ROOT / "dvc.yaml", self.folder)
         params = (ROOT / "params.yaml").read_text()
         model = yaml.safe_load(params)["registry"]["model"]
         (self.folder / "params.yaml").write_text(params.replace(f"model: {model}", "model: m"))
         result = Project(self.folder).invoke(*words)
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.returncode == code, result.stdout + result.stderr
         return result.stdout
 
 

@@ -4,6 +4,7 @@ import json
 
 from streamlit.testing.v1 import AppTest
 
+HOSTILE = "**b** <script>alert(1)</script> [l](http://evil) :red[x] $a$"
 LINE = {
     "step": 20, "steps": 80, "loss": 2.5, "tokens_per_second": 900.0, "mfu": 0.41,
     "max_expert_load": 1.5, "validation_loss": None, "lr": 1e-3, "grad_norm": 1.0, "time": 1.8e9,
@@ -24,9 +25,18 @@ def _show(path):
     PAGE_BY_PATH[path].show()
 
 
-def open_page(path, *, check=True, **parameters):
-    """Return the page of a path after it was shown with the parameters in its URL."""
+def open_page(path, *, check=True, user=None, secrets=None, **parameters):
+    """Return the page of a path after it was shown with the parameters in its URL.
+
+    Args:
+        path: of the page.
+        check: whether an exception on the page fails.
+        user: claims of the login.
+        secrets: content of .streamlit/secrets.toml.
+        parameters: those of the URL.
+    """
     page = AppTest.from_function(_show, default_timeout=120, kwargs={"path": path})
+    page.user, page.secrets = user or {}, secrets or {}
     for name, value in parameters.items():
         page.query_params[name] = value
     page.run()

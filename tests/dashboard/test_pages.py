@@ -8,9 +8,15 @@ from sqlalchemy import create_engine, text
 
 from models.training.trainer_lease import hold_lease
 from registry.intake import read_submission
-from tests.dashboard.factories import metrics, open_page, plain, table_with, texts, write_log
-
-HOSTILE = "**b** <script>alert(1)</script> [l](http://evil) :red[x] $a$"
+from tests.dashboard.factories import (
+    HOSTILE,
+    metrics,
+    open_page,
+    plain,
+    table_with,
+    texts,
+    write_log,
+)
 
 
 def test_decision_page_has_the_numbers_of_the_command(project):
