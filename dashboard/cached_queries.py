@@ -82,7 +82,7 @@ def open_view() -> RegistryView:
     )
     registry = _open(database)
     revision, now = registry.revision(), datetime.now(UTC)
-    key = repr((database, revision, _file_state(policy), now.date()))
+    key = repr((database, revision, file_state(policy), now.date()))
     return RegistryView(registry=registry, revision=revision, as_of=now, key=key)
 
 
@@ -103,7 +103,8 @@ def _file_identity(project: Path) -> FileState:
     return state.st_dev, state.st_ino
 
 
-def _file_state(path: Path) -> FileState:
+def file_state(path: Path) -> FileState:
+    """Return numbers that change when a file is written; empty without the file."""
     try:
         state = path.stat()
     except OSError:

@@ -14,6 +14,7 @@ from dashboard import text, url_state
 from dashboard.cached_queries import RegistryView, open_view, project_folder
 from dashboard.pages import (
     compare,
+    data,
     decision,
     frontier,
     promotion,
@@ -124,6 +125,11 @@ PAGES = (
         path="training",
         question="What is training now, and how did the curves run?",
         show_project=training.show,
+    ),
+    DashboardPage(
+        path="data",
+        question="What is the training data, and what was left out of it?",
+        show_project=data.show,
     ),
     DashboardPage(path="help", question="What does a term mean?", show_project=help_page.show),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 MAX_LENGTH = 2_000
@@ -31,7 +32,7 @@ def escape(text: str, limit: int = MAX_LENGTH) -> str:
 
 def percent(share: float) -> str:
     """Return a score in percent."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f} %" if math.isfinite(share) else "not finite"
 
 
 def points(difference: float) -> str:

@@ -21,6 +21,7 @@ from registry.comparison.frontier import Frontier, compute_frontier
 from registry.comparison.results import EvaluationResult, read_result
 from registry.comparison.sample_pairs import SampleFilter, SamplePage, pair_samples
 from registry.comparison.scores import OVERALL
+from registry.datasets import RegisteredDataset, list_datasets
 from registry.errors import (
     MissingArtifact,
     UnknownVersion,
@@ -254,6 +255,11 @@ class RegistryReader:
         """Return the last verdict about each of some versions; see `read_last_verdicts`."""
         with reading(self.engine) as session:
             return read_last_verdicts(session, model_name, numbers)
+
+    def datasets(self, model_name: str, *, limit: int = 50) -> list[RegisteredDataset]:
+        """Return the data versions of a model, the last first; see `list_datasets`."""
+        with reading(self.engine) as session:
+            return list_datasets(session, model_name, limit)
 
     def notes(self, model_name: str, number: int) -> list[Note]:
         """Return the remarks about a version, oldest first."""

@@ -1,5 +1,6 @@
 """A project of two registered versions, of which the instruction-tuned MoE is champion."""
 
+import dataclasses
 import shutil
 import sys
 from contextlib import contextmanager
@@ -36,7 +37,9 @@ class ShownProject:
 
     folder: Path
 
-    def register(self, name, accuracies, *, model="m", run=None, folder="", **evaluation):
+    def register(
+        self, name, accuracies, *, model="m", run=None, folder="", dataset=None, **evaluation
+    ):
         """Register a run with one task per accuracy; `folder` is that of its files."""
         tasks = [
             task_score(f"sample/t{i}", accuracy=accuracy) for i, accuracy in enumerate(accuracies)
@@ -49,7 +52,10 @@ class ShownProject:
             run=run_record(name, **(run or {})),
             evaluation=evaluation_record(name, tasks, **evaluation),
         )
-        return self.open(create=True).register(model, read_submission(folder, tokenizer))
+        submission = read_submission(folder, tokenizer)
+        if dataset is not None:
+            submission = dataclasses.replace(submission, dataset=dataset)
+        return self.open(create=True).register(model, submission)
 
     def open(self, **options):
         """Open the registry as a command does."""

@@ -10,6 +10,7 @@ from dashboard.navigation import PAGES
 from flows.runtime.ports import free_port
 from registry.store import Registry
 from tests.dashboard.conftest import ShownProject, add_two_versions
+from tests.dashboard.data_reports import write_data
 from tests.factories import ROOT, Project, is_http_up, wait_for
 from tests.registry.factories import write_policy
 
@@ -38,6 +39,7 @@ def port(tmp_path_factory):
     add_two_versions(project)
     project.register("dense_tuned", [0.5, 0.6])
     project.register(NAME, [0.5, 0.7], folder="hostile", run={"flops_per_token": 3e6})
+    write_data(folder)
     assert len(Registry.open(folder).versions()) == 4
     number = free_port()
     server = Project(folder).start("dashboard", "--port", str(number))
