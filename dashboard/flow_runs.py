@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import httpx
 
+from dashboard import prefect_api
 from registry.approvals import Approval, ApprovalState
 
-API_VARIABLE = "PREFECT_API_URL"
-AUTH_VARIABLE = "PREFECT_API_AUTH_STRING"
-"""USER:PASSWORD of Prefect's basic authentication."""
 TIMEOUT_S = 10.0
 
 
@@ -22,26 +18,19 @@ def resume_flow_run(approval: Approval) -> str:
     Args:
         approval: the decided request.
     """
-    url = os.environ.get(API_VARIABLE)
-    if not url:
-        return f"the janitor resumes flow run {approval.flow_run} ({API_VARIABLE} is not set)"
+    janitor = f"the janitor resumes flow run {approval.flow_run}"
+    if not prefect_api.api_url():
+        return f"{janitor} ({prefect_api.API_VARIABLE} is not set)"
     form = {
         "approve": approval.state == ApprovalState.APPROVED,
         "approver": approval.decided_by,
         "reason": approval.reason,
     }
-    user, _, password = os.environ.get(AUTH_VARIABLE, "").partition(":")
+    path = f"flow_runs/{approval.flow_run}/resume"
     try:
-        response = httpx.post(
-            f"{url.rstrip('/')}/flow_runs/{approval.flow_run}/resume",
-            json={"run_input": form},
-            auth=(user, password) if user else None,
-            timeout=TIMEOUT_S,
-        )
-        response.raise_for_status()
-        answer = response.json()
+        answer = prefect_api.post(path, {"run_input": form}, timeout_s=TIMEOUT_S)
     except (httpx.HTTPError, ValueError) as error:
-        return f"the janitor resumes flow run {approval.flow_run} ({error})"
+        return f"{janitor} ({error})"
     if answer.get("status") != "ACCEPT":
         reason = (answer.get("details") or {}).get("reason") or answer.get("status")
         return f"flow run {approval.flow_run} does not resume: {reason}"

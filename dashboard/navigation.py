@@ -17,6 +17,7 @@ from dashboard.pages import (
     data,
     decision,
     frontier,
+    pipeline,
     promotion,
     samples,
     training,
@@ -130,6 +131,11 @@ PAGES = (
         path="data",
         question="What is the training data, and what was left out of it?",
         show_project=data.show,
+    ),
+    DashboardPage(
+        path="pipeline",
+        question="What runs, what failed, and what is out of date?",
+        show_project=pipeline.show,
     ),
     DashboardPage(path="help", question="What does a term mean?", show_project=help_page.show),
 )

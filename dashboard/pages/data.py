@@ -36,7 +36,7 @@ _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, Overf
 def show() -> None:
     """Show the data of the project or a workspace, and its difference to a registered version."""
     workspaces = list_workspaces()
-    name = url_state.choose("Data of", list(workspaces), key="data", title=text.name)
+    name = url_state.choose("Data of", list(workspaces), key="workspace", title=text.name)
     folder = workspaces[name]
     if not (folder / "data").is_dir():
         st.info(

@@ -85,8 +85,8 @@ def test_registered_versions_are_compared_without_any_file(project):
 
 def test_data_of_a_workspace_is_chosen_in_the_url(empty_project):
     write_data(empty_project.folder / ".flanmoe" / "workspaces" / "try-1")
-    page = open_page("data", data="try-1")
-    assert page.selectbox(key="url-data").value == "try-1"
+    page = open_page("data", workspace="try-1")
+    assert page.selectbox(key="url-workspace").value == "try-1"
     assert list(table_with(page, "wanted %")["mixture"]) == ["muffin", "cot"]
 
 
