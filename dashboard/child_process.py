@@ -44,6 +44,7 @@ def run_limited(
     timeout_s: float,
     memory_mb: int,
     text: str = "",
+    wait_s: float = 0.0,
 ) -> ChildResult:
     """Run a Python module as a child process, and wait for its end.
 
@@ -54,19 +55,20 @@ def run_limited(
         timeout_s: time after which it and its own children are killed.
         memory_mb: largest memory for its data, in MB.
         text: what it reads from stdin.
+        wait_s: how long to wait for the end of another one.
 
     Raises:
         ChildFailed: another one runs, or it took longer than the limit.
     """
-    if not _LOCK.acquire(blocking=False):
+    if not _LOCK.acquire(timeout=wait_s):
         raise ChildFailed(
             f"{module}: another call of the dashboard runs; wait for its end, and try again"
         )
     try:
         # -P: a module of the folder never takes the place of an installed one.
-        command = [sys.executable, "-P", "-m", "dashboard.limited_process", str(memory_mb), module]
+        command = [sys.executable, "-P", "-m", "dashboard.limited_process"]
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*command, str(os.getpid()), str(memory_mb), module, *arguments],
             cwd=folder,
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.PIPE,

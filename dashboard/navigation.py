@@ -21,6 +21,7 @@ from dashboard.pages import (
     promotion,
     samples,
     training,
+    try_it,
     version,
     versions,
 )
@@ -44,7 +45,7 @@ class DashboardPage:
     @property
     def title(self) -> str:
         """Name of the page."""
-        return self.path.capitalize()
+        return self.path.replace("_", " ").capitalize()
 
     def show(self) -> None:
         """Show the page; a failure of the registry is one line."""
@@ -136,6 +137,11 @@ PAGES = (
         path="pipeline",
         question="What runs, what failed, and what is out of date?",
         show_project=pipeline.show,
+    ),
+    DashboardPage(
+        path="try_it",
+        question="What do two versions answer to my instruction?",
+        show_model=try_it.show,
     ),
     DashboardPage(path="help", question="What does a term mean?", show_project=help_page.show),
 )

@@ -19,3 +19,7 @@ class DashboardParams:
     account_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,200}$")] = "email"
     """Claim of the login whose value is the account name that `promoters.people` of the policy
     lists, such as `email` or `preferred_username`."""
+    predict_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    """Time after which an answer on the page Try it is given up, in seconds."""
+    predict_memory_mb: Annotated[int, Field(ge=256, le=2**20)] = 8192
+    """Memory for the data of the process that answers on the page Try it, in MB."""

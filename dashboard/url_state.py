@@ -52,7 +52,14 @@ def choose(
     )
 
 
-def enter(label: str, *, key: str, placeholder: str = "", help_text: str | None = None) -> str:
+def enter(
+    label: str,
+    *,
+    key: str,
+    placeholder: str = "",
+    help_text: str | None = None,
+    has_lines: bool = False,
+) -> str:
     """Show a field for a text that is in the URL.
 
     Args:
@@ -60,9 +67,11 @@ def enter(label: str, *, key: str, placeholder: str = "", help_text: str | None 
         key: name of the parameter in the URL.
         placeholder: example of a text.
         help_text: explanation of the field.
+        has_lines: whether the text may have several lines.
     """
+    show_field = st.text_area if has_lines else st.text_input
     return str(
-        st.text_input(
+        show_field(
             label,
             placeholder=placeholder,
             help=help_text,

@@ -45,6 +45,8 @@ def dashboard_environment(project: Path, params: Params) -> dict[str, str]:
         "FLANMOE_ARTIFACTS": params.registry.artifacts,
         "FLANMOE_POLICY": str(policy_path(project)),
         "FLANMOE_ACCOUNT_CLAIM": params.dashboard.account_claim,
+        "FLANMOE_PREDICT_TIMEOUT_S": str(params.dashboard.predict_timeout_s),
+        "FLANMOE_PREDICT_MEMORY_MB": str(params.dashboard.predict_memory_mb),
     }
 
 

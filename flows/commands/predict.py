@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,18 @@ BATCH_SIZE = 32
     type=click.IntRange(min=1),
     help="Longest answer, in tokens.",
 )
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Answer one instruction at a time, and add seconds and experts to the JSON output.",
+)
 @json_option
 def predict(
     instruction: str | None,
     version: int | None,
     model: str | None,
     max_new_tokens: int,
+    measure: bool,
     as_json: bool,
 ) -> None:
     """Answer INSTRUCTION, or one instruction a line from stdin, in order.
@@ -49,8 +56,10 @@ def predict(
     Lines of stdin are texts, or JSON objects with a field `instruction`, whose other fields are
     copied to the output. With --json, or for JSON input, the output is a JSON object a line:
     instruction, answer, num_tokens, finished (whether the answer ended before --max-new-tokens),
-    truncated (whether the start of the instruction was cut off), model and version. Otherwise it is
-    the answer; line breaks in an answer to stdin become spaces.
+    truncated (whether the start of the instruction was cut off), model and version. With --measure
+    also seconds (of the answer, without loading the weights) and experts (the tokens that each
+    expert received, by MoE layer). Otherwise it is the answer; line breaks in an answer to stdin
+    become spaces.
     """
     if instruction is not None:
         inputs = [parse_instruction(instruction)]
@@ -69,7 +78,7 @@ def predict(
     predictor = Seq2SeqPredictor.load(
         folder / "weights", folder / "tokenizer", info.run_record.sequence.encoder_length
     )
-    for answer in answer_all(predictor, info, inputs, max_new_tokens):
+    for answer in answer_all(predictor, info, inputs, max_new_tokens, is_measured=measure):
         if as_json:
             click.echo(json.dumps(answer, ensure_ascii=False))
         else:
@@ -82,6 +91,8 @@ def answer_all(
     version: VersionInfo,
     inputs: Sequence[InstructionInput],
     max_new_tokens: int,
+    *,
+    is_measured: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield an output object for each instruction, in order.
 
@@ -90,11 +101,21 @@ def answer_all(
         version: the version.
         inputs: the instructions.
         max_new_tokens: longest answer, in tokens.
+        is_measured: whether to answer one instruction at a time, with its seconds and experts.
     """
-    for start in range(0, len(inputs), BATCH_SIZE):
-        batch = inputs[start : start + BATCH_SIZE]
+    from flows.runtime.expert_usage import count_expert_tokens
+
+    batch_size = 1 if is_measured else BATCH_SIZE
+    if is_measured:
+        predictor.generate([inputs[0].instruction], 1)  # the first pass starts threads
+    for start in range(0, len(inputs), batch_size):
+        batch = inputs[start : start + batch_size]
         texts = [entry.instruction for entry in batch]
-        generations = predictor.generate(texts, max_new_tokens)
+        started_at = time.perf_counter()
+        with count_expert_tokens(predictor.model) as tokens_by_layer:
+            generations = predictor.generate(texts, max_new_tokens)
+        seconds = time.perf_counter() - started_at
+        measured = {"seconds": seconds, "experts": tokens_by_layer} if is_measured else {}
         for entry, generation in zip(batch, generations, strict=True):
             yield {
                 **entry.fields,
@@ -105,4 +126,5 @@ def answer_all(
                 "truncated": predictor.num_tokens(entry.instruction) > predictor.max_input_tokens,
                 "model": version.model,
                 "version": version.version,
+                **measured,
             }

@@ -9,7 +9,9 @@ from typing import Any
 
 from flows.errors import FlowError
 
-OUTPUT_FIELDS = ("answer", "num_tokens", "finished", "truncated", "model", "version")
+OUTPUT_FIELDS = (
+    "answer", "num_tokens", "finished", "truncated", "model", "version", "seconds", "experts",
+)  # fmt: skip
 """Fields that the output adds to those of the input."""
 
 

@@ -1,15 +1,15 @@
 """Child processes of pages: their limits, and that there is only one at a time."""
 
+import subprocess
+import sys
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 
 from dashboard.child_process import ChildFailed, run_limited
+from tests.dashboard.slow_child import MODULE
 from tests.factories import ROOT, wait_for
-
-MODULE = "tests.dashboard.slow_child"
 
 pytestmark = pytest.mark.process
 
@@ -26,8 +26,18 @@ def run(*arguments, folder, timeout_s=60, memory_mb=256, **options):
 
 
 def test_child_process_is_ended_with_its_own_children_after_the_limit(tmp_path):
-    with pytest.raises(ChildFailed, match=r"no answer within 2 s, so it was ended"):
-        run("start", folder=tmp_path, timeout_s=2)
+    with pytest.raises(ChildFailed, match=r"no answer within 3 s, so it was ended"):
+        run("start", folder=tmp_path, timeout_s=3)
+    pid = int((tmp_path / "pid").read_text())
+    assert wait_for(lambda: not is_alive(pid), 10)
+
+
+def test_child_process_ends_with_the_dashboard(tmp_path):
+    with subprocess.Popen([sys.executable, "-m", MODULE, "dashboard"], cwd=tmp_path) as dashboard:
+        try:
+            assert wait_for((tmp_path / "pid").exists, 30)
+        finally:
+            dashboard.kill()
     pid = int((tmp_path / "pid").read_text())
     assert wait_for(lambda: not is_alive(pid), 10)
 
@@ -57,7 +67,7 @@ def test_second_child_process_is_refused_while_the_first_runs(tmp_path):
 
     thread = threading.Thread(target=start)
     thread.start()
-    assert wait_for(lambda: Path(tmp_path / "pid").exists(), 30)
+    assert wait_for((tmp_path / "pid").exists, 30)
     with pytest.raises(ChildFailed, match="another call of the dashboard runs"):
         run("allocate", "1", folder=tmp_path)
     thread.join()

@@ -118,6 +118,27 @@ def test_predict_version_and_model_choose_the_model_that_answers(project):
     assert "no version 9" in error_line(invoke("predict", "a", "--version", 9, cwd=project))
 
 
+def test_predict_measure_adds_seconds_and_the_tokens_of_each_expert(project):
+    text = "\n".join(ANSWERS).encode()
+    words = ("predict", "--measure", "--json", "--max-new-tokens", MAX_NEW_TOKENS)
+    answers = [json.loads(line) for line in lines_of(invoke(*words, cwd=project, stdin=text))]
+    assert [answer["answer"] for answer in answers] == list(ANSWERS.values())
+    _, moe = copied_artifacts(project)
+    processor = spm.SentencePieceProcessor(model_file=str(moe / "tokenizer/spiece.model"))
+    config = load_weights(moe / "weights").model.config
+    for answer in answers:
+        assert answer["seconds"] > 0
+        num_prompt_tokens = len(processor.encode(answer["instruction"])) + 1
+        for layer, counts in answer["experts"].items():
+            # Each token has one expert: those of the prompt, and one for each decoding step.
+            is_decoder = layer.startswith("decoder")
+            assert sum(counts) == (answer["num_tokens"] if is_decoder else num_prompt_tokens), layer
+            assert len(counts) == config.moe.num_experts
+        assert {layer.split(".")[0] for layer in answer["experts"]} == {"encoder", "decoder"}
+    (line,) = lines_of(invoke(*words, "--version", 1, "Repeat. tiger", cwd=project))
+    assert json.loads(line)["experts"] == {}
+
+
 @pytest.mark.parametrize(
     ("stdin", "message"),
     [
