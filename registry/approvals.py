@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from registry.errors import ApprovalRefused
 from registry.history import EventKind, add_event
@@ -282,7 +282,15 @@ def expire_approvals(session: Session, *, actor: str) -> list[Approval]:
 
 def list_approvals(session: Session, model_name: str | None = None) -> list[Approval]:
     """Return all requests of a model, or of all models, oldest first."""
-    query = select(ApprovalRow).join(VersionRow, VersionRow.id == ApprovalRow.version_id)
+    query = (
+        select(ApprovalRow)
+        .join(VersionRow, VersionRow.id == ApprovalRow.version_id)
+        .options(
+            joinedload(ApprovalRow.version).joinedload(VersionRow.model),
+            joinedload(ApprovalRow.champion),
+            joinedload(ApprovalRow.decision),
+        )
+    )
     if model_name is not None:
         query = query.join(ModelRow).where(ModelRow.name == model_name)
     return [Approval.from_row(row) for row in session.scalars(query.order_by(ApprovalRow.id))]

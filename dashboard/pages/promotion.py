@@ -13,8 +13,9 @@ from dashboard.actions import ACTIONS, ActionRequest
 from dashboard.cached_queries import RegistryView
 from dashboard.figure import show_figure, show_table
 from dashboard.palette import current_palette
+from dashboard.promotion_frames import Reign, find_reigns
 from registry.approvals import Approval
-from registry.errors import NotPromoted, RegistryError
+from registry.errors import NeedsEvaluation, NotPromoted, RegistryError
 from registry.history import DECISIONS, EventKind
 from registry.interventions import MAX_TEXT
 from registry.policy import Policy
@@ -35,10 +36,12 @@ def show(view: RegistryView, model: str) -> None:
     if _MESSAGE in st.session_state:
         st.success(text.escape(st.session_state.pop(_MESSAGE)))
     policy = view.read(model_policy, model)
-    _show_candidates(view, model, policy)
+    reigns = _read_reigns(view, model)
+    champion = next((reign.version for reign in reigns[:1] if reign.end is None), None)
+    _show_candidates(view, model, policy, champion)
     _show_requests(view.read(list_requests, model))
     _show_actions(view, model, read_access(policy.promoters))
-    _show_history(view, model)
+    _show_history(view, model, reigns)
 
 
 def model_policy(registry: Registry, model: str) -> Policy:
@@ -51,7 +54,12 @@ def list_requests(registry: Registry, model: str) -> Sequence[Approval]:
     return registry.approvals.list(model)
 
 
-def _show_candidates(view: RegistryView, model: str, policy: Policy) -> None:
+def _read_reigns(view: RegistryView, model: str) -> Sequence[Reign]:
+    kinds = [EventKind.PROMOTED, EventKind.ROLLED_BACK, EventKind.REJECTED]
+    return find_reigns(view.read(Registry.history, model, kinds=kinds))
+
+
+def _show_candidates(view: RegistryView, model: str, policy: Policy, champion: int | None) -> None:
     st.header("Which candidate passes which gate?", anchor=False)
     versions = _choose_candidates(view, model)
     if not versions:
@@ -68,7 +76,6 @@ def _show_candidates(view: RegistryView, model: str, policy: Policy) -> None:
             "asks, and `flanmoe registry promote VERSION --dry-run` does the same."
         )
         return
-    champion = _champion(view, model)
     table = promotion_frames.candidates_table(
         versions, verdicts, champion=champion, policy_sha256=policy.sha256
     )
@@ -114,12 +121,6 @@ def _choose_candidates(view: RegistryView, model: str) -> Sequence[VersionSummar
     offset = (number - 1) * PAGE_SIZE
     query = VersionQuery(where=where, model=model, limit=PAGE_SIZE, offset=offset)
     return view.read(Registry.search, query).versions
-
-
-def _champion(view: RegistryView, model: str) -> int | None:
-    query = VersionQuery(where="alias = 'champion'", model=model, limit=1)
-    versions = view.read(Registry.search, query).versions
-    return versions[0].version if versions else None
 
 
 def _show_requests(requests: Sequence[Approval]) -> None:
@@ -192,6 +193,8 @@ def _perform(registry: Registry, name: str, request: ActionRequest) -> None:
         message = ACTIONS[name].perform(registry, request)
     except RegistryError as error:
         st.error(text.escape(str(error)))
+        if isinstance(error, NeedsEvaluation):
+            st.markdown("The command above evaluates them on the same items first.")
         if isinstance(error, NotPromoted):
             _show_report(error.report, name="refusal")
         return
@@ -208,7 +211,9 @@ def _show_preview(view: RegistryView, model: str, number: int) -> None:
     )
     if not is_chosen:
         return
-    report = view.read(Registry.preview, model, number)
+    report = view.registry.preview(
+        model, number
+    )  # files may change without a change of the registry
     reason = text.escape(report.reason)
     st.markdown(f"Version {number} now: **{report.outcome.value}**, {reason}.")
     _show_report(report, name="preview")
@@ -223,12 +228,10 @@ def _show_report(report: PromotionReport, *, name: str) -> None:
         )
 
 
-def _show_history(view: RegistryView, model: str) -> None:
+def _show_history(view: RegistryView, model: str, reigns: Sequence[Reign]) -> None:
     st.header("What was decided before?", anchor=False)
     verifications = view.read(Registry.history, model, limit=50, kinds=[EventKind.VERIFIED])
     st.markdown(promotion_frames.describe_verifications(verifications))
-    changes = [EventKind.PROMOTED, EventKind.ROLLED_BACK, EventKind.REJECTED]
-    reigns = promotion_frames.find_reigns(view.read(Registry.history, model, kinds=changes))
     if not reigns:
         st.markdown("No version was ever champion.")
     else:

@@ -265,6 +265,19 @@ def test_preview_needs_no_login_and_changes_nothing(project):
     assert project.open().revision() == before
 
 
+def test_page_has_few_queries_and_no_write_lock(project, statements):
+    for version in (1, 2):
+        project.register(f"run{version}", [0.6, 0.7])
+    registry = request_approval(project)
+    registry.approvals.decide("m", 1, approve=False, actor="ann", reason="wrong dates")
+    request_approval(project, 3)
+    with statements() as executed:
+        open_promotion()
+    selects = [line for line in executed if line.startswith("SELECT")]
+    assert 3 < len(selects) <= 10
+    assert {*executed} - {*selects} <= {"BEGIN"}
+
+
 def test_approvals_without_a_request_say_so(project):
     for path in ("promotion", "decision"):
         assert "No promotion waits for approval." in texts(open_page(path))
