@@ -279,7 +279,7 @@ def router_map(rows: pd.DataFrame, palette: Palette) -> AnyChart:
             ),
             tooltip=["layer:N", "expert:O", alt.Tooltip("load:Q", format=".2f")],
         )
-        .properties(height=140 + 20 * rows["layer"].nunique())
+        .properties(height=170 + 26 * rows["layer"].nunique())
     )
     return chart
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -256,12 +257,21 @@ def lineage_table(chain: TrainingChainSchema) -> pd.DataFrame:
     )
 
 
+_LAYER = re.compile(r"^(encoder|decoder)\.blocks\.(\d+)\.")
+
+
+def layer_label(name: str) -> str:
+    """Return an MoE layer as charts and tables name it: its stack and the number of its block."""
+    match = _LAYER.match(name)
+    return f"{match[1]} {match[2]}" if match else text.name(name)
+
+
 def router_table(health: Mapping[str, LayerHealthSchema]) -> pd.DataFrame:
     """Return a row for each expert of each MoE layer, with its load relative to the mean."""
     return pd.DataFrame(
         [
             {
-                "layer": text.name(layer),
+                "layer": layer_label(layer),
                 "expert": expert,
                 "load": len(state.load) * load,
                 "dropped in the layer %": 100 * state.drop_share,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dashboard import text
 from dashboard.cached_queries import project_folder
 from dashboard.child_process import ChildFailed, ChildResult, run_limited
+from dashboard.frames import layer_label
 
 TIMEOUT_VARIABLE = "FLANMOE_PREDICT_TIMEOUT_S"
 MEMORY_VARIABLE = "FLANMOE_PREDICT_MEMORY_MB"
@@ -98,7 +98,7 @@ def experts_table(answer: Answer) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "layer": text.name(layer),
+                "layer": layer_label(layer),
                 "expert": expert,
                 "tokens": count,
                 "load": len(counts) * count / max(1, sum(counts)),

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from models.architecture.moe.layer import MoELayer
+from models.architecture.t5 import T5
 
 
 @contextmanager
-def count_expert_tokens(model: nn.Module) -> Iterator[dict[str, list[int]]]:
+def count_expert_tokens(model: T5) -> Iterator[dict[str, list[int]]]:
     """Count the tokens of each expert in the forward passes of the block.
 
     Args:
@@ -29,8 +28,7 @@ def count_expert_tokens(model: nn.Module) -> Iterator[dict[str, list[int]]]:
     tokens_by_layer: dict[str, list[int]] = {}
     handles = [
         module.register_forward_hook(partial(_add, tokens_by_layer, name))
-        for name, module in model.named_modules()
-        if isinstance(module, MoELayer)
+        for name, module in model.moe_layers().items()
     ]
     try:
         yield tokens_by_layer
