@@ -44,7 +44,9 @@ def _count_capped(tasks: Mapping[str, Report], cap: Any) -> int | None:
 
 
 def tasks_table(mix: Report, clean: Report, packed: Report) -> pd.DataFrame:
-    """Return a row for each task of the mixture: examples, lengths, and what was dropped.
+    """Return a row for each task: examples, lengths, and what was dropped.
+
+    Tasks of which nothing is in the mixture have no examples.
 
     Args:
         mix: data/mixture/report.json.
@@ -52,26 +54,40 @@ def tasks_table(mix: Report, clean: Report, packed: Report) -> pd.DataFrame:
         packed: data/packed/train/manifest.json.
     """
     dropped = {(entry["mixture"], entry["task"]): entry for entry in clean["tasks"]}
+    counts = {
+        (mixture, task): entry
+        for mixture, content in mix["mixtures"].items()
+        for task, entry in content["tasks"].items()
+    }
     return pd.DataFrame(
         [
             {
                 "mixture": text.name(mixture),
                 "task": text.name(task),
-                "examples": counts["examples"],
-                "wanted": counts["target"],
-                "available": counts["available"],
-                "repeated": counts["repeated"],
-                "few-shot": counts["few_shot"],
-                "characters": _mean(counts["characters"], counts["examples"]),
+                **_counts_in_mixture(counts.get((mixture, task))),
                 **_mean_tokens(packed["by_task"].get(task, {})),
                 "truncated": packed["by_task"].get(task, {}).get("truncated", 0),
                 "duplicates": dropped.get((mixture, task), {}).get("duplicates", 0),
                 "contaminated": dropped.get((mixture, task), {}).get("contaminated", 0),
             }
-            for mixture, entry in mix["mixtures"].items()
-            for task, counts in entry["tasks"].items()
+            for mixture, task in dict.fromkeys([*counts, *dropped])
         ]
     )
+
+
+def _counts_in_mixture(counts: Report | None) -> dict[str, float | None]:
+    """Return the columns of a task's counts; None of a task of which nothing is in the mixture."""
+    counts = counts or dict.fromkeys(
+        ("examples", "target", "available", "repeated", "few_shot", "characters"), 0
+    )
+    return {
+        "examples": counts["examples"],
+        "wanted": counts["target"],
+        "available": counts["available"],
+        "repeated": counts["repeated"],
+        "few-shot": counts["few_shot"],
+        "characters": _mean(counts["characters"], counts["examples"]),
+    }
 
 
 def _mean_tokens(counts: Report) -> dict[str, float | None]:

@@ -62,8 +62,12 @@ def write_data(folder, *, mix=None, version="v-new", num_pairs=60):
             "contamination": {
                 "s": {"num_items": 30, "num_items_in_sources": 2, "tasks": [task]},
             },
-            "tasks": [{"mixture": "muffin", "task": "qa", "duplicates": 12, "contaminated": 4,
-                       "dropped": 14}],
+            "tasks": [
+                {"mixture": "muffin", "task": "qa", "duplicates": 12, "contaminated": 4,
+                 "dropped": 14},
+                {"mixture": "cot", "task": "removed", "duplicates": 0, "contaminated": 9,
+                 "dropped": 9},
+            ],
         },
         "records/report.json": {"examples": 97, "quarantined": 3, "sources": {}, "tasks": []},
         "packed/summary.json": {"train": corpus},

@@ -23,6 +23,7 @@ def test_page_has_the_numbers_of_every_report(empty_project):
     tasks = table_with(page, "characters").set_index("task")
     assert tasks.loc["qa", ["encoder tokens", "decoder tokens"]].tolist() == [10, 1]
     assert tasks.loc["qa", ["duplicates", "contaminated", "characters"]].tolist() == [12, 4, 20]
+    assert tasks.loc["removed", ["examples", "contaminated"]].tolist() == [0, 9]
     assert table_with(page, "lost tokens")["truncated"][0] == 1
     assert "Duplicates: \u206812 exact" not in shown
     assert "12 \u2068exact\u2069, 3 \u2068near\u2069" in shown
