@@ -129,18 +129,23 @@ class StageWatch:
         self._thread.join()
 
     def processes(self) -> list[tuple[str, int]]:
-        """Return name and number of each process that executes a stage of the project."""
-        running = []
+        """Return name and number of each process that executes a stage of the project.
+
+        A child that a stage has just forked, still with the stage's command line, is none.
+        """
+        running, parents = [], {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 words = (path / "cmdline").read_text(errors="replace").rstrip("\0").split("\0")
                 program = next((i for i, word in enumerate(words) if word.endswith("/flanmoe")), -1)
                 verb = "".join(words[program + 1 : program + 2])
                 if program >= 0 and verb in STAGES and (path / "cwd").readlink() == self.project:
-                    running.append(("@".join(words[program + 1 :]), int(path.name)))
+                    pid = int(path.name)
+                    parents[pid] = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                    running.append(("@".join(words[program + 1 :]), pid))
             except OSError:  # it has ended
                 continue
-        return running
+        return [(name, pid) for name, pid in running if parents[pid] not in parents]
 
     def _watch(self) -> None:
         while not self._ended.wait(0.1):
