@@ -15,6 +15,7 @@ from sqlalchemy import event
 from dashboard.cached_queries import open_view
 from registry.intake import read_submission
 from registry.store import Registry
+from tests.browser import CHROMIUM, CHROMIUM_OPTIONS
 from tests.factories import ROOT, Project
 from tests.registry.factories import (
     evaluation_record,
@@ -114,3 +115,14 @@ def statements():
 
     yield record
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Start Chromium once."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()

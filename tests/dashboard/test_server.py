@@ -7,25 +7,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from dashboard.navigation import PAGES
-from flows.runtime.ports import free_port
 from registry.store import Registry
+from tests.browser import TIMEOUT_MS, browser_test, serve_dashboard
 from tests.dashboard.conftest import ShownProject, add_two_versions
 from tests.dashboard.data_reports import write_data
-from tests.factories import ROOT, Project, is_http_up, wait_for
+from tests.factories import ROOT
 from tests.registry.factories import write_policy
 
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 NAME = "**b** <img src=x onerror=alert(1)>"
-TIMEOUT_MS = 60_000
 
 pytestmark = pytest.mark.process
-browser_test = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)"
-)
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +32,8 @@ def port(tmp_path_factory):
     project.register(NAME, [0.5, 0.7], folder="hostile", run={"flops_per_token": 3e6})
     write_data(folder)
     assert len(Registry.open(folder).versions()) == 4
-    number = free_port()
-    server = Project(folder).start("dashboard", "--port", str(number))
-    try:
-        assert wait_for(lambda: is_http_up(f"http://127.0.0.1:{number}"), 120)
+    with serve_dashboard(folder) as number:
         yield number
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Start Chromium once."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

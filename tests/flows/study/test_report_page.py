@@ -1,24 +1,15 @@
 """A report in a browser: it fits narrow and wide windows, and loads nothing."""
 
-import shutil
-
 import pytest
 
 from flows.study.report.write import write_report
+from tests.browser import CHROMIUM, CHROMIUM_OPTIONS, browser_test
 from tests.flows.study.factories import report_results
-
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-]
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+@browser_test
 def test_report_page_fits_the_window_in_light_and_dark_and_loads_nothing(tmp_path):
     from playwright.sync_api import sync_playwright
 
