@@ -12,7 +12,7 @@ from tests.factories import ROOT, user_environment
 pytestmark = pytest.mark.process
 
 
-WITH_PROCESSES = ("data", "provenance", "orchestration")
+WITH_PROCESSES = ("data", "provenance", pytest.param("orchestration", marks=pytest.mark.full))
 """Benchmarks that start processes of their own; a forked process would start them wrongly."""
 OTHERS = (
     *("evaluation", "model", "moe_layer", "scaling", "training"),

@@ -50,6 +50,7 @@ def reproduce(project, **environment):
     assert f"Running stage '{RECOMPUTED}'" in done.stdout
 
 
+@pytest.mark.full
 def test_five_ways_give_the_same_hashes(finished, finished_copy, prefect_server, tmp_path):
     project, expected = finished_copy, locked_outputs(finished.project)
     by_way = {}

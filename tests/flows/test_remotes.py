@@ -59,6 +59,7 @@ def test_clone_after_pull_from_a_folder_retrains_nothing(finished_copy, prefect_
     assert clone.invoke("registry", "verify").returncode == 0
 
 
+@pytest.mark.full
 def test_clone_after_pull_from_s3_retrains_nothing(finished_copy, tmp_path, monkeypatch):
     pytest.importorskip("dvc_s3", reason="DVC's S3 remotes need the package dvc-s3")
     import boto3

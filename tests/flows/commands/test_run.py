@@ -252,6 +252,7 @@ def test_run_with_a_second_seed_in_a_workspace_on_a_running_prefect_server(
     assert "seed is 7 and 0" in finished_copy.invoke(*words).stdout
 
 
+@pytest.mark.full
 def test_run_two_sets_at_once_in_an_awkward_folder_behind_a_proxy(finished, tmp_path):
     project = finished.project.copy(tmp_path / "job%2F a?b#c ü")
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")

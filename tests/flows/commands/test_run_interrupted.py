@@ -51,6 +51,7 @@ def start_and_wait_for_checkpoint(project, checkpoints, beyond):
     return running
 
 
+@pytest.mark.full
 def test_run_interrupted_killed_and_preempted_resumes_each_time(finished_copy):
     project, folder = finished_copy, finished_copy.folder
     params = project.params()
