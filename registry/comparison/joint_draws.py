@@ -12,7 +12,7 @@ import numpy as np
 
 from registry.comparison.model_set import ScoredModel
 from registry.comparison.pairing import pair_sorted_results
-from registry.comparison.variance_components import ClusterLayout, Floats
+from registry.comparison.variance_components import Floats
 
 NUM_DRAWS = 2_000
 _DRAWS_PER_BLOCK = 200
@@ -48,7 +48,7 @@ def draw_paired(models: Sequence[ScoredModel]) -> JointDraws:
     weights = models[0].scores[0].weights
     first = models[0].group.results
     samples = [pair_sorted_results(model.group.results, first, weights) for model in models]
-    layout = ClusterLayout(samples[0].task_N, samples[0].cluster_N, samples[0].weights_T)
+    layout = samples[0].layout
     effects_VC = np.stack(
         [layout.sum_by_cluster(layout.residuals(sample.scores_a_SN.mean(0))) for sample in samples]
     )

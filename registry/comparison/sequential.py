@@ -25,12 +25,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
-from registry.comparison.variance_components import (
-    Floats,
-    Ints,
-    PairedSample,
-    split_single_clusters,
-)
+from registry.comparison.variance_components import Floats, Ints, PairedSample
 from registry.comparison.verdicts import Verdict
 
 GUESSES = np.array([0.025, 0.05, 0.1, 0.3])
@@ -110,8 +105,7 @@ def _take_clusters(sample: PairedSample, seed: int) -> tuple[Floats, Floats, Int
 
     Weights are scaled so that the largest is 1.
     """
-    cluster_N = split_single_clusters(sample.task_N, sample.cluster_N)
-    cluster_N = np.unique(cluster_N, return_inverse=True)[1]
+    cluster_N = sample.layout.cluster_P[sample.layout.pair_N]
     weights_C = np.bincount(cluster_N, weights=sample.item_weights)
     sums_C = np.bincount(cluster_N, weights=sample.item_weights * sample.item_differences)
     scale = weights_C.max()
