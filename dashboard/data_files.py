@@ -46,12 +46,8 @@ def read_stage_report(workspace: Path, path: str, command: str) -> Any:
     Raises:
         DataFileError: the file is missing, or is not JSON.
     """
-    file = workspace / path
-    state = file_state(file)
-    if not state:
-        raise DataFileError(f"{path}: missing; run `flanmoe {command}`")
     try:
-        return _read_json(str(file.resolve()), state)
+        return _read_json(*_locate(workspace, path, command))
     except (OSError, ValueError, RecursionError) as error:
         raise DataFileError(f"{path}: not JSON ({error}); run `flanmoe {command}`") from None
 
@@ -133,13 +129,18 @@ def read_overlaps(
     return table.slice(offset, limit).to_pandas(), table.num_rows
 
 
-def _read_table(workspace: Path, path: str, command: str) -> pa.Table:
+def _locate(workspace: Path, path: str, command: str) -> tuple[str, FileState]:
+    """Return the absolute path of a stage's file and its state, the key of the caches."""
     file = workspace / path
     state = file_state(file)
     if not state:
         raise DataFileError(f"{path}: missing; run `flanmoe {command}`")
+    return str(file.resolve()), state
+
+
+def _read_table(workspace: Path, path: str, command: str) -> pa.Table:
     try:
-        return _read_parquet(str(file.resolve()), state)
+        return _read_parquet(*_locate(workspace, path, command))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataFileError(f"{path}: not Parquet ({error}); run `flanmoe {command}`") from None
 

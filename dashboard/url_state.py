@@ -6,6 +6,7 @@ the back button, and a widget that a person changes changes the URL.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import streamlit as st
@@ -123,6 +124,23 @@ def choose_number(label: str, *, key: str, default: int, maximum: int | None = N
             args=(key, default),
         )
     )
+
+
+def choose_page(num_matches: int, page_size: int) -> int:
+    """Show a field for the page of a list, if it has several; the page is in the URL.
+
+    Args:
+        num_matches: length of the list.
+        page_size: entries of a page.
+
+    Returns:
+        The number of entries before the page.
+    """
+    num_pages = math.ceil(num_matches / page_size)
+    if num_pages <= 1:
+        return 0
+    number = choose_number(f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages)
+    return (number - 1) * page_size
 
 
 def _set_widget(key: str, value: object) -> str:

@@ -185,12 +185,8 @@ def _show_overlap(folder: Path) -> None:
     )
     search = url_state.enter("Pairs with", key="pairs", placeholder="a suite, task or item")
     pairs, num_matches = read_overlaps(folder, search.strip(), offset=0, limit=PAGE_SIZE)
-    num_pages = max(1, math.ceil(num_matches / PAGE_SIZE))
-    if num_pages > 1:
-        number = url_state.choose_number(
-            f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages
-        )
-        offset = (number - 1) * PAGE_SIZE
+    offset = url_state.choose_page(num_matches, PAGE_SIZE)
+    if offset:
         pairs, _ = read_overlaps(folder, search.strip(), offset=offset, limit=PAGE_SIZE)
     st.markdown(f"{num_matches:,} pairs of a row and an item that it contains.")
     if not pairs.empty:

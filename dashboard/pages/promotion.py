@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -111,16 +111,11 @@ def _choose_candidates(view: RegistryView, model: str) -> Sequence[VersionSummar
     )
     where = "" if with_all else _CANDIDATES
     query = VersionQuery(where=where, model=model, limit=PAGE_SIZE)
-    first = view.read(Registry.search, query)
-    num_pages = max(1, math.ceil(first.num_matches / PAGE_SIZE))
-    if num_pages == 1:
-        return first.versions
-    number = url_state.choose_number(
-        f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages
-    )
-    offset = (number - 1) * PAGE_SIZE
-    query = VersionQuery(where=where, model=model, limit=PAGE_SIZE, offset=offset)
-    return view.read(Registry.search, query).versions
+    page = view.read(Registry.search, query)
+    offset = url_state.choose_page(page.num_matches, PAGE_SIZE)
+    if offset:
+        page = view.read(Registry.search, replace(query, offset=offset))
+    return page.versions
 
 
 def _show_requests(requests: Sequence[Approval]) -> None:

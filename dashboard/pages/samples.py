@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import streamlit as st
 
@@ -36,12 +35,9 @@ def show(view: RegistryView, model: str) -> None:
     criteria = _choose_filter(first)
     matching = view.read(Registry.samples, model, a, b, criteria)
     st.write(f"{matching.num_matches:,} items match.")
-    num_pages = max(1, math.ceil(matching.num_matches / PAGE_SIZE))
-    if num_pages > 1:
-        number = url_state.choose_number(
-            f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages
-        )
-        criteria = dataclasses.replace(criteria, offset=PAGE_SIZE * (number - 1))
+    offset = url_state.choose_page(matching.num_matches, PAGE_SIZE)
+    if offset:
+        criteria = dataclasses.replace(criteria, offset=offset)
         matching = view.read(Registry.samples, model, a, b, criteria)
     for sample in matching.pairs:
         _show_sample(sample, a, b)

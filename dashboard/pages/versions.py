@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -66,17 +66,12 @@ def show(view: RegistryView, model: str, *, open_version: Callable[[str, int], N
         where = f"({where}) and not partial" if where.strip() else "not partial"
     query = VersionQuery(where=where, text=search, sort=sort, model=model, limit=PAGE_SIZE)
     first = view.read(Registry.search, query)
-    num_pages = max(1, math.ceil(first.num_matches / PAGE_SIZE))
     st.write(f"{first.num_matches:,} versions match.")
     if not first.versions:
         st.info("No version matches; change the condition, or show partial evaluations too.")
         return
-    number = 1
-    if num_pages > 1:
-        number = url_state.choose_number(
-            f"Page, 1 to {num_pages}", key="page", default=1, maximum=num_pages
-        )
-    page = view.read(Registry.search, _at(query, (number - 1) * PAGE_SIZE)) if number > 1 else first
+    offset = url_state.choose_page(first.num_matches, PAGE_SIZE)
+    page = view.read(Registry.search, replace(query, offset=offset)) if offset else first
     selected = st.dataframe(
         frames.versions_table(page.versions),
         hide_index=True,
@@ -102,18 +97,7 @@ def show(view: RegistryView, model: str, *, open_version: Callable[[str, int], N
         open_version(model, page.versions[rows[0]].version)
 
 
-def _at(query: VersionQuery, offset: int, limit: int = PAGE_SIZE) -> VersionQuery:
-    return VersionQuery(
-        where=query.where,
-        text=query.text,
-        sort=query.sort,
-        model=query.model,
-        limit=limit,
-        offset=offset,
-    )
-
-
 def _export(view: RegistryView, query: VersionQuery) -> bytes:
     """Return all matches as CSV; it is computed when the button is clicked."""
-    page = view.registry.search(_at(query, 0, MAX_EXPORTED))
+    page = view.registry.search(replace(query, limit=MAX_EXPORTED))
     return to_csv(frames.versions_table(page.versions))
